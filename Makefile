@@ -1,0 +1,75 @@
+# Settings, on the command line or in the environment:
+#   PYTHON     the interpreter that makes the environment (3.11 or 3.12)
+#   PIP_ARGS   more flags for pip; the small CPU-only torch instead of the CUDA one:
+#              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#   ARGS       more flags for pytest or the benchmarks
+#   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
+PYTHON ?= python3.11
+PIP_ARGS ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment's own interpreter, once there is one.
+ANY_PYTHON = $(firstword $(wildcard $(BIN)/python) $(PYTHON))
+PIP_INSTALL = $(BIN)/pip install -c constraints.txt --build-constraint constraints.txt $(PIP_ARGS)
+# An environment is made again, in place, when what it should hold has changed.
+VENV_STAMP := $(VENV)/.stamp-venv
+SERVE_STAMP := $(VENV)/.stamp-serve
+SETUP_STAMP := $(VENV)/.stamp-setup
+
+# What OpenCV's wheel takes from the system, and the Debian and Ubuntu packages that have it.
+SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
+APT_PACKAGES := libgl1 libglib2.0-0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test test-fast check bench system-check system-install
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: $(SETUP_STAMP) | system-check ## Install everything: service, training, export, development tools
+
+serve: $(SERVE_STAMP) | system-check ## Install what the service needs (no torch) and start it
+	@exec $(BIN)/python -m service
+
+test: setup ## Run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: setup ## Run the tests that take no more than a few seconds
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+check: setup ## Formatting, lint, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: setup ## Measure
+	$(BIN)/python -m benchmarks $(ARGS)
+
+system-check: ## Look for the interpreter and the shared libraries
+	@$(ANY_PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))" 2>/dev/null || { \
+	  echo "$(ANY_PYTHON) is not Python 3.11 or 3.12: install one, or name it with PYTHON=..." >&2; exit 1; }
+	@test "$$(uname -s)" != Linux || for lib in $(SYSTEM_LIBS); do \
+	  $(ANY_PYTHON) -c "import ctypes; ctypes.CDLL('$$lib')" 2>/dev/null || { \
+	    echo "$$lib not found; OpenCV needs it. On Debian or Ubuntu:" \
+	      "sudo apt-get install $(APT_PACKAGES)" >&2; exit 1; }; \
+	done
+
+system-install: ## Install the shared libraries (Debian or Ubuntu, as root)
+	apt-get update
+	apt-get install -y --no-install-recommends $(APT_PACKAGES)
+
+$(VENV_STAMP): constraints.txt | system-check
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -c constraints.txt $(PIP_ARGS) --upgrade pip
+	touch $@
+
+$(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
+	$(PIP_INSTALL) -e '.[service]'
+	touch $@
+
+$(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
+	$(PIP_INSTALL) -e '.[service,training,export]' --group dev
+	touch $(SERVE_STAMP) $@

@@ -1,0 +1,100 @@
+"""A clip of keypoints, and which of its frames a model window takes.
+
+Frames are chosen by timestamp, never by index: cameras deliver 10 to 60 frames a second with gaps, models were trained
+on exactly `ClipSpec.fps`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, normalise
+
+
+class ClipSpec(BaseModel):
+    """The timing of a model's window; part of the bundle manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window_ms: float = Field(gt=0, description="length of a window, ms")
+    fps: float = Field(gt=0, description="frame rate of the fast pathway")
+    alpha: int = Field(gt=0, description="the slow pathway takes every alpha-th frame of the fast one")
+
+    @property
+    def frames(self) -> int:
+        """Frames in a window's fast pathway (2,000 ms at 16 fps: 32)."""
+        return round(self.window_ms / 1000 * self.fps)
+
+    @property
+    def times_ms(self) -> NDArray[np.float64]:
+        """Frame times relative to the window's start, (frames,) in ms."""
+        return np.arange(self.frames) * (1000.0 / self.fps)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Keypoints of a recording, in image coordinates.
+
+    Attributes:
+        t_ms: (T,) timestamps in ms, strictly increasing.
+        keypoints: (T, 171, 4) float32, see `glosscast.keypoints`.
+        aspect: frame width / height.
+    """
+
+    t_ms: NDArray[np.float64]
+    keypoints: NDArray[np.float32]
+    aspect: float
+
+    def __post_init__(self) -> None:
+        if self.keypoints.shape != (len(self.t_ms), POINTS, CHANNELS):
+            raise ValueError(f"keypoints must be ({len(self.t_ms)}, {POINTS}, {CHANNELS}), got {self.keypoints.shape}")
+        if len(self.t_ms) == 0 or np.any(np.diff(self.t_ms) <= 0):
+            raise ValueError("timestamps must be strictly increasing, at least one")
+
+    @property
+    def duration_ms(self) -> float:
+        """Time from the first to the last frame, in ms."""
+        return float(self.t_ms[-1] - self.t_ms[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What a model sees: normalised keypoints (T, 171, 4) float32 and mask (T,) float32, 0 outside the recording."""
+
+    keypoints: NDArray[np.float32]
+    mask: NDArray[np.float32]
+
+
+def cut_window(clip: Clip, start_ms: float, spec: ClipSpec) -> Window:
+    """Take the window of `clip` that starts at `start_ms`; beyond the recording's ends frames are held and masked."""
+    keypoints, mask = resample(clip.t_ms, clip.keypoints, start_ms + spec.times_ms)
+    return Window(normalise(keypoints, clip.aspect), mask)
+
+
+def resample(
+    t_ms: NDArray[np.floating], keypoints: NDArray[np.float32], at_ms: NDArray[np.floating]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Keypoints at given times: linear between two frames where a point is present in both, else the nearer frame's.
+
+    Args:
+        t_ms: (T,) increasing.
+        keypoints: (T, 171, 4).
+        at_ms: (M,) wanted times.
+
+    Returns:
+        (M, 171, 4) keypoints and (M,) mask, 0 for times outside the recording (by more than half a frame interval).
+    """
+    right = np.clip(np.searchsorted(t_ms, at_ms), 1, max(len(t_ms) - 1, 1))
+    left = right - 1
+    right = np.minimum(right, len(t_ms) - 1)
+    gap = np.maximum(t_ms[right] - t_ms[left], 1e-9)
+    weight = np.clip((at_ms - t_ms[left]) / gap, 0.0, 1.0).astype(np.float32)[:, None, None]
+    a, b = keypoints[left], keypoints[right]
+    nearer = np.where(weight < 0.5, a, b)
+    both = (a[..., PRESENCE:] > 0) & (b[..., PRESENCE:] > 0)
+    mixed = np.where(both, a + weight * (b - a), nearer)
+    slack = 0.5 * (np.median(np.diff(t_ms)) if len(t_ms) > 1 else 0.0)
+    inside = (at_ms >= t_ms[0] - slack) & (at_ms <= t_ms[-1] + slack)
+    return mixed.astype(np.float32), inside.astype(np.float32)

@@ -1,0 +1,188 @@
+"""From keypoints to sign events: segments are cut into windows, windows classified, probabilities pooled.
+
+The service's live streams, clip classification and evaluation all go through `Decoder`, so they agree by construction.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from glosscast.clip import Clip, ClipSpec, Window, cut_window
+from glosscast.keypoints import POSE, PRESENCE, X, Z
+from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
+
+
+class DecoderSettings(BaseModel):
+    """How segments are read; part of the bundle manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    interim_ms: float = Field(gt=0, description="time between interim results inside a sign")
+    hop_ms: float = Field(gt=0, description="distance of the windows in a sign longer than one window")
+
+
+class Classify(Protocol):
+    """What the decoder needs of a model."""
+
+    def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """Windows to probabilities (len(windows), classes)."""
+
+
+@dataclass(frozen=True, eq=False)
+class SignEvent:
+    """Something known about one sign.
+
+    Attributes:
+        kind: "started", then any number of "interim", then exactly one "final".
+        segment: 0, 1, 2 … within the stream.
+        start_ms: where the sign starts, in the stream's own time.
+        end_ms: where it ends, as far as known.
+        revision: 1, 2, 3 … for interims, 0 otherwise.
+        probabilities: (classes,); None for "started".
+    """
+
+    kind: Literal["started", "interim", "final"]
+    segment: int
+    start_ms: float
+    end_ms: float
+    revision: int = 0
+    probabilities: NDArray[np.float32] | None = None
+
+
+class NoSignerError(ValueError):
+    """Nobody is in view anywhere in the clip."""
+
+
+class Decoder:
+    """A causal reader of one stream; push frames in order of time.
+
+    Args:
+        spec: the model's window.
+        segmenter: its thresholds.
+        settings: how segments are read.
+        classify: the model.
+        interim: whether interim results are wanted; without them a sign costs inference only at its end.
+    """
+
+    def __init__(
+        self,
+        spec: ClipSpec,
+        segmenter: SegmenterSettings,
+        settings: DecoderSettings,
+        classify: Classify,
+        interim: bool = True,
+    ) -> None:
+        self.spec, self.settings, self.interim = spec, settings, interim
+        self._classify = classify
+        self._segmenter = Segmenter(segmenter)
+        self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
+        self._frames: deque[tuple[float, NDArray[np.float32]]] = deque()
+        self._open: int | None = None
+        self._revision, self._interim_due = 0, 0.0
+
+    def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float) -> list[SignEvent]:
+        """Take one frame.
+
+        Args:
+            t_ms: its time; later than the frame before.
+            keypoints: (171, 4) in image coordinates.
+            aspect: frame width / height.
+
+        Raises:
+            ValueError: time stands still or goes backwards.
+        """
+        if self._frames and t_ms <= self._frames[-1][0]:
+            raise ValueError(f"t_ms {t_ms} is not after {self._frames[-1][0]}")
+        square = keypoints.astype(np.float32, copy=True)
+        square[:, [X, Z]] *= aspect  # from here on x, y and z share one scale, whatever shape later frames have
+        self._frames.append((t_ms, square))
+        while self._frames[0][0] < t_ms - self._keep_ms:
+            self._frames.popleft()
+        segment = self._segmenter.push(t_ms, square)
+        return [] if segment is None else self._read(segment, t_ms)
+
+    def finish(self) -> list[SignEvent]:
+        """Close the sign that is under way, if any."""
+        segment = self._segmenter.finish()
+        return [] if segment is None else self._read(segment, self._frames[-1][0])
+
+    def _read(self, segment: Segment, now_ms: float) -> list[SignEvent]:
+        events = []
+        if self._open != segment.index:
+            self._open, self._revision = segment.index, 0
+            self._interim_due = now_ms + self.settings.interim_ms
+            events.append(SignEvent("started", segment.index, segment.start_ms, segment.end_ms))
+        if segment.closed:
+            events.append(self._event("final", segment, now_ms, 0))
+        elif self.interim and now_ms >= self._interim_due:
+            self._revision += 1
+            self._interim_due = now_ms + self.settings.interim_ms
+            events.append(self._event("interim", segment, now_ms, self._revision))
+        return events
+
+    def _event(self, kind: Literal["interim", "final"], segment: Segment, now_ms: float, revision: int) -> SignEvent:
+        t_ms = np.array([t for t, _ in self._frames])
+        clip = Clip(t_ms, np.stack([k for _, k in self._frames]), aspect=1.0)
+        starts = window_starts(segment.start_ms, segment.end_ms, t_ms[0], now_ms, self.spec, self.settings.hop_ms)
+        pooled = self._classify([cut_window(clip, start, self.spec) for start in starts]).mean(axis=0)
+        return SignEvent(kind, segment.index, segment.start_ms, segment.end_ms, revision, pooled)
+
+
+def window_starts(
+    start_ms: float, end_ms: float, first_ms: float, now_ms: float, spec: ClipSpec, hop_ms: float
+) -> list[float]:
+    """Where to cut windows for a segment.
+
+    A segment that fits into a window is centred in it, as far as the recording allows: a window reaches neither beyond
+    `now_ms` nor, which comes first, before `first_ms`. A longer one is covered by windows about `hop_ms` apart.
+    """
+    spare = spec.window_ms - (end_ms - start_ms)
+    if spare < 0:
+        count = int(np.ceil(-spare / hop_ms)) + 1
+        return [float(s) for s in np.linspace(start_ms, end_ms - spec.window_ms, count)]
+    return [max(min(start_ms - spare / 2, now_ms - spec.window_ms), first_ms)]
+
+
+def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
+    """All events of a recording."""
+    events = [
+        event
+        for t_ms, keypoints in zip(clip.t_ms, clip.keypoints, strict=True)
+        for event in decoder.push(float(t_ms), keypoints, clip.aspect)
+    ]
+    return events + decoder.finish()
+
+
+def classify_clip(
+    clip: Clip, spec: ClipSpec, segmenter: SegmenterSettings, settings: DecoderSettings, classify: Classify
+) -> NDArray[np.float32]:
+    """Probabilities (classes,) for a recording taken as one sign.
+
+    Where the segmenter finds several signs they are pooled by their length; where it finds none, the whole recording is
+    read.
+
+    Raises:
+        NoSignerError: nobody is in view.
+    """
+    if not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
+        raise NoSignerError("nobody is in view")
+    events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False))
+    finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
+    if finals:
+        return pool(finals)
+    first, last = float(clip.t_ms[0]), float(clip.t_ms[-1])
+    starts = window_starts(first, last, first, last, spec, settings.hop_ms)
+    return classify([cut_window(clip, start, spec) for start in starts]).mean(axis=0)
+
+
+def pool(finals: Iterable[SignEvent]) -> NDArray[np.float32]:
+    """Mean of the finals' probabilities, weighted by duration."""
+    known = [(e.end_ms - e.start_ms, e.probabilities) for e in finals if e.probabilities is not None]
+    weights = np.array([duration for duration, _ in known]) + 1.0
+    stacked = np.stack([probabilities for _, probabilities in known])
+    return (weights[:, None] / weights.sum() * stacked).sum(axis=0).astype(np.float32)

@@ -1,0 +1,172 @@
+"""Where a sign starts and ends in a stream of keypoints: a small causal state machine.
+
+A sign lasts from the moment a hand is raised to the moment both have been lowered for a while. Two thresholds of height
+(hysteresis) keep a hand near the line from starting and ending signs at every frame. Hands that stay up yet do not move
+end a sign too; the next one then starts with motion.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from glosscast.keypoints import HAND_WRIST, LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose
+
+VISIBLE = 0.5  # pose visibility from which a wrist without a detected hand counts as seen
+SMOOTHING = 0.1  # weight of a new frame in the running mid-shoulder and shoulder width
+
+
+class SegmenterSettings(BaseModel):
+    """Thresholds; part of the bundle manifest. Heights in shoulder widths below the shoulders."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enter_height: float = Field(description="a wrist above this is raised")
+    leave_height: float = Field(description="a wrist below this is lowered; at least enter_height")
+    enter_ms: float = Field(ge=0, description="a hand must be raised this long to start a sign")
+    leave_ms: float = Field(ge=0, description="hands must be lowered this long to end one")
+    still_speed: float = Field(ge=0, description="wrist speed, shoulder widths per second, under which a hand is still")
+    still_ms: float = Field(gt=0, description="raised hands still for this long end a sign")
+    max_ms: float = Field(gt=0, description="a longer sign is ended and another begun")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of signing.
+
+    Attributes:
+        index: 0, 1, 2 … within the stream.
+        start_ms: time of the first frame with a raised hand.
+        end_ms: time of the last one so far.
+        closed: whether the sign has ended.
+    """
+
+    index: int
+    start_ms: float
+    end_ms: float
+    closed: bool
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What one frame says about signing: height of the higher wrist (inf: no hand seen) and speed of the faster."""
+
+    height: float
+    speed: float
+
+
+class _State(Enum):
+    IDLE = "idle"
+    RAISED = "raised"  # a hand is up, not yet long enough
+    SIGNING = "signing"
+    HELD = "held"  # a sign ended with hands still up; waits for motion or for lowering
+
+
+class Segmenter:
+    """Push frames in order of time; learn of a segment when it starts, as it grows and when it closes."""
+
+    def __init__(self, settings: SegmenterSettings) -> None:
+        self.settings = settings
+        self._activity = ActivityMeter()
+        self._state = _State.IDLE
+        self._index = 0
+        self._start = self._last_up = self._last_moving = 0.0
+
+    def push(self, t_ms: float, keypoints: NDArray[np.float32]) -> Segment | None:
+        """Take one frame (171, 4), x already in units of frame height.
+
+        Returns:
+            The current segment, open or just closed, or None where nobody is signing.
+        """
+        activity = self._activity.measure(t_ms, keypoints)
+        s = self.settings
+        line = s.enter_height if self._state is _State.IDLE else s.leave_height
+        up, moving = activity.height < line, activity.speed >= s.still_speed
+        lowered = not up and t_ms - self._last_up >= s.leave_ms
+        if moving:
+            self._last_moving = t_ms
+        if self._state is _State.IDLE or (self._state is _State.HELD and up and moving):
+            if not up:
+                return None
+            self._state, self._start, self._last_moving = _State.RAISED, t_ms, t_ms
+        if up:
+            self._last_up = t_ms
+        if self._state is _State.RAISED:
+            if not up:
+                self._state = _State.IDLE
+            elif t_ms - self._start >= s.enter_ms:
+                self._state = _State.SIGNING
+        elif self._state is _State.HELD and lowered:
+            self._state = _State.IDLE
+        if self._state is not _State.SIGNING:
+            return None
+        if lowered:
+            return self._close(_State.IDLE)
+        if t_ms - self._last_moving >= s.still_ms:
+            return self._close(_State.HELD)
+        if t_ms - self._start >= s.max_ms:
+            return self._close(_State.IDLE)
+        return Segment(self._index, self._start, self._last_up, closed=False)
+
+    def finish(self) -> Segment | None:
+        """End of the stream, or the client's wish: close the open segment."""
+        if self._state is not _State.SIGNING:
+            return None
+        return self._close(_State.HELD)
+
+    def _close(self, state: _State) -> Segment:
+        segment = Segment(self._index, self._start, self._last_up, closed=True)
+        self._state = state
+        self._index += 1
+        return segment
+
+
+class ActivityMeter:
+    """Wrist height and speed against a slowly following shoulder line."""
+
+    def __init__(self) -> None:
+        self._middle: NDArray[np.float64] | None = None
+        self._width = 0.0
+        self._wrists: dict[int, tuple[float, NDArray[np.float64]]] = {}
+
+    def measure(self, t_ms: float, keypoints: NDArray[np.float32]) -> Activity:
+        """Activity of one frame (171, 4), x in units of frame height."""
+        shoulders = keypoints[SHOULDERS].astype(np.float64)
+        if (shoulders[:, PRESENCE] > 0).all():
+            self._follow(shoulders[:, :2])
+        if self._middle is None or self._width < 1e-4:
+            return Activity(np.inf, 0.0)
+        height, speed = np.inf, 0.0
+        for side, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):
+            wrist = _wrist(keypoints, side, hand)
+            if wrist is None:
+                self._wrists.pop(side, None)
+                continue
+            place = (wrist - self._middle) / self._width
+            height = min(height, float(place[1]))
+            if side in self._wrists:
+                before_ms, before = self._wrists[side]
+                moved = float(np.linalg.norm(place - before))
+                speed = max(speed, moved / max((t_ms - before_ms) / 1000.0, 1e-3))
+            self._wrists[side] = (t_ms, place)
+        return Activity(height, speed)
+
+    def _follow(self, shoulders: NDArray[np.float64]) -> None:
+        middle, width = shoulders.mean(0), float(np.linalg.norm(shoulders[0] - shoulders[1]))
+        if self._middle is None:
+            self._middle, self._width = middle, width
+        else:
+            self._middle = self._middle + SMOOTHING * (middle - self._middle)
+            self._width += SMOOTHING * (width - self._width)
+
+
+def _wrist(keypoints: NDArray[np.float32], side: Pose, hand: slice) -> NDArray[np.float64] | None:
+    """(x, y) of a wrist from the hand model where it saw a hand, else from the pose where it is sure."""
+    points = keypoints[hand]
+    if points[HAND_WRIST, PRESENCE] > 0:
+        return points[HAND_WRIST, :2].astype(np.float64)
+    if keypoints[side, PRESENCE] >= VISIBLE:
+        return keypoints[side, :2].astype(np.float64)
+    return None

@@ -1,0 +1,1 @@
+"""Training: torch models, losses, data and the commands `python -m training train` and `evaluate`."""

@@ -1,0 +1,98 @@
+"""Augmentation of keypoint windows: what differs between signers, cameras and trackers, not between signs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from glosscast.clip import Clip, ClipSpec, resample
+from glosscast.keypoints import FACE, LEFT_HAND, PRESENCE, RIGHT_HAND, X, Y, mirror, normalise
+
+
+class AugmentationConfig(BaseModel):
+    """The `[augmentation]` table. Distances in shoulder widths, each range drawn uniformly per clip."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speed: float = Field(ge=0, description="time is stretched by up to exp(+-speed)")
+    start_ms: float = Field(ge=0, description="the window starts up to this much before or after the clip does")
+    mirror: float = Field(ge=0, le=1, description="chance of swapping left and right")
+    rotation: float = Field(ge=0, description="degrees, in the image plane")
+    scale: float = Field(ge=0, description="size, up to exp(+-scale)")
+    aspect: float = Field(ge=0, description="width against height, up to exp(+-aspect): frame shapes are unknown")
+    shear: float = Field(ge=0, description="sideways lean for each unit of height")
+    shift: float = Field(ge=0)
+    hand_shift: float = Field(ge=0, description="moves each hand against the body: signers differ in where they sign")
+    hand_scale: float = Field(ge=0, description="hand size, up to exp(+-hand_scale)")
+    noise: float = Field(ge=0, description="standard deviation of each coordinate, every frame anew")
+    drop_hand: float = Field(ge=0, le=1, description="chance that a hand is lost, for part of the clip or all of it")
+    drop_frames: float = Field(ge=0, le=1, description="chance of a frame without any hand")
+    drop_face: float = Field(ge=0, le=1, description="chance that the face is missing from the whole clip")
+
+
+class Augmentation:
+    """Turns clips into a batch of augmented windows, through the same sampling and normalisation as recognition."""
+
+    def __init__(self, config: AugmentationConfig, spec: ClipSpec) -> None:
+        self.config = config
+        self.spec = spec
+
+    def __call__(
+        self, clips: Sequence[Clip], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Windows (B, T, 171, 4) and masks (B, T) of `clips`, each changed at random."""
+        c = self.config
+        sampled = [self._sample(clip, rng) for clip in clips]
+        mask = np.stack([m for _, m in sampled])
+        windows = normalise(np.stack([k for k, _ in sampled]), np.array([clip.aspect for clip in clips]))
+        swap = rng.random(len(clips)) < c.mirror
+        windows[swap] = mirror(windows[swap])
+        self._move(windows, rng)
+        for hand in (LEFT_HAND, RIGHT_HAND):
+            self._move_hand(windows[:, :, hand], rng)
+        windows[..., :2] += rng.normal(0.0, c.noise, windows[..., :2].shape).astype(np.float32)
+        self._drop(windows, rng)
+        windows[windows[..., PRESENCE] <= 0] = 0.0
+        return windows, mask
+
+    def _sample(self, clip: Clip, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        c, spec = self.config, self.spec
+        speed = np.exp(rng.uniform(-c.speed, c.speed))
+        # A stretched clip is centred on the window before it is moved.
+        start = (clip.duration_ms - spec.window_ms * speed) / 2 + rng.uniform(-c.start_ms, c.start_ms)
+        return resample(clip.t_ms, clip.keypoints, clip.t_ms[0] + start + spec.times_ms * speed)
+
+    def _move(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
+        """Rotate, scale, shear and shift whole windows in place."""
+        c, n = self.config, len(windows)
+        angle = np.radians(rng.uniform(-c.rotation, c.rotation, n))
+        scale, aspect = np.exp(rng.uniform(-c.scale, c.scale, n)), np.exp(rng.uniform(-c.aspect, c.aspect, n))
+        shear = rng.uniform(-c.shear, c.shear, n)
+        cos, sin = np.cos(angle), np.sin(angle)
+        rotate = np.array([[cos, sin], [-sin, cos]]).transpose(2, 0, 1)
+        stretch = np.zeros((n, 2, 2))
+        stretch[:, 0, 0], stretch[:, 1, 1] = scale * np.sqrt(aspect), scale / np.sqrt(aspect)
+        stretch[:, 1, 0] = shear * scale
+        shift = rng.uniform(-c.shift, c.shift, (n, 1, 1, 2))
+        linear = (stretch @ rotate).astype(np.float32)
+        windows[..., :2] = np.einsum("btpi,bij->btpj", windows[..., :2], linear) + shift
+        windows[..., 2] *= scale[:, None, None]
+
+    def _move_hand(self, hands: NDArray[np.float32], rng: np.random.Generator) -> None:
+        """Shift and scale one hand (B, T, 21, 4) about its own wrist, in place."""
+        c, n = self.config, len(hands)
+        wrist = hands[:, :, :1, :3].copy()
+        scale = np.exp(rng.uniform(-c.hand_scale, c.hand_scale, (n, 1, 1, 1)))
+        hands[..., :3] = wrist + (hands[..., :3] - wrist) * scale
+        hands[..., [X, Y]] += rng.normal(0.0, c.hand_shift, (n, 1, 1, 2))
+
+    def _drop(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
+        c, (n, t) = self.config, windows.shape[:2]
+        windows[rng.random(n) < c.drop_face, :, FACE] = 0.0
+        for hand in (LEFT_HAND, RIGHT_HAND):
+            first = rng.uniform(-0.5, 1.0, (n, 1)) * t
+            last = first + rng.uniform(0.1, 1.0, (n, 1)) * t
+            lost = (rng.random((n, 1)) < c.drop_hand) & (np.arange(t) >= first) & (np.arange(t) < last)
+            lost |= rng.random((n, t)) < c.drop_frames
+            windows[:, :, hand][lost] = 0.0

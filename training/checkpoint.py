@@ -1,0 +1,82 @@
+"""What a training run leaves behind: weights, config and what the model card must say about the data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training.config import Config
+from training.data import Example
+from training.model import Recogniser
+
+
+class CheckpointError(ValueError):
+    """A checkpoint file is not one of ours; the message names the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained model.
+
+    Attributes:
+        config: the run's config.
+        classes: the vocabulary, then distractors; one per output of the trained head.
+        state: the model's weights.
+        confusion: (C, C) class similarity of the adaptive loss at the end of training, or None.
+        signers: for each vocabulary gloss, the number of signers it was learned from.
+    """
+
+    config: Config
+    classes: tuple[str, ...]
+    state: dict[str, Tensor]
+    confusion: Tensor | None
+    signers: dict[str, int]
+
+    def build(self) -> Recogniser:
+        """The model in eval mode."""
+        model = Recogniser(self.config.model, len(self.classes), self.config.clip.alpha)
+        model.load_state_dict(self.state)
+        return model.eval()
+
+    def save(self, path: Path) -> None:
+        """Write to `path`, whole or not at all."""
+        partial = path.with_suffix(".partial")
+        torch.save(
+            {
+                "config": self.config.model_dump(mode="json"),
+                "classes": list(self.classes),
+                "state": self.state,
+                "confusion": self.confusion,
+                "signers": self.signers,
+            },
+            partial,
+        )
+        partial.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; holds tensors and plain values only, so nothing in the file is executed.
+
+    Raises:
+        CheckpointError: missing, unreadable or of another layout.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return Checkpoint(
+            config=Config.model_validate(content["config"]),
+            classes=tuple(content["classes"]),
+            state=content["state"],
+            confusion=content["confusion"],
+            signers=content["signers"],
+        )
+    except Exception as error:
+        raise CheckpointError(f"{path}: not a Glosscast checkpoint") from error
+
+
+def count_signers(examples: Sequence[Example], vocabulary: Sequence[str]) -> dict[str, int]:
+    """How many signers each gloss of the vocabulary was seen from."""
+    return {gloss: len({e.signer for e in examples if e.gloss == gloss}) for gloss in vocabulary}

@@ -1,0 +1,89 @@
+"""The training config: one TOML file, every key checked, unknown keys refused."""
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from glosscast.clip import ClipSpec
+from training.augmentation import AugmentationConfig
+from training.losses import AdaptiveConfig
+from training.model import ModelConfig
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SetConfig(_Table):
+    """One `[[data.sets]]` table: an .npz file of clips."""
+
+    file: str = Field(description="file name inside the data folder")
+    fps: float = Field(gt=0, description="frame rate to assume where the file does not say")
+    aspect: float = Field(gt=0, description="frame width / height to assume")
+    alias: dict[str, str] = Field(default_factory=dict, description="gloss in the file -> gloss in the vocabulary")
+    prefix: str = Field(default="", description="put before glosses outside the vocabulary, to keep languages apart")
+    leave_out: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="signer -> glosses not to use, for known faults in the recordings"
+    )
+    share: float = Field(default=1.0, gt=0, description="how often a clip of this set is drawn, relative to others")
+
+
+class DataConfig(_Table):
+    """The `[data]` table."""
+
+    vocabulary: tuple[str, ...] = Field(min_length=2, description="the glosses that the bundle will know, in order")
+    no_sign: str = Field(description="the vocabulary's class for hands that say nothing")
+    distractors: bool = Field(description="also learn glosses outside the vocabulary, as classes that are not exported")
+    held_out: tuple[str, ...] = Field(default=(), description="signers never trained on")
+    sets: tuple[SetConfig, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _no_sign_is_known(self) -> "DataConfig":
+        if self.no_sign not in self.vocabulary:
+            raise ValueError(f"no_sign {self.no_sign!r} is not in the vocabulary")
+        return self
+
+
+class OptimiserConfig(_Table):
+    """The `[optimiser]` table."""
+
+    epochs: int = Field(gt=0)
+    clips_per_epoch: int = Field(gt=0, description="clips drawn an epoch, balanced over gloss and signer")
+    batch: int = Field(gt=1)
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_epochs: float = Field(ge=0)
+    ema: float = Field(ge=0, lt=1, description="decay per step of the averaged weights that are kept; 0 for none")
+    bf16: bool = Field(description="autocast to bfloat16: twice as fast on CPUs that have it")
+
+
+class LossConfig(_Table):
+    """The `[loss]` table."""
+
+    label_smoothing: float = Field(ge=0, lt=1)
+    adaptive: AdaptiveConfig | None = Field(default=None, description="left out: plain cross-entropy")
+
+
+class Config(_Table):
+    """A whole training run."""
+
+    name: str
+    version: str
+    seed: int
+    clip: ClipSpec
+    data: DataConfig
+    model: ModelConfig
+    augmentation: AugmentationConfig
+    optimiser: OptimiserConfig
+    loss: LossConfig
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a TOML config.
+
+    Raises:
+        pydantic.ValidationError: a key is unknown, missing or out of range; names it.
+        tomllib.TOMLDecodeError: not TOML.
+    """
+    return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,191 @@
+"""Train a recogniser: one flat, readable loop.
+
+The model that is kept is the average of the last weights (EMA) after a fixed number of epochs: no clip of a held-out
+signer selects anything.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from training.augmentation import Augmentation
+from training.checkpoint import Checkpoint, count_signers
+from training.config import Config
+from training.confusion import ConfusionState
+from training.data import DataError, Example, batches, classes_of, draw_weights, load_sets, split_by_signer
+from training.losses import adaptive_loss
+from training.model import Recogniser
+
+MINING_SHARE = 10  # every tenth clip of a signer's gloss is kept back to count confusions on
+
+Batch = tuple[Tensor, Tensor, Tensor]  # windows (B, T, 171, 4), masks (B, T), labels (B,)
+
+
+def train(config: Config, data: Path, progress: bool = True) -> Checkpoint:
+    """Train from `config` on the .npz files in the folder `data`.
+
+    Raises:
+        DataError: files missing or wrong, a vocabulary gloss without a clip, an unknown held-out signer.
+    """
+    seen, _ = split_by_signer(load_sets(config.data, data), config.data.held_out)
+    return fit(config, seen, progress)
+
+
+def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> Checkpoint:
+    """Train on exactly these clips."""
+    absent = set(config.data.vocabulary) - {e.gloss for e in examples}
+    if absent:
+        raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
+    torch.manual_seed(config.seed)
+    classes = classes_of(examples, config.data.vocabulary)
+    training, mining = split_mining(examples)
+    feed = Feed(config, classes, training)
+    mining_feed = Feed(config, classes, mining)
+    model = Recogniser(config.model, len(classes), config.clip.alpha)
+    if "pose" in config.model.streams:
+        model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.optimiser.ema), use_buffers=True)
+    confusion = ConfusionState(config.loss.adaptive, classes) if config.loss.adaptive else None
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=config.optimiser.lr, weight_decay=config.optimiser.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, LrFactor(config))
+
+    bar = tqdm(range(config.optimiser.epochs), unit="epoch", disable=not progress)
+    for epoch in bar:
+        total = torch.zeros(2)
+        for windows, masks, labels in feed.epoch(epoch, config.optimiser.clips_per_epoch):
+            with autocast(config):
+                output = model(windows, masks)
+            loss = step_loss(config, confusion, epoch, output.logits, output.embedding, labels)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimiser.step()
+            schedule.step()
+            average.update_parameters(model)
+            total += torch.tensor([loss.item(), (output.logits.argmax(1) == labels).float().mean().item()])
+        if confusion is not None:
+            confusion.update(count_confusions(config, average, mining_feed, epoch, len(classes)))
+        loss_mean, accuracy = (total / feed.batches_per_epoch).tolist()
+        bar.set_postfix(loss=f"{loss_mean:.3f}", accuracy=f"{accuracy:.3f}")
+    return Checkpoint(
+        config=config,
+        classes=classes,
+        state={name: value.detach().clone() for name, value in average.module.state_dict().items()},
+        confusion=None if confusion is None else confusion.similarity.clone(),
+        signers=count_signers(examples, config.data.vocabulary),
+    )
+
+
+def step_loss(
+    config: Config,
+    confusion: ConfusionState | None,
+    epoch: int,
+    logits: Tensor,
+    embedding: Tensor,
+    labels: Tensor,
+) -> Tensor:
+    """The loss of one batch: cross-entropy, or the adaptive loss where the config has one."""
+    smoothing = config.loss.label_smoothing
+    if confusion is None:
+        return torch.nn.functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+    weights, margins = confusion.weights_and_margins()
+    return adaptive_loss(
+        logits,
+        embedding,
+        labels,
+        weights=weights,
+        margins=margins,
+        alpha=confusion.config.alpha_at(epoch),
+        label_smoothing=smoothing,
+    )
+
+
+@torch.no_grad()
+def count_confusions(config: Config, model: torch.nn.Module, feed: "Feed", epoch: int, classes: int) -> Tensor:
+    """Soft confusion counts (C, C) on the mining clips, augmented, in eval mode.
+
+    Probabilities are summed rather than winners counted: on so few clips a hard count is zero for most pairs long
+    before the model tells them apart.
+    """
+    counts = torch.zeros(classes, classes)
+    model.eval()
+    for windows, masks, labels in feed.epoch(epoch, 8 * config.optimiser.batch):
+        with autocast(config):
+            logits = model(windows, masks).logits
+        counts.index_add_(0, labels, logits.float().softmax(dim=1))
+    model.train()
+    return counts
+
+
+class Feed:
+    """Balanced, augmented batches of some clips, prepared one ahead of the model."""
+
+    def __init__(self, config: Config, classes: Sequence[str], examples: Sequence[Example]) -> None:
+        self.config = config
+        self.examples = examples
+        self.labels = np.array([classes.index(e.gloss) for e in examples])
+        self.weights = draw_weights(examples, config.data.vocabulary)
+        self.augment = Augmentation(config.augmentation, config.clip)
+        self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
+
+    def epoch(self, epoch: int, clips: int) -> Iterator[Batch]:
+        """The batches of one epoch, the same for the same seed and epoch."""
+        rng = np.random.default_rng((self.config.seed, epoch))
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            drawn = batches(self.weights, clips, self.config.optimiser.batch, rng)
+            waiting = None
+            for indices in drawn:
+                upcoming = ahead.submit(self._batch, indices, rng.integers(2**63))
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = upcoming
+            if waiting is not None:
+                yield waiting.result()
+
+    def _batch(self, indices: NDArray[np.intp], seed: int) -> Batch:
+        rng = np.random.default_rng(seed)
+        windows, masks = self.augment([self.examples[i].clip for i in indices], rng)
+        return torch.from_numpy(windows), torch.from_numpy(masks), torch.from_numpy(self.labels[indices])
+
+
+def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Clips to learn from, and every tenth clip of each signer's gloss for counting confusions."""
+    seen: dict[tuple[str, str], int] = {}
+    training, mining = [], []
+    for example in examples:
+        key = (example.gloss, example.signer)
+        seen[key] = seen.get(key, 0) + 1
+        (mining if seen[key] % MINING_SHARE == 0 else training).append(example)
+    return training, mining or training
+
+
+class LrFactor:
+    """Learning rate at a step, as a share of the configured one."""
+
+    def __init__(self, config: Config) -> None:
+        o = config.optimiser
+        per_epoch = o.clips_per_epoch // o.batch
+        self.warmup = max(1, round(o.warmup_epochs * per_epoch))
+        self.steps = o.epochs * per_epoch
+
+    def __call__(self, step: int) -> float:
+        """Factor for a step counted from 0."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+
+
+def autocast(config: Config) -> torch.autocast:
+    """Bfloat16 where the config asks for it; the loss itself is always float32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=config.optimiser.bf16)
