@@ -45,6 +45,7 @@ MOV_ATOMS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}  # M
 PICTURE_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"}
 
 NO_VIDEO = "The file holds no video that can be decoded; it may be damaged or incomplete."
+NO_PICTURE = "This is not a JPEG, PNG or WebP picture that can be decoded."
 
 
 class VideoError(ValueError):
@@ -148,7 +149,7 @@ def decode_image(data: bytes, max_pixels: int = DEFAULT_LIMITS.max_pixels) -> RG
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(max_pixels) from error
     except Exception as error:  # hostile bytes make image parsers raise nearly anything
-        raise VideoError("undecodable", "This is not a JPEG, PNG or WebP picture that can be decoded.") from error
+        raise VideoError("undecodable", NO_PICTURE) from error
 
 
 def _read(source: bytes | Path, limits: VideoLimits) -> bytes:
@@ -177,7 +178,7 @@ def _demuxer(data: bytes) -> str:
 
 
 def _open(data: bytes, demuxer: str, limits: VideoLimits) -> InputContainer:
-    # FFmpeg may decode a frame while it opens a file, before we can look at its size. Its own limit leaves room
+    # FFmpeg may decode a frame while it opens a file, before we can look at its size. The limit it gets is
     # above ours: a size that FFmpeg rejects is lost, and we could not say that the frame is too large.
     options = {"max_pixels": str(8 * limits.max_pixels)}
     try:
@@ -187,12 +188,13 @@ def _open(data: bytes, demuxer: str, limits: VideoLimits) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, limits: VideoLimits) -> VideoStream:
-    """The first stream of moving pictures: audio files carry their cover as a video stream too."""
+    """Find the first stream of moving pictures: audio files carry their cover as a video stream too."""
     for stream in container.streams.video:
         picture = stream.disposition & (Disposition.attached_pic | Disposition.still_image)
         # PyAV gives a stream that it has no decoder for no codec context, whatever its annotation says.
         if not picture and getattr(stream, "codec_context", None) is not None:
             _check_pixels(stream.width, stream.height, limits.max_pixels)
+            # Frames may grow after the header. The decoder leaves those out, before it allocates them.
             stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
             return stream
     raise VideoError("undecodable", NO_VIDEO)
@@ -254,7 +256,6 @@ def _frames(data: bytes, demuxer: str, fps: float, limits: VideoLimits) -> Itera
             slot = math.floor(t_ms * fps / 1000 + 0.5)
             if slot <= taken:
                 continue
-            _check_pixels(frame.width, frame.height, limits.max_pixels)
             size = size or _fit(frame.width * _pixel_aspect(stream), frame.height)
             taken = slot
             yield Frame(_to_rgb(frame, size), t_ms)

@@ -17,6 +17,7 @@ class AugmentationConfig(BaseModel):
 
     speed: float = Field(ge=0, description="time is stretched by up to exp(+-speed)")
     start_ms: float = Field(ge=0, description="the window starts up to this much before or after the clip does")
+    crop: float = Field(ge=0, le=1, description="chance that only part of the clip, half of it or more, is there")
     mirror: float = Field(ge=0, le=1, description="chance of swapping left and right")
     rotation: float = Field(ge=0, description="degrees, in the image plane")
     scale: float = Field(ge=0, description="size, up to exp(+-scale)")
@@ -61,7 +62,15 @@ class Augmentation:
         speed = np.exp(rng.uniform(-c.speed, c.speed))
         # A stretched clip is centred on the window before it is moved.
         start = (clip.duration_ms - spec.window_ms * speed) / 2 + rng.uniform(-c.start_ms, c.start_ms)
-        return resample(clip.t_ms, clip.keypoints, clip.t_ms[0] + start + spec.times_ms * speed)
+        at_ms = clip.t_ms[0] + start + spec.times_ms * speed
+        if rng.random() >= c.crop:
+            return resample(clip.t_ms, clip.keypoints, at_ms)
+        # A live window often holds less than the whole sign: it has just begun, or the recording ends early.
+        count = len(clip.t_ms)
+        kept = int(rng.integers(count // 2, count + 1))
+        first = int(rng.integers(0, count - kept + 1))
+        part = slice(first, first + kept)
+        return resample(clip.t_ms[part], clip.keypoints[part], at_ms)
 
     def _move(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
         """Rotate, scale, shear and shift whole windows in place."""

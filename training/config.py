@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from glosscast.clip import ClipSpec
+from glosscast.decoding import DecoderSettings
+from glosscast.segmentation import SegmenterSettings
 from training.augmentation import AugmentationConfig
 from training.losses import AdaptiveConfig
 from training.model import ModelConfig
@@ -72,6 +74,8 @@ class Config(_Table):
     version: str
     seed: int
     clip: ClipSpec
+    segmenter: SegmenterSettings
+    decoder: DecoderSettings
     data: DataConfig
     model: ModelConfig
     augmentation: AugmentationConfig

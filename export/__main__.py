@@ -1,0 +1,71 @@
+"""`python -m export onnx | verify`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from glosscast.bundle import EMBEDDED
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command: 0 done, 1 a check failed, 2 the input is at fault (one line on stderr)."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except ValidationError as error:
+        print(f"{args.folds}: {error.errors()[0]['msg']}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+    return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m export", description="Turn checkpoints into bundles.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    onnx = commands.add_parser("onnx", help="write a bundle")
+    onnx.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
+    onnx.add_argument("--out", type=Path, required=True, metavar="BUNDLE_DIR")
+    onnx.add_argument(
+        "--folds", type=Path, metavar="FILE.json", help="output of `python -m training folds`, for the report"
+    )
+    onnx.set_defaults(run=run_onnx)
+    verify = commands.add_parser("verify", help="compare torch with ONNX Runtime")
+    verify.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="BUNDLE_DIR")
+    verify.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the one inside the bundle folder")
+    verify.set_defaults(run=run_verify, folds=None)
+    return top
+
+
+def run_onnx(args: argparse.Namespace) -> int:
+    """`onnx`."""
+    from export.to_onnx import export_bundle
+    from training.checkpoint import load_checkpoint
+    from training.folds import FoldReport
+
+    folds = None
+    if args.folds is not None:
+        folds = FoldReport.model_validate_json(args.folds.read_text(encoding="utf-8"))
+    export_bundle(load_checkpoint(args.checkpoint), args.out, folds)
+    size = sum(file.stat().st_size for file in args.out.iterdir())
+    print(f"{args.out}: {size / 1e6:.1f} MB")
+    return 0
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """`verify`."""
+    from export.to_onnx import CHECKPOINT
+    from export.verify import TOLERANCE, verify
+
+    comparisons = verify(args.bundle, args.checkpoint or args.bundle / CHECKPOINT)
+    for c in comparisons:
+        print(f"{c.name}, {c.windows} windows: largest difference of logits {c.difference:.2e}")
+    passed = all(c.passed for c in comparisons)
+    print(f"{'passed' if passed else 'FAILED'}: tolerance {TOLERANCE:g}")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The model card: what a bundle was learned from and what it is not good for, in plain words."""
+
+from glosscast.bundle import Report
+from training.checkpoint import Checkpoint
+from training.folds import FoldReport
+
+TEXT = """# {name} {version}
+
+Recognises {count} isolated signs of American Sign Language from MediaPipe Holistic keypoints, one sign at a time.
+
+## What it is not good for
+
+- **It is a demonstration.** It was learned from a handful of people. On signers it has never seen it is often wrong, and
+  some people will find that it hardly reads them at all.
+- It knows {count} signs and no other. Any other sign is read as one of these or as "{no_sign}"; it does not notice that a
+  sign is unknown to it.
+- It does not read sentences, grammar, fingerspelling, facial grammar or the use of space. Glosses are labels, not a
+  translation.
+- It must not be used where a mistake can harm anyone: medicine, police, courts, contracts, emergencies. It does not replace
+  an interpreter.
+- It has seen adults sitting in front of a webcam, facing it, head and both shoulders in view, in one language. Nothing is
+  known of other angles, of children, of people who sign with one hand or with tremor, or of signers of other regions.
+- How well it does for people of different skin colour, age or sex was not measured: the data does not say who the signers
+  are. It sees keypoints only, yet the keypoints come from MediaPipe, which may itself find some people less well.
+
+## Signs
+
+"Signers" is how many people each sign was learned from. "On strangers" is the share of clips recognised when the people in
+them had been left out of training ({folds_note}).
+
+| sign | signers | on strangers |
+|---|---|---|
+{signs}
+
+{metrics}
+
+## Data
+
+Keypoints only; no picture or video of anyone was used in training, and none is part of this bundle.
+
+- `asl_webcam_research`: nine people, one from each of nine public repositories of course and hobby projects that recorded
+  themselves at a webcam. **Two of them (signer07, signer08) are under the MIT licence; the other seven state no licence.** The
+  recordings of one person for `yes` and `no` hold almost no hands and were left out.
+- `asl_words_mit`: three people, MIT licence (traduttore/traduttore-model).
+
+The recordings' frame rate and frame shape are unknown; 15 and 10 frames a second and 4:3 were assumed, and training varies
+both.
+
+## Model
+
+{streams}, {parameters:,} parameters, {window:.1f} s windows at {fps:g} frames a second, loss: {loss}. Trained for {epochs} epochs with
+seed {seed}; the config is `training/configs/asl_demo.toml`.
+"""
+
+
+def model_card(checkpoint: Checkpoint, report: Report, folds: FoldReport | None) -> str:
+    """The card's Markdown text."""
+    config = checkpoint.config
+    rows = []
+    for gloss in config.data.vocabulary:
+        figure = report.glosses[gloss]
+        strangers = "not measured" if figure.accuracy is None else f"{100 * figure.accuracy:.0f} %"
+        rows.append(f"| {gloss} | {figure.signers} | {strangers} |")
+    measured = ""
+    if folds is not None:
+        m = report.metrics
+        measured = (
+            f"On left-out signers, the glosses with a figure above: accuracy {100 * m['left_out_signers_accuracy']:.1f} %, "
+            f"macro F1 {m['left_out_signers_macro_f1']:.3f}, with the whole vocabulary in play."
+        )
+    streams = {"pose": "SlowFast on pose heatmaps", "keypoints": "a keypoint encoder"}
+    return TEXT.format(
+        name=config.name,
+        version=config.version,
+        count=len(config.data.vocabulary) - 1,
+        no_sign=config.data.no_sign,
+        folds_note="mean over folds and seeds" if folds else "not measured for this bundle",
+        signs="\n".join(rows),
+        metrics=measured,
+        streams=" fused with ".join(streams[s] for s in config.model.streams),
+        parameters=sum(value.numel() for value in checkpoint.state.values()),
+        window=config.clip.window_ms / 1000,
+        fps=config.clip.fps,
+        loss="adaptive" if config.loss.adaptive else "cross-entropy",
+        epochs=config.optimiser.epochs,
+        seed=config.seed,
+    )

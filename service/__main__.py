@@ -1,0 +1,77 @@
+"""`python -m service`: start the web service with the settings of the environment."""
+
+import logging
+import socket
+import sys
+
+import uvicorn
+
+from glosscast.holistic import HolisticTracker
+from service.app import create_app
+from service.engine import MakeTracker, Services, StartError
+from service.settings import Settings, SettingsError, load_settings
+
+log = logging.getLogger("glosscast.service")
+
+WRONG_SETTING = 2  # exit code
+GRACE_S = 15  # for streams and requests under way when the service is told to stop
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, and lets streams end in order: uvicorn alone would cut them off with code 1012."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self._services = services
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers if self.started else []:
+            for listener in server.sockets:
+                host, port = listener.getsockname()[:2]
+                log.info("ready at http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._services.streams.shut_down(GRACE_S)
+        await super().shutdown(sockets)
+
+
+def server(settings: Settings, make_tracker: MakeTracker = HolisticTracker) -> uvicorn.Server:
+    """A server with everything loaded; see `create_app` for the arguments.
+
+    Raises:
+        StartError: the bundle or an execution provider cannot be used.
+    """
+    app = create_app(settings, make_tracker)
+    services: Services = app.state.services
+    services.open()  # before the server starts, so that what is wrong is said in one line
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,  # it has the clients' addresses; the application logs requests without them
+        # Above the limit of the protocol, so that the client is told; far above it, the connection just closes.
+        ws_max_size=2 * settings.max_frame_bytes,
+        ws_per_message_deflate=False,  # pictures are compressed already
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )
+    return _Server(config, services)
+
+
+def main() -> int:
+    """Run until a signal ends it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        server(load_settings()).run()
+    except (SettingsError, StartError) as error:
+        print(error, file=sys.stderr)
+        return WRONG_SETTING
+    except KeyboardInterrupt:  # uvicorn has ended in order and raises the signal again
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

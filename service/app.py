@@ -1,0 +1,76 @@
+"""Puts the application together. Importing this module does no work; the models are loaded when the application starts.
+
+`python -m service` is the usual way to run it; `uvicorn --factory service.app:create_app` takes uvicorn's options.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from glosscast import __version__
+from glosscast.holistic import HolisticTracker
+from service import docs, problems, rest, stream
+from service.engine import MakeTracker, Services
+from service.metrics import RequestMetrics
+from service.security import SecurityHeaders
+from service.settings import Settings, load_settings
+
+WEB = Path(__file__).parent / "web"
+
+
+def create_app(settings: Settings | None = None, make_tracker: MakeTracker = HolisticTracker) -> FastAPI:
+    """The application; its start loads the bundle, the model and the trackers' pool.
+
+    Args:
+        settings: by default from the environment.
+        make_tracker: makes what finds keypoints in pictures.
+
+    Raises:
+        SettingsError: the environment holds a wrong setting.
+    """
+    services = Services(settings or load_settings(), make_tracker)
+    app = FastAPI(
+        title="Glosscast",
+        version=__version__,
+        summary="Sign-language recognition: glosses from clips and live streams",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.services = services
+    problems.install(app)
+    app.add_middleware(RequestMetrics, metrics=services.metrics)
+    app.add_middleware(SecurityHeaders)
+    for module in (rest, stream, docs):
+        app.include_router(module.router)
+    if WEB.is_dir():
+        app.router.default = _Page(StaticFiles(directory=WEB, html=True), app.router.default)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    services.open()
+    try:
+        yield
+    finally:
+        services.close()
+
+
+class _Page:
+    """Serves the page's files at every address that is no route.
+
+    A mount at "/" would also match the routes' addresses, and a wrong method there would be "not found".
+    """
+
+    def __init__(self, files: ASGIApp, otherwise: ASGIApp) -> None:
+        self._files, self._otherwise = files, otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        readable = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        await (self._files if readable else self._otherwise)(scope, receive, send)

@@ -1,0 +1,137 @@
+"""One thread owns the model and batches windows across streams: many small inferences cost more than few larger ones.
+
+Nothing waits for a batch to fill. While one inference runs, requests gather, and the next one takes what is there, one
+window from each caller in turn, so that a long clip does not hold up a live stream.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.clip import Window
+from glosscast.decoding import Classify
+
+Observe = Callable[[int, float], None]
+
+
+class BatcherClosedError(RuntimeError):
+    """The service is shutting down; no more windows are read."""
+
+
+class _Job:
+    """The windows of one call, and what is known of their probabilities."""
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self.windows = windows
+        self.taken = 0  # windows handed to the model so far
+        self._rows: dict[int, NDArray[np.float32]] = {}
+        self.answer: Future[NDArray[np.float32]] = Future()
+
+    def put(self, index: int, row: NDArray[np.float32]) -> None:
+        self._rows[index] = row
+        if len(self._rows) == len(self.windows):
+            self.answer.set_result(np.stack([self._rows[i] for i in range(len(self.windows))]))
+
+
+class Batcher:
+    """Runs `model` in a thread of its own, from construction to `close`.
+
+    Args:
+        model: windows to probabilities (len(windows), classes).
+        max_batch: windows in one inference.
+        max_waiting: windows that may wait; beyond, callers are held until some have been read.
+        observe: told the size and the duration in s of each inference.
+    """
+
+    def __init__(
+        self, model: Classify, max_batch: int, max_waiting: int = 1024, observe: Observe = lambda size, seconds: None
+    ) -> None:
+        self._model, self._max_batch, self._max_waiting, self._observe = model, max_batch, max_waiting, observe
+        self._changed = threading.Condition()
+        self._jobs: deque[_Job] = deque()
+        self._waiting = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+        self._thread.start()
+
+    def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """Probabilities (len(windows), classes); blocks. For any number of threads at once, never for an event loop.
+
+        Raises:
+            BatcherClosedError: the batcher is closed, or was before these windows were read.
+            Exception: whatever the model raises for these windows.
+        """
+        if not windows:
+            raise ValueError("there must be at least one window")
+        job = _Job(windows)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting < self._max_waiting)
+            if self._closed:
+                raise BatcherClosedError("the batcher is closed")
+            self._waiting += len(windows)
+            self._jobs.append(job)
+            self._changed.notify_all()
+        return job.answer.result()
+
+    def close(self) -> None:
+        """Finish the inference that is running, refuse what waits, and end the thread. A second call does nothing."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._take():
+            self._read(batch)
+        for job in self._jobs:
+            job.answer.set_exception(BatcherClosedError("the batcher was closed"))
+
+    def _take(self) -> list[tuple[_Job, int]]:
+        """The next windows, as (job, index); empty when closed."""
+        batch: list[tuple[_Job, int]] = []
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._jobs)
+            if self._closed:
+                return []
+            while self._jobs and len(batch) < self._max_batch:
+                job = self._jobs.popleft()
+                batch.append((job, job.taken))
+                job.taken += 1
+                if job.taken < len(job.windows):
+                    self._jobs.append(job)
+            self._waiting -= len(batch)
+            self._changed.notify_all()
+        return batch
+
+    def _read(self, batch: list[tuple[_Job, int]]) -> None:
+        began = perf_counter()
+        try:
+            rows = self._model([job.windows[index] for job, index in batch])
+            if len(rows) != len(batch):
+                raise RuntimeError(f"{len(rows)} answers for {len(batch)} windows")
+        except Exception as error:
+            self._isolate(batch, error)
+            return
+        self._observe(len(batch), perf_counter() - began)
+        for (job, index), row in zip(batch, rows, strict=True):
+            job.put(index, row)
+
+    def _isolate(self, batch: list[tuple[_Job, int]], error: Exception) -> None:
+        """Find whose windows the model cannot read, so that the others in the batch do not suffer from them."""
+        jobs = {id(job): job for job, _ in batch}
+        if len(jobs) > 1:
+            for job in jobs.values():
+                self._read([part for part in batch if part[0] is job])
+            return
+        job = batch[0][0]
+        with self._changed:
+            if job in self._jobs:
+                self._jobs.remove(job)
+                self._waiting -= len(job.windows) - job.taken
+                self._changed.notify_all()
+        job.answer.set_exception(error)

@@ -1,0 +1,148 @@
+"""`/docs`: the REST interface and the websocket on one page, written from the code that implements them.
+
+FastAPI's own page fetches its scripts from a content delivery network, knows nothing of websockets, and needs inline
+scripts. This one is plain HTML made from the OpenAPI description and the message models; it works offline, and every
+error's `type` points into it. `/openapi.json` is there for interactive tools.
+"""
+
+import base64
+import hashlib
+import inspect
+import json
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse
+
+from service import protocol, wire
+from service.problems import CODES, Problem
+from service.security import HEADERS
+
+router = APIRouter(include_in_schema=False)
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+:root { color-scheme: light dark; }
+h2 { border-bottom: 1px solid #8886; margin-top: 3rem; } h3 { margin-top: 2rem; }
+code, pre { font: 14px/1.5 ui-monospace, monospace; } pre { white-space: pre-wrap; }
+table { border-collapse: collapse; margin: .5rem 0 1rem; } th { text-align: left; }
+th, td { padding: .2rem 1rem .2rem 0; vertical-align: top; border-bottom: 1px solid #8883; }
+"""
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY = HEADERS["Content-Security-Policy"] + f"; style-src 'sha256-{STYLE_HASH}'"
+
+CLIENT_MESSAGES = (protocol.Start, protocol.Finalize, protocol.Keepalive, protocol.Stop)
+SERVER_MESSAGES = (
+    *(protocol.Started, protocol.SignStarted, protocol.Interim, protocol.Final, protocol.Landmarks),
+    *(protocol.FramesDropped, protocol.Error, protocol.Ended),
+)
+CLOSE_CODES = {
+    protocol.CloseCode.DONE: "the client said stop; everything was read",
+    protocol.CloseCode.SHUTTING_DOWN: "the service is shutting down",
+    protocol.CloseCode.TOO_BIG: "a message was larger than max_frame_bytes",
+    protocol.CloseCode.INTERNAL: "something went wrong in the service",
+    protocol.CloseCode.OVERLOADED: "no place is free, or the client does not read what it is sent",
+    protocol.CloseCode.BAD_MESSAGE: "the client does not keep to the protocol; the error before says how",
+    protocol.CloseCode.EXPIRED: "the session lasted as long as a session may",
+    protocol.CloseCode.IDLE: "nothing was received for too long",
+}
+
+
+@router.get("/docs")
+async def docs(request: Request) -> HTMLResponse:
+    """The page."""
+    api = request.app.openapi()
+    body = "\n".join(
+        (
+            "<h1>Glosscast: interfaces</h1>",
+            '<p><a href="/">The page</a> · <a href="/openapi.json">openapi.json</a></p>',
+            "<h2>REST</h2>",
+            *(_operation(api, path, method, o) for path, item in api["paths"].items() for method, o in item.items()),
+            "<h2>Errors</h2><p>application/problem+json (RFC 9457); decide by <code>code</code>.</p>",
+            _model(Problem.model_json_schema(), {}),
+            _table(("code", "status", "meaning"), [(_code(c, c), str(s), escape(m)) for c, (s, m) in CODES.items()]),
+            f"<h2>Websocket /v1/stream</h2><pre>{escape(protocol.__doc__ or '')}</pre>",
+            "<h3>Binary messages</h3>",
+            f"<pre>{escape((inspect.getdoc(wire.parse_frame) or '').partition('Raises')[0])}</pre>",
+            "<h3>Client to server</h3>",
+            *(_message(model) for model in CLIENT_MESSAGES),
+            "<h3>Server to client</h3>",
+            *(_message(model) for model in SERVER_MESSAGES),
+            "<h3>Close codes</h3>",
+            _table(("code", "why"), [(_code(str(c)), escape(why)) for c, why in CLOSE_CODES.items()]),
+        )
+    )
+    head = f'<meta charset="utf-8"><title>Glosscast: interfaces</title><style>{STYLE}</style>'
+    page = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
+
+
+def _operation(api: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
+    schemas = api["components"]["schemas"]
+    parts = [f"<h3>{_code(method.upper())} {_code(path)}</h3><p>{escape(operation.get('description', ''))}</p>"]
+    fields = [(p["name"], p["schema"], p.get("description", "")) for p in operation.get("parameters", [])]
+    form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
+    fields += [(name, s, s.get("description", "")) for name, s in form.get("properties", {}).items()]
+    if fields:
+        rows = [(_code(name), escape(_type(s)), escape(text)) for name, s, text in fields]
+        parts.append(_table(("parameter", "type", "meaning"), rows))
+    answers = [(_code(status), escape(r.get("description", ""))) for status, r in operation["responses"].items()]
+    parts.append(_table(("status", "answer"), answers))
+    ok = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if "$ref" in ok:
+        parts.append(_model(schemas[ok["$ref"].rpartition("/")[2]], schemas))
+    return "".join(parts)
+
+
+def _message(model: type[BaseModel]) -> str:
+    schema = model.model_json_schema(mode="serialization")
+    name = schema["properties"]["type"]["const"]
+    return (
+        f"<h4>{_code(name)}</h4><p>{escape(schema.get('description', ''))}</p>{_model(schema, schema.get('$defs', {}))}"
+    )
+
+
+def _model(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> str:
+    return _table(("field", "type", "meaning"), list(_fields(schema, schemas, prefix)))
+
+
+def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str) -> list[tuple[str, ...]]:
+    """One row a field; the fields of a model inside follow it."""
+    rows: list[tuple[str, ...]] = []
+    for name, field in schema.get("properties", {}).items():
+        rows.append((_code(prefix + name), escape(_type(field)), escape(field.get("description", ""))))
+        reference = field.get("$ref") or field.get("items", {}).get("$ref")
+        if reference:
+            inner = schemas[reference.rpartition("/")[2]]
+            rows += _fields(inner, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
+    return rows
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_type(option) for option in schema["anyOf"])
+    if "const" in schema:
+        return f'"{schema["const"]}"'
+    if "enum" in schema:
+        return " or ".join(f'"{value}"' for value in schema["enum"])
+    if "$ref" in schema:
+        return "object"
+    kind = str(schema.get("type", "any"))
+    if kind == "array":
+        return f"list of {_type(schema['items'])}" if "items" in schema else "list"
+    default = schema.get("default")
+    return kind if default is None else f"{kind}, default {json.dumps(default)[:5]}"
+
+
+def _code(text: str, anchor: str = "") -> str:
+    start = f'<code id="{escape(anchor)}">' if anchor else "<code>"
+    return f"{start}{escape(text)}</code>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>" if rows else ""

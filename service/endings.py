@@ -1,0 +1,49 @@
+"""How streams end: close codes, and what a client is told before."""
+
+from dataclasses import dataclass
+
+from service.protocol import CloseCode, Error
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a stream ends.
+
+    Attributes:
+        code: close code; None where the client has gone.
+        error: told before.
+        drain: whether frames that wait are still read, the open sign is closed and `ended` is said.
+    """
+
+    code: int | None
+    error: Error | None = None
+    drain: bool = False
+
+
+def _error(code: str, message: str, retryable: bool, retry_after_s: float | None = None) -> Error:
+    return Error(code=code, message=message, retryable=retryable, retry_after_s=retry_after_s)
+
+
+DONE = Ending(CloseCode.DONE, drain=True)
+GONE = Ending(None)
+SHUTTING_DOWN = Ending(
+    CloseCode.SHUTTING_DOWN, _error("shutting_down", "The service is shutting down.", True, 5.0), drain=True
+)
+EXPIRED = Ending(
+    CloseCode.EXPIRED, _error("session_expired", "The session has expired; start a new one.", True), drain=True
+)
+IDLE = Ending(CloseCode.IDLE, _error("idle", "Nothing was received for too long.", True), drain=True)
+BUSY = Ending(CloseCode.OVERLOADED, _error("overloaded", "All places are taken; try again later.", True, 5.0))
+SLOW = Ending(CloseCode.OVERLOADED, _error("slow_reader", "Messages are not read fast enough.", True))
+INTERNAL_ERROR = _error("internal", "Something went wrong in the service.", True)
+INTERNAL = Ending(CloseCode.INTERNAL, INTERNAL_ERROR)
+
+
+def violation(message: str) -> Ending:
+    """The client does not keep to the protocol, as `message` says."""
+    return Ending(CloseCode.BAD_MESSAGE, _error("bad_message", message, False))
+
+
+def too_big(max_bytes: int) -> Ending:
+    """A message had more than `max_bytes`."""
+    return Ending(CloseCode.TOO_BIG, _error("frame_too_big", f"A message has at most {max_bytes} bytes.", False))

@@ -1,0 +1,145 @@
+"""What all requests share: the bundle, the model behind its batcher, the trackers, and the streams that are open."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from starlette.requests import HTTPConnection
+
+from glosscast import __version__
+from glosscast.bundle import BundleError, load_bundle
+from glosscast.holistic import HolisticTracker, TrackerPool
+from glosscast.recogniser import ProviderError, Recogniser
+from service.batcher import Batcher
+from service.metrics import Metrics
+from service.problems import ProblemError
+from service.settings import PREFIX, Settings
+
+log = logging.getLogger("glosscast.service")
+
+MakeTracker = Callable[[], HolisticTracker]
+
+
+class StartError(RuntimeError):
+    """The service cannot start; the message is one plain line that names the setting to look at."""
+
+
+class Engine:
+    """Loaded and checked: ready to recognise.
+
+    Streams and uploads have trackers of their own, so that neither can keep the other waiting.
+
+    Raises:
+        StartError: the bundle or an execution provider cannot be used.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker) -> None:
+        try:
+            self.bundle = load_bundle(settings.bundle)
+            self.recogniser = Recogniser(self.bundle, settings.providers, settings.inference_threads)
+        except BundleError as error:
+            raise StartError(f"{PREFIX}BUNDLE: {error}") from error
+        except ProviderError as error:
+            raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
+        self.classify = Batcher(self.recogniser, settings.max_batch, observe=metrics.inference)
+        self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
+        self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
+        metrics.bundle.info(
+            {"bundle": self.bundle.id, "provider": self.recogniser.providers[0], "glosscast": __version__}
+        )
+
+    def close(self) -> None:
+        """End the model's thread and free the trackers."""
+        self.classify.close()
+        self.stream_trackers.close()
+        self.clip_trackers.close()
+
+
+class OpenStream(Protocol):
+    """What the list of open streams needs of one."""
+
+    def shut_down(self) -> None:
+        """Begin to end, without blocking."""
+
+
+class Streams:
+    """The streams that are open; belongs to the event loop."""
+
+    def __init__(self, limit: int, metrics: Metrics) -> None:
+        self._limit, self._metrics = limit, metrics
+        self._open: set[OpenStream] = set()
+        self._stopping = False
+
+    def enter(self, stream: OpenStream) -> bool:
+        """Take a place; False where there is none."""
+        if self._stopping or len(self._open) >= self._limit:
+            return False
+        self._open.add(stream)
+        self._metrics.active_streams.set(len(self._open))
+        return True
+
+    def leave(self, stream: OpenStream) -> None:
+        """Give the place back."""
+        self._open.discard(stream)
+        self._metrics.active_streams.set(len(self._open))
+
+    async def shut_down(self, timeout_s: float) -> None:
+        """Let every stream say its last words; returns when all have ended or after `timeout_s`."""
+        self._stopping = True
+        for stream in self._open:
+            stream.shut_down()
+        waited_s = 0.0
+        while self._open and waited_s < timeout_s:
+            await asyncio.sleep(0.05)
+            waited_s += 0.05
+
+
+@dataclass(eq=False)
+class Services:
+    """One application's state, at `app.state.services`."""
+
+    settings: Settings
+    make_tracker: MakeTracker
+    metrics: Metrics = field(default_factory=Metrics)
+    engine: Engine | None = None
+    uploads: int = 0  # under way
+
+    def __post_init__(self) -> None:
+        self.streams = Streams(self.settings.max_streams, self.metrics)
+        self.classifying = asyncio.Semaphore(self.settings.classifiers)
+
+    def open(self) -> None:
+        """Load the engine, unless that was done before.
+
+        Raises:
+            StartError: it cannot be loaded.
+        """
+        if self.engine is None:
+            self.engine = Engine(self.settings, self.metrics, self.make_tracker)
+            log.info("bundle %s on %s", self.engine.bundle.id, ", ".join(self.engine.recogniser.providers))
+
+    def close(self) -> None:
+        """Stop recognising; from here on the service is not ready."""
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            engine.close()
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The state of the application that a request or websocket belongs to."""
+    services: Services = connection.app.state.services
+    return services
+
+
+def engine_of(connection: HTTPConnection) -> Engine:
+    """The loaded engine.
+
+    Raises:
+        ProblemError: "not_ready".
+    """
+    engine = services_of(connection).engine
+    if engine is None:
+        raise ProblemError("not_ready", headers={"Retry-After": "5"})
+    return engine

@@ -1,0 +1,94 @@
+"""What the service counts, for Prometheus, and one log line per request. Neither holds anything about a person."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("glosscast.service")
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+QUIET = {"/healthz", "/readyz", "/metrics"}  # asked every few seconds by machines; not worth a line each
+UNMATCHED = "(none)"  # one label for all paths that are no route: a scan must not make a series each
+
+
+class Metrics:
+    """All series of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.requests = Counter(
+            "glosscast_requests", "HTTP requests answered", ["method", "route", "status"], registry=r
+        )
+        self.stages = Histogram(
+            "glosscast_stage_seconds",
+            "Time of one stage: of a whole clip for decode and keypoints, of one frame for frame_decode and "
+            "frame_keypoints, of one batch for inference, from the end of a sign to its final for final",
+            ["stage"],
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.active_streams = Gauge("glosscast_active_streams", "Streams open now", registry=r)
+        self.streams = Counter("glosscast_streams", "Streams ended, by the server's close code", ["code"], registry=r)
+        self.frames_received = Counter(
+            "glosscast_frames_received", "Frames that streams received", ["input"], registry=r
+        )
+        self.frames_dropped = Counter("glosscast_frames_dropped", "Frames of streams left out", ["reason"], registry=r)
+        self.inferences = Counter("glosscast_inferences", "Runs of the model", registry=r)
+        self.batch_size = Histogram(
+            "glosscast_batch_windows", "Windows in one run of the model", buckets=BATCHES, registry=r
+        )
+        self.bundle = Info("glosscast_bundle", "The bundle in use", registry=r)
+
+    def inference(self, windows: int, seconds: float) -> None:
+        """Count one run of the model."""
+        self.inferences.inc()
+        self.batch_size.observe(windows)
+        self.stages.labels("inference").observe(seconds)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block as a stage."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.stages.labels(name).observe(perf_counter() - began)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)
+
+
+class RequestMetrics:
+    """ASGI middleware: counts and logs each HTTP request by its route, never by its path or its sender."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, began = 0, perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            route = getattr(scope.get("route"), "path", UNMATCHED)
+            method = scope["method"] if route != UNMATCHED else "(any)"
+            self._metrics.requests.labels(method, route, str(status)).inc()
+            level = logging.DEBUG if route in QUIET or (route == UNMATCHED and status < 400) else logging.INFO
+            log.log(level, "%s %s %d %.0f ms", method, route, status, (perf_counter() - began) * 1000)

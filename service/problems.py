@@ -1,0 +1,131 @@
+"""Errors of the REST interface: RFC 9457 problem documents with a stable `code`, never an exception's own text."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("glosscast.service")
+
+MEDIA_TYPE = "application/problem+json"
+
+# code: (status, what it means). The whole list; `/docs` shows it.
+CODES: dict[str, tuple[int, str]] = {
+    "invalid_request": (422, "A parameter or field is missing or wrong; `detail` names it."),
+    "malformed_form": (400, "The request body is not the multipart form that its header announces."),
+    "too_large": (413, "The upload, or its picture, is larger than the service takes."),
+    "unsupported_media": (415, "The file is no MP4, MOV, WebM, MKV or AVI video, or the request no multipart form."),
+    "undecodable": (422, "The file is damaged, cut off or holds no video."),
+    "too_long": (422, "The clip is longer than the service takes."),
+    "no_signer": (422, "Nobody is in view in the clip."),
+    "upload_timeout": (408, "The upload did not arrive in time."),
+    "too_many_requests": (429, "Too many clips are under way; try again after Retry-After seconds."),
+    "not_ready": (503, "The service is starting or stopping; try again after Retry-After seconds."),
+    "origin_not_allowed": (403, "A page of another site may not open a stream."),
+    "subprotocol_required": (400, "The websocket must offer the subprotocol glosscast.v1."),
+    "not_found": (404, "There is nothing at this address."),
+    "method_not_allowed": (405, "This address does not take that method."),
+    "http_error": (400, "Another HTTP error; `status` tells which."),
+    "internal": (500, "Something went wrong in the service. The log has the details."),
+}
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = Field(description="where the code is explained, relative to this service", examples=["/docs#too_large"])
+    title: str
+    status: int
+    detail: str = Field(description="what happened, for a person to read")
+    code: str = Field(description="stable, for a program to decide by")
+
+
+class ProblemError(Exception):
+    """Raise it to answer with a problem. `detail` is shown to the client; without one, the code's meaning is."""
+
+    def __init__(self, code: str, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.response = problem(code, detail, headers=headers)
+
+
+def problem(
+    code: str, detail: str | None = None, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The response for a code."""
+    usual, meaning = CODES[code]
+    status = status or usual
+    document = Problem(
+        type=f"/docs#{code}", title=HTTPStatus(status).phrase, status=status, detail=detail or meaning, code=code
+    )
+    return JSONResponse(document.model_dump(), status, headers, MEDIA_TYPE)
+
+
+def described(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route, for its OpenAPI description."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        status, meaning = CODES[code]
+        entry = by_status.setdefault(status, {"description": "", "content": content})
+        entry["description"] = f"{entry['description']} `{code}`: {meaning}".strip()
+    return by_status
+
+
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)
+    return error.response
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    detail = None if code != "http_error" else f"{HTTPStatus(error.status_code).phrase}."
+    return problem(code, detail, error.status_code, error.headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return problem("invalid_request", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of an application a problem."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_middleware(_Unexpected)
+
+
+class _Unexpected:
+    """ASGI middleware for errors that nobody foresaw; inside the others, so that they count and complete its answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            log.exception("unexpected error")
+            if started:
+                raise  # half an answer is out; the server breaks the connection
+            await problem("internal")(scope, receive, send)

@@ -1,0 +1,67 @@
+"""What the REST interface answers."""
+
+from pydantic import BaseModel, Field
+
+from glosscast.bundle import ConfusablePair
+from glosscast.clip import ClipSpec
+
+
+class Prediction(BaseModel):
+    """A gloss that the clip may show."""
+
+    gloss: str = Field(description="may be the no-sign class, see `no_sign` of the bundle")
+    confidence: float = Field(description="0..1")
+    confusable_with: list[str] = Field(description="glosses that it is easily taken for, the most similar first")
+
+
+class Timings(BaseModel):
+    """Where the time went, in ms."""
+
+    decode: float
+    keypoints: float
+    inference: float
+
+
+class Classification(BaseModel):
+    """What a clip shows, taken as one sign."""
+
+    bundle: str = Field(description="name and version", examples=["asl-demo@1"])
+    duration_ms: float = Field(description="from the first to the last frame")
+    frames: int = Field(description="frames that were looked at")
+    predictions: list[Prediction] = Field(description="best first")
+    timings_ms: Timings
+
+
+class GlossEntry(BaseModel):
+    """One gloss of the vocabulary, and what is known about it."""
+
+    gloss: str
+    signers: int | None = Field(description="signers that it was learned from; null: not recorded")
+    accuracy: float | None = Field(description="share recognised on signers left out of training; null: not measured")
+    clips: int = Field(description="clips behind that figure")
+    confusable_with: list[str]
+
+
+class KeypointLayout(BaseModel):
+    """What websocket clients with input keypoints must send, and what the model was trained on."""
+
+    layout: str
+    points: int
+    channels: int = Field(description="x, y, z, presence; x and y in 0..1 of the frame")
+    normalisation: str = Field(description="done by the service")
+    extractor: str
+
+
+class BundleDescription(BaseModel):
+    """The bundle in use."""
+
+    name: str
+    version: str
+    task: str
+    vocabulary: list[GlossEntry]
+    no_sign: str | None = Field(description="the gloss that stands for hands that say nothing")
+    confusable: list[ConfusablePair]
+    metrics: dict[str, float] = Field(description="figures of the whole bundle")
+    clip: ClipSpec
+    keypoints: KeypointLayout
+    providers: list[str] = Field(description="ONNX Runtime execution providers in use, best first")

@@ -1,0 +1,161 @@
+"""One stream without its transport: frames in, messages out. It knows neither the websocket nor ONNX Runtime.
+
+Fed one frame at a time, it says the same signs as `glosscast.decoding.decode_clip` finds in the whole recording.
+"""
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.bundle import Bundle
+from glosscast.decoding import Classify, Decoder, SignEvent
+from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
+from glosscast.segmentation import VISIBLE
+from service.protocol import Alternative, Config, Final, Interim, Landmarks, Point, SignStarted, Start
+from service.wire import FrameFault
+
+LANDMARKS_S = 1 / 8  # between two landmarks messages
+DIGITS = 4  # of a confidence or a coordinate; more is noise
+
+Clock = Callable[[], float]
+Event = SignStarted | Interim | Final
+
+
+def effective_config(start: Start, bundle: Bundle) -> Config:
+    """What a client gets for what it asked for."""
+    return Config(
+        input=start.input,
+        interim=start.interim,
+        top_k=min(start.top_k, len(bundle.vocabulary)),
+        landmarks=start.landmarks,
+        aspect=start.aspect if start.input == "keypoints" else None,
+    )
+
+
+class FrameGate:
+    """Decides about frames before any work is done on them: too fast, or not in order of time.
+
+    A second's worth of frames may come at once, so that a stutter of the network costs nothing.
+    """
+
+    def __init__(self, max_fps: float) -> None:
+        self._rate = max_fps
+        self._capacity = max(1.0, max_fps)
+        self._tokens, self._counted_s = self._capacity, 0.0
+        self._last_ms: float | None = None
+
+    def admit(self, t_ms: float, now_s: float) -> bool:
+        """Whether a frame is taken, by its own time and the time now on the monotonic clock; False: it came too fast.
+
+        Raises:
+            FrameFault: its time is not after that of the last frame taken.
+        """
+        if self._last_ms is not None and t_ms <= self._last_ms:
+            raise FrameFault("bad_time", f"t_ms must grow: {t_ms:g} is not after {self._last_ms:g}")
+        self._tokens = min(self._capacity, self._tokens + (now_s - self._counted_s) * self._rate)
+        self._counted_s = now_s
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        self._last_ms = t_ms
+        return True
+
+
+class Session:
+    """Reads one stream. Blocks while the model works, so it belongs into a thread, and into one only.
+
+    Args:
+        bundle: what recognises.
+        classify: the bundle's model.
+        config: what the client wants.
+        clock: seconds, for `latency_ms`.
+    """
+
+    def __init__(self, bundle: Bundle, classify: Classify, config: Config, clock: Clock = monotonic) -> None:
+        self.signs = 0
+        manifest = bundle.manifest
+        self._bundle, self._config, self._clock = bundle, config, clock
+        self._decoder = Decoder(manifest.clip, manifest.segmenter, manifest.decoder, classify, interim=config.interim)
+
+    def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, arrived_s: float) -> list[Event]:
+        """Take one frame.
+
+        Args:
+            t_ms: its time; later than the frame before.
+            keypoints: (171, 4) in image coordinates, finite.
+            aspect: frame width / height.
+            arrived_s: when it came, by `clock`.
+
+        Raises:
+            ValueError: time stands still or goes backwards.
+        """
+        return self._tell(self._decoder.push(t_ms, keypoints, aspect), arrived_s)
+
+    def finish(self, arrived_s: float) -> list[Event]:
+        """Close the sign that is under way, if any; frames may follow."""
+        return self._tell(self._decoder.finish(), arrived_s)
+
+    def _tell(self, events: Sequence[SignEvent], arrived_s: float) -> list[Event]:
+        return [self._message(event, arrived_s) for event in events]
+
+    def _message(self, event: SignEvent, arrived_s: float) -> Event:
+        if event.probabilities is None:
+            return SignStarted(segment=event.segment, t_ms=event.start_ms)
+        best, *others = ranked(self._bundle, event.probabilities, self._config.top_k)
+        times = {"start_ms": event.start_ms, "end_ms": event.end_ms}
+        guess = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
+        if event.kind == "interim":
+            return Interim.model_validate({"revision": event.revision, **guess, **times})
+        self.signs += 1
+        return Final.model_validate(
+            {
+                **guess,
+                **times,
+                "alternatives": others,
+                "confusable_with": self._bundle.report.confusable_with(best.gloss),
+                "latency_ms": round((self._clock() - arrived_s) * 1000, 1),
+            }
+        )
+
+
+def ranked(bundle: Bundle, probabilities: NDArray[np.float32], top_k: int) -> list[Alternative]:
+    """The `top_k` likeliest glosses, best first."""
+    order = np.argsort(-probabilities, kind="stable")[:top_k]
+    return [
+        Alternative(gloss=bundle.vocabulary.gloss(int(i)), confidence=round(float(probabilities[i]), DIGITS))
+        for i in order
+    ]
+
+
+class LandmarksFeed:
+    """Keypoints as landmarks messages, at most one every `LANDMARKS_S`."""
+
+    def __init__(self, clock: Clock = monotonic) -> None:
+        self._clock = clock
+        self._due_s = 0.0
+
+    def push(self, t_ms: float, keypoints: NDArray[np.float32]) -> list[Landmarks]:
+        """The message for one frame (171, 4), or none."""
+        now_s = self._clock()
+        if now_s < self._due_s:
+            return []
+        self._due_s = now_s + LANDMARKS_S
+        pose = keypoints[POSE][UPPER_BODY]
+        return [
+            Landmarks(
+                t_ms=t_ms,
+                pose=[_point(p) if p[PRESENCE] >= VISIBLE else None for p in pose],
+                left_hand=_hand(keypoints[LEFT_HAND]),
+                right_hand=_hand(keypoints[RIGHT_HAND]),
+            )
+        ]
+
+
+def _hand(points: NDArray[np.float32]) -> list[Point] | None:
+    return [_point(p) for p in points] if (points[:, PRESENCE] > 0).all() else None
+
+
+def _point(point: NDArray[np.float32]) -> Point:
+    return round(float(point[X]), DIGITS), round(float(point[Y]), DIGITS)

@@ -1,0 +1,94 @@
+"""Settings of the service, from environment variables that start with GLOSSCAST_."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from glosscast.bundle import EMBEDDED
+from glosscast.recogniser import DEFAULT_PROVIDERS
+from glosscast.video import MIB
+
+PREFIX = "GLOSSCAST_"
+# Variables of this prefix that are for other parts of the project and may be set when the service starts.
+FOREIGN = {"GLOSSCAST_DATA"}  # folder of recordings, for training and tests
+
+Names = Annotated[tuple[str, ...], NoDecode]
+Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
+
+
+class SettingsError(ValueError):
+    """A variable is unknown or its value is wrong; the message names it and fits on one line."""
+
+
+class Settings(BaseSettings):
+    """Where to listen, what to load, and how much is taken on. Each field is the variable GLOSSCAST_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    allowed_origins: Names = Field(
+        default=(),
+        description="origins of other sites whose pages may open streams, comma-separated, https://example.org",
+    )
+
+    bundle: Path = Field(default=EMBEDDED, description="folder of the bundle")
+    providers: Names = Field(
+        default=DEFAULT_PROVIDERS,
+        min_length=1,
+        description="ONNX Runtime execution providers, best first, comma-separated",
+    )
+    inference_threads: int = Field(
+        default=1, ge=0, le=256, description="threads of one inference; 0 takes one per core; trackers need cores too"
+    )
+    max_batch: int = Field(default=16, ge=1, le=1024, description="windows in one inference, from all streams together")
+
+    max_streams: int = Field(default=32, ge=1, le=10_000, description="streams open at the same time")
+    trackers: int = Field(
+        default=4, ge=1, le=256, description="of them, those with input frames; each takes 220 MB, the first 380 MB"
+    )
+    max_fps: float = Field(default=30.0, gt=0, le=1000, description="frames per second of one stream")
+    max_frame_bytes: int = Field(default=MIB, ge=4096, description="one websocket message, bytes")
+    queue_frames: int = Field(
+        default=8, ge=1, le=10_000, description="frames of one stream that wait; the oldest goes first"
+    )
+    idle_s: Seconds = Field(default=30.0, description="a stream without any message for so long is closed, seconds")
+    max_session_s: Seconds = Field(default=3600.0, description="length of a stream, seconds")
+
+    max_upload_bytes: int = Field(default=50 * MIB, ge=1024, description="size of an uploaded clip, bytes")
+    max_upload_s: Seconds = Field(default=60.0, description="time an upload may take to arrive, seconds")
+    max_clip_s: Seconds = Field(default=60.0, description="length of an uploaded clip, seconds")
+    max_uploads: int = Field(
+        default=8, ge=1, le=1000, description="uploads taken in at the same time, waiting ones included"
+    )
+    classifiers: int = Field(
+        default=2, ge=1, le=256, description="of them, those worked on; each has a tracker of its own, see TRACKERS"
+    )
+
+    @field_validator("allowed_origins", "providers", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+
+def load_settings() -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        SettingsError: the first variable that is wrong.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | FOREIGN
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise SettingsError(f"{unknown[0]}: there is no such setting; there are {', '.join(sorted(known - FOREIGN))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(f"{name}: {first['msg']}, not {os.environ.get(name, '')!r}") from None

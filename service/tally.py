@@ -1,0 +1,76 @@
+"""What a stream counts, and how often it tells: a flood of bad frames must not become a flood of messages."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Literal
+
+from service.metrics import Metrics
+from service.protocol import Error, FramesDropped, Input, Summary
+from service.wire import FrameFault
+
+REPEAT_S = 1.0  # between two warnings, or two errors of one code
+
+DropReason = Literal["too_fast", "queue_full"]
+
+
+class Tally:
+    """The frames of one stream, and what its client is to hear of those left out.
+
+    Args:
+        metrics: counted along.
+        clock: seconds.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float] = monotonic) -> None:
+        self._metrics, self._clock = metrics, clock
+        self._began_s = clock()
+        self._frames = self._dropped = self._faulty = self._untold = 0
+        self._told_s: dict[str, float] = {}
+
+    @property
+    def age_s(self) -> float:
+        """Time since the stream began, in s."""
+        return self._clock() - self._began_s
+
+    def received(self, kind: Input) -> None:
+        """Count a frame."""
+        self._frames += 1
+        self._metrics.frames_received.labels(kind).inc()
+
+    def dropped(self, reason: DropReason) -> None:
+        """Count a frame that was left out because it came too fast."""
+        self._dropped += 1
+        self._untold += 1
+        self._metrics.frames_dropped.labels(reason).inc()
+
+    def faulty(self, fault: FrameFault) -> list[Error]:
+        """Count a frame that cannot be used; what to tell the client, if anything."""
+        self._faulty += 1
+        self._metrics.frames_dropped.labels("faulty").inc()
+        if not self._due(fault.code):
+            return []
+        return [Error(code=fault.code, message=fault.message, retryable=True)]
+
+    def warning(self, at_once: bool = False) -> list[FramesDropped]:
+        """What to tell the client about dropped frames, if anything; `at_once` where there will be no later."""
+        if not self._untold or not (at_once or self._due("frames_dropped")):
+            return []
+        count, self._untold = self._untold, 0
+        return [FramesDropped(count=count)]
+
+    def summary(self, signs: int) -> Summary:
+        """All of it."""
+        return Summary(
+            duration_ms=round(self.age_s * 1000),
+            frames=self._frames,
+            dropped=self._dropped,
+            faulty=self._faulty,
+            signs=signs,
+        )
+
+    def _due(self, code: str) -> bool:
+        now_s = self._clock()
+        if now_s - self._told_s.get(code, -REPEAT_S) < REPEAT_S:
+            return False
+        self._told_s[code] = now_s
+        return True

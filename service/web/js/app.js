@@ -1,0 +1,65 @@
+/** Ties the page together: sections, the bundle, and the views. */
+
+import { Captions } from "./captions.js";
+import { byId } from "./dom.js";
+import { Live } from "./live.js";
+import { Signs } from "./signs.js";
+import { Upload } from "./upload.js";
+
+const TITLES = {
+  live: "Glosscast: live captions for signing",
+  clip: "Read a clip · Glosscast",
+  signs: "Signs it knows · Glosscast",
+  privacy: "Privacy · Glosscast",
+};
+const BUNDLE_RETRY_MS = 4000;
+
+const captions = new Captions();
+const live = new Live(captions);
+const upload = new Upload();
+const signs = new Signs();
+
+function showView(moveFocus) {
+  const wanted = location.hash.slice(1);
+  const name = wanted in TITLES ? wanted : "live";
+  if (name !== "live" && live.active) live.stop("paused");
+  if (name !== "clip") byId("preview-video").pause();
+  for (const other of Object.keys(TITLES)) byId(`view-${other}`).hidden = other !== name;
+  for (const link of document.querySelectorAll(".tabs a")) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = TITLES[name];
+  if (!moveFocus) return;
+  window.scrollTo(0, 0);
+  byId(`${name}-title`).focus({ preventScroll: true });
+}
+
+/** What the server recognises. While it still loads its bundle it answers 503: then ask again. */
+async function loadBundle() {
+  try {
+    const response = await fetch(new URL("v1/bundle", document.baseURI));
+    if (response.status === 503) return void setTimeout(loadBundle, BUNDLE_RETRY_MS);
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    useBundle(await response.json());
+  } catch {
+    signs.showFailure(loadBundle);
+  }
+  return undefined;
+}
+
+function useBundle(bundle) {
+  captions.noSign = upload.noSign = bundle.no_sign ?? null;
+  signs.show(bundle);
+  byId("tips-count").textContent = `${signs.signs.length} signs`;
+  byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
+}
+
+byId("host").textContent = location.host ? `this server (${location.host})` : "this server";
+window.addEventListener("hashchange", () => showView(true));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // its hash would be taken for a section
+  byId("main").focus();
+});
+showView(false);
+loadBundle();

@@ -1,0 +1,99 @@
+/** The view of the signs that the bundle knows, with what is known of each. */
+
+import { bar, byId, h } from "./dom.js";
+import { glossName, isLetter } from "./glosses.js";
+
+const FEW_SIGNERS = 3; // fewer than this and new people will often be misread
+const LETTERS_APART_FROM = 3; // one single letter, as "i", is rather a word
+
+/**
+ * @typedef {{gloss: string, signers: number|null, accuracy: number|null, clips: number|null, similar: string[]}} Sign
+ */
+
+/** The bundle document of the service -> signs in the order of the alphabet, without the "no sign" class. */
+export function signsOf(bundle) {
+  return bundle.vocabulary
+    .filter(({ gloss }) => gloss !== bundle.no_sign)
+    .map((entry) => ({
+      gloss: entry.gloss,
+      signers: entry.signers ?? null,
+      accuracy: entry.accuracy ?? null,
+      clips: entry.clips ?? null,
+      similar: (entry.confusable_with ?? similarTo(entry.gloss, bundle.confusable)).filter((g) => g !== bundle.no_sign),
+    }))
+    .sort((a, b) => glossName(a.gloss).localeCompare(glossName(b.gloss)));
+}
+
+function similarTo(gloss, pairs = []) {
+  return pairs
+    .filter(({ glosses }) => glosses.includes(gloss))
+    .sort((a, b) => b.similarity - a.similarity)
+    .flatMap(({ glosses }) => glosses.filter((other) => other !== gloss));
+}
+
+export class Signs {
+  constructor() {
+    byId("signs-search").addEventListener("input", () => this.#render());
+  }
+
+  show(bundle) {
+    this.signs = signsOf(bundle);
+    const spelled = this.signs.filter(({ gloss }) => isLetter(gloss)).length;
+    this.lettersApart = spelled >= LETTERS_APART_FROM;
+    const letters = this.lettersApart ? spelled : 0;
+    const words = this.signs.length - letters;
+    byId("signs-lead").textContent =
+      `${words} signs${letters ? ` and ${letters} letters` : ""} of ${LANGUAGE}. The figures are from people the recogniser had never seen.`;
+    byId("signs-tools").hidden = false;
+    this.#render();
+  }
+
+  showFailure(retry) {
+    byId("signs-lead").textContent = "The list of signs could not be loaded. Check your network, or ask whoever runs this server.";
+    byId("signs-list").replaceChildren(h("button.button", { type: "button", onclick: retry }, "Try again"));
+  }
+
+  #render() {
+    const wanted = byId("signs-search").value.trim().toLowerCase();
+    const found = this.signs.filter(({ gloss }) => glossName(gloss).toLowerCase().includes(wanted));
+    const apart = ({ gloss }) => this.lettersApart && isLetter(gloss);
+    const words = found.filter((sign) => !apart(sign));
+    const letters = found.filter(apart);
+    byId("signs-count").textContent = wanted ? `${found.length} found` : "";
+    byId("signs-list").replaceChildren(...[
+      found.length ? null : h("p.empty", {}, "Not among the signs it knows."),
+      words.length ? h("ul.cards", {}, ...words.map(card)) : null,
+      letters.length ? h("h2.group", {}, "Letters") : null,
+      letters.length ? h("ul.cards.letters", {}, ...letters.map(card)) : null,
+    ].filter(Boolean));
+  }
+}
+
+const LANGUAGE = "American Sign Language";
+
+function card(sign) {
+  return h("li.card", { "data-gloss": sign.gloss },
+    h("h3", {}, h("span.gloss", {}, glossName(sign.gloss))),
+    accuracyLine(sign),
+    signersLine(sign.signers),
+    sign.similar.length
+      ? h("p.similar", {}, "Can be mistaken for ", ...joined(sign.similar.slice(0, 3)))
+      : null);
+}
+
+function accuracyLine({ accuracy, clips }) {
+  if (accuracy === null) return h("p.accuracy.none", {}, "Not measured yet");
+  const share = Math.round(accuracy * 100);
+  return h("p.accuracy", {}, bar(accuracy),
+    h("span", {}, h("strong", {}, `${share}%`), " right", clips ? h("span.clips", {}, ` of ${clips} clips`) : null));
+}
+
+function signersLine(signers) {
+  if (signers === null) return null;
+  const few = signers < FEW_SIGNERS;
+  const people = signers === 1 ? "one person" : `${signers} people`;
+  return h("p.signers", {}, `Learned from ${people}`, few ? h("span.few", {}, "expect mistakes") : null);
+}
+
+const joined = (glosses) =>
+  glosses.flatMap((gloss, index) => [index ? ", " : "", h("span.gloss", {}, glossName(gloss))]).filter(Boolean);

@@ -1,0 +1,174 @@
+/** The clip view: choose or drop a file, watch it go, read the result. */
+
+import { couldAlsoBeLine, surenessLine } from "./captions.js";
+import { bar, byId, h } from "./dom.js";
+import { glossName, percent, sureness } from "./glosses.js";
+import { clipProblem } from "./messages.js";
+
+const TOP_K = 5;
+const PARTS = ["empty", "progress", "result", "error"];
+
+export class Upload {
+  constructor() {
+    this.noSign = null;
+    byId("file").addEventListener("change", ({ target }) => this.#chosen(target.files));
+    byId("clip-cancel").addEventListener("click", () => this.cancel());
+    byId("clip-retry").addEventListener("click", () => this.send(this.file));
+    byId("preview-video").addEventListener("error", () => this.#showUnplayable(true));
+    this.#listenForDrops();
+    this.#show("empty");
+  }
+
+  /** @param {File} file */
+  send(file) {
+    this.request?.abort();
+    this.file = file;
+    this.#preview(file);
+    this.#show("progress");
+    this.#progress("Sending…", 0, "");
+    const request = new XMLHttpRequest(); // fetch tells nothing about the progress of an upload
+    this.request = request;
+    request.upload.onprogress = ({ loaded, total }) => this.#progress("Sending…", loaded / total, sizes(loaded, total));
+    request.upload.onload = () => this.#progress("Reading the clip…", null, "Finding the hands in every frame takes a few seconds.");
+    request.onload = () => this.#answered(request);
+    request.onerror = () => this.#failed(0, null, null);
+    request.open("POST", new URL(`v1/classify?top_k=${TOP_K}`, document.baseURI));
+    const form = new FormData();
+    form.append("file", file, file.name);
+    request.send(form);
+  }
+
+  cancel() {
+    this.request?.abort();
+    this.request = null;
+    this.#preview(null);
+    this.#show("empty");
+    byId("file").focus();
+  }
+
+  #chosen(files) {
+    const [file] = files;
+    byId("file").value = ""; // so that choosing the same file again is a change, too
+    if (file) this.send(file);
+  }
+
+  /** A file may be dropped anywhere: one dropped beside the box must not make the browser leave the page. */
+  #listenForDrops() {
+    const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+    window.addEventListener("dragover", (event) => {
+      if (!hasFile(event)) return;
+      event.preventDefault();
+      byId("clip").classList.add("dragging");
+    });
+    window.addEventListener("dragleave", (event) => !event.relatedTarget && byId("clip").classList.remove("dragging"));
+    window.addEventListener("drop", (event) => {
+      if (!hasFile(event)) return;
+      event.preventDefault();
+      byId("clip").classList.remove("dragging");
+      location.hash = "#clip";
+      this.#chosen(event.dataTransfer.files);
+    });
+  }
+
+  #answered(request) {
+    const body = parse(request.responseText);
+    if (request.status === 200 && body?.predictions) return this.#result(body);
+    const wait = Number.parseInt(request.getResponseHeader("Retry-After"), 10);
+    return this.#failed(request.status, body, Number.isNaN(wait) ? null : wait);
+  }
+
+  #failed(status, problem, retryAfterS) {
+    const { code, title, body, retry } = clipProblem(status, problem, retryAfterS);
+    byId("clip-error").dataset.code = code;
+    byId("clip-error-title").textContent = title;
+    byId("clip-error-body").textContent = body;
+    byId("clip-retry").hidden = !retry;
+    this.#show("error");
+  }
+
+  #result(answer) {
+    const signs = answer.predictions.filter(({ gloss }) => gloss !== this.noSign);
+    const [top] = answer.predictions;
+    const none = !top || top.gloss === this.noSign;
+    byId("clip-result").replaceChildren(
+      h("h2.sr-only", {}, "Result"),
+      ...(none ? noSignFound() : this.#sign(top, signs)),
+      this.#ranking(none ? "If it was a sign after all" : "How sure it is", signs),
+      facts(answer));
+    this.#show("result");
+  }
+
+  #sign(top, signs) {
+    const sign = { ...top, alternatives: signs };
+    return [
+      h("p.result-gloss", { "data-gloss": top.gloss }, h("span.gloss", {}, glossName(top.gloss))),
+      surenessLine(top.confidence),
+      couldAlsoBeLine(sign, this.noSign),
+    ].filter(Boolean);
+  }
+
+  #ranking(title, signs) {
+    return h("div.ranking", {}, h("h3", {}, title), h("ol", {},
+      ...signs.map(({ gloss, confidence }) => h("li", { "data-gloss": gloss, "data-level": sureness(confidence).level },
+        h("span.gloss", {}, glossName(gloss)), bar(confidence), h("span.number", {}, percent(confidence))))));
+  }
+
+  #preview(file) {
+    const video = byId("preview-video");
+    if (this.previewed === file) return;
+    this.previewed = file;
+    if (video.src) URL.revokeObjectURL(video.src);
+    byId("preview").hidden = !file;
+    byId("drop").hidden = Boolean(file);
+    this.#showUnplayable(false);
+    video.removeAttribute("src");
+    if (!file) return video.load();
+    byId("preview-name").textContent = file.name;
+    video.src = URL.createObjectURL(file);
+    if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) video.play().catch(() => {});
+  }
+
+  #showUnplayable(unplayable) {
+    const failed = unplayable && byId("preview-video").hasAttribute("src");
+    byId("preview-video").hidden = failed;
+    byId("preview-none").hidden = !failed;
+  }
+
+  #progress(title, share, note) {
+    byId("clip-progress-title").textContent = title;
+    byId("clip-progress-note").textContent = note;
+    if (share === null) byId("clip-bar").removeAttribute("value");
+    else byId("clip-bar").value = share * 100;
+  }
+
+  #show(part) {
+    byId("clip").dataset.state = part;
+    for (const name of PARTS) byId(`clip-${name}`).hidden = name !== part;
+  }
+}
+
+const noSignFound = () => [
+  h("p.result-gloss.none", { "data-gloss": "" }, "No sign found"),
+  h("p", {}, "The hands seem to say nothing here. Start with the hands down, sign, and lower them again."),
+];
+
+/** Small print: what was read, by which bundle, in what time. */
+function facts({ bundle, duration_ms: duration, frames, timings_ms: timings }) {
+  const parts = [
+    duration === undefined ? null : `${(duration / 1000).toFixed(1)} s clip`,
+    frames === undefined ? null : `${frames} frames`,
+    ...Object.entries(timings ?? {}).map(([name, ms]) => `${name} ${Math.round(ms)} ms`),
+    bundle ?? null,
+  ];
+  return h("p.facts", {}, parts.filter(Boolean).join(" · "));
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const sizes = (loaded, total) => `${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;

@@ -1,0 +1,123 @@
+"""The thread of one stream: takes frames from the inbox, finds keypoints, lets the session read them.
+
+A thread each keeps a stream's frames in order and its tracker in one place, and a stream that is busy or stuck holds up
+no other. The number of threads is bounded by the number of streams.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.holistic import HolisticTracker
+from glosscast.video import VideoError, decode_image
+from service.engine import Engine
+from service.mailbox import Arrival, Break, Inbox
+from service.metrics import Metrics
+from service.protocol import Config, ServerMessage
+from service.session import LandmarksFeed, Session
+from service.wire import FrameFault
+
+log = logging.getLogger("glosscast.service")
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How a worker speaks to its stream. Called in the worker's thread.
+
+    Attributes:
+        ready: the tracker is there, frames may come.
+        messages: what the session says.
+        fault: a frame could not be used.
+        busy: no tracker is free; the worker ends.
+        failed: something went wrong that is not the client's fault; the worker ends.
+        ended: always called last, with the number of signs.
+    """
+
+    ready: Callable[[], None]
+    messages: Callable[[list[ServerMessage]], None]
+    fault: Callable[[FrameFault], None]
+    busy: Callable[[], None]
+    failed: Callable[[], None]
+    ended: Callable[[int], None]
+
+
+class Worker:
+    """Reads one stream in a thread, until a last `Break` or the inbox's end."""
+
+    def __init__(self, engine: Engine, metrics: Metrics, config: Config, inbox: Inbox, hooks: Hooks) -> None:
+        self._engine, self._metrics, self._config, self._inbox, self._hooks = engine, metrics, config, inbox, hooks
+        self._session = Session(engine.bundle, engine.classify, config)
+        self._landmarks = LandmarksFeed()
+        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            if self._config.input == "keypoints":
+                self._read(None)
+            else:
+                self._read_pictures()
+        except Exception:
+            log.exception("a stream failed")
+            self._hooks.failed()
+        finally:
+            self._hooks.ended(self._session.signs)
+
+    def _read_pictures(self) -> None:
+        pool = self._engine.stream_trackers
+        try:
+            tracker = pool.acquire(timeout=0)
+        except TimeoutError:
+            self._hooks.busy()
+            return
+        try:
+            self._read(tracker)
+        finally:
+            pool.release(tracker)
+
+    def _read(self, tracker: HolisticTracker | None) -> None:
+        self._hooks.ready()
+        while (item := self._inbox.get()) is not None:
+            if isinstance(item, Break):
+                self._say([*self._session.finish(item.arrived_s)])
+                if item.last:
+                    return
+                continue
+            try:
+                keypoints, aspect = self._keypoints(item, tracker)
+            except FrameFault as fault:
+                self._hooks.fault(fault)
+                continue
+            t_ms = item.frame.t_ms
+            if self._config.landmarks:
+                self._say([*self._landmarks.push(t_ms, keypoints)])
+            self._say([*self._session.push(t_ms, keypoints, aspect, item.arrived_s)])
+
+    def _say(self, messages: list[ServerMessage]) -> None:
+        for message in messages:
+            if message.type == "final":
+                self._metrics.stages.labels("final").observe(message.latency_ms / 1000)
+        if messages:
+            self._hooks.messages(messages)
+
+    def _keypoints(self, item: Arrival, tracker: HolisticTracker | None) -> tuple[NDArray[np.float32], float]:
+        """Keypoints (171, 4) of a frame and its width / height."""
+        payload = item.frame.payload
+        if tracker is None or not isinstance(payload, bytes):
+            assert isinstance(payload, np.ndarray)
+            assert self._config.aspect is not None
+            return payload, self._config.aspect
+        try:
+            with self._metrics.stage("frame_decode"):
+                rgb = decode_image(payload)
+        except VideoError as error:
+            raise FrameFault(error.code, str(error)) from error
+        with self._metrics.stage("frame_keypoints"):
+            return tracker.track(rgb), rgb.shape[1] / rgb.shape[0]

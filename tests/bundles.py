@@ -1,0 +1,148 @@
+"""A bundle small enough for any test, and keypoints for it: which gloss must come out is known beforehand.
+
+The model looks at one thing: how far the right wrist is to the right or left of the shoulders' middle, on average over
+the window. Right of it is "east", left of it "west", neither "rest".
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from glosscast.bundle import GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT, sha256
+from glosscast.clip import ClipSpec
+from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, Pose, X
+
+VOCABULARY = ("east", "west", "rest")
+SPEC = ClipSpec(window_ms=2000, fps=16, alpha=4)
+GAIN = 6.0  # logits per shoulder width
+REST_LOGIT = 3.0  # of "rest", whatever is seen; with GAIN, half a shoulder width is the border
+FRAME_MS = 62.5
+ASPECT = 4 / 3
+SHOULDERS = {Pose.LEFT_SHOULDER: (0.6, 0.5), Pose.RIGHT_SHOULDER: (0.4, 0.5)}
+UNIT = 0.2  # shoulder width in frame widths
+
+
+def make_bundle(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> Path:
+    """Write a whole bundle into `folder` and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(_graph(len(vocabulary)), str(folder / MODEL))
+    window = np.zeros((1, SPEC.frames, POINTS, CHANNELS), np.float32)
+    window[:, :, Pose.RIGHT_WRIST, X] = 0.25
+    mask = np.ones((1, SPEC.frames), np.float32)
+    logits = np.array([[GAIN * 0.25, -GAIN * 0.25, REST_LOGIT]], np.float32)
+    np.savez(folder / GOLDEN, keypoints=window, mask=mask, logits=logits)
+    report = {
+        "metrics": {"accuracy": 0.875},
+        "glosses": {"east": {"signers": 3, "accuracy": 0.9, "clips": 10}},
+        "confusable": [{"glosses": ["east", "west"], "similarity": 0.5}],
+    }
+    (folder / REPORT).write_text(json.dumps(report))
+    (folder / MODEL_CARD).write_text("# A bundle for tests\n")
+    (folder / MANIFEST).write_text(json.dumps(manifest(folder, vocabulary)))
+    return folder
+
+
+def manifest(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> dict:
+    shape = ["batch", SPEC.frames]
+    return {
+        "schema_version": 1,
+        "name": "compass",
+        "version": "1",
+        "task": "isolated",
+        "clip": SPEC.model_dump(),
+        "visual": {"kind": "none", "size": 0},
+        "keypoints": {
+            "layout": "holistic-171",
+            "normalisation": "mid-shoulder-per-window",
+            "extractor": "none",
+        },
+        "vocabulary": vocabulary,
+        "no_sign": "rest",
+        "inputs": [
+            {"name": "keypoints", "shape": [*shape, POINTS, CHANNELS]},
+            {"name": "mask", "shape": shape},
+        ],
+        "outputs": [{"name": "logits", "shape": ["batch", len(vocabulary)]}],
+        "segmenter": {
+            "enter_height": 1.0,
+            "leave_height": 1.2,
+            "enter_ms": 120,
+            "leave_ms": 250,
+            "still_speed": 0.1,
+            "still_ms": 1500,
+            "max_ms": 6000,
+        },
+        "decoder": {"interim_ms": 250, "hop_ms": 500},
+        "opset": 17,
+        "git_commit": "none",
+        "files": {name: sha256(folder / name) for name in (MODEL, GOLDEN, REPORT, MODEL_CARD)},
+    }
+
+
+def _graph(classes: int) -> onnx.ModelProto:
+    """logits = mean over unmasked frames of the right wrist's x, times (GAIN, -GAIN, 0), plus (0, 0, REST_LOGIT)."""
+    weight, bias = np.zeros((1, classes), np.float32), np.zeros(classes, np.float32)
+    weight[0, :2], bias[2] = (GAIN, -GAIN), REST_LOGIT
+    constants = {
+        "point": np.array([Pose.RIGHT_WRIST]),
+        "channel": np.array([X]),
+        "both": np.array([2, 3]),
+        "frames": np.array([1]),
+        "weight": weight,
+        "bias": bias,
+    }
+    nodes = [
+        helper.make_node("Gather", ["keypoints", "point"], ["wrist"], axis=2),
+        helper.make_node("Gather", ["wrist", "channel"], ["wrist_x"], axis=3),
+        helper.make_node("Squeeze", ["wrist_x", "both"], ["x"]),
+        helper.make_node("Mul", ["x", "mask"], ["inside"]),
+        helper.make_node("ReduceSum", ["inside", "frames"], ["total"], keepdims=1),
+        helper.make_node("ReduceSum", ["mask", "frames"], ["count"], keepdims=1),
+        helper.make_node("Div", ["total", "count"], ["mean"]),
+        helper.make_node("Gemm", ["mean", "weight", "bias"], ["logits"]),
+    ]
+    tensor, floats = helper.make_tensor_value_info, TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "compass",
+        [
+            tensor("keypoints", floats, ["batch", SPEC.frames, POINTS, CHANNELS]),
+            tensor("mask", floats, ["batch", SPEC.frames]),
+        ],
+        [tensor("logits", floats, ["batch", classes])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model
+
+
+def pose(wrist: tuple[float, float] | None) -> np.ndarray:
+    """Keypoints (171, 4) of a signer whose right wrist is at (right, below) the shoulders' middle, in shoulder widths.
+
+    None: the arms hang down.
+    """
+    right, below = wrist or (-0.4, 2.0)
+    keypoints = np.zeros((POINTS, CHANNELS), np.float32)
+    places = {
+        **SHOULDERS,
+        Pose.RIGHT_WRIST: (0.5 + right * UNIT, 0.5 + below * UNIT * ASPECT),
+        Pose.LEFT_WRIST: (0.58, 0.5 + 2.0 * UNIT * ASPECT),
+    }
+    for point, place in places.items():
+        keypoints[point, :2] = place
+        keypoints[point, PRESENCE] = 1.0
+    return keypoints
+
+
+def signing(*signs: str, sign_frames: int = 20, rest_frames: int = 12) -> list[tuple[float, np.ndarray]]:
+    """(t_ms, keypoints) of someone who rests, signs, rests, signs …, rests."""
+    frames: list[np.ndarray] = [pose(None)] * rest_frames
+    for sign in signs:
+        side = {"east": 1.2, "west": -1.2, "rest": 0.0}[sign]
+        frames += [pose((side, 0.2 + 0.2 * (i % 2))) for i in range(sign_frames)]
+        frames += [pose(None)] * rest_frames
+    return [(i * FRAME_MS, frame) for i, frame in enumerate(frames)]

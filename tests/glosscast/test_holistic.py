@@ -1,0 +1,388 @@
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from glosscast.holistic import HolisticTracker, TrackerPool, extract, quiet_native_logs
+from glosscast.keypoints import (
+    CHANNELS,
+    FACE,
+    HAND_WRIST,
+    LEFT_HAND,
+    NOSE,
+    POINTS,
+    PRESENCE,
+    RIGHT_HAND,
+    SHOULDERS,
+    Pose,
+    X,
+    Y,
+)
+from glosscast.video import Frame, decode_video
+from tests.glosscast import media
+
+CLIP = "clips/apple__startasl_F1__apple.mp4"
+OTHER_CLIP = "clips/algebra__startasl_M1__algebra.mp4"
+TWO_HANDED = "clips/health__startasl_M1__health.mp4"
+BLANK = np.zeros((48, 64, 3), np.uint8)
+
+
+class Fake:
+    """A tracker whose keypoints count the frames since its last reset."""
+
+    def __init__(self):
+        self.broken = self.closed = self.unresettable = False
+        self.resets = self.seen = 0
+
+    def track(self, rgb):
+        self.seen += 1
+        return np.full((POINTS, CHANNELS), self.seen, np.float32)
+
+    def reset(self):
+        if self.unresettable:
+            self.broken = True
+            raise RuntimeError("graph error")
+        self.resets += 1
+        self.seen = 0
+
+    def close(self):
+        self.closed = self.broken = True
+
+
+@pytest.fixture
+def made():
+    return []
+
+
+@pytest.fixture
+def pool(made):
+    def make():
+        made.append(Fake())
+        return made[-1]
+
+    return TrackerPool(2, make)
+
+
+# --- the tracker ---
+
+
+@pytest.fixture(scope="module")
+def tracker():
+    """One for the module: each takes memory that MediaPipe does not give back at once."""
+    tracker = HolisticTracker()
+    yield tracker
+    tracker.close()
+
+
+def test_importing_the_module_does_not_import_mediapipe():
+    code = "import sys, glosscast.holistic; sys.exit('mediapipe' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_nobody_in_view_is_all_zeros(tracker):
+    keypoints = tracker.track(BLANK)
+    assert keypoints.shape == (POINTS, CHANNELS)
+    assert keypoints.dtype == np.float32
+    assert not keypoints.any()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(np.zeros((0, 0, 3), np.uint8), id="no-pixels"),
+        pytest.param(np.zeros((15, 64, 3), np.uint8), id="too-low"),
+        pytest.param(np.zeros((64, 15, 3), np.uint8), id="too-narrow"),
+        pytest.param(np.zeros((48, 64), np.uint8), id="grey"),
+        pytest.param(np.zeros((48, 64, 4), np.uint8), id="rgba"),
+        pytest.param(np.zeros((2, 48, 64, 3), np.uint8), id="two-frames"),
+        pytest.param(np.zeros((48, 64, 3), np.float32), id="float"),
+    ],
+)
+def test_what_is_no_frame_is_refused_and_does_no_harm(tracker, frame):
+    with pytest.raises(ValueError, match="a frame is"):
+        tracker.track(frame)
+    assert not tracker.broken
+    assert tracker.track(BLANK).shape == (POINTS, CHANNELS)
+
+
+def test_frames_need_not_be_contiguous_or_writable(tracker):
+    wide = np.zeros((48, 128, 3), np.uint8)
+    wide.flags.writeable = False
+    assert not tracker.track(wide[:, ::2]).any()
+
+
+def test_a_tracker_that_failed_says_so():
+    tracker = HolisticTracker()
+    real, tracker._holistic = tracker._holistic, None
+    with pytest.raises(AttributeError):
+        tracker.track(BLANK)
+    tracker._holistic = real
+    assert tracker.broken
+    with pytest.raises(RuntimeError, match="closed or broken"):
+        tracker.track(BLANK)
+    with pytest.raises(RuntimeError, match="closed or broken"):
+        tracker.reset()
+    tracker.close()
+
+
+def test_a_graph_that_saw_an_empty_frame_can_still_be_closed():
+    tracker = HolisticTracker()
+    with pytest.raises(Exception, match=r".+"):  # what `track` guards against
+        tracker._holistic.process(np.zeros((0, 0, 3), np.uint8))
+    with pytest.raises(Exception, match=r".+"):
+        tracker.track(BLANK)
+    assert tracker.broken
+    tracker.close()
+    tracker.close()
+
+
+def test_native_lines_are_dropped_and_later_ones_are_not():
+    code = (
+        "import os, sys\n"
+        "from glosscast.holistic import quiet_native_logs\n"
+        "with quiet_native_logs():\n"
+        "    os.write(2, b'chatter')\n"
+        "    print('more', file=sys.stderr)\n"
+        "os.write(2, b'news')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stderr == "news"
+
+
+def test_errors_pass_through_quiet_logs():
+    with pytest.raises(KeyError), quiet_native_logs():
+        raise KeyError
+
+
+# --- recordings ---
+
+
+def frames_of(name, count=30):
+    frames = list(decode_video(media.recording(name), 16))
+    return frames[:count]
+
+
+@pytest.mark.data
+def test_a_signer_is_found_where_he_is(tracker):
+    tracker.reset()
+    clip = extract(frames_of(TWO_HANDED), tracker)
+    assert clip.aspect == pytest.approx(736 / 414, abs=0.01)
+    assert clip.t_ms[0] == 0
+    found = (clip.keypoints[..., PRESENCE] > 0.5).mean(0)
+    assert found[SHOULDERS].min() > 0.9
+    assert found[FACE].min() > 0.9
+    # Parts that were found separately must meet: the pose's nose and the face's, a hand and its arm.
+    assert near(clip.keypoints, Pose.NOSE, NOSE.start) < 0.03
+    assert near(clip.keypoints, Pose.LEFT_WRIST, LEFT_HAND.start + HAND_WRIST) < 0.05
+    assert near(clip.keypoints, Pose.RIGHT_WRIST, RIGHT_HAND.start + HAND_WRIST) < 0.05
+    # He faces the camera, so his left is on the picture's right.
+    assert np.all(clip.keypoints[:, Pose.LEFT_SHOULDER, X] > clip.keypoints[:, Pose.RIGHT_SHOULDER, X])
+
+
+def near(keypoints, a, b):
+    """Median distance of two points, as a share of the picture's size, over frames that have both."""
+    both = (keypoints[:, [a, b], PRESENCE] > 0.5).all(1)
+    assert both.sum() > 5
+    return np.median(np.linalg.norm(keypoints[both, a, : Y + 1] - keypoints[both, b, : Y + 1], axis=-1))
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_reset_forgets_the_last_stream_bit_for_bit(tracker):
+    frames, others = frames_of(CLIP, 12), frames_of(OTHER_CLIP, 6)
+    tracker.reset()
+    first = extract(frames, tracker).keypoints
+    extract(others, tracker)
+    carried_over = extract(frames, tracker).keypoints
+    tracker.reset()
+    again = extract(frames, tracker).keypoints
+    assert not np.array_equal(carried_over, first)  # so there was something to forget
+    np.testing.assert_array_equal(again, first)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_streams_in_two_threads_do_not_mix(tracker):
+    clips = [frames_of(CLIP, 10), frames_of(OTHER_CLIP, 10)]
+    alone = []
+    for frames in clips:
+        tracker.reset()
+        alone.append(extract(frames, tracker).keypoints)
+    pool = TrackerPool(2)
+
+    def leased(frames):
+        with pool.lease(timeout=60) as own:
+            return extract(frames, own).keypoints
+
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(leased, clips * 2))
+    pool.close()
+    for expected, got in zip(alone * 2, together, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+# --- extract ---
+
+
+def test_a_clip_has_the_frames_times_and_shape():
+    frames = [Frame(np.zeros((360, 640, 3), np.uint8), t_ms) for t_ms in (0.0, 62.5, 130.0)]
+    clip = extract(iter(frames), Fake())
+    assert clip.t_ms.tolist() == [0.0, 62.5, 130.0]
+    assert clip.t_ms.dtype == np.float64
+    assert clip.keypoints.shape == (3, POINTS, CHANNELS)
+    assert clip.keypoints[:, 0, 0].tolist() == [1, 2, 3]
+    assert clip.aspect == 640 / 360
+
+
+def test_a_clip_without_frames_is_refused():
+    with pytest.raises(ValueError, match="at least one frame"):
+        extract([], Fake())
+
+
+# --- the pool ---
+
+
+def test_trackers_are_made_when_needed_and_then_reused(pool, made):
+    assert made == []
+    for _ in range(3):
+        with pool.lease():
+            pass
+    assert len(made) == 1
+    with pool.lease() as one, pool.lease() as two:
+        assert one is not two
+    assert len(made) == 2
+
+
+def test_a_reused_tracker_remembers_nothing(pool):
+    with pool.lease() as tracker:
+        tracker.track(BLANK)
+    with pool.lease() as same:
+        assert same is tracker
+        assert same.track(BLANK)[0, 0] == 1
+
+
+def test_waiting_ends_after_the_timeout(pool):
+    with pool.lease(), pool.lease():
+        start = time.monotonic()
+        with pytest.raises(TimeoutError):
+            pool.acquire(timeout=0.05)
+        assert 0.04 < time.monotonic() - start < 2
+
+
+def test_a_returned_tracker_goes_to_who_waits(pool):
+    first, second = pool.acquire(), pool.acquire()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(pool.acquire, 30)
+        time.sleep(0.05)
+        assert not waiting.done()
+        pool.release(second)
+        assert waiting.result(timeout=30) is second
+    pool.release(first)
+
+
+def test_a_broken_tracker_is_replaced(pool, made):
+    def use():
+        with pool.lease() as tracker:
+            tracker.broken = True
+            raise RuntimeError("graph error")
+
+    with pytest.raises(RuntimeError, match="graph"):
+        use()
+    (tracker,) = made
+    assert tracker.closed
+    with pool.lease() as one, pool.lease() as two:
+        assert tracker not in (one, two)
+    assert len(made) == 3
+
+
+def test_an_error_that_is_not_the_trackers_does_not_cost_it(pool, made):
+    with pytest.raises(KeyError), pool.lease() as tracker:
+        raise KeyError
+    with pool.lease() as same:
+        assert same is tracker
+    assert not tracker.closed
+
+
+def test_a_tracker_that_cannot_be_reset_is_replaced(pool, made):
+    with pool.lease() as tracker:
+        tracker.unresettable = True
+    with pool.lease() as other:
+        assert other is not tracker
+    assert tracker.closed
+
+
+def test_a_failed_start_does_not_use_up_a_place():
+    attempts = []
+
+    def make():
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise OSError("no memory")
+        return Fake()
+
+    pool = TrackerPool(1, make)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no memory"):
+            pool.acquire(timeout=0)
+    with pool.lease(timeout=0):
+        pass
+
+
+def test_giving_back_twice_is_a_mistake(pool):
+    tracker = pool.acquire()
+    pool.release(tracker)
+    with pytest.raises(ValueError, match="not in use"):
+        pool.release(tracker)
+    with pytest.raises(ValueError, match="not in use"):
+        pool.release(Fake())
+
+
+def test_closing_ends_idle_trackers_now_and_used_ones_later(pool):
+    used, idle = pool.acquire(), pool.acquire()
+    pool.release(idle)
+    pool.close()
+    assert idle.closed
+    assert not used.closed
+    pool.release(used)
+    assert used.closed
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.acquire(timeout=0)
+
+
+def test_closing_wakes_who_waits(pool):
+    pool.acquire()
+    pool.acquire()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(pool.acquire, 30)
+        time.sleep(0.05)
+        pool.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            waiting.result(timeout=5)
+
+
+def test_many_threads_never_share_a_tracker(pool, made):
+    busy, lock, shared = set(), threading.Lock(), []
+
+    def work(_):
+        with pool.lease(timeout=60) as tracker:
+            with lock:
+                shared.append(tracker in busy)
+                busy.add(tracker)
+            time.sleep(0.001)
+            with lock:
+                busy.remove(tracker)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(200)))
+    assert len(shared) == 200
+    assert not any(shared)
+    assert len(made) <= 2
+
+
+def test_a_pool_needs_a_place():
+    with pytest.raises(ValueError, match="at least one"):
+        TrackerPool(0)

@@ -1,0 +1,168 @@
+"""A real server in a thread, a websocket client for it, and a tracker that sees colours instead of people.
+
+A red picture is a signer whose hand is up in the east, a blue one west, a grey one has the arms down, and in a black
+one is nobody: with the bundle of `tests.bundles` the gloss that must come out is known.
+"""
+
+import io
+import json
+import struct
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from glosscast.keypoints import CHANNELS, POINTS
+from service.__main__ import server
+from service.settings import Settings
+from tests.bundles import FRAME_MS, pose
+
+EAST, WEST, DOWN, NOBODY = (200, 30, 30), (30, 30, 200), (120, 120, 120), (0, 0, 0)
+SIZE = (64, 48)  # width, height: the aspect that tests.bundles assumes
+TIMEOUT_S = 20
+
+
+class ColourTracker:
+    """Stands in for HolisticTracker. `hold` keeps it from returning until it is set; `entered` is set meanwhile."""
+
+    def __init__(self, hold: threading.Event | None = None, entered: threading.Event | None = None) -> None:
+        self.broken = False
+        self.frames = 0
+        self._hold, self._entered = hold, entered
+
+    def track(self, rgb: np.ndarray) -> np.ndarray:
+        if self._entered is not None:
+            self._entered.set()
+        if self._hold is not None:
+            assert self._hold.wait(TIMEOUT_S)
+        self.frames += 1
+        red, _, blue = rgb.reshape(-1, 3).mean(0)
+        if red + blue < 60:
+            return np.zeros((POINTS, CHANNELS), np.float32)
+        side = (red - blue) / 140  # shoulder widths
+        return pose((side, 0.2 + 0.2 * (self.frames % 2)) if abs(side) > 0.5 else None)
+
+    def reset(self) -> None:
+        self.frames = 0
+
+    def close(self) -> None:
+        self.broken = True
+
+
+def picture(colour: tuple[int, int, int], size: tuple[int, int] = SIZE, kind: str = "JPEG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, kind)
+    return out.getvalue()
+
+
+def colours(*signs: tuple[int, int, int], sign_frames: int = 20, rest_frames: int = 12) -> list[tuple[int, int, int]]:
+    """Someone who rests, signs, rests, signs …, rests."""
+    frames = [DOWN] * rest_frames
+    for sign in signs:
+        frames += [sign] * sign_frames + [DOWN] * rest_frames
+    return frames
+
+
+def video(frames: Sequence[tuple[int, int, int]], step_ms: float = FRAME_MS, kind: str = "mp4") -> bytes:
+    out = io.BytesIO()
+    with av.open(out, mode="w", format=kind) as target:
+        stream = target.add_stream("mpeg4", rate=16)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index, colour in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.full((SIZE[1], SIZE[0], 3), colour, np.uint8), format="rgb24")
+            frame.time_base, frame.pts = Fraction(1, 1000), round(index * step_ms)
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode())
+    return out.getvalue()
+
+
+@contextmanager
+def serve(bundle: Path, make_tracker=ColourTracker, **settings) -> Iterator[str]:
+    """Host and port of a running service."""
+    running = server(Settings(bundle=bundle, port=0, **settings), make_tracker)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    try:
+        while not running.started:
+            assert thread.is_alive()
+            thread.join(0.01)
+        yield f"127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive()
+
+
+def binary(seq: int, t_ms: float, payload: bytes) -> bytes:
+    header = json.dumps({"seq": seq, "t_ms": t_ms}).encode()
+    return struct.pack("<I", len(header)) + header + payload
+
+
+class Client:
+    """A websocket client that remembers everything it heard."""
+
+    def __init__(self, address: str, **options) -> None:
+        options.setdefault("subprotocols", ["glosscast.v1"])
+        self._opened = ExitStack()
+        url = f"ws://{address}/v1/stream"
+        self.socket = self._opened.enter_context(connect(url, compression=None, open_timeout=TIMEOUT_S, **options))
+        self.heard: list[dict] = []
+        self.code: int | None = None
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._opened.close()
+
+    def send(self, message: dict | str | bytes) -> None:
+        self.socket.send(json.dumps(message) if isinstance(message, dict) else message)
+
+    def start(self, **fields) -> dict:
+        self.send({"type": "start", "input": "keypoints", **fields})
+        return self.until("started")
+
+    def keypoints(self, seq: int, t_ms: float, keypoints: np.ndarray) -> None:
+        self.send(binary(seq, t_ms, keypoints.astype("<f4").tobytes()))
+
+    def pictures(self, frames: Sequence[tuple[int, int, int]], first: int = 0) -> None:
+        for index, colour in enumerate(frames, first):
+            self.send(binary(index, index * FRAME_MS, picture(colour)))
+
+    def hear(self) -> dict | None:
+        """The next message, or None when the connection is closed."""
+        try:
+            message = json.loads(self.socket.recv(timeout=TIMEOUT_S))
+        except ConnectionClosed as closed:
+            self.code = closed.rcvd.code if closed.rcvd else None
+            return None
+        self.heard.append(message)
+        return message
+
+    def until(self, kind: str) -> dict:
+        """The next message of a kind."""
+        while (message := self.hear()) is not None:
+            if message["type"] == kind:
+                return message
+        raise AssertionError(f"closed with {self.code}, after {self.heard}")
+
+    def until_closed(self) -> int | None:
+        """Hear everything; the close code."""
+        while self.hear() is not None:
+            pass
+        return self.code
+
+    def finals(self) -> list[str]:
+        return [m["gloss"] for m in self.heard if m["type"] == "final"]
+
+    def of(self, kind: str) -> list[dict]:
+        return [m for m in self.heard if m["type"] == kind]

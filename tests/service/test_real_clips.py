@@ -1,0 +1,105 @@
+"""Real recordings, real trackers, the embedded bundle: a clip sent as live frames reads as the same clip uploaded."""
+
+import io
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from glosscast.bundle import EMBEDDED, load_bundle
+from glosscast.holistic import HolisticTracker
+from glosscast.video import decode_video
+from tests.service.serving import Client, binary, serve
+
+CLIPS = Path(os.environ.get("GLOSSCAST_DATA", Path(__file__).parents[2] / "../shared/data")) / "clips"
+FPS = 16
+REST_MS = 1000.0  # the signer stands still between two clips, arms down, as each clip ends
+# File and gloss; the glosses are those that the bundle may know, and each clip holds one sign from rest to rest.
+NAMES = {
+    "no__startasl_F1__no.mp4": "no",
+    "please__startasl_F1__please.mp4": "please",
+    "thankyou__startasl_F1__thank-you.mp4": "thanks",
+    "water__startasl_F1__water.mp4": "water",
+    "yes__startasl_F1__yes.mp4": "yes",
+}
+PATIENCE_S = 120  # for one clip; the machine may be busy
+
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.slow,
+    pytest.mark.skipif(not CLIPS.is_dir(), reason=f"no recordings in {CLIPS}"),
+    pytest.mark.skipif(not EMBEDDED.is_dir(), reason=f"no bundle in {EMBEDDED}"),
+]
+
+
+@pytest.fixture(scope="module")
+def address():
+    with serve(EMBEDDED, HolisticTracker, queue_frames=1000, max_fps=1000.0, idle_s=PATIENCE_S) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def uploaded(address):
+    """What REST says about each clip, by file name."""
+    answers = {}
+    for name in NAMES:
+        files = {"file": (name, (CLIPS / name).read_bytes())}
+        answer = httpx.post(f"http://{address}/v1/classify", files=files, timeout=PATIENCE_S)
+        assert answer.status_code == 200, answer.text
+        answers[name] = answer.json()
+    return answers
+
+
+def jpegs(name):
+    """(t_ms, JPEG) of a clip, as a webcam page would send it."""
+    for frame in decode_video(CLIPS / name, FPS):
+        out = io.BytesIO()
+        Image.fromarray(frame.rgb).save(out, "JPEG", quality=90)
+        yield frame.t_ms, out.getvalue()
+
+
+def replay(address, *names):
+    """Send clips one after another, with rest between them; the client, when all is said."""
+    with Client(address) as client:
+        client.start(input="frames")
+        begin_ms, seq = 0.0, 0
+        for name in names:
+            for t_ms, jpeg in jpegs(name):
+                client.send(binary(seq, begin_ms + t_ms, jpeg))
+                seq, last_ms, last = seq + 1, begin_ms + t_ms, jpeg
+            begin_ms = last_ms + REST_MS
+            for still in range(1, int(REST_MS * FPS / 1000)):
+                client.send(binary(seq, last_ms + still * 1000 / FPS, last))
+                seq += 1
+        client.send({"type": "stop"})
+        assert client.until_closed() == 1000
+    return client
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_clip_as_live_frames_gives_one_final_with_the_gloss_of_rest(address, uploaded, name):
+    client = replay(address, name)
+
+    assert client.finals() == [uploaded[name]["predictions"][0]["gloss"]]
+    assert client.heard[-1]["summary"]["dropped"] == 0
+    assert len(client.of("sign_started")) == 1
+    assert len(client.of("interim")) >= 1
+
+
+def test_two_clips_with_rest_between_them_give_two_finals(address, uploaded):
+    first, second = "please__startasl_F1__please.mp4", "water__startasl_F1__water.mp4"
+    client = replay(address, first, second)
+
+    assert client.finals() == [uploaded[name]["predictions"][0]["gloss"] for name in (first, second)]
+    assert [m["segment"] for m in client.of("final")] == [0, 1]
+
+
+def test_known_signs_are_read_right(uploaded):
+    known = load_bundle(EMBEDDED).vocabulary
+    right = [
+        answer["predictions"][0]["gloss"] == NAMES[name] for name, answer in uploaded.items() if NAMES[name] in known
+    ]
+
+    assert sum(right) >= 0.6 * len(right), {name: a["predictions"][:2] for name, a in uploaded.items()}

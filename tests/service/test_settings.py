@@ -1,0 +1,162 @@
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from glosscast.bundle import EMBEDDED
+from service.settings import Settings, SettingsError, load_settings
+from tests.service.serving import Client
+
+ROOT = Path(__file__).parents[2]
+START_S = 60
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Sets GLOSSCAST_* variables; none is set before."""
+    for name in [n for n in os.environ if n.upper().startswith("GLOSSCAST_")]:
+        monkeypatch.delenv(name)
+    return lambda **values: [monkeypatch.setenv(f"GLOSSCAST_{name}", value) for name, value in values.items()]
+
+
+def test_defaults(environment):
+    settings = load_settings()
+
+    assert (settings.host, settings.port, settings.bundle) == ("127.0.0.1", 8000, EMBEDDED)
+    assert settings.providers == ("CPUExecutionProvider",)
+    assert settings.allowed_origins == ()
+
+
+def test_values_come_from_the_environment(environment):
+    environment(
+        PORT="9000",
+        BUNDLE="/somewhere/else",
+        PROVIDERS="OpenVINOExecutionProvider, CPUExecutionProvider",
+        ALLOWED_ORIGINS="https://a.example/,https://b.example",
+        IDLE_S="2.5",
+        DATA="/recordings",  # for training and tests, not for the service
+    )
+    settings = load_settings()
+
+    assert (settings.port, settings.bundle, settings.idle_s) == (9000, Path("/somewhere/else"), 2.5)
+    assert settings.providers == ("OpenVINOExecutionProvider", "CPUExecutionProvider")
+    assert settings.allowed_origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("PORT", ""),
+        ("HOST", ""),
+        ("PROVIDERS", " , "),
+        ("MAX_STREAMS", "0"),
+        ("MAX_STREAMS", "1.5"),
+        ("TRACKERS", "-1"),
+        ("IDLE_S", "nan"),
+        ("IDLE_S", "inf"),
+        ("MAX_FPS", "0"),
+        ("MAX_FRAME_BYTES", "1 MB"),
+        ("QUEUE_FRAMES", "many"),
+        ("MAX_CLIP_S", "-3"),
+        ("PORTT", "8000"),
+        ("max_stream", "3"),
+    ],
+)
+def test_wrong_variables_are_named_in_one_line(environment, name, value):
+    environment(**{name: value})
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+
+    assert str(error.value).startswith(f"GLOSSCAST_{name}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_every_setting_is_described():
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+# --- python -m service
+
+
+def run_service(**variables):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GLOSSCAST_")}
+    environment |= {f"GLOSSCAST_{name}": str(value) for name, value in variables.items()}
+    return subprocess.Popen(
+        [sys.executable, "-m", "service"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+
+
+def broken(folder, bundle_folder, file, change):
+    shutil.copytree(bundle_folder, folder)
+    path = folder / file
+    path.write_bytes(change(path.read_bytes()))
+    return folder
+
+
+def without_opset(manifest):
+    content = json.loads(manifest)
+    del content["opset"]
+    return json.dumps(content).encode()
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        pytest.param(lambda b, t: {"PORT": "eighty"}, "GLOSSCAST_PORT: ", id="wrong value"),
+        pytest.param(lambda b, t: {"STREAMS": "8"}, "GLOSSCAST_STREAMS: ", id="unknown name"),
+        pytest.param(lambda b, t: {"BUNDLE": t / "none"}, "GLOSSCAST_BUNDLE: .*manifest.json", id="no bundle"),
+        pytest.param(
+            lambda b, t: {"BUNDLE": broken(t / "x", b, "model.onnx", lambda data: data + b"!")},
+            "GLOSSCAST_BUNDLE: .*model.onnx", id="damaged model",
+        ),
+        pytest.param(
+            lambda b, t: {"BUNDLE": broken(t / "x", b, "manifest.json", without_opset)},
+            "GLOSSCAST_BUNDLE: .*manifest.json: opset", id="manifest without a field",
+        ),
+        pytest.param(
+            lambda b, t: {"BUNDLE": b, "PROVIDERS": "NoSuchExecutionProvider"},
+            "GLOSSCAST_PROVIDERS: NoSuchExecutionProvider", id="no such provider",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_stops_the_start_with_one_plain_line(bundle_folder, tmp_path, variables, says):
+    process = run_service(**variables(bundle_folder, tmp_path))
+    _, stderr = process.communicate(timeout=START_S)
+
+    assert process.returncode == 2
+    assert len(stderr.splitlines()) == 1
+    assert re.match(says, stderr)
+
+
+def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
+    process = run_service(BUNDLE=bundle_folder, PORT=0)
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"ready at http://(\S+)", line):
+                break
+        else:
+            raise AssertionError("".join(lines))
+        with urllib.request.urlopen(f"http://{found[1]}/readyz", timeout=20) as answer:
+            assert json.load(answer)["status"] == "ready"
+        with Client(found[1]) as client:
+            client.start()
+            process.send_signal(signal.SIGTERM)
+            assert client.until_closed() == 1001
+        _, stderr = process.communicate(timeout=START_S)
+    finally:
+        process.kill()
+
+    assert process.returncode in (0, -signal.SIGTERM)  # uvicorn raises the signal again after a clean end
+    assert "Traceback" not in stderr
+    assert [m["type"] for m in client.heard] == ["started", "error", "ended"]

@@ -1,0 +1,130 @@
+"""`python -m training train | evaluate | folds`."""
+
+import argparse
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from glosscast.bundle import EMBEDDED, BundleError, load_bundle
+from training.config import Config, load_config
+from training.data import DataError, load_npz
+
+DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; faults of the input end with one line on stderr and exit code 2."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except ValidationError as error:
+        first = error.errors()[0]
+        print(f"{args.config}: {'.'.join(map(str, first['loc']))}: {first['msg']}", file=sys.stderr)
+    except (DataError, BundleError, ValueError, tomllib.TOMLDecodeError, OSError) as error:
+        print(error, file=sys.stderr)
+    return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m training", description="Train and score recognisers.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train a model and write DIR/checkpoint.pt")
+    train.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML config")
+    train.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_data_folder(train)
+    train.set_defaults(run=run_train)
+
+    evaluate = commands.add_parser("evaluate", help="score a bundle on labelled clips")
+    evaluate.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR")
+    evaluate.add_argument("--data", type=Path, required=True, metavar="FILE.npz")
+    evaluate.add_argument(
+        "--alias", action="append", default=[], metavar="GLOSS=NAME", help="rename a gloss of the file"
+    )
+    evaluate.add_argument("--fps", type=float, default=15.0, help="frame rate of the clips (default: 15)")
+    evaluate.add_argument("--aspect", type=float, default=4 / 3, help="frame width / height (default: 4/3)")
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+    evaluate.set_defaults(run=run_evaluate, config=None)
+
+    folds = commands.add_parser("folds", help="train and score with signers left out, over folds, seeds and variants")
+    folds.add_argument("--config", type=Path, required=True, metavar="FILE")
+    folds.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="kept runs are not repeated")
+    folds.add_argument(
+        "--fold", action="append", required=True, metavar="SIGNER,SIGNER", help="signers left out together"
+    )
+    folds.add_argument("--seeds", default="1,2", help="comma-separated (default: 1,2)")
+    folds.add_argument("--glosses", required=True, help="comma-separated glosses that are scored")
+    folds.add_argument("--variants", default="fusion+adaptive,fusion+ce,keypoints+ce")
+    add_data_folder(folds)
+    folds.set_defaults(run=run_folds_command)
+    return top
+
+
+def add_data_folder(command: argparse.ArgumentParser) -> None:
+    """The option that says where the .npz files are."""
+    default = Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
+    command.add_argument("--data", type=Path, default=default, metavar="DIR", help="data folder (or $GLOSSCAST_DATA)")
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """`train`."""
+    from training.train import train
+
+    config: Config = load_config(args.config)
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "checkpoint.pt"
+    train(config, args.data).save(path)
+    print(path)
+    return 0
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """`evaluate`."""
+    from glosscast.recogniser import Recogniser
+    from training.evaluate import score, select
+
+    bundle = load_bundle(args.bundle)
+    alias = dict(pair.split("=", 1) for pair in args.alias if "=" in pair)
+    if len(alias) != len(args.alias):
+        raise ValueError("--alias takes GLOSS=NAME")
+    manifest = bundle.manifest
+    examples = select(load_npz(args.data, args.fps, args.aspect), manifest.vocabulary, alias)
+    scores = score(
+        examples, manifest.vocabulary, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle)
+    )
+    if args.json:
+        print(scores.model_dump_json())
+        return 0
+    print(f"{scores.n} clips: accuracy {scores.accuracy:.3f}, macro F1 {scores.macro_f1:.3f}, top 5 {scores.top5:.3f}")
+    for title, table in (("gloss", scores.per_gloss), ("signer", scores.per_signer)):
+        for name, row in table.items():
+            print(f"  {title} {name}: {row.accuracy:.3f} of {row.n}")
+    for confusion in scores.confusions[:10]:
+        print(f"  {confusion.gloss} taken for {confusion.predicted}: {confusion.count}")
+    return 0
+
+
+def run_folds_command(args: argparse.Namespace) -> int:
+    """`folds`."""
+    from training.folds import run_folds
+    from training.report import markdown
+
+    report = run_folds(
+        load_config(args.config),
+        args.data,
+        args.out,
+        folds=[tuple(fold.split(",")) for fold in args.fold],
+        seeds=[int(seed) for seed in args.seeds.split(",")],
+        glosses=args.glosses.split(","),
+        variants=args.variants.split(","),
+    )
+    print(markdown(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Signer-independent evaluation: folds of left-out signers, several seeds, and the variants to compare.
+
+Each run trains from nothing on all other signers and is scored on the left-out ones, with the whole vocabulary in play.
+Finished runs are kept in the output file, so an interrupted evaluation goes on where it stopped.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from training.config import Config
+from training.data import Example, load_sets, split_by_signer
+from training.evaluate import Scores, TorchClassifier, score
+from training.train import fit
+
+VARIANTS = ("fusion+adaptive", "fusion+ce", "keypoints+adaptive", "keypoints+ce", "pose+ce")
+MAIN_VARIANT = VARIANTS[0]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Run(_Part):
+    """One trained and scored model."""
+
+    variant: str
+    seed: int
+    held_out: tuple[str, ...]
+    scores: Scores
+
+
+class GlossFigure(_Part):
+    """Clips of a gloss over all runs of the main variant, and the share recognised."""
+
+    n: int
+    accuracy: float
+
+
+class FoldReport(_Part):
+    """All runs of an evaluation."""
+
+    glosses: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    def of(self, variant: str) -> list[Run]:
+        """The runs of one variant."""
+        return [run for run in self.runs if run.variant == variant]
+
+    def by_seed(self, variant: str) -> dict[int, float]:
+        """For each seed, the accuracy averaged over folds."""
+        runs = self.of(variant)
+        seeds = sorted({run.seed for run in runs})
+        return {s: float(np.mean([r.scores.accuracy for r in runs if r.seed == s])) for s in seeds}
+
+    @property
+    def per_gloss(self) -> dict[str, GlossFigure]:
+        """Figures of the main variant; n counts each clip once a seed."""
+        figures = {}
+        for gloss in self.glosses:
+            scores = [r.scores.per_gloss[gloss] for r in self.of(MAIN_VARIANT) if gloss in r.scores.per_gloss]
+            n = sum(s.n for s in scores)
+            if n:
+                figures[gloss] = GlossFigure(n=n, accuracy=sum(s.n * s.accuracy for s in scores) / n)
+        return figures
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Means of the main variant over folds and seeds, and the spread over seeds."""
+        runs = self.of(MAIN_VARIANT)
+        seeds = list(self.by_seed(MAIN_VARIANT).values())
+        return {
+            "left_out_signers_accuracy": float(np.mean([r.scores.accuracy for r in runs])),
+            "left_out_signers_accuracy_seed_std": float(np.std(seeds)),
+            "left_out_signers_macro_f1": float(np.mean([r.scores.macro_f1 for r in runs])),
+            "left_out_signers_top5": float(np.mean([r.scores.top5 for r in runs])),
+        }
+
+    def similarity(self, vocabulary: Sequence[str]) -> NDArray[np.float64]:
+        """(C, C) symmetric: how often two glosses were taken for each other on left-out signers."""
+        counts = np.zeros((len(vocabulary), len(vocabulary)))
+        totals = np.zeros(len(vocabulary))
+        for run in self.of(MAIN_VARIANT):
+            for gloss, figure in run.scores.per_gloss.items():
+                totals[vocabulary.index(gloss)] += figure.n
+            for c in run.scores.confusions:
+                if c.predicted in vocabulary:
+                    counts[vocabulary.index(c.gloss), vocabulary.index(c.predicted)] += c.count
+        rates = counts / np.maximum(totals, 1.0)[:, None]
+        return np.asarray((rates + rates.T) / 2)
+
+
+def run_folds(
+    config: Config,
+    data: Path,
+    out: Path,
+    folds: Sequence[Sequence[str]],
+    seeds: Sequence[int],
+    glosses: Sequence[str],
+    variants: Sequence[str],
+) -> FoldReport:
+    """Train and score every combination that `out` does not hold yet; writes `out` after each.
+
+    Args:
+        config: the run that the main variant repeats; its held-out signers are replaced.
+        data: the data folder.
+        out: JSON file of the report.
+        folds: signers to leave out, fold by fold.
+        seeds: seeds of each combination.
+        glosses: what is scored; the whole vocabulary stays in play.
+        variants: names from `VARIANTS`.
+    """
+    report = FoldReport(glosses=tuple(glosses), runs=())
+    if out.exists():
+        report = FoldReport.model_validate_json(out.read_text(encoding="utf-8"))
+    examples = load_sets(config.data, data)
+    for variant in variants:
+        for seed in seeds:
+            for fold in folds:
+                done = {(r.variant, r.seed, r.held_out) for r in report.runs}
+                if (variant, seed, tuple(fold)) in done:
+                    continue
+                run = run_one(variant_of(config, variant, seed), variant, examples, tuple(fold), glosses)
+                report = FoldReport(glosses=report.glosses, runs=(*report.runs, run))
+                out.write_text(report.model_dump_json(indent=1), encoding="utf-8")
+                print(f"{variant} seed {seed} without {', '.join(fold)}: {run.scores.accuracy:.3f}", flush=True)
+    return report
+
+
+def run_one(
+    config: Config, variant: str, examples: Sequence[Example], held_out: tuple[str, ...], glosses: Sequence[str]
+) -> Run:
+    """Train without some signers and score on them."""
+    seen, unseen = split_by_signer(examples, held_out)
+    checkpoint = fit(config, seen)
+    scores = score(
+        [e for e in unseen if e.gloss in glosses],
+        config.data.vocabulary,
+        config.clip,
+        config.segmenter,
+        config.decoder,
+        TorchClassifier(checkpoint.build(), len(config.data.vocabulary)),
+    )
+    return Run(variant=variant, seed=config.seed, held_out=held_out, scores=scores)
+
+
+def variant_of(config: Config, variant: str, seed: int) -> Config:
+    """The config of a variant: which streams, and cross-entropy alone or the adaptive loss.
+
+    Raises:
+        ValueError: not one of `VARIANTS`.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}; there are {', '.join(VARIANTS)}")
+    streams, loss = variant.split("+")
+    model = config.model.model_copy(update={"streams": ("pose", "keypoints") if streams == "fusion" else (streams,)})
+    losses = config.loss if loss == "adaptive" else config.loss.model_copy(update={"adaptive": None})
+    return config.model_copy(update={"model": model, "loss": losses, "seed": seed})
