@@ -10,23 +10,25 @@ Recognises {count} isolated signs of American Sign Language from MediaPipe Holis
 
 ## What it is not good for
 
-- **It is a demonstration.** It was learned from a handful of people. On signers it has never seen it is often wrong, and
-  some people will find that it hardly reads them at all.
-- It knows {count} signs and no other. Any other sign is read as one of these or as "{no_sign}"; it does not notice that a
-  sign is unknown to it.
+- **It is a demonstration.** It was learned from a handful of people. On signers it has never seen it is often
+  wrong, and some people will find that it hardly reads them at all.
+- It knows {count} signs and no other. Any other sign is read as one of these or as "{no_sign}"; it does not notice
+  that a sign is unknown to it.
 - It does not read sentences, grammar, fingerspelling, facial grammar or the use of space. Glosses are labels, not a
   translation.
-- It must not be used where a mistake can harm anyone: medicine, police, courts, contracts, emergencies. It does not replace
-  an interpreter.
-- It has seen adults sitting in front of a webcam, facing it, head and both shoulders in view, in one language. Nothing is
-  known of other angles, of children, of people who sign with one hand or with tremor, or of signers of other regions.
-- How well it does for people of different skin colour, age or sex was not measured: the data does not say who the signers
-  are. It sees keypoints only, yet the keypoints come from MediaPipe, which may itself find some people less well.
+- It must not be used where a mistake can harm anyone: medicine, police, courts, contracts, emergencies. It does not
+  replace an interpreter.
+- It has seen adults sitting in front of a webcam, facing it, head and both shoulders in view, in one language.
+  Nothing is known of other angles, of children, of people who sign with one hand or with tremor, or of signers of
+  other regions.
+- How well it does for people of different skin colour, age or sex was not measured: the data does not say who the
+  signers are. It sees keypoints only, yet the keypoints come from MediaPipe, which may itself find some people less
+  well.
 
 ## Signs
 
-"Signers" is how many people each sign was learned from. "On strangers" is the share of clips recognised when the people in
-them had been left out of training ({folds_note}).
+"Signers" is how many people each sign was learned from. "On strangers" is the share of clips recognised when the
+people in them had been left out of training ({folds_note}).
 
 | sign | signers | on strangers |
 |---|---|---|
@@ -38,18 +40,18 @@ them had been left out of training ({folds_note}).
 
 Keypoints only; no picture or video of anyone was used in training, and none is part of this bundle.
 
-- `asl_webcam_research`: nine people, one from each of nine public repositories of course and hobby projects that recorded
-  themselves at a webcam. **Two of them (signer07, signer08) are under the MIT licence; the other seven state no licence.** The
-  recordings of one person for `yes` and `no` hold almost no hands and were left out.
+- `asl_webcam_research`: nine people, one from each of nine public repositories of course and hobby projects that
+  recorded themselves at a webcam. **Two of them (signer07, signer08) are under the MIT licence; the other seven
+  state no licence.** The recordings of one person for `yes` and `no` hold almost no hands and were left out.
 - `asl_words_mit`: three people, MIT licence (traduttore/traduttore-model).
 
-The recordings' frame rate and frame shape are unknown; 15 and 10 frames a second and 4:3 were assumed, and training varies
-both.
+The recordings' frame rate and frame shape are unknown; 15 and 10 frames a second and 4:3 were assumed, and training
+varies both.
 
 ## Model
 
-{streams}, {parameters:,} parameters, {window:.1f} s windows at {fps:g} frames a second, loss: {loss}. Trained for {epochs} epochs with
-seed {seed}; the config is `training/configs/asl_demo.toml`.
+{streams}, {parameters:,} parameters, {window:.1f} s windows at {fps:g} frames a second, loss: {loss}. Trained for
+{epochs} epochs with seed {seed}; the config is `training/configs/asl_demo.toml`.
 """
 
 
@@ -65,7 +67,7 @@ def model_card(checkpoint: Checkpoint, report: Report, folds: FoldReport | None)
     if folds is not None:
         m = report.metrics
         measured = (
-            f"On left-out signers, the glosses with a figure above: accuracy {100 * m['left_out_signers_accuracy']:.1f} %, "
+            f"On left-out signers, glosses with a figure above: accuracy {100 * m['left_out_signers_accuracy']:.1f} %, "
             f"macro F1 {m['left_out_signers_macro_f1']:.3f}, with the whole vocabulary in play."
         )
     streams = {"pose": "SlowFast on pose heatmaps", "keypoints": "a keypoint encoder"}

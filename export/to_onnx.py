@@ -122,8 +122,8 @@ def sample_input(batch: int, frames: int, seed: int) -> tuple[Tensor, Tensor]:
 def make_report(checkpoint: Checkpoint, folds: FoldReport | None) -> Report:
     """Per-gloss figures and confusable pairs.
 
-    Confusions counted on left-out signers are what a stranger meets, so they are used where there are some; else those of
-    the adaptive loss's mining clips.
+    Confusions counted on left-out signers are what a stranger meets; those of the adaptive loss's mining clips are
+    there for every gloss. The larger of the two is taken.
     """
     vocabulary = checkpoint.config.data.vocabulary
     per_gloss = folds.per_gloss if folds else {}
@@ -166,8 +166,8 @@ def make_manifest(checkpoint: Checkpoint, graph: ExportGraph, files: dict[str, s
         clip=config.clip,
         visual=VisualStream(kind="pose" if has_pose else "none", size=config.model.heatmap_size if has_pose else 0),
         keypoints=KeypointSpec(
-            layout=LAYOUT,  # type: ignore[arg-type]
-            normalisation=NORMALISATION,  # type: ignore[arg-type]
+            layout=LAYOUT,
+            normalisation=NORMALISATION,
             extractor=f"mediapipe-holistic {version('mediapipe')}",
         ),
         vocabulary=vocabulary,

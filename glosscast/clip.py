@@ -74,7 +74,7 @@ def cut_window(clip: Clip, start_ms: float, spec: ClipSpec) -> Window:
 
 
 def resample(
-    t_ms: NDArray[np.floating], keypoints: NDArray[np.float32], at_ms: NDArray[np.floating]
+    t_ms: NDArray[np.float64], keypoints: NDArray[np.float32], at_ms: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Keypoints at given times: linear between two frames where a point is present in both, else the nearer frame's.
 

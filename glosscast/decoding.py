@@ -177,7 +177,7 @@ def classify_clip(
         return pool(finals)
     first, last = float(clip.t_ms[0]), float(clip.t_ms[-1])
     starts = window_starts(first, last, first, last, spec, settings.hop_ms)
-    return classify([cut_window(clip, start, spec) for start in starts]).mean(axis=0)
+    return np.asarray(classify([cut_window(clip, start, spec) for start in starts]).mean(axis=0), np.float32)
 
 
 def pool(finals: Iterable[SignEvent]) -> NDArray[np.float32]:
@@ -185,4 +185,4 @@ def pool(finals: Iterable[SignEvent]) -> NDArray[np.float32]:
     known = [(e.end_ms - e.start_ms, e.probabilities) for e in finals if e.probabilities is not None]
     weights = np.array([duration for duration, _ in known]) + 1.0
     stacked = np.stack([probabilities for _, probabilities in known])
-    return (weights[:, None] / weights.sum() * stacked).sum(axis=0).astype(np.float32)
+    return np.asarray((weights[:, None] / weights.sum() * stacked).sum(axis=0), np.float32)

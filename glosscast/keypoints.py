@@ -10,6 +10,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
+
 LAYOUT = "holistic-171"
 NORMALISATION = "mid-shoulder-per-window"
 
@@ -85,10 +87,10 @@ MIRROR = _mirror_permutation()
 
 
 def assemble(
-    pose: NDArray[np.floating],
-    left_hand: NDArray[np.floating],
-    right_hand: NDArray[np.floating],
-    face: NDArray[np.floating] | None = None,
+    pose: Floats,
+    left_hand: Floats,
+    right_hand: Floats,
+    face: Floats | None = None,
 ) -> NDArray[np.float32]:
     """Join Holistic's four parts into the layout.
 
@@ -98,7 +100,8 @@ def assemble(
         right_hand: (..., 21, 3) x, y, z.
         face: (..., 96, 2 or 3), the mesh points of `FACE_INDICES`, or None where a source has no face.
 
-    An undetected part is all zeros. Presence is 1 for every point of a detected hand or face, and the visibility for pose.
+    An undetected part is all zeros. Presence is 1 for every point of a detected hand or face, and for pose the
+    visibility.
 
     Returns:
         (..., 171, 4) float32.
@@ -121,7 +124,7 @@ def mirror(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
     return out
 
 
-def normalise(keypoints: NDArray[np.float32], aspect: float | NDArray[np.floating]) -> NDArray[np.float32]:
+def normalise(keypoints: NDArray[np.float32], aspect: float | Floats) -> NDArray[np.float32]:
     """Free a window from camera position, distance and frame shape.
 
     The origin is the window's median mid-shoulder point and the unit its median shoulder width, both over the frames
@@ -153,7 +156,9 @@ def normalise(keypoints: NDArray[np.float32], aspect: float | NDArray[np.floatin
     return points
 
 
-def _masked_median(values: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _masked_median(values: Floats, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Median over axis -2 of values (..., T, D) where mask (..., T); zero where nothing is left."""
-    masked = np.ma.masked_array(values, mask=np.broadcast_to(~mask[..., None], values.shape))
-    return np.ma.filled(np.ma.median(masked, axis=-2), 0.0).astype(np.float32)
+    filled = np.where(mask[..., None], values, np.nan)
+    empty = ~mask.any(axis=-1)
+    filled[empty] = 0.0
+    return np.asarray(np.nanmedian(filled, axis=-2), np.float32)

@@ -36,7 +36,8 @@ class Recogniser:
         absent = set(providers) - set(ort.get_available_providers())
         if absent:
             raise ProviderError(
-                f"{', '.join(sorted(absent))} not available; this ONNX Runtime has {', '.join(ort.get_available_providers())}"
+                f"{', '.join(sorted(absent))} not available; "
+                f"this ONNX Runtime has {', '.join(ort.get_available_providers())}"
             )
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

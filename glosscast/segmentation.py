@@ -81,33 +81,39 @@ class Segmenter:
             The current segment, open or just closed, or None where nobody is signing.
         """
         activity = self._activity.measure(t_ms, keypoints)
-        s = self.settings
-        line = s.enter_height if self._state is _State.IDLE else s.leave_height
-        up, moving = activity.height < line, activity.speed >= s.still_speed
-        lowered = not up and t_ms - self._last_up >= s.leave_ms
-        if moving:
-            self._last_moving = t_ms
-        if self._state is _State.IDLE or (self._state is _State.HELD and up and moving):
-            if not up:
-                return None
-            self._state, self._start, self._last_moving = _State.RAISED, t_ms, t_ms
+        line = self.settings.enter_height if self._state is _State.IDLE else self.settings.leave_height
+        up, moving = activity.height < line, activity.speed >= self.settings.still_speed
+        lowered = not up and t_ms - self._last_up >= self.settings.leave_ms
         if up:
             self._last_up = t_ms
+        if moving:
+            self._last_moving = t_ms
+        if self._state is _State.SIGNING:
+            return self._while_signing(t_ms, lowered)
+        if not self._begins(t_ms, up, moving, lowered):
+            return None
+        return Segment(self._index, self._start, self._last_up, closed=False)
+
+    def _begins(self, t_ms: float, up: bool, moving: bool, lowered: bool) -> bool:
+        """Whether a sign begins: a hand has been up for long enough, and was not just held still after another sign."""
         if self._state is _State.RAISED:
             if not up:
                 self._state = _State.IDLE
-            elif t_ms - self._start >= s.enter_ms:
+            elif t_ms - self._start >= self.settings.enter_ms:
                 self._state = _State.SIGNING
-        elif self._state is _State.HELD and lowered:
+                return True
+        elif up and (self._state is _State.IDLE or moving):
+            self._state, self._start, self._last_moving = _State.RAISED, t_ms, t_ms
+        elif lowered:
             self._state = _State.IDLE
-        if self._state is not _State.SIGNING:
-            return None
-        if lowered:
+        return False
+
+    def _while_signing(self, t_ms: float, lowered: bool) -> Segment:
+        """The open segment, or the same one closed."""
+        if lowered or t_ms - self._start >= self.settings.max_ms:
             return self._close(_State.IDLE)
-        if t_ms - self._last_moving >= s.still_ms:
+        if t_ms - self._last_moving >= self.settings.still_ms:
             return self._close(_State.HELD)
-        if t_ms - self._start >= s.max_ms:
-            return self._close(_State.IDLE)
         return Segment(self._index, self._start, self._last_up, closed=False)
 
     def finish(self) -> Segment | None:

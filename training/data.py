@@ -122,14 +122,15 @@ def draw_weights(examples: Sequence[Example], vocabulary: Sequence[str]) -> NDAr
             for e in examples
         ]
     )
-    return weight / weight.sum()
+    return np.asarray(weight / weight.sum())
 
 
 def batches(
     weights: NDArray[np.float64], clips: int, batch: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.intp]]:
-    """Indices of an epoch's batches. Drawing is systematic: a clip comes up as often as its weight says, plus or minus
-    one, not by luck alone.
+    """Indices of an epoch's batches.
+
+    Drawing is systematic: a clip comes up as often as its weight says, plus or minus one, not by luck alone.
     """
     positions = (rng.random() + np.arange(clips)) / clips
     order = rng.permutation(len(weights))

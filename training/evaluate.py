@@ -69,7 +69,7 @@ class TorchClassifier:
         keypoints = torch.from_numpy(np.stack([w.keypoints for w in windows]))
         mask = torch.from_numpy(np.stack([w.mask for w in windows]))
         logits = self.model(keypoints, mask).logits[:, : self.vocabulary]
-        return logits.softmax(dim=1).numpy()
+        return np.asarray(logits.softmax(dim=1).numpy(), np.float32)
 
 
 def select(examples: Iterable[Example], vocabulary: Sequence[str], alias: Mapping[str, str]) -> list[Example]:

@@ -8,7 +8,7 @@ PoseConv3D's (Duan et al., CVPR 2022).
 import torch
 from torch import Tensor, nn
 
-from glosscast.keypoints import BROWS, EYES, LEFT_HAND, LIPS, NOSE, PRESENCE, RIGHT_HAND, Pose, X, Y
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, X, Y
 
 # Points rendered together, as indices into the layout. A hand is two groups, thumb with index finger and the rest,
 # because one blob of 21 points hides which fingers are stretched.
@@ -37,9 +37,6 @@ GROUPS: tuple[tuple[int, ...], ...] = (
     tuple(RIGHT_HAND.start + i for i in THUMB_AND_INDEX),
     tuple(RIGHT_HAND.start + i for i in OTHER_FINGERS),
 )
-FACE_GROUP: tuple[int, ...] = tuple(
-    index for part in (LIPS, EYES, BROWS, NOSE) for index in range(part.start, part.stop)
-)
 
 
 class Heatmaps(nn.Module):
@@ -47,6 +44,9 @@ class Heatmaps(nn.Module):
 
     The square seen is `span` shoulder widths wide and centred `offset_y` shoulder widths below the mid-shoulder point.
     """
+
+    columns: Tensor
+    rows: Tensor
 
     def __init__(self, size: int = 32, sigma: float = 0.11, span: float = 3.6, offset_y: float = 0.2) -> None:
         super().__init__()

@@ -72,7 +72,8 @@ class HandEncoder(nn.Module):
         # Missing target points sit at the origin with presence 0; a distance to them means nothing.
         away = away.clamp(max=3.0) * targets[..., None, :, PRESENCE]
         features = [shape.flatten(-2), points[..., :2].flatten(-2), away.flatten(-2), presence]
-        return self.layers(torch.cat(features, dim=-1)) * presence
+        encoded: Tensor = self.layers(torch.cat(features, dim=-1))
+        return encoded * presence
 
 
 class TemporalBlock(nn.Module):
@@ -88,7 +89,8 @@ class TemporalBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, width) to the same."""
         mixed = self.depthwise(self.norm(x).transpose(1, 2)).transpose(1, 2)
-        return x + self.dropout(self.feed(mixed))
+        change: Tensor = self.dropout(self.feed(mixed))
+        return x + change
 
 
 class KeypointEncoder(nn.Module):

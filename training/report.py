@@ -1,6 +1,6 @@
 """Tables of a fold evaluation, in Markdown."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -31,11 +31,11 @@ def variant_table(report: FoldReport, variants: Sequence[str]) -> str:
     for variant in variants:
         runs = report.of(variant)
         seeds = list(report.by_seed(variant).values())
-        figures = [np.mean([getattr(r.scores, name) for r in runs]) for name in ("accuracy", "macro_f1", "top5")]
         spread = f"{100 * min(seeds):.1f} to {100 * max(seeds):.1f}"
-        lines.append(
-            f"| {variant} | {100 * figures[0]:.1f} % | {spread} | {figures[1]:.3f} | {100 * figures[2]:.1f} % | {len(runs)} |"
+        accuracy, f1, top5 = (
+            np.mean([getattr(r.scores, name) for r in runs]) for name in ("accuracy", "macro_f1", "top5")
         )
+        lines.append(f"| {variant} | {100 * accuracy:.1f} % | {spread} | {f1:.3f} | {100 * top5:.1f} % | {len(runs)} |")
     return "\n".join(lines)
 
 
@@ -55,7 +55,7 @@ def fold_table(report: FoldReport, variants: Sequence[str]) -> str:
 def rows(title: str, tables: Iterable[Mapping[str, GlossScore | SignerScore]]) -> str:
     """Accuracy per key of score tables, weighted by clips."""
     clips: Counter[str] = Counter()
-    hits: Counter[str] = Counter()
+    hits: defaultdict[str, float] = defaultdict(float)
     for table in tables:
         for name, row in table.items():
             clips[name] += row.n

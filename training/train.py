@@ -161,7 +161,8 @@ class Feed:
 def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
     """Clips to learn from, and every tenth clip of each signer's gloss for counting confusions."""
     seen: dict[tuple[str, str], int] = {}
-    training, mining = [], []
+    training: list[Example] = []
+    mining: list[Example] = []
     for example in examples:
         key = (example.gloss, example.signer)
         seen[key] = seen.get(key, 0) + 1

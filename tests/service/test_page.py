@@ -124,8 +124,8 @@ def test_webcam_and_upload_give_the_gloss_that_rest_gives(open_page: Open, tmp_p
     with running_service() as address:
         clip, gloss = readable_clip(address)
         page = open_page(*ALLOWED_CAMERA, write_webcam(pictures_of(clip), tmp_path / "webcam.mjpeg"), address=address)
-        # The recording plays in a loop. Captions may start in the middle of it, and a busy machine drops frames: most of
-        # what is read counts.
+        # The recording plays in a loop. Captions may start in the middle of it, and a busy machine drops frames: most
+        # of what is read counts.
         glosses = signs_read(page, 4)
         assert Counter(glosses).most_common(1)[0][0] == gloss, glosses
         page.locator("#pause").click()

@@ -1,0 +1,1 @@
+"""What Glosscast costs, measured on the machine at hand: `python -m benchmarks`."""

@@ -1,0 +1,118 @@
+"""The command line: `glosscast classify CLIP` and `glosscast info`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
+from glosscast.decoding import NoSignerError, classify_clip
+from glosscast.holistic import HolisticTracker, extract, quiet_native_logs
+from glosscast.video import VideoError, decode_video
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; a clip or bundle that cannot be used ends with one line on stderr and exit code 2."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except NoSignerError:
+        print(f"{args.clip}: nobody is in view", file=sys.stderr)
+    except VideoError as error:
+        print(f"{args.clip}: {error}", file=sys.stderr)
+    except BundleError as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="glosscast", description="Read signs from recorded clips.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    classify = commands.add_parser("classify", help="name the sign in a clip")
+    classify.add_argument("clip", type=Path, metavar="CLIP", help="an mp4, mov, webm, mkv or avi file")
+    classify.add_argument("--top-k", type=positive, default=5, metavar="N", help="how many glosses (default: 5)")
+    info = commands.add_parser("info", help="what a bundle knows and how well")
+    for command, run in ((classify, run_classify), (info, run_info)):
+        command.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR", help="default: the embedded one")
+        command.add_argument("--json", action="store_true", help="print JSON")
+        command.set_defaults(run=run)
+    return top
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def run_classify(args: argparse.Namespace) -> int:
+    """`classify`."""
+    bundle = load_bundle(args.bundle)
+    probabilities = classify_file(args.clip, bundle)
+    best = np.argsort(-probabilities)[: args.top_k]
+    predictions = [
+        {
+            "gloss": (gloss := bundle.vocabulary.gloss(int(i))),
+            "confidence": round(float(probabilities[i]), 4),
+            "confusable_with": bundle.report.confusable_with(gloss),
+        }
+        for i in best
+    ]
+    if args.json:
+        print(json.dumps({"bundle": bundle.id, "predictions": predictions}, ensure_ascii=False))
+    else:
+        for p in predictions:
+            print(f"{p['confidence']:6.1%}  {p['gloss']}")
+    return 0
+
+
+def classify_file(path: Path, bundle: Bundle) -> NDArray[np.float32]:
+    """Probabilities (classes,) for a video file, along the same way as the service's `POST /v1/classify`.
+
+    Raises:
+        VideoError: the file cannot be used.
+        NoSignerError: nobody is in view.
+        OSError: the file cannot be read.
+    """
+    # ONNX Runtime loads in a tenth of a second, which `--help` need not wait for.
+    from glosscast.recogniser import Recogniser
+
+    manifest = bundle.manifest
+    frames = decode_video(path, manifest.clip.fps)
+    with quiet_native_logs():
+        tracker = HolisticTracker()
+        try:
+            clip = extract(frames, tracker)
+        finally:
+            tracker.close()
+    return classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle))
+
+
+def run_info(args: argparse.Namespace) -> int:
+    """`info`."""
+    bundle = load_bundle(args.bundle)
+    manifest, report = bundle.manifest, bundle.report
+    if args.json:
+        print(json.dumps({"manifest": manifest.model_dump(mode="json"), "report": report.model_dump(mode="json")}))
+        return 0
+    clip = manifest.clip
+    print(f"{bundle.id}  ({bundle.path})")
+    print(f"task {manifest.task}, window {clip.window_ms / 1000:g} s at {clip.fps:g} frames a second")
+    print("\ngloss           signers  on strangers  easily taken for")
+    for gloss in bundle.vocabulary:
+        figure = report.glosses[gloss]
+        strangers = "not measured" if figure.accuracy is None else f"{figure.accuracy:.0%}"
+        print(f"{gloss:15} {figure.signers:7}  {strangers:>12}  {', '.join(report.confusable_with(gloss)[:3])}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
