@@ -34,7 +34,7 @@ from training.folds import FoldReport
 from training.model import Recogniser
 
 OPSET = 17
-CONFUSABLE_FROM = 0.02  # similarity from which a pair is reported: one clip in fifty is taken for the other gloss
+CONFUSABLE_FROM = 0.05  # similarity from which a pair is reported: one clip in twenty is taken for the other gloss
 GOLDEN_SEED = 7
 # Kept beside the bundle's own files, for `verify` and for training on; no service reads it, and it is not in the wheel.
 CHECKPOINT = "checkpoint.pt"
@@ -144,7 +144,7 @@ def make_report(checkpoint: Checkpoint, folds: FoldReport | None) -> Report:
         ConfusablePair(glosses=(vocabulary[i], vocabulary[j]), similarity=min(1.0, float(similarity[i, j])))
         for i in range(len(vocabulary))
         for j in range(i + 1, len(vocabulary))
-        if similarity[i, j] >= CONFUSABLE_FROM
+        if similarity[i, j] >= CONFUSABLE_FROM and checkpoint.config.data.no_sign not in (vocabulary[i], vocabulary[j])
     ]
     return Report(
         metrics=folds.metrics if folds else {},

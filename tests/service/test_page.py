@@ -124,8 +124,8 @@ def test_webcam_and_upload_give_the_gloss_that_rest_gives(open_page: Open, tmp_p
     with running_service() as address:
         clip, gloss = readable_clip(address)
         page = open_page(*ALLOWED_CAMERA, write_webcam(pictures_of(clip), tmp_path / "webcam.mjpeg"), address=address)
-        # The recording plays in a loop. Captions may start in the middle of it, and a busy machine drops frames: most
-        # of what is read counts.
+        # The recording plays in a loop. Captions may start in the middle of it, and a busy machine drops frames:
+        # most of what is read counts.
         glosses = signs_read(page, 4)
         assert Counter(glosses).most_common(1)[0][0] == gloss, glosses
         page.locator("#pause").click()
@@ -308,3 +308,43 @@ def test_close_codes_decide_what_happens_next(open_page: Open) -> None:
     for (code, error, attempt, expected), answer in zip(cases, found, strict=True):
         told = (answer["action"], answer["reason"], answer.get("delayMs"))
         assert told == pytest.approx(expected), (code, error, attempt)
+
+
+def test_dead_connection_is_noticed(open_page: Open) -> None:
+    """The network can vanish without a close: frames go out and nothing comes back."""
+    page = open_page()
+    told = page.evaluate(
+        """async () => {
+          const { StreamClient } = await import("/js/protocol.js");
+          const timers = new Map(), sockets = [], told = [];
+          let last = 0;
+          const timer = {
+            setTimeout: (run, ms) => (timers.set(++last, { run, ms }), last),
+            clearTimeout: (id) => timers.delete(id),
+          };
+          const fire = () => { const [id, { run }] = [...timers][0]; timers.delete(id); run(); };
+          const connect = () => {
+            const socket = { sent: [], bufferedAmount: 0, send: (data) => socket.sent.push(data), close: () => {} };
+            sockets.push(socket);
+            return socket;
+          };
+          const client = new StreamClient({
+            url: "", start: { type: "start" }, timer, connect, onMessage: () => {}, onState: (state) => told.push(state.name),
+          });
+          const answer = (type) => sockets.at(-1).onmessage({ data: JSON.stringify({ type }) });
+          client.start();
+          sockets[0].onopen();
+          answer("started");
+          const watchedBefore = timers.size;
+          client.sendFrame(1, new ArrayBuffer(8));
+          answer("landmarks");
+          const watchedAfterAnswer = timers.size;
+          client.sendFrame(2, new ArrayBuffer(8));
+          fire(); // nothing was heard for long
+          fire(); // the wait before the next attempt is over
+          return { told, sockets: sockets.length, sent: sockets[0].sent.length, watchedBefore, watchedAfterAnswer };
+        }"""
+    )
+    assert told["told"] == ["connecting", "open", "waiting", "connecting"]
+    assert (told["sockets"], told["sent"]) == (2, 3)
+    assert (told["watchedBefore"], told["watchedAfterAnswer"]) == (0, 0)

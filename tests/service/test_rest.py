@@ -227,6 +227,7 @@ def test_a_body_without_a_length_is_read_no_further_than_the_limit():
         nonlocal received
         head = next(form([])) if received == 0 else b""
         received += 100_000
+        assert received < 10_000_000
         return {"type": "http.request", "body": head + bytes(100_000), "more_body": True}
 
     headers = [(b"content-type", FORM["content-type"].encode())]

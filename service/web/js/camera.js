@@ -4,6 +4,7 @@ const TARGET_FPS = 16; // what the recogniser samples; more would be thrown away
 const MAX_SIDE_PX = 640; // longer side; hands are found as well at this size as at any larger one
 const QUALITY = 0.8; // of the JPEG
 const LOWEST_QUALITY = 0.4;
+const HEADER_BYTES = 128; // at most, of a message beside the image
 
 // Names of DOMExceptions from getUserMedia -> our own reasons.
 const REASONS = {
@@ -72,7 +73,7 @@ export class FrameGrabber {
   /** What the server accepts; see `limits` in its `started` message. */
   limit({ max_fps: fps = TARGET_FPS, max_frame_bytes: bytes = Infinity }) {
     this.intervalMs = 1000 / Math.min(TARGET_FPS, fps);
-    this.maxBytes = bytes;
+    this.maxBytes = bytes - HEADER_BYTES;
     this.quality = QUALITY;
   }
 

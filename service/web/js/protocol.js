@@ -11,6 +11,8 @@ const GIVE_UP_AFTER = 8; // failed attempts in a row, together about a minute an
 const STABLE_MS = 10_000; // a session that lived this long was a good one: start counting anew
 const LONGEST_WAIT_MS = 15_000;
 const STOP_TIMEOUT_MS = 3_000;
+const START_TIMEOUT_MS = 30_000; // from connecting to `started`
+const SILENCE_MS = 12_000; // frames go out and nothing comes back: the network is gone, though nobody has said so
 
 const RETRY = "retry";
 const STOP = "stop";
@@ -94,6 +96,7 @@ export class StreamClient {
   sendFrame(tMs, image) {
     if (!this.canSend) return false;
     this.socket.send(encodeFrame(this.seq++, tMs, image));
+    if (!this.watchdog) this.#watch(this.socket, SILENCE_MS);
     return true;
   }
 
@@ -102,6 +105,7 @@ export class StreamClient {
     if (!this.running) return;
     this.running = false;
     this.timer.clearTimeout(this.wait);
+    this.#unwatch();
     const socket = this.socket;
     if (this.ready) {
       this.ready = false;
@@ -120,13 +124,31 @@ export class StreamClient {
     socket.onopen = () => socket.send(JSON.stringify(this.startMessage));
     socket.onmessage = ({ data }) => this.#receive(socket, data);
     socket.onclose = ({ code }) => this.#closed(socket, code);
+    this.#watch(socket, START_TIMEOUT_MS);
+  }
+
+  /** Take a connection for lost when nothing is heard for so long. */
+  #watch(socket, patienceMs) {
+    this.#unwatch();
+    this.watchdog = this.timer.setTimeout(() => {
+      if (socket !== this.socket) return;
+      socket.close(); // on a dead network its close event would take minutes
+      this.#closed(socket, 1006);
+    }, patienceMs);
+  }
+
+  #unwatch() {
+    this.timer.clearTimeout(this.watchdog);
+    this.watchdog = null;
   }
 
   #receive(socket, data) {
     if (socket !== this.socket || typeof data !== "string") return;
     const message = JSON.parse(data);
+    if (this.ready) this.#unwatch();
     if (message.type === "error") this.error = message;
     if (message.type === "started" && this.running) {
+      this.#unwatch();
       this.ready = true;
       this.startedAt = this.now();
       this.onState({ name: "open" });
@@ -138,6 +160,7 @@ export class StreamClient {
     if (socket !== this.socket) return;
     this.socket = null;
     this.ready = false;
+    this.#unwatch();
     if (!this.running) return;
     if (this.startedAt !== null && this.now() - this.startedAt > STABLE_MS) this.attempt = 0;
     const next = afterClose(code, this.error, this.attempt++);

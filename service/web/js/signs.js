@@ -42,8 +42,11 @@ export class Signs {
     this.lettersApart = spelled >= LETTERS_APART_FROM;
     const letters = this.lettersApart ? spelled : 0;
     const words = this.signs.length - letters;
-    byId("signs-lead").textContent =
-      `${words} signs${letters ? ` and ${letters} letters` : ""} of ${LANGUAGE}. The figures are from people the recogniser had never seen.`;
+    this.measured = this.signs.some(({ accuracy }) => accuracy !== null);
+    const figures = this.measured
+      ? "The figures are from people the recogniser had never seen."
+      : "How often it gets each of them right has not been measured yet.";
+    byId("signs-lead").textContent = `${words} signs${letters ? ` and ${letters} letters` : ""} of ${LANGUAGE}. ${figures}`;
     byId("signs-tools").hidden = false;
     this.#render();
   }
@@ -62,19 +65,19 @@ export class Signs {
     byId("signs-count").textContent = wanted ? `${found.length} found` : "";
     byId("signs-list").replaceChildren(...[
       found.length ? null : h("p.empty", {}, "Not among the signs it knows."),
-      words.length ? h("ul.cards", {}, ...words.map(card)) : null,
+      words.length ? h("ul.cards", {}, ...words.map((sign) => card(sign, this.measured))) : null,
       letters.length ? h("h2.group", {}, "Letters") : null,
-      letters.length ? h("ul.cards.letters", {}, ...letters.map(card)) : null,
+      letters.length ? h("ul.cards.letters", {}, ...letters.map((sign) => card(sign, this.measured))) : null,
     ].filter(Boolean));
   }
 }
 
 const LANGUAGE = "American Sign Language";
 
-function card(sign) {
+function card(sign, measured) {
   return h("li.card", { "data-gloss": sign.gloss },
     h("h3", {}, h("span.gloss", {}, glossName(sign.gloss))),
-    accuracyLine(sign),
+    measured ? accuracyLine(sign) : null,
     signersLine(sign.signers),
     sign.similar.length
       ? h("p.similar", {}, "Can be mistaken for ", ...joined(sign.similar.slice(0, 3)))

@@ -1,0 +1,165 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glosscast.bundle import (
+    EMBEDDED,
+    FILES,
+    GOLDEN,
+    MANIFEST,
+    MODEL,
+    MODEL_CARD,
+    REPORT,
+    BundleError,
+    Report,
+    load_bundle,
+    sha256,
+)
+from glosscast.recogniser import Recogniser
+from tests.bundles import SPEC, VOCABULARY
+
+
+@pytest.fixture
+def bundle(bundle_folder: Path, tmp_path: Path) -> Path:
+    """A bundle of the test's own."""
+    return Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
+
+
+def change(bundle: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    edit(manifest)
+    (bundle / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_a_bundle_loads(bundle: Path) -> None:
+    loaded = load_bundle(bundle)
+    assert loaded.id == "compass@1"
+    assert tuple(loaded.vocabulary) == VOCABULARY
+    assert loaded.manifest.clip == SPEC
+    assert loaded.model_path == bundle / MODEL
+    assert loaded.report.glosses["east"].signers == 3
+    assert set(loaded.golden()) == {"keypoints", "mask", "logits"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("schema_version", "name", "version", "task", "clip", "visual", "keypoints", "vocabulary", "no_sign"),
+        *("inputs", "outputs", "segmenter", "decoder", "opset", "git_commit", "files"),
+    ],
+)
+def test_a_missing_manifest_key_is_named(bundle: Path, key: str) -> None:
+    change(bundle, lambda m: m.pop(key))
+    with pytest.raises(BundleError, match=rf"manifest\.json: {key}: "):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        pytest.param(lambda m: m.update(colour="red"), "colour: ", id="unknown key"),
+        pytest.param(lambda m: m["clip"].update(stride=2), "clip.stride: ", id="unknown inner key"),
+        pytest.param(lambda m: m["segmenter"].pop("max_ms"), "segmenter.max_ms: ", id="missing inner key"),
+        pytest.param(lambda m: m["clip"].update(fps=-1), "clip.fps: ", id="number out of range"),
+        pytest.param(lambda m: m.update(schema_version=2), "schema_version: ", id="future schema"),
+        pytest.param(lambda m: m["keypoints"].update(layout="coco-17"), "keypoints.layout: ", id="other layout"),
+        pytest.param(lambda m: m["inputs"][0]["shape"].__setitem__(1, 8), "inputs: keypoints", id="input shape"),
+        pytest.param(lambda m: m["inputs"].pop(1), "inputs: mask", id="input missing"),
+        pytest.param(lambda m: m["outputs"][0]["shape"].__setitem__(1, 9), "outputs: logits", id="output shape"),
+        pytest.param(lambda m: m.update(vocabulary=["east", "east", "rest"]), "unique", id="gloss twice"),
+        pytest.param(lambda m: m.update(no_sign="idle"), "no_sign 'idle'", id="unknown no_sign"),
+        pytest.param(lambda m: m["files"].pop(GOLDEN), "files: no hash for golden.npz", id="hash missing"),
+        pytest.param(lambda m: m["files"].update({MODEL: "abc"}), f"files.{MODEL}: ", id="hash malformed"),
+        pytest.param(
+            lambda m: m["files"].update({"../secret": "0" * 64}), "files: '../secret' is not a plain", id="traversal"
+        ),
+        pytest.param(
+            lambda m: m["files"].update({"/etc/hostname": "0" * 64}),
+            "files: '/etc/hostname' is not a plain",
+            id="absolute path",
+        ),
+    ],
+)
+def test_a_fault_of_the_manifest_is_named(bundle: Path, edit: Callable[[dict[str, Any]], object], named: str) -> None:
+    change(bundle, edit)
+    with pytest.raises(BundleError) as caught:
+        load_bundle(bundle)
+    assert MANIFEST in str(caught.value)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, *FILES])
+def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    with pytest.raises(BundleError, match=f"{name}: missing"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_file_is_named(bundle: Path, name: str) -> None:
+    with (bundle / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(BundleError, match=f"{name}: its sha256"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"\x00"])
+def test_a_manifest_that_is_no_json_is_named(bundle: Path, content: bytes) -> None:
+    (bundle / MANIFEST).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{MANIFEST}: not readable as JSON"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "3"])
+def test_a_manifest_that_is_no_object_is_named(bundle: Path, content: str) -> None:
+    (bundle / MANIFEST).write_text(content)
+    with pytest.raises(BundleError, match=MANIFEST):
+        load_bundle(bundle)
+
+
+def test_a_fault_of_the_report_is_named(bundle: Path) -> None:
+    report = json.loads((bundle / REPORT).read_text())
+    report["glosses"]["east"]["accuracy"] = 1.5
+    (bundle / REPORT).write_text(json.dumps(report))
+    change(bundle, lambda m: m["files"].update({REPORT: sha256(bundle / REPORT)}))
+    with pytest.raises(BundleError, match=r"report\.json: glosses\.east\.accuracy: "):
+        load_bundle(bundle)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="nowhere"):
+        load_bundle(tmp_path / "nowhere")
+
+
+def test_confusable_glosses_come_most_similar_first() -> None:
+    pairs = [(("a", "b"), 0.1), (("c", "a"), 0.4), (("b", "c"), 0.9)]
+    report = Report.model_validate(
+        {"metrics": {}, "glosses": {}, "confusable": [{"glosses": g, "similarity": s} for g, s in pairs]}
+    )
+    assert report.confusable_with("a") == ["c", "b"]
+    assert report.confusable_with("d") == []
+
+
+def test_the_embedded_bundle_loads_and_passes_its_golden_check() -> None:
+    bundle = load_bundle()
+    Recogniser(bundle, threads=1)
+    wanted = {"hello", "thanks", "yes", "no", "help", "please", "iloveyou", "no sign"}
+    assert wanted <= set(bundle.vocabulary)
+    assert bundle.vocabulary.no_sign == "no sign"
+    assert set(bundle.report.glosses) == set(bundle.vocabulary)
+
+
+def test_the_embedded_bundle_is_at_most_12_megabytes() -> None:
+    assert sum(file.stat().st_size for file in EMBEDDED.iterdir()) <= 12_000_000
+
+
+def test_the_embedded_model_card_states_the_signers_of_every_gloss() -> None:
+    bundle = load_bundle()
+    card = (EMBEDDED / MODEL_CARD).read_text(encoding="utf-8")
+    for gloss, figures in bundle.report.glosses.items():
+        assert figures.signers > 0
+        assert f"| {gloss} | {figures.signers} |" in card
