@@ -101,10 +101,11 @@ class Decoder:
         square = keypoints.astype(np.float32, copy=True)
         square[:, [X, Z]] *= aspect  # from here on x, y and z share one scale, whatever shape later frames have
         self._frames.append((t_ms, square))
-        while self._frames[0][0] < t_ms - self._keep_ms:
-            self._frames.popleft()
         segment = self._segmenter.push(t_ms, square)
-        return [] if segment is None else self._read(segment, t_ms)
+        events = [] if segment is None else self._read(segment, t_ms)
+        while self._frames[0][0] < t_ms - self._keep_ms:  # only now: after a pause the last sign is read first
+            self._frames.popleft()
+        return events
 
     def finish(self) -> list[SignEvent]:
         """Close the sign that is under way, if any."""

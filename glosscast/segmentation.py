@@ -28,7 +28,7 @@ class SegmenterSettings(BaseModel):
     enter_ms: float = Field(ge=0, description="a hand must be raised this long to start a sign")
     leave_ms: float = Field(ge=0, description="hands must be lowered this long to end one")
     still_speed: float = Field(ge=0, description="wrist speed, shoulder widths per second, under which a hand is still")
-    still_ms: float = Field(gt=0, description="raised hands still for this long end a sign")
+    still_ms: float = Field(gt=0, description="raised hands still for this long, or a pause in the stream, end a sign")
     max_ms: float = Field(gt=0, description="a longer sign is ended and another begun")
 
 
@@ -72,7 +72,7 @@ class Segmenter:
         self._activity = ActivityMeter()
         self._state = _State.IDLE
         self._index = 0
-        self._start = self._last_up = self._last_moving = 0.0
+        self._now = self._start = self._last_up = self._last_moving = 0.0
 
     def push(self, t_ms: float, keypoints: NDArray[np.float32]) -> Segment | None:
         """Take one frame (171, 4), x already in units of frame height.
@@ -84,6 +84,10 @@ class Segmenter:
         line = self.settings.enter_height if self._state is _State.IDLE else self.settings.leave_height
         up, moving = activity.height < line, activity.speed >= self.settings.still_speed
         lowered = not up and t_ms - self._last_up >= self.settings.leave_ms
+        paused = t_ms - self._now >= self.settings.still_ms  # the camera stopped; what comes now is not the same sign
+        self._now = t_ms
+        if paused and self._state is _State.SIGNING:
+            return self._close(_State.IDLE)
         if up:
             self._last_up = t_ms
         if moving:

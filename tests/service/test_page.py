@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
 ]
 
-CLIPS = ["please__startasl_F1__please.mp4", "water__startasl_F1__water.mp4", "yes__startasl_F1__yes.mp4"]
+CLIPS = ["please__startasl_F1__please.mp4", "yes__startasl_F1__yes.mp4"]
 needs_bundle = pytest.mark.skipif(not EMBEDDED.is_dir(), reason=f"no bundle in {EMBEDDED}")
 needs_clips = pytest.mark.skipif(not (DATA / "clips" / CLIPS[0]).is_file(), reason=f"no recordings in {DATA}")
 
@@ -329,7 +329,8 @@ def test_dead_connection_is_noticed(open_page: Open) -> None:
             return socket;
           };
           const client = new StreamClient({
-            url: "", start: { type: "start" }, timer, connect, onMessage: () => {}, onState: (state) => told.push(state.name),
+            url: "", start: { type: "start" }, timer, connect,
+            onMessage: () => {}, onState: (state) => told.push(state.name),
           });
           const answer = (type) => sockets.at(-1).onmessage({ data: JSON.stringify({ type }) });
           client.start();

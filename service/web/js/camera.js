@@ -4,6 +4,8 @@ const TARGET_FPS = 16; // what the recogniser samples; more would be thrown away
 const MAX_SIDE_PX = 640; // longer side; hands are found as well at this size as at any larger one
 const QUALITY = 0.8; // of the JPEG
 const LOWEST_QUALITY = 0.4;
+const SLOWEST_MS = 100; // between frames, for a server that cannot keep up
+const EASED_MS = 20_000; // then back to the usual pace
 const HEADER_BYTES = 128; // at most, of a message beside the image
 
 // Names of DOMExceptions from getUserMedia -> our own reasons.
@@ -72,9 +74,16 @@ export class FrameGrabber {
 
   /** What the server accepts; see `limits` in its `started` message. */
   limit({ max_fps: fps = TARGET_FPS, max_frame_bytes: bytes = Infinity }) {
-    this.intervalMs = 1000 / Math.min(TARGET_FPS, fps);
+    this.usualMs = this.intervalMs = 1000 / Math.min(TARGET_FPS, fps);
     this.maxBytes = bytes - HEADER_BYTES;
     this.quality = QUALITY;
+  }
+
+  /** Send fewer frames for a while: frames that wait their turn at a busy server make every caption late. */
+  easeOff() {
+    this.intervalMs = Math.min(SLOWEST_MS, this.intervalMs * 1.2);
+    clearTimeout(this.easedTimer);
+    this.easedTimer = setTimeout(() => (this.intervalMs = this.usualMs), EASED_MS);
   }
 
   start() {

@@ -117,9 +117,9 @@ export class Captions {
   }
 
   #announce(sign) {
-    const { text } = sureness(sign.confidence);
+    const { level, text } = sureness(sign.confidence);
     const log = byId("announce");
-    log.append(h("p", {}, sign.confidence >= 0.85 ? glossName(sign.gloss) : `${glossName(sign.gloss)}, ${text.toLowerCase()}`));
+    log.append(h("p", {}, level === "high" ? glossName(sign.gloss) : `${glossName(sign.gloss)}, ${text.toLowerCase()}`));
     while (log.children.length > 20) log.firstChild.remove();
   }
 

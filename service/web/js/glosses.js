@@ -24,9 +24,10 @@ export function percent(share) {
 
 /** Confidence in words, and how strongly to show it. */
 export function sureness(confidence) {
-  if (confidence >= 0.85) return { level: "high", text: "Very sure" };
-  if (confidence >= 0.6) return { level: "fair", text: "Fairly sure" };
-  if (confidence >= 0.4) return { level: "low", text: "Not so sure" };
+  const shown = Math.round(confidence * 100); // by what is read beside it
+  if (shown >= 85) return { level: "high", text: "Very sure" };
+  if (shown >= 60) return { level: "fair", text: "Fairly sure" };
+  if (shown >= 40) return { level: "low", text: "Not so sure" };
   return { level: "low", text: "Only a guess" };
 }
 

@@ -122,7 +122,8 @@ export class Live {
   }
 
   #showSlow() {
-    byId("hint").textContent = "The server is a little behind. Sign slowly.";
+    this.grabber.easeOff();
+    byId("hint").textContent = "The server is busy: captions come a little late.";
     clearTimeout(this.slowTimer);
     this.slowTimer = setTimeout(() => (byId("hint").textContent = ""), SLOW_NOTICE_MS);
   }

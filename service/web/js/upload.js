@@ -12,6 +12,7 @@ export class Upload {
   constructor() {
     this.noSign = null;
     byId("file").addEventListener("change", ({ target }) => this.#chosen(target.files));
+    byId("another").addEventListener("click", () => byId("file").click());
     byId("clip-cancel").addEventListener("click", () => this.cancel());
     byId("clip-retry").addEventListener("click", () => this.send(this.file));
     byId("preview-video").addEventListener("error", () => this.#showUnplayable(true));

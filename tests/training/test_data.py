@@ -1,0 +1,84 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.synthetic import GLOSSES, SIGNERS, arrays, config, examples
+from training.data import DataError, batches, classes_of, draw_weights, load_npz, load_sets, split_by_signer
+
+
+def save(path: Path, **changed: np.ndarray | None) -> Path:
+    content = {name: value for name, value in {**arrays(), **changed}.items() if value is not None}
+    np.savez(path, **content)
+    return path
+
+
+def test_clips_come_with_gloss_signer_and_times(tmp_path: Path) -> None:
+    loaded = load_npz(save(tmp_path / "a.npz"), fps=15.0, aspect=4 / 3)
+    assert {e.gloss for e in loaded} == set(GLOSSES)
+    assert {e.signer for e in loaded} == set(SIGNERS)
+    assert loaded[0].clip.t_ms[3] == pytest.approx(200.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"pose": None}, "no array named pose"),
+        ({"gloss": np.array(["high"])}, "differ in length"),
+        ({"left_hand": np.zeros((36, 18, 20, 3))}, "part shapes"),
+        ({"face": np.zeros((36, 18, 96, 2)), "face_indices": np.arange(96)}, "face_indices"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(tmp_path: Path, changed: dict[str, np.ndarray | None], said: str) -> None:
+    path = save(tmp_path / "wrong.npz", **changed)
+    with pytest.raises(DataError, match=said) as error:
+        load_npz(path, 15.0, 4 / 3)
+    assert "wrong.npz" in str(error.value)
+
+
+def test_text_and_missing_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("not an archive")
+    with pytest.raises(DataError, match=r"text\.npz: not a readable"):
+        load_npz(tmp_path / "text.npz", 15.0, 4 / 3)
+    with pytest.raises(DataError, match="no such file"):
+        load_npz(tmp_path / "none.npz", 15.0, 4 / 3)
+
+
+def test_no_signer_is_on_both_sides_of_a_split() -> None:
+    seen, unseen = split_by_signer(examples(), ["cem"])
+    assert {e.signer for e in seen} == {"ann", "bea"}
+    assert {e.signer for e in unseen} == {"cem"}
+    with pytest.raises(DataError, match="dora"):
+        split_by_signer(examples(), ["dora"])
+
+
+def test_aliases_faults_and_distractors(tmp_path: Path) -> None:
+    base = config(tmp_path).data
+    source = base.sets[0].model_copy(update={"alias": {"low": "high"}, "leave_out": {"ann": ("high",)}})
+    renamed = base.model_copy(update={"sets": (source,)})
+    loaded = load_sets(renamed, tmp_path)
+    assert {e.gloss for e in loaded} == {"high", "no sign"}
+    assert {e.signer for e in loaded if e.gloss == "high"} == {"bea", "cem"}
+    narrow = base.model_copy(update={"vocabulary": ("high", "no sign")})
+    assert {e.gloss for e in load_sets(narrow, tmp_path)} == {"high", "no sign"}
+    wide = narrow.model_copy(update={"distractors": True})
+    assert classes_of(load_sets(wide, tmp_path), wide.vocabulary) == ("high", "no sign", "low")
+
+
+def test_signers_of_a_gloss_count_alike_however_many_clips_they_gave() -> None:
+    few = [e for e in examples(2) if e.signer == "ann"]
+    many = [e for e in examples(8) if e.signer == "bea"]
+    weights = draw_weights(few + many, GLOSSES)
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[: len(few)].sum() == pytest.approx(weights[len(few) :].sum())
+    favoured = draw_weights([replace(e, share=3.0) for e in few] + many, GLOSSES)
+    assert favoured[: len(few)].sum() == pytest.approx(0.75)
+
+
+def test_drawing_follows_the_weights() -> None:
+    weights = np.array([0.5, 0.25, 0.25, 0.0])
+    drawn = list(batches(weights, 40, 8, np.random.default_rng(0)))
+    assert [len(b) for b in drawn] == [8] * 5
+    counts = np.bincount(np.concatenate(drawn), minlength=4)
+    np.testing.assert_allclose(counts, [20, 10, 10, 0], atol=1)

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.synthetic import config, examples
+from training.evaluate import score, select, tally
+from training.folds import FoldReport, Run, variant_of
+from training.report import markdown
+
+
+def test_figures_against_a_count_by_hand() -> None:
+    scores = tally(
+        ["yes", "yes", "yes", "no"],
+        ["ann", "ann", "bea", "bea"],
+        [["yes", "no"], ["no", "yes"], ["yes", "no"], ["yes", "hello"]],
+    )
+    assert (scores.n, scores.accuracy, scores.top5) == (4, 0.5, 0.75)
+    assert scores.per_gloss["yes"].accuracy == pytest.approx(2 / 3)
+    assert scores.per_gloss["yes"].f1 == pytest.approx(2 * 2 / (3 + 3))
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 0.0) / 2)
+    assert {s: r.accuracy for s, r in scores.per_signer.items()} == {"ann": 0.5, "bea": 0.5}
+    assert {(c.gloss, c.predicted, c.count) for c in scores.confusions} == {("yes", "no", 1), ("no", "yes", 1)}
+
+
+def test_only_glosses_of_the_vocabulary_are_scored_after_renaming() -> None:
+    chosen = select(examples(1), ("up", "no sign"), {"high": "up"})
+    assert {e.gloss for e in chosen} == {"up", "no sign"}
+
+
+def test_nothing_to_score_is_an_error(tmp_path: Path) -> None:
+    c = config(tmp_path)
+    with pytest.raises(ValueError, match="no clip"):
+        score([], c.data.vocabulary, c.clip, c.segmenter, c.decoder, lambda windows: np.zeros((len(windows), 3)))
+
+
+def run(variant: str, seed: int, right: bool) -> Run:
+    scores = tally(["high", "low"], ["ann", "ann"], [["high"], ["low" if right else "high"]])
+    return Run(variant=variant, seed=seed, held_out=("ann",), scores=scores)
+
+
+def test_a_fold_report_pools_the_main_variant() -> None:
+    runs = (run("fusion+adaptive", 1, True), run("fusion+adaptive", 2, False), run("fusion+ce", 1, False))
+    report = FoldReport(glosses=("high", "low"), runs=runs)
+    assert report.by_seed("fusion+adaptive") == {1: 1.0, 2: 0.5}
+    assert report.per_gloss["low"].accuracy == 0.5
+    assert report.metrics["left_out_signers_accuracy"] == 0.75
+    similarity = report.similarity(("high", "low", "no sign"))
+    assert similarity[0, 1] == similarity[1, 0] == pytest.approx(0.25)
+    assert "| fusion+adaptive | 75.0 % | 50.0 to 100.0 |" in markdown(report)
+
+
+def test_variants_differ_in_streams_and_loss_alone(tmp_path: Path) -> None:
+    base = config(tmp_path, fusion=True)
+    only = variant_of(base, "keypoints+ce", 7)
+    assert (only.model.streams, only.loss.adaptive, only.seed) == (("keypoints",), None, 7)
+    assert variant_of(base, "fusion+adaptive", base.seed) == base
+    with pytest.raises(ValueError, match="unknown variant"):
+        variant_of(base, "smell+ce", 1)
