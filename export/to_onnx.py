@@ -72,6 +72,8 @@ def export_bundle(checkpoint: Checkpoint, out: Path, folds: FoldReport | None = 
         out: the bundle folder.
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
     """
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise ValueError(f"{out}: exists and is not a bundle; it is left as it is")
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

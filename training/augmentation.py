@@ -67,7 +67,7 @@ class Augmentation:
             return resample(clip.t_ms, clip.keypoints, at_ms)
         # A live window often holds less than the whole sign: it has just begun, or the recording ends early.
         count = len(clip.t_ms)
-        kept = int(rng.integers(count // 2, count + 1))
+        kept = int(rng.integers(max(1, count // 2), count + 1))
         first = int(rng.integers(0, count - kept + 1))
         part = slice(first, first + kept)
         return resample(clip.t_ms[part], clip.keypoints[part], at_ms)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
         raise DataError(f"{path}: not a readable .npz file") from error
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:

@@ -41,6 +41,9 @@ def test_text_and_missing_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("not an archive")
     with pytest.raises(DataError, match=r"text\.npz: not a readable"):
         load_npz(tmp_path / "text.npz", 15.0, 4 / 3)
+    (tmp_path / "empty.npz").write_bytes(b"")
+    with pytest.raises(DataError, match=r"empty\.npz: not a readable"):
+        load_npz(tmp_path / "empty.npz", 15.0, 4 / 3)
     with pytest.raises(DataError, match="no such file"):
         load_npz(tmp_path / "none.npz", 15.0, 4 / 3)
 
