@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,9 +160,22 @@ class Bundle:
         return self.path / MODEL
 
     def golden(self) -> dict[str, NDArray[np.float32]]:
-        """The golden pair: arrays `keypoints` and `mask` (1, …) and the `logits` (1, classes) they must give."""
-        with np.load(self.path / GOLDEN, allow_pickle=False) as file:
-            return {name: file[name] for name in ("keypoints", "mask", "logits")}
+        """The golden pair: arrays `keypoints` and `mask` (1, …) and the `logits` (1, classes) they must give.
+
+        Raises:
+            BundleError: not an .npz of these arrays, or their shapes are not the manifest's.
+        """
+        specs = (*self.manifest.inputs, *self.manifest.outputs)
+        expected = {t.name: (1, *t.shape[1:]) for t in specs if t.name in ("keypoints", "mask", "logits")}
+        try:
+            with np.load(self.path / GOLDEN, allow_pickle=False) as file:
+                arrays = {name: np.asarray(file[name], np.float32) for name in expected}
+        except (ValueError, OSError, EOFError, TypeError, AttributeError, KeyError, BadZipFile) as error:
+            raise BundleError(f"{self.path / GOLDEN}: not an .npz of {', '.join(expected)}") from error
+        for name, array in arrays.items():
+            if array.shape != expected[name]:
+                raise BundleError(f"{self.path / GOLDEN}: {name} must be {expected[name]}, it is {array.shape}")
+        return arrays
 
 
 def load_bundle(path: Path = EMBEDDED) -> Bundle:

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, normalise
 
 
+MAX_GAP_MS = 500.0  # a longer stretch without a frame is a pause of the camera; 10 frames a second have 100
+
+
 class ClipSpec(BaseModel):
     """The timing of a model's window; part of the bundle manifest."""
 
@@ -78,13 +81,16 @@ def resample(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Keypoints at given times: linear between two frames where a point is present in both, else the nearer frame's.
 
+    Nothing is made up across a pause of the camera: frames further apart than `MAX_GAP_MS` are held, and the time
+    between them counts as outside the recording.
+
     Args:
         t_ms: (T,) increasing.
         keypoints: (T, 171, 4).
         at_ms: (M,) wanted times.
 
     Returns:
-        (M, 171, 4) keypoints and (M,) mask, 0 for times outside the recording (by more than half a frame interval).
+        (M, 171, 4) keypoints and (M,) mask, 0 for times outside the recording by more than half a frame interval.
     """
     right = np.clip(np.searchsorted(t_ms, at_ms), 1, max(len(t_ms) - 1, 1))
     left = right - 1
@@ -93,8 +99,10 @@ def resample(
     weight = np.clip((at_ms - t_ms[left]) / gap, 0.0, 1.0).astype(np.float32)[:, None, None]
     a, b = keypoints[left], keypoints[right]
     nearer = np.where(weight < 0.5, a, b)
-    both = (a[..., PRESENCE:] > 0) & (b[..., PRESENCE:] > 0)
+    paused = gap > MAX_GAP_MS
+    both = (a[..., PRESENCE:] > 0) & (b[..., PRESENCE:] > 0) & ~paused[:, None, None]
     mixed = np.where(both, a + weight * (b - a), nearer)
     slack = 0.5 * (np.median(np.diff(t_ms)) if len(t_ms) > 1 else 0.0)
     inside = (at_ms >= t_ms[0] - slack) & (at_ms <= t_ms[-1] + slack)
+    inside &= ~paused | (at_ms - t_ms[left] <= slack) | (t_ms[right] - at_ms <= slack)
     return mixed.astype(np.float32), inside.astype(np.float32)

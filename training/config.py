@@ -24,7 +24,9 @@ class SetConfig(_Table):
     fps: float = Field(gt=0, description="frame rate to assume where the file does not say")
     aspect: float = Field(gt=0, description="frame width / height to assume")
     alias: dict[str, str] = Field(default_factory=dict, description="gloss in the file -> gloss in the vocabulary")
-    prefix: str = Field(default="", description="put before glosses outside the vocabulary, to keep languages apart")
+    prefix: str = Field(
+        default="", description="put before every gloss without an alias, to keep another language's words apart"
+    )
     leave_out: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="signer -> glosses not to use, for known faults in the recordings"
     )
@@ -58,6 +60,12 @@ class OptimiserConfig(_Table):
     warmup_epochs: float = Field(ge=0)
     ema: float = Field(ge=0, lt=1, description="decay per step of the averaged weights that are kept; 0 for none")
     bf16: bool = Field(description="autocast to bfloat16: twice as fast on CPUs that have it")
+
+    @model_validator(mode="after")
+    def _an_epoch_has_a_batch(self) -> "OptimiserConfig":
+        if self.clips_per_epoch < self.batch:
+            raise ValueError(f"clips_per_epoch {self.clips_per_epoch} is less than one batch of {self.batch}")
+        return self
 
 
 class LossConfig(_Table):

@@ -57,6 +57,8 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
         keypoints = assemble(arrays["pose"], arrays["left_hand"], arrays["right_hand"], arrays.get("face"))
     except (ValueError, IndexError) as error:
         raise DataError(f"{path}: part shapes do not fit the keypoint layout") from error
+    if keypoints.shape[1] == 0:
+        raise DataError(f"{path}: its clips have no frames")
     if len(arrays["gloss"]) != len(keypoints) or len(arrays["signer"]) != len(keypoints):
         raise DataError(f"{path}: gloss, signer and keypoints differ in length")
     t_ms = np.arange(keypoints.shape[1]) * (1000.0 / fps)
@@ -81,10 +83,10 @@ def load_sets(config: DataConfig, folder: Path) -> list[Example]:
 
 
 def _rename(gloss: str, source: SetConfig, vocabulary: Sequence[str]) -> str:
-    if source.prefix:
-        return source.prefix + gloss
     renamed = source.alias.get(gloss, gloss)
-    return renamed if renamed in vocabulary else gloss
+    if renamed in vocabulary and (not source.prefix or gloss in source.alias):
+        return renamed
+    return source.prefix + gloss
 
 
 def _has_signer(clip: Clip) -> bool:

@@ -10,14 +10,13 @@ from training.folds import MAIN_VARIANT, FoldReport, Run
 
 
 def markdown(report: FoldReport) -> str:
-    """Variants side by side, then the main variant per fold, signer and gloss, and its confusions."""
+    """Variants side by side, pooled and by fold; the main variant per signer and gloss; its confusions."""
     variants = list(dict.fromkeys(run.variant for run in report.runs))
     main = report.of(MAIN_VARIANT)
-    parts = [variant_table(report, variants)]
+    parts = [variant_table(report, variants), "", fold_table(report, variants)]
     if main:
         parts += [
-            f"\n`{MAIN_VARIANT}` in detail:\n",
-            fold_table(report, variants),
+            f"`{MAIN_VARIANT}` in detail:\n",
             rows("signer", [r.scores.per_signer for r in main]),
             rows("gloss", [r.scores.per_gloss for r in main]),
             confusion_table(main),

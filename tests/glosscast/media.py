@@ -11,8 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glosscast.video import VideoError
+
 MS = Fraction(1, 1000)
 SIZE = (64, 48)  # width, height
+FOUR_HOURS_MS = 4 * 3600 * 1000
+AT_25_FPS = range(0, 800, 40)  # 20 frames
+AT_16_FPS = [round(i * 62.5) for i in range(20)]
+SLOW_CLIP = [0, 1000, 2000, FOUR_HOURS_MS]
 
 
 class Pipe(io.RawIOBase):
@@ -141,3 +147,21 @@ def recording(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"needs {name} in the folder GLOSSCAST_DATA")
     return path
+
+
+def corner(index, size):
+    """White top left corner, wide rather than tall."""
+    rgb = np.zeros((size[1], size[0], 3), np.uint8)
+    rgb[: size[1] // 4, : size[0] // 2] = 255
+    return rgb
+
+
+def indices(frames):
+    """Which source frames these are, by their brightness."""
+    return [round((frame.rgb.mean() - 10) / 11) for frame in frames]
+
+
+def code_of(call, *args):
+    with pytest.raises(VideoError) as caught:
+        list(call(*args))
+    return caught.value.code

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from glosscast.bundle import (
@@ -128,6 +129,30 @@ def test_a_fault_of_the_report_is_named(bundle: Path) -> None:
     change(bundle, lambda m: m["files"].update({REPORT: sha256(bundle / REPORT)}))
     with pytest.raises(BundleError, match=r"report\.json: glosses\.east\.accuracy: "):
         load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        pytest.param(lambda g: g.pop("mask"), "not an .npz of", id="array missing"),
+        pytest.param(lambda g: g.update(logits=np.zeros((1, 2))), r"logits must be \(1, 3\)", id="wrong shape"),
+        pytest.param(lambda g: g.update(mask=np.array(["x"])), "not an .npz of", id="text"),
+    ],
+)
+def test_a_fault_of_the_golden_pair_is_named(bundle: Path, edit: Callable[[dict[str, Any]], object], said: str) -> None:
+    golden: dict[str, Any] = load_bundle(bundle).golden()
+    edit(golden)
+    np.savez(bundle / GOLDEN, **golden)
+    change(bundle, lambda m: m["files"].update({GOLDEN: sha256(bundle / GOLDEN)}))
+    with pytest.raises(BundleError, match=rf"golden\.npz: {said}"):
+        Recogniser(load_bundle(bundle), threads=1)
+
+
+def test_a_golden_pair_that_is_no_archive_is_named(bundle: Path) -> None:
+    (bundle / GOLDEN).write_bytes(b"text")
+    change(bundle, lambda m: m["files"].update({GOLDEN: sha256(bundle / GOLDEN)}))
+    with pytest.raises(BundleError, match=r"golden\.npz: not an \.npz"):
+        load_bundle(bundle).golden()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -87,6 +87,12 @@ def test_beyond_the_ends_frames_are_held_and_masked() -> None:
     assert mask == [0, 0, 1, 1, 1, 1, 0, 0]
 
 
+def test_a_pause_of_the_camera_is_held_and_masked_not_interpolated() -> None:
+    xs, mask = x_at([0, 100, 200, 1200, 1300], [0.1, 0.2, 0.3, 0.8, 0.9], [150, 240, 260, 690, 710, 1140, 1160, 1250])
+    assert xs == pytest.approx([0.25, 0.3, 0.3, 0.3, 0.8, 0.8, 0.8, 0.85])
+    assert mask == [1, 1, 0, 0, 0, 0, 1, 1]
+
+
 def test_a_single_frame_is_held_and_only_its_own_time_is_inside() -> None:
     xs, mask = x_at([50], [0.7], [0, 50, 100])
     assert xs == pytest.approx([0.7] * 3)

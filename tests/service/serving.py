@@ -8,12 +8,14 @@ import io
 import json
 import struct
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import httpx
 import numpy as np
 from PIL import Image
 from websockets.exceptions import ConnectionClosed
@@ -21,12 +23,14 @@ from websockets.sync.client import connect
 
 from glosscast.keypoints import CHANNELS, POINTS
 from service.__main__ import server
+from service.problems import CODES, MEDIA_TYPE
 from service.settings import Settings
 from tests.bundles import FRAME_MS, pose
 
 EAST, WEST, DOWN, NOBODY = (200, 30, 30), (30, 30, 200), (120, 120, 120), (0, 0, 0)
 SIZE = (64, 48)  # width, height: the aspect that tests.bundles assumes
 TIMEOUT_S = 20
+ROOMY = {"queue_frames": 1000, "max_fps": 1000.0}  # for frames that come faster than any camera's
 
 
 class ColourTracker:
@@ -83,6 +87,10 @@ def video(frames: Sequence[tuple[int, int, int]], step_ms: float = FRAME_MS, kin
             target.mux(stream.encode(frame))
         target.mux(stream.encode())
     return out.getvalue()
+
+
+MAX_UPLOAD = 3_000_000
+SIGN_EAST = video(colours(EAST))
 
 
 @contextmanager
@@ -166,3 +174,41 @@ class Client:
 
     def of(self, kind: str) -> list[dict]:
         return [m for m in self.heard if m["type"] == kind]
+
+
+def send_all(client, frames):
+    for seq, (t_ms, keypoints) in enumerate(frames):
+        client.keypoints(seq, t_ms, keypoints)
+
+
+def metric(address, name):
+    for line in httpx.get(f"http://{address}/metrics").text.splitlines():
+        if line.startswith(name + " "):
+            return float(line.rpartition(" ")[2])
+    raise AssertionError(f"no {name}")
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def browser(address):
+    return httpx.Client(base_url=f"http://{address}", timeout=20)
+
+
+def post(client, data, name="clip.mp4", **params):
+    return client.post("/v1/classify", files={"file": (name, data)}, params=params)
+
+
+def assert_problem(answer, status, code):
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "detail", "code"}
+    assert (problem["status"], problem["code"], problem["type"]) == (status, code, f"/docs#{code}")
+    assert problem["title"]
+    assert problem["detail"].endswith(".")
+    assert code in CODES

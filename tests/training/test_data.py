@@ -27,6 +27,7 @@ def test_clips_come_with_gloss_signer_and_times(tmp_path: Path) -> None:
         ({"pose": None}, "no array named pose"),
         ({"gloss": np.array(["high"])}, "differ in length"),
         ({"left_hand": np.zeros((36, 18, 20, 3))}, "part shapes"),
+        ({name: arrays()[name][:, :0] for name in ("pose", "left_hand", "right_hand")}, "no frames"),
         ({"face": np.zeros((36, 18, 96, 2)), "face_indices": np.arange(96)}, "face_indices"),
     ],
 )
@@ -67,6 +68,13 @@ def test_aliases_faults_and_distractors(tmp_path: Path) -> None:
     assert {e.gloss for e in load_sets(narrow, tmp_path)} == {"high", "no sign"}
     wide = narrow.model_copy(update={"distractors": True})
     assert classes_of(load_sets(wide, tmp_path), wide.vocabulary) == ("high", "no sign", "low")
+
+
+def test_a_prefix_keeps_a_set_apart_except_for_its_aliases(tmp_path: Path) -> None:
+    base = config(tmp_path).data
+    foreign = base.sets[0].model_copy(update={"prefix": "ksl:", "alias": {"no sign": "no sign"}})
+    data = base.model_copy(update={"sets": (foreign,), "distractors": True})
+    assert {e.gloss for e in load_sets(data, tmp_path)} == {"ksl:high", "ksl:low", "no sign"}
 
 
 def test_signers_of_a_gloss_count_alike_however_many_clips_they_gave() -> None:

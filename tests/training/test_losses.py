@@ -56,6 +56,15 @@ def test_with_alpha_one_it_is_cross_entropy_bit_for_bit(smoothing: float) -> Non
     assert torch.equal(loss, torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing))
 
 
+def test_with_alpha_one_embeddings_take_no_part() -> None:
+    embeddings, labels, weights, margins = inputs(1)
+    logits = torch.randn(BATCH, CLASSES)
+    loss = adaptive_loss(
+        logits, embeddings * torch.nan, labels, weights=weights, margins=margins, alpha=1.0, label_smoothing=0.1
+    )
+    assert loss.isfinite()
+
+
 def loss_and_gradient(raw: Tensor, labels: Tensor, weights: Tensor, margins: Tensor) -> tuple[float, Tensor]:
     raw = raw.clone().requires_grad_()
     loss = confusable_separation(torch.nn.functional.normalize(raw, dim=1, eps=1e-6), labels, weights, margins)

@@ -1,0 +1,263 @@
+"""Streams that are too fast, too many, too idle or too long."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from service.app import create_app
+from service.settings import Settings
+from tests.bundles import ASPECT, FRAME_MS, pose, signing
+from tests.service.serving import (
+    EAST,
+    ROOMY,
+    TIMEOUT_S,
+    Client,
+    ColourTracker,
+    binary,
+    colours,
+    metric,
+    picture,
+    send_all,
+    serve,
+    wait_until,
+)
+
+
+def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_told(bundle_folder):
+    hold, seen = threading.Event(), []
+
+    class Slow(ColourTracker):
+        def track(self, rgb):
+            assert hold.wait(TIMEOUT_S)
+            seen.append(rgb[0, 0, 0])
+            return super().track(rgb)
+
+    with serve(bundle_folder, Slow, queue_frames=5, max_fps=1000) as address, Client(address) as client:
+        client.start(input="frames")
+        for i in range(30):
+            client.send(binary(i, i * FRAME_MS, picture((100 + 5 * i,) * 3)))
+        wait_until(lambda: metric(address, 'glosscast_frames_received_total{input="frames"}') == 30)
+        hold.set()
+        client.send({"type": "stop"})
+        assert client.until_closed() == 1000
+
+    dropped = client.heard[-1]["summary"]["dropped"]
+    assert dropped in (24, 25)  # the worker may have taken the first before the queue was full
+    assert [int(v) for v in seen[-5:]] == pytest.approx([100 + 5 * i for i in range(25, 30)], abs=2)
+    assert len(seen) == 30 - dropped
+    warnings = client.of("warning")
+    assert all(set(w) == {"type", "code", "count"} and w["code"] == "frames_dropped" for w in warnings)
+    assert sum(w["count"] for w in warnings) == dropped
+    assert len(warnings) < 10
+
+
+def test_frames_above_the_rate_are_dropped_before_any_work(bundle_folder):
+    with serve(bundle_folder, max_fps=5, queue_frames=1000) as address, Client(address) as client:
+        client.start(aspect=ASPECT)
+        for seq in range(200):
+            client.keypoints(seq, seq, pose(None))
+        client.send({"type": "stop"})
+        client.until_closed()
+        text = httpx.get(f"http://{address}/metrics").text
+
+    summary = client.heard[-1]["summary"]
+    assert summary["frames"] == 200
+    assert summary["dropped"] >= 150
+    assert f'glosscast_frames_dropped_total{{reason="too_fast"}} {summary["dropped"]}.0' in text
+    assert sum(w["count"] for w in client.of("warning")) == summary["dropped"]
+
+
+def test_a_stuck_stream_does_not_hold_up_another(bundle_folder):
+    hold = threading.Event()
+    with (
+        serve(bundle_folder, lambda: ColourTracker(hold), **ROOMY) as address,
+        Client(address) as stuck,
+        Client(address) as healthy,
+    ):
+        stuck.start(input="frames")
+        stuck.pictures([EAST] * 10)
+        healthy.start(aspect=ASPECT)
+        send_all(healthy, signing("west"))
+        healthy.send({"type": "stop"})
+        assert healthy.until_closed() == 1000
+        hold.set()
+    assert healthy.finals() == ["west"]
+
+
+def test_a_client_that_never_reads_is_let_go(bundle_folder, monkeypatch):
+    """It makes a final of every few frames and reads none of them: straight on the application, without a network."""
+    monkeypatch.setattr("service.mailbox.MAX_UNSENT", 20)
+    monkeypatch.setattr("service.stream.SEND_S", 0.2)
+    app = create_app(Settings(bundle=bundle_folder, **ROOMY), ColourTracker)
+    services = app.state.services
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+        if message["type"] == "websocket.send":
+            await asyncio.Event().wait()  # the network's buffers are full
+
+    async def run():
+        inbound = asyncio.Queue()
+        for message in never_ending_signs():
+            inbound.put_nowait(message)
+        await asyncio.wait_for(app(WEBSOCKET_SCOPE, inbound.get, send), TIMEOUT_S)
+
+    services.open()
+    try:
+        asyncio.run(run())
+    finally:
+        services.close()
+    text = services.metrics.text().decode()
+
+    assert 'glosscast_streams_total{code="1013"} 1.0' in text
+    assert "glosscast_active_streams 0.0" in text
+    assert sent == ["websocket.accept", "websocket.send"]
+
+
+WEBSOCKET_SCOPE = {
+    "type": "websocket",
+    "path": "/v1/stream",
+    "headers": [],
+    "query_string": b"",
+    "subprotocols": ["glosscast.v1"],
+}
+
+
+def never_ending_signs():
+    yield {"type": "websocket.connect"}
+    yield {"type": "websocket.receive", "text": '{"type":"start","input":"keypoints","interim":false}'}
+    for seq in range(200):
+        keypoints = pose((1.0, 0.2 + 0.2 * (seq % 2))).astype("<f4").tobytes()
+        yield {"type": "websocket.receive", "bytes": binary(seq, seq * FRAME_MS, keypoints)}
+        if seq % 5 == 4:
+            yield {"type": "websocket.receive", "text": '{"type":"finalize"}'}
+
+
+def test_more_streams_than_allowed_are_turned_away(bundle_folder):
+    with serve(bundle_folder, max_streams=2) as address:
+        with Client(address) as first, Client(address) as second:
+            first.start()
+            assert metric(address, "glosscast_active_streams") == 2  # a place is taken before start
+            with Client(address) as third:
+                assert third.until_closed() == 1013
+            (error,) = third.heard
+            assert (error["code"], error["retryable"]) == ("overloaded", True)
+            assert error["retry_after_s"] > 0
+            second.start()
+        wait_until(lambda: metric(address, "glosscast_active_streams") == 0)
+        with Client(address) as later:
+            later.start()
+
+
+def test_more_frame_streams_than_trackers_are_turned_away(bundle_folder):
+    with serve(bundle_folder, trackers=1) as address:
+        with Client(address) as first:
+            first.start(input="frames")
+            with Client(address) as second:
+                second.send({"type": "start", "input": "frames"})
+                assert second.until_closed() == 1013
+            assert [m["code"] for m in second.heard] == ["overloaded"]
+            with Client(address) as third:
+                third.start(input="keypoints")
+        wait_until(lambda: metric(address, "glosscast_active_streams") == 0)
+        with Client(address) as later:
+            later.start(input="frames")
+
+
+def test_a_vanished_client_gives_its_place_back(bundle_folder):
+    with serve(bundle_folder, max_streams=1, trackers=1) as address:
+        client = Client(address)
+        client.start(input="frames")
+        client.pictures(colours(EAST)[:20])
+        client.socket.socket.shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: metric(address, "glosscast_active_streams") == 0)
+        with Client(address) as later:
+            later.start(input="frames")
+
+
+def test_an_idle_stream_is_closed(bundle_folder):
+    with serve(bundle_folder, idle_s=0.4, **ROOMY) as address, Client(address) as client:
+        client.start(aspect=ASPECT)
+        send_all(client, signing("east", sign_frames=60)[:45])
+
+        assert client.until_closed() == 4031
+    assert [m["code"] for m in client.of("error")] == ["idle"]
+    assert client.finals() == ["east"]  # the sign that was under way is not lost
+    assert client.heard[-1]["type"] == "ended"
+
+
+def test_a_stream_that_never_starts_is_idle(bundle_folder):
+    with serve(bundle_folder, idle_s=0.2) as address, Client(address) as client:
+        assert client.until_closed() == 4031
+    assert [m["type"] for m in client.heard] == ["error"]
+
+
+def test_keepalive_keeps_a_stream(bundle_folder):
+    with serve(bundle_folder, idle_s=1.0) as address, Client(address) as client:
+        client.start()
+        began = time.monotonic()
+        while time.monotonic() - began < 1.6:
+            client.send({"type": "keepalive"})
+            time.sleep(0.1)
+        client.send({"type": "stop"})
+
+        assert client.until_closed() == 1000
+
+
+def test_a_session_expires(bundle_folder):
+    with serve(bundle_folder, max_session_s=0.6, **ROOMY) as address, Client(address) as client:
+        started = client.start(aspect=ASPECT)
+        send_all(client, signing("west", sign_frames=60)[:45])
+
+        assert client.until_closed() == 4008
+    assert datetime.fromisoformat(started["expires_at"]) - datetime.now(UTC) < timedelta(seconds=0.6)
+    assert [m["code"] for m in client.of("error")] == ["session_expired"]
+    assert client.finals() == ["west"]
+
+
+def test_a_stopping_service_ends_streams_in_order(bundle_folder):
+    heard = threading.Event()
+    client = None
+
+    def listen():
+        client.until_closed()
+        heard.set()
+
+    with serve(bundle_folder, **ROOMY) as address:
+        client = Client(address)
+        client.start(aspect=ASPECT)
+        for seq, (t_ms, keypoints) in enumerate(signing("east", sign_frames=60)[:45]):
+            client.keypoints(seq, t_ms, keypoints)
+        client.until("sign_started")
+        threading.Thread(target=listen).start()
+    assert heard.wait(TIMEOUT_S)
+
+    assert client.code == 1001
+    assert client.finals() == ["east"]
+    assert [m["type"] for m in client.heard][-1] == "ended"
+
+
+def test_an_unexpected_error_tells_nothing(bundle_folder):
+    class Failing(ColourTracker):
+        def track(self, rgb):
+            self.broken = True
+            raise RuntimeError("secret")
+
+    with serve(bundle_folder, Failing, trackers=1) as address:
+        for _ in range(2):  # the broken tracker must not keep its place
+            with Client(address) as client:
+                client.start(input="frames")
+                client.pictures([EAST])
+
+                assert client.until_closed() == 1011
+            (error,) = client.of("error")
+            assert (error["code"], error["retryable"]) == ("internal", True)
+            assert "secret" not in json.dumps(client.heard)
+            wait_until(lambda: metric(address, "glosscast_active_streams") == 0)

@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.training.synthetic import config, write
+from training.__main__ import main
+from training.folds import FoldReport, Run, run_folds
+from training.report import markdown
+
+
+def run_tiny(folder: Path, seeds: tuple[int, ...], folds: tuple[tuple[str, ...], ...]) -> FoldReport:
+    return run_folds(
+        config(folder, epochs=4), folder, folder / "folds.json", folds, seeds, ("high", "low"), ("keypoints+ce",)
+    )
+
+
+def test_every_fold_and_seed_is_scored_on_the_signers_left_out(tmp_path: Path) -> None:
+    report = run_tiny(tmp_path, (1, 2), (("ann",), ("bea",)))
+    assert [(r.seed, r.held_out) for r in report.runs] == [(1, ("ann",)), (1, ("bea",)), (2, ("ann",)), (2, ("bea",))]
+    for run in report.runs:
+        assert set(run.scores.per_signer) == set(run.held_out)
+        assert set(run.scores.per_gloss) == {"high", "low"}
+        assert run.scores.n == 8
+    assert FoldReport.model_validate_json((tmp_path / "folds.json").read_text()) == report
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    first = run_tiny(tmp_path, (1,), (("ann",),))
+    kept = json.loads((tmp_path / "folds.json").read_text())
+    kept["runs"][0]["scores"]["accuracy"] = 0.123  # would be overwritten by training it again
+    (tmp_path / "folds.json").write_text(json.dumps(kept))
+    report = run_tiny(tmp_path, (1,), (("ann",), ("bea",)))
+    assert [r.held_out for r in report.runs] == [("ann",), ("bea",)]
+    assert report.runs[0].scores.accuracy == 0.123
+    assert report.runs[0].scores.per_gloss == first.runs[0].scores.per_gloss
+
+
+def test_tables_weigh_signers_by_their_clips() -> None:
+    def run(seed: int, accuracy: float, n: int) -> Run:
+        return Run.model_validate(
+            {
+                "variant": "fusion+adaptive",
+                "seed": seed,
+                "held_out": ["ann"],
+                "scores": {
+                    "n": n,
+                    "accuracy": accuracy,
+                    "macro_f1": 0.5,
+                    "top5": 1.0,
+                    "per_gloss": {"high": {"n": n, "accuracy": accuracy, "f1": 0.5}},
+                    "per_signer": {"ann": {"n": n, "accuracy": accuracy}},
+                    "confusions": [{"gloss": "high", "predicted": "low", "count": round(n * (1 - accuracy))}],
+                },
+            }
+        )
+
+    text = markdown(FoldReport(glosses=("high",), runs=(run(1, 0.5, 10), run(2, 1.0, 30))))
+    assert "| fusion+adaptive | 75.0 % | 50.0 to 100.0 | 0.500 | 100.0 % | 2 |" in text
+    assert "| ann | 40 | 87.5 % |" in text
+    assert "| high | low | 5 |" in text
+
+
+def test_the_command_prints_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, epochs=1)
+    command = ["folds", "--config", str(path), "--out", str(tmp_path / "f.json"), "--data", str(tmp_path)]
+    command += ["--fold", "ann,bea", "--seeds", "3", "--glosses", "high,low", "--variants", "keypoints+ce"]
+    assert main(command) == 0
+    assert "| ann, bea |" in capsys.readouterr().out
+    assert main([*command, "--variants", "magic"]) == 2
+    assert "unknown variant 'magic'" in capsys.readouterr().err

@@ -1,0 +1,91 @@
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from tests.training.synthetic import config, examples, write
+from training.config import load_config
+from training.confusion import ConfusionState
+from training.data import DataError
+from training.train import Feed, LrFactor, fit, split_mining, step_loss
+
+CLASSES = ("high", "low", "no sign")
+
+
+def test_an_epoch_of_less_than_a_batch_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text().replace("clips_per_epoch = 48", "clips_per_epoch = 11"))
+    with pytest.raises(ValidationError, match="clips_per_epoch 11 is less than one batch of 12"):
+        load_config(path)
+
+
+def test_an_epoch_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
+    tiny = config(tmp_path)
+    feed = Feed(tiny, CLASSES, examples())
+    first, again = list(feed.epoch(0, 24)), list(Feed(tiny, CLASSES, examples()).epoch(0, 24))
+    assert len(first) == 2
+    for one, other in zip(first, again, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert not torch.equal(first[0][0], next(feed.epoch(1, 24))[0])
+    other_seed = Feed(tiny.model_copy(update={"seed": 2}), CLASSES, examples())
+    assert not torch.equal(first[0][0], next(other_seed.epoch(0, 24))[0])
+
+
+def test_every_tenth_clip_of_a_signers_gloss_is_kept_back() -> None:
+    clips = examples(20)
+    training, mining = split_mining(clips)
+    assert len(mining) == len(clips) // 10
+    assert {(e.gloss, e.signer) for e in mining} == {(e.gloss, e.signer) for e in clips}
+    assert not {id(e) for e in mining} & {id(e) for e in training}
+
+
+def test_with_few_clips_confusions_are_counted_on_the_training_ones() -> None:
+    clips = examples(4)
+    training, mining = split_mining(clips)
+    assert training == mining == clips
+
+
+def test_the_learning_rate_rises_then_falls_to_a_hundredth(tmp_path: Path) -> None:
+    factor = LrFactor(config(tmp_path, epochs=10))  # 4 steps an epoch, half an epoch of warm-up
+    assert [factor(0), factor(1)] == [0.5, 1.0]
+    rates = [factor(step) for step in range(2, 40)]
+    assert all(a >= b for a, b in pairwise(rates))
+    assert factor(40) == pytest.approx(0.01)
+    assert factor(21) == pytest.approx(0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi / 2)), abs=1e-3)
+
+
+def test_the_adaptive_loss_starts_after_its_warm_up(tmp_path: Path) -> None:
+    tiny = config(tmp_path, fusion=True)
+    assert tiny.loss.adaptive is not None
+    state = ConfusionState(tiny.loss.adaptive, CLASSES)
+    state.update(torch.ones(3, 3))
+    logits, labels = torch.zeros(4, 3), torch.tensor([0, 1, 0, 1])
+    embedding = torch.nn.functional.normalize(torch.ones(4, 8), dim=1)
+    losses = [step_loss(tiny, state, epoch, logits, embedding, labels).item() for epoch in (0, 1)]
+    plain = step_loss(tiny, None, 1, logits, embedding, labels).item()
+    assert losses[0] == pytest.approx(plain) == pytest.approx(math.log(3))
+    # Identical embeddings lie a whole margin short: 0.6 * (1 + 0.5) of the most similar pair.
+    assert losses[1] == pytest.approx(0.6 * plain + 0.4 * 0.9, rel=1e-4)
+
+
+def test_a_gloss_without_a_clip_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no clip of low"):
+        fit(config(tmp_path), [e for e in examples() if e.gloss != "low"])
+
+
+def test_what_is_kept_is_the_average_of_the_weights(tmp_path: Path) -> None:
+    tiny = config(tmp_path, epochs=1)
+    last = tiny.model_copy(update={"optimiser": tiny.optimiser.model_copy(update={"ema": 0.0})})
+    averaged, plain = fit(tiny, examples(), progress=False), fit(last, examples(), progress=False)
+    assert not torch.equal(averaged.state["classify.weight"], plain.state["classify.weight"])
+
+
+def test_confusions_are_kept_with_the_adaptive_loss_only(tmp_path: Path) -> None:
+    adaptive = fit(config(tmp_path / "a", fusion=True, epochs=1), examples(), progress=False).confusion
+    assert adaptive is not None
+    assert adaptive.shape == (3, 3)
+    assert adaptive.max() > 0
+    assert fit(config(tmp_path / "b", epochs=1), examples(), progress=False).confusion is None
