@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, normalise
 
-
 MAX_GAP_MS = 500.0  # a longer stretch without a frame is a pause of the camera; 10 frames a second have 100
 
 
