@@ -1,12 +1,16 @@
 """The model card: what a bundle was learned from and what it is not good for, in plain words."""
 
+from pathlib import Path
+
+from torch import nn
+
 from glosscast.bundle import Report
 from training.checkpoint import Checkpoint
 from training.folds import FoldReport
 
 TEXT = """# {name} {version}
 
-Recognises {count} isolated signs of American Sign Language from MediaPipe Holistic keypoints, one sign at a time.
+Recognises {count} isolated signs of {language} from MediaPipe Holistic keypoints, one sign at a time.
 
 ## What it is not good for
 
@@ -18,9 +22,8 @@ Recognises {count} isolated signs of American Sign Language from MediaPipe Holis
   translation.
 - It must not be used where a mistake can harm anyone: medicine, police, courts, contracts, emergencies. It does not
   replace an interpreter.
-- It has seen adults sitting in front of a webcam, facing it, head and both shoulders in view, in one language.
-  Nothing is known of other angles, of children, of people who sign with one hand or with tremor, or of signers of
-  other regions.
+- It has seen {seen}, in one language. Nothing is known of other angles, of children, of people who sign with one
+  hand or with tremor, or of signers of other regions, beyond that.
 - How well it does for people of different skin colour, age or sex was not measured: the data does not say who the
   signers are. It sees keypoints only, yet the keypoints come from MediaPipe, which may itself find some people less
   well.
@@ -40,23 +43,19 @@ people in them had been left out of training ({folds_note}).
 
 Keypoints only; no picture or video of anyone was used in training, and none is part of this bundle.
 
-- `asl_webcam_research`: nine people, one from each of nine public repositories of course and hobby projects that
-  recorded themselves at a webcam. **Two of them (signer07, signer08) are under the MIT licence; the other seven
-  state no licence.** The recordings of one person for `yes` and `no` hold almost no hands and were left out.
-- `asl_words_mit`: three people, MIT licence (traduttore/traduttore-model).
+{sets}
 
-The recordings' frame rate and frame shape are unknown; 15 and 10 frames a second and 4:3 were assumed, and training
-varies both.
+The recordings' frame rate and frame shape are taken as {timing}; training varies both.
 
 ## Model
 
 {streams}, {parameters:,} parameters, {window:.1f} s windows at {fps:g} frames a second, loss: {loss}. Trained for
-{epochs} epochs with seed {seed}; the config is `training/configs/asl_demo.toml`.
+{epochs} epochs with seed {seed}; the whole config is in `checkpoint.pt`.
 """
 
 
-def model_card(checkpoint: Checkpoint, report: Report, folds: FoldReport | None) -> str:
-    """The card's Markdown text."""
+def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: FoldReport | None) -> str:
+    """The card's Markdown text; `graph` is what was exported."""
     config = checkpoint.config
     rows = []
     for gloss in config.data.vocabulary:
@@ -74,13 +73,19 @@ def model_card(checkpoint: Checkpoint, report: Report, folds: FoldReport | None)
     return TEXT.format(
         name=config.name,
         version=config.version,
+        language=config.card.language,
+        seen=config.card.seen,
+        sets="\n".join(f"- `{Path(s.file).stem}`: {s.about}" for s in config.data.sets),
+        timing=", ".join(
+            f"{s.fps:g} frames a second and {s.aspect:.4g} ({Path(s.file).stem})" for s in config.data.sets
+        ),
         count=len(config.data.vocabulary) - 1,
         no_sign=config.data.no_sign,
         folds_note="mean over folds and seeds" if folds else "not measured for this bundle",
         signs="\n".join(rows),
         metrics=measured,
         streams=" fused with ".join(streams[s] for s in config.model.streams),
-        parameters=sum(value.numel() for value in checkpoint.state.values()),
+        parameters=sum(parameter.numel() for parameter in graph.parameters()),
         window=config.clip.window_ms / 1000,
         fps=config.clip.fps,
         loss="adaptive" if config.loss.adaptive else "cross-entropy",

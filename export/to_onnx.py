@@ -85,7 +85,7 @@ def export_bundle(checkpoint: Checkpoint, out: Path, folds: FoldReport | None = 
     np.savez(partial / GOLDEN, keypoints=keypoints.numpy(), mask=mask.numpy(), logits=logits.numpy())
     report = make_report(checkpoint, folds)
     (partial / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (partial / MODEL_CARD).write_text(model_card(checkpoint, report, folds), encoding="utf-8")
+    (partial / MODEL_CARD).write_text(model_card(checkpoint, graph, report, folds), encoding="utf-8")
     checkpoint.save(partial / CHECKPOINT)
     manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in FILES})
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

@@ -17,11 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
-from glosscast.keypoints import CHANNELS, LAYOUT, NORMALISATION, POINTS
+from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.segmentation import SegmenterSettings
 from glosscast.vocabulary import Vocabulary
 
-SCHEMA_VERSION = 1
 MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
     "manifest.json",
     "model.onnx",
@@ -38,7 +37,7 @@ class BundleError(ValueError):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TensorSpec(_Part):
@@ -58,8 +57,8 @@ class VisualStream(_Part):
 class KeypointSpec(_Part):
     """How the keypoints of a window are laid out and normalised, and which extractor the training data came from."""
 
-    layout: Literal["holistic-171"] = LAYOUT  # type: ignore[assignment]
-    normalisation: Literal["mid-shoulder-per-window"] = NORMALISATION  # type: ignore[assignment]
+    layout: Literal["holistic-171"]
+    normalisation: Literal["mid-shoulder-per-window"]
     extractor: str
 
 

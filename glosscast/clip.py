@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, normalise
 
@@ -18,11 +18,17 @@ MAX_GAP_MS = 500.0  # a longer stretch without a frame is a pause of the camera;
 class ClipSpec(BaseModel):
     """The timing of a model's window; part of the bundle manifest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     window_ms: float = Field(gt=0, description="length of a window, ms")
     fps: float = Field(gt=0, description="frame rate of the fast pathway")
     alpha: int = Field(gt=0, description="the slow pathway takes every alpha-th frame of the fast one")
+
+    @model_validator(mode="after")
+    def _the_slow_pathway_sees_a_frame(self) -> "ClipSpec":
+        if self.frames < self.alpha:
+            raise ValueError(f"a window of {self.frames} frames has none for the slow pathway (alpha {self.alpha})")
+        return self
 
     @property
     def frames(self) -> int:

@@ -20,7 +20,7 @@ from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
 class DecoderSettings(BaseModel):
     """How segments are read; part of the bundle manifest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     interim_ms: float = Field(gt=0, description="time between interim results inside a sign")
     hop_ms: float = Field(gt=0, description="distance of the windows in a sign longer than one window")

@@ -10,18 +10,15 @@ from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from glosscast.keypoints import HAND_WRIST, LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose
-
-VISIBLE = 0.5  # pose visibility from which a wrist without a detected hand counts as seen
-SMOOTHING = 0.1  # weight of a new frame in the running mid-shoulder and shoulder width
 
 
 class SegmenterSettings(BaseModel):
     """Thresholds; part of the bundle manifest. Heights in shoulder widths below the shoulders."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     enter_height: float = Field(description="a wrist above this is raised")
     leave_height: float = Field(description="a wrist below this is lowered; at least enter_height")
@@ -30,6 +27,14 @@ class SegmenterSettings(BaseModel):
     still_speed: float = Field(ge=0, description="wrist speed, shoulder widths per second, under which a hand is still")
     still_ms: float = Field(gt=0, description="raised hands still for this long, or a pause in the stream, end a sign")
     max_ms: float = Field(gt=0, description="a longer sign is ended and another begun")
+    follow_ms: float = Field(gt=0, description="time constant with which the shoulder line is followed")
+    visible: float = Field(ge=0, le=1, description="pose visibility from which a wrist without a hand counts as seen")
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> "SegmenterSettings":
+        if self.leave_height < self.enter_height:
+            raise ValueError(f"leave_height {self.leave_height} is less than enter_height {self.enter_height}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Segmenter:
 
     def __init__(self, settings: SegmenterSettings) -> None:
         self.settings = settings
-        self._activity = ActivityMeter()
+        self._activity = ActivityMeter(settings)
         self._state = _State.IDLE
         self._index = 0
         self._now = self._start = self._last_up = self._last_moving = 0.0
@@ -88,6 +93,8 @@ class Segmenter:
         self._now = t_ms
         if paused and self._state is _State.SIGNING:
             return self._close(_State.IDLE)
+        if paused:
+            self._state = _State.IDLE
         if up:
             self._last_up = t_ms
         if moving:
@@ -136,7 +143,9 @@ class Segmenter:
 class ActivityMeter:
     """Wrist height and speed against a slowly following shoulder line."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: SegmenterSettings) -> None:
+        self.settings = settings
+        self._followed_ms = 0.0
         self._middle: NDArray[np.float64] | None = None
         self._width = 0.0
         self._wrists: dict[int, tuple[float, NDArray[np.float64]]] = {}
@@ -145,12 +154,12 @@ class ActivityMeter:
         """Activity of one frame (171, 4), x in units of frame height."""
         shoulders = keypoints[SHOULDERS].astype(np.float64)
         if (shoulders[:, PRESENCE] > 0).all():
-            self._follow(shoulders[:, :2])
+            self._follow(t_ms, shoulders[:, :2])
         if self._middle is None or self._width < 1e-4:
             return Activity(np.inf, 0.0)
         height, speed = np.inf, 0.0
         for side, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):
-            wrist = _wrist(keypoints, side, hand)
+            wrist = self._wrist(keypoints, side, hand)
             if wrist is None:
                 self._wrists.pop(side, None)
                 continue
@@ -163,20 +172,22 @@ class ActivityMeter:
             self._wrists[side] = (t_ms, place)
         return Activity(height, speed)
 
-    def _follow(self, shoulders: NDArray[np.float64]) -> None:
+    def _follow(self, t_ms: float, shoulders: NDArray[np.float64]) -> None:
+        """Move the line by the time that has passed, so that it keeps up alike at 10 and at 60 frames a second."""
         middle, width = shoulders.mean(0), float(np.linalg.norm(shoulders[0] - shoulders[1]))
         if self._middle is None:
             self._middle, self._width = middle, width
         else:
-            self._middle = self._middle + SMOOTHING * (middle - self._middle)
-            self._width += SMOOTHING * (width - self._width)
+            share = 1.0 - np.exp(-(t_ms - self._followed_ms) / self.settings.follow_ms)
+            self._middle = self._middle + share * (middle - self._middle)
+            self._width += share * (width - self._width)
+        self._followed_ms = t_ms
 
-
-def _wrist(keypoints: NDArray[np.float32], side: Pose, hand: slice) -> NDArray[np.float64] | None:
-    """(x, y) of a wrist from the hand model where it saw a hand, else from the pose where it is sure."""
-    points = keypoints[hand]
-    if points[HAND_WRIST, PRESENCE] > 0:
-        return points[HAND_WRIST, :2].astype(np.float64)
-    if keypoints[side, PRESENCE] >= VISIBLE:
-        return keypoints[side, :2].astype(np.float64)
-    return None
+    def _wrist(self, keypoints: NDArray[np.float32], side: Pose, hand: slice) -> NDArray[np.float64] | None:
+        """(x, y) of a wrist from the hand model where it saw a hand, else from the pose where it is sure."""
+        points = keypoints[hand]
+        if points[HAND_WRIST, PRESENCE] > 0:
+            return points[HAND_WRIST, :2].astype(np.float64)
+        if keypoints[side, PRESENCE] >= self.settings.visible:
+            return keypoints[side, :2].astype(np.float64)
+        return None

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from glosscast.bundle import Bundle
 from glosscast.decoding import Classify, Decoder, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
-from glosscast.segmentation import VISIBLE
 from service.protocol import Alternative, Config, Final, Interim, Landmarks, Point, SignStarted, Start
 from service.wire import FrameFault
 
 LANDMARKS_S = 1 / 8  # between two landmarks messages
+SHOWN = 0.5  # visibility from which a pose point is drawn
 DIGITS = 4  # of a confidence or a coordinate; more is noise
 
 Clock = Callable[[], float]
@@ -146,7 +146,7 @@ class LandmarksFeed:
         return [
             Landmarks(
                 t_ms=t_ms,
-                pose=[_point(p) if p[PRESENCE] >= VISIBLE else None for p in pose],
+                pose=[_point(p) if p[PRESENCE] >= SHOWN else None for p in pose],
                 left_hand=_hand(keypoints[LEFT_HAND]),
                 right_hand=_hand(keypoints[RIGHT_HAND]),
             )

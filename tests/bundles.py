@@ -74,6 +74,8 @@ def manifest(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> dict:
             "still_speed": 0.1,
             "still_ms": 1500,
             "max_ms": 6000,
+            "follow_ms": 600,
+            "visible": 0.5,
         },
         "decoder": {"interim_ms": 250, "hop_ms": 500},
         "opset": 17,

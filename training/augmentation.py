@@ -13,7 +13,7 @@ from glosscast.keypoints import FACE, LEFT_HAND, PRESENCE, RIGHT_HAND, X, Y, mir
 class AugmentationConfig(BaseModel):
     """The `[augmentation]` table. Distances in shoulder widths, each range drawn uniformly per clip."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     speed: float = Field(ge=0, description="time is stretched by up to exp(+-speed)")
     start_ms: float = Field(ge=0, description="the window starts up to this much before or after the clip does")

@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
 from glosscast.segmentation import SegmenterSettings
+from glosscast.vocabulary import Vocabulary
 from training.augmentation import AugmentationConfig
 from training.losses import AdaptiveConfig
 from training.model import ModelConfig
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SetConfig(_Table):
@@ -23,7 +24,8 @@ class SetConfig(_Table):
     file: str = Field(description="file name inside the data folder")
     fps: float = Field(gt=0, description="frame rate to assume where the file does not say")
     aspect: float = Field(gt=0, description="frame width / height to assume")
-    alias: dict[str, str] = Field(default_factory=dict, description="gloss in the file -> gloss in the vocabulary")
+    about: str = Field(min_length=1, description="for the model card, Markdown: who was recorded, licence")
+    alias: dict[str, str] = Field(default_factory=dict, description="gloss in the file -> what it is called here")
     prefix: str = Field(
         default="", description="put before every gloss without an alias, to keep another language's words apart"
     )
@@ -43,9 +45,8 @@ class DataConfig(_Table):
     sets: tuple[SetConfig, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _no_sign_is_known(self) -> "DataConfig":
-        if self.no_sign not in self.vocabulary:
-            raise ValueError(f"no_sign {self.no_sign!r} is not in the vocabulary")
+    def _is_a_vocabulary(self) -> "DataConfig":
+        Vocabulary(self.vocabulary, self.no_sign)
         return self
 
 
@@ -75,12 +76,20 @@ class LossConfig(_Table):
     adaptive: AdaptiveConfig | None = Field(default=None, description="left out: plain cross-entropy")
 
 
+class CardConfig(_Table):
+    """The `[card]` table: what the model card cannot know from the rest."""
+
+    language: str = Field(min_length=1, description="the sign language")
+    seen: str = Field(min_length=1, description="whom the clips show, as in 'It has seen ...'")
+
+
 class Config(_Table):
     """A whole training run."""
 
-    name: str
-    version: str
-    seed: int
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    seed: int = Field(ge=0)
+    card: CardConfig
     clip: ClipSpec
     segmenter: SegmenterSettings
     decoder: DecoderSettings

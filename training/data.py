@@ -1,7 +1,7 @@
 """Clips from .npz files, signer-independent splits and balanced sampling."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -13,7 +13,8 @@ from glosscast.clip import Clip
 from glosscast.keypoints import FACE_INDICES, POSE, PRESENCE, assemble
 from training.config import DataConfig, SetConfig
 
-ARRAYS = ("pose", "left_hand", "right_hand", "gloss", "signer")
+PARTS = ("pose", "left_hand", "right_hand")
+ARRAYS = (*PARTS, "gloss", "signer")
 
 
 class DataError(ValueError):
@@ -39,7 +40,7 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
         aspect: frame width / height.
 
     Raises:
-        DataError: missing file, not an .npz, missing arrays, wrong shapes or face points.
+        DataError: missing file, not an .npz, missing arrays, wrong shapes, kinds or face points, NaN or infinity.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -48,19 +49,12 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
         raise DataError(f"{path}: not a readable .npz file") from error
-    missing = [name for name in ARRAYS if name not in arrays]
-    if missing:
-        raise DataError(f"{path}: no array named {', '.join(missing)}")
-    if "face" in arrays and tuple(arrays.get("face_indices", FACE_INDICES).tolist()) != FACE_INDICES:
-        raise DataError(f"{path}: face_indices are not those of the keypoint layout")
-    try:
-        keypoints = assemble(arrays["pose"], arrays["left_hand"], arrays["right_hand"], arrays.get("face"))
-    except (ValueError, IndexError) as error:
-        raise DataError(f"{path}: part shapes do not fit the keypoint layout") from error
-    if keypoints.shape[1] == 0:
-        raise DataError(f"{path}: its clips have no frames")
-    if len(arrays["gloss"]) != len(keypoints) or len(arrays["signer"]) != len(keypoints):
-        raise DataError(f"{path}: gloss, signer and keypoints differ in length")
+    _check_arrays(path, arrays)
+    pose, left, right = (arrays[part].astype(np.float32) for part in PARTS)
+    keypoints = assemble(pose, left, right, arrays.get("face"))
+    finite = np.isfinite(keypoints).all(axis=(1, 2, 3))
+    if not finite.all():
+        raise DataError(f"{path}: clip {int(np.argmin(finite))} holds NaN or infinity")
     t_ms = np.arange(keypoints.shape[1]) * (1000.0 / fps)
     return [
         Example(Clip(t_ms, points, aspect), str(gloss), str(signer))
@@ -68,12 +62,42 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
     ]
 
 
+def _check_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Every array is there, with the kind and shape that the layout needs."""
+    missing = [name for name in ARRAYS if name not in arrays]
+    if missing:
+        raise DataError(f"{path}: no array named {', '.join(missing)}")
+    labels = [arrays[name] for name in ("gloss", "signer")]
+    if any(array.ndim != 1 or array.dtype.kind != "U" for array in labels):
+        raise DataError(f"{path}: gloss and signer must be lists of text")
+    points = {name: arrays[name] for name in (*PARTS, "face") if name in arrays}
+    if any(array.dtype.kind not in "fiu" for array in points.values()):
+        raise DataError(f"{path}: {', '.join(points)} must be numbers")
+    shapes = {"pose": [(33, 4)], "left_hand": [(21, 3)], "right_hand": [(21, 3)], "face": [(96, 2), (96, 3)]}
+    for name, array in points.items():
+        if array.ndim != 4 or array.shape[2:] not in shapes[name] or array.shape[1] != arrays["pose"].shape[1]:
+            raise DataError(f"{path}: {name} is {array.shape}; part shapes are (clips, frames, points, coordinates)")
+    if points["pose"].shape[1] == 0:
+        raise DataError(f"{path}: its clips have no frames")
+    if len({len(array) for array in (*labels, *points.values())}) != 1:
+        raise DataError(f"{path}: gloss, signer and keypoints differ in length")
+    indices = arrays.get("face_indices", np.array(FACE_INDICES))
+    if "face" in arrays and not np.array_equal(indices, np.array(FACE_INDICES)):
+        raise DataError(f"{path}: face_indices are not those of the keypoint layout")
+
+
 def load_sets(config: DataConfig, folder: Path) -> list[Example]:
-    """All clips of a config's sets, with aliases applied, known faults left out and clips without a signer dropped."""
+    """All clips of a config's sets, with aliases applied, known faults left out and clips without a signer dropped.
+
+    Raises:
+        DataError: a file cannot be used, or the config names a gloss or signer that its set does not have.
+    """
     examples: list[Example] = []
     for source in config.sets:
-        for example in load_npz(folder / source.file, source.fps, source.aspect):
-            gloss = _rename(example.gloss, source, config.vocabulary)
+        loaded = load_npz(folder / source.file, source.fps, source.aspect)
+        _check_names(source, loaded)
+        for example in loaded:
+            gloss = _rename(example.gloss, source)
             left_out = source.leave_out.get(example.signer, ())
             if gloss in left_out or not _has_signer(example.clip):
                 continue
@@ -82,11 +106,21 @@ def load_sets(config: DataConfig, folder: Path) -> list[Example]:
     return examples
 
 
-def _rename(gloss: str, source: SetConfig, vocabulary: Sequence[str]) -> str:
-    renamed = source.alias.get(gloss, gloss)
-    if renamed in vocabulary and (not source.prefix or gloss in source.alias):
-        return renamed
-    return source.prefix + gloss
+def _check_names(source: SetConfig, examples: Sequence[Example]) -> None:
+    """A misspelt name would change nothing and go unnoticed."""
+    glosses, signers = {e.gloss for e in examples}, {e.signer for e in examples}
+    renamed = {_rename(gloss, source) for gloss in glosses}
+    for what, named, known in (
+        ("alias of gloss", set(source.alias), glosses),
+        ("leave_out of signer", set(source.leave_out), signers),
+        ("leave_out of gloss", {g for left in source.leave_out.values() for g in left}, renamed),
+    ):
+        if named - known:
+            raise DataError(f"{source.file}: {what} {', '.join(sorted(named - known))}: not in the file")
+
+
+def _rename(gloss: str, source: SetConfig) -> str:
+    return source.alias.get(gloss, source.prefix + gloss)
 
 
 def _has_signer(clip: Clip) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.config import Config
 from training.data import Example, load_sets, split_by_signer
@@ -41,8 +41,9 @@ class GlossFigure(_Part):
 
 
 class FoldReport(_Part):
-    """All runs of an evaluation."""
+    """All runs of an evaluation, and the config they share but for seed, held-out signers and variant."""
 
+    config: Config
     glosses: tuple[str, ...]
     runs: tuple[Run, ...]
 
@@ -112,22 +113,65 @@ def run_folds(
         seeds: seeds of each combination.
         glosses: what is scored; the whole vocabulary stays in play.
         variants: names from `VARIANTS`.
+
+    Raises:
+        DataError: the data cannot be used, or nobody of a fold is in them.
+        ValueError: an unknown variant or gloss, or `out` was made with another config.
+        Nothing has been trained by then.
     """
-    report = FoldReport(glosses=tuple(glosses), runs=())
-    if out.exists():
-        report = FoldReport.model_validate_json(out.read_text(encoding="utf-8"))
     examples = load_sets(config.data, data)
-    for variant in variants:
-        for seed in seeds:
-            for fold in folds:
-                done = {(r.variant, r.seed, r.held_out) for r in report.runs}
-                if (variant, seed, tuple(fold)) in done:
-                    continue
-                run = run_one(variant_of(config, variant, seed), variant, examples, tuple(fold), glosses)
-                report = FoldReport(glosses=report.glosses, runs=(*report.runs, run))
-                out.write_text(report.model_dump_json(indent=1), encoding="utf-8")
-                print(f"{variant} seed {seed} without {', '.join(fold)}: {run.scores.accuracy:.3f}", flush=True)
+    plan = [
+        (variant_of(config, variant, seed), variant, tuple(fold))
+        for variant in variants
+        for seed in seeds
+        for fold in folds
+    ]
+    for fold in folds:
+        split_by_signer(examples, fold)
+    unknown = set(glosses) - set(config.data.vocabulary)
+    if unknown:
+        raise ValueError(f"not in the vocabulary: {', '.join(sorted(unknown))}")
+    report = FoldReport(config=without_seed(config), glosses=tuple(glosses), runs=())
+    if out.exists():
+        report = load_report(out)
+        if (report.config, report.glosses) != (without_seed(config), tuple(glosses)):
+            raise ValueError(f"{out}: made with another config or other glosses; take another file")
+    save(report, out)
+    for planned, variant, fold in plan:
+        done = {(r.variant, r.seed, r.held_out) for r in report.runs}
+        if (variant, planned.seed, fold) in done:
+            continue
+        run = run_one(planned, variant, examples, fold, glosses)
+        report = FoldReport(config=report.config, glosses=report.glosses, runs=(*report.runs, run))
+        save(report, out)
+        print(f"{variant} seed {planned.seed} without {', '.join(fold)}: {run.scores.accuracy:.3f}", flush=True)
     return report
+
+
+def without_seed(config: Config) -> Config:
+    """The config without what a fold evaluation varies."""
+    data = config.data.model_copy(update={"held_out": ()})
+    return config.model_copy(update={"seed": 0, "data": data})
+
+
+def load_report(path: Path) -> FoldReport:
+    """Read a report.
+
+    Raises:
+        ValueError: not one; names the file.
+    """
+    try:
+        return FoldReport.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{path}: {'.'.join(map(str, first['loc'])) or 'not JSON'}: {first['msg']}") from error
+
+
+def save(report: FoldReport, path: Path) -> None:
+    """Write a report, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(report.model_dump_json(indent=1), encoding="utf-8")
+    partial.replace(path)
 
 
 def run_one(

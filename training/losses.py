@@ -15,7 +15,7 @@ EPSILON = 1e-6
 class AdaptiveConfig(BaseModel):
     """The `[loss.adaptive]` table."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     alpha: float = Field(ge=0, le=1, description="weight of cross-entropy once the ramp is over")
     warmup_epochs: int = Field(ge=0, description="epochs of cross-entropy alone")

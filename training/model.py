@@ -16,7 +16,7 @@ Stream = Literal["pose", "keypoints"]
 class ModelConfig(BaseModel):
     """The `[model]` table of a training config."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     streams: tuple[Stream, ...] = Field(min_length=1, description="which encoders the model has")
     embedding: int = Field(gt=0, description="size of the embedding")
@@ -72,7 +72,9 @@ class Recogniser(nn.Module):
         if self.training and len(features) > 1:
             features = drop_one(features, self.config.modality_dropout)
         feature = self.fuse(torch.cat(features, dim=1))
-        return Output(self.classify(torch.relu(feature)), nn.functional.normalize(feature, dim=1, eps=1e-6))
+        logits = self.classify(torch.relu(feature))
+        # In float32 even under autocast: distances of neighbours are smaller than bfloat16 can tell apart.
+        return Output(logits, nn.functional.normalize(feature.float(), dim=1, eps=1e-6))
 
 
 def drop_one(features: list[Tensor], chance: float) -> list[Tensor]:

@@ -40,7 +40,12 @@ def train(config: Config, data: Path, progress: bool = True) -> Checkpoint:
 
 
 def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> Checkpoint:
-    """Train on exactly these clips."""
+    """Train on exactly these clips.
+
+    Raises:
+        DataError: a gloss of the vocabulary has no clip.
+        ValueError: the loss is no number any more.
+    """
     absent = set(config.data.vocabulary) - {e.gloss for e in examples}
     if absent:
         raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
@@ -66,6 +71,8 @@ def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> C
             with autocast(config):
                 output = model(windows, masks)
             loss = step_loss(config, confusion, epoch, output.logits, output.embedding, labels)
+            if not loss.isfinite():
+                raise ValueError(f"the loss is {loss.item()} in epoch {epoch + 1}: training cannot go on; lower lr?")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

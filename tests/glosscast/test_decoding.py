@@ -21,7 +21,15 @@ from glosscast.segmentation import SegmenterSettings
 from tests.bundles import ASPECT, FRAME_MS, GAIN, REST_LOGIT, SPEC, pose, signing
 
 SEGMENTER = SegmenterSettings(
-    enter_height=1.0, leave_height=1.2, enter_ms=120, leave_ms=250, still_speed=0.1, still_ms=1500, max_ms=6000
+    enter_height=1.0,
+    leave_height=1.2,
+    enter_ms=120,
+    leave_ms=250,
+    still_speed=0.1,
+    still_ms=1500,
+    max_ms=6000,
+    follow_ms=600,
+    visible=0.5,
 )
 SETTINGS = DecoderSettings(interim_ms=250, hop_ms=500)
 EAST, WEST, REST = range(3)

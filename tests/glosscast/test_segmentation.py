@@ -7,7 +7,15 @@ from tests.bundles import ASPECT, pose
 
 STEP_MS = 50.0
 SETTINGS = SegmenterSettings(
-    enter_height=1.0, leave_height=1.2, enter_ms=100, leave_ms=250, still_speed=0.1, still_ms=1000, max_ms=3000
+    enter_height=1.0,
+    leave_height=1.2,
+    enter_ms=100,
+    leave_ms=250,
+    still_speed=0.1,
+    still_ms=1000,
+    max_ms=3000,
+    follow_ms=600,
+    visible=0.5,
 )
 DOWN = 2.0  # a height, in shoulder widths below the shoulders
 LOST = None

@@ -18,6 +18,9 @@ CONFIG = """
 name = "tiny"
 version = "1"
 seed = 1
+[card]
+language = "Height Sign Language"
+seen = "nobody"
 [clip]
 window_ms = 1000.0
 fps = 16.0
@@ -30,6 +33,8 @@ leave_ms = 250.0
 still_speed = 0.05
 still_ms = 3000.0
 max_ms = 5000.0
+follow_ms = 600.0
+visible = 0.5
 [decoder]
 interim_ms = 250.0
 hop_ms = 500.0
@@ -40,6 +45,7 @@ distractors = false
 held_out = ["cem"]
 [[data.sets]]
 file = "tiny.npz"
+about = "three made-up people, public domain."
 fps = 15.0
 aspect = 1.3333
 [model]
