@@ -6,17 +6,20 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from glosscast.bundle import EMBEDDED, Bundle, load_bundle
-from glosscast.clip import Clip, Window
-from glosscast.decoding import classify_clip
+from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
+from glosscast.clip import Window
+from glosscast.decoding import Classify, classify_clip
 from glosscast.holistic import HolisticTracker, extract, quiet_native_logs
 from glosscast.recogniser import Recogniser
-from glosscast.video import decode_video
+from glosscast.video import VideoError, decode_video
 
 WARM_UP, REPEATS = 5, 50
 CLIP_REPEATS = 3
@@ -31,8 +34,12 @@ def main() -> int:
     parser.add_argument("--clip", type=Path, metavar="FILE", help="also measure classifying this video")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    bundle = load_bundle(args.bundle)
-    rows = recogniser_rows(bundle) + (clip_rows(bundle, args.clip) if args.clip else [])
+    try:
+        bundle = load_bundle(args.bundle)
+        rows = recogniser_rows(bundle) + (clip_rows(bundle, args.clip) if args.clip else [])
+    except (BundleError, VideoError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
@@ -44,46 +51,71 @@ def main() -> int:
 
 
 def recogniser_rows(bundle: Bundle) -> list[Row]:
-    """Windows through the recogniser: one and sixteen, on one core and on two, alternating so that drift hits all."""
+    """Windows through the recogniser and, as its peer, through the torch model that it was exported from.
+
+    One and sixteen windows, on one core and on two, taken in turn so that drift of the machine hits all alike.
+    """
     golden = bundle.golden()
-    window = Window(golden["keypoints"][0], golden["mask"][0])
-    models = {threads: Recogniser(bundle, threads=threads) for threads in (1, 2)}
-    cases = {
-        f"{count} window{'s' * (count > 1)}, {threads} thread{'s' * (threads > 1)}": (models[threads], [window] * count)
-        for count in (1, 16)
-        for threads in (1, 2)
-    }
+    cases: dict[str, Callable[[], object]] = {}
+    for threads in (1, 2):
+        runs: dict[str, Classify] = {"ONNX Runtime": Recogniser(bundle, threads=threads)}
+        runs |= torch_peer(bundle, threads)
+        for count in (1, 16):
+            windows = [Window(golden["keypoints"][0], golden["mask"][0])] * count
+            for name, model in runs.items():
+                cases[f"{count} window(s), {threads} thread(s), {name}"] = partial(model, windows)
     times: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(WARM_UP + REPEATS):
-        for name, (model, windows) in cases.items():
-            times[name].append(timed(lambda model=model, windows=windows: model(windows)))  # type: ignore[misc]
+        for name, run in cases.items():
+            times[name].append(timed(run))
     return [summary(name, values[WARM_UP:]) for name, values in times.items()]
+
+
+def torch_peer(bundle: Bundle, threads: int) -> dict[str, Classify]:
+    """The checkpoint beside the bundle, run by torch; nothing where either is missing."""
+    checkpoint = bundle.path / "checkpoint.pt"
+    if find_spec("torch") is None or not checkpoint.is_file():
+        return {}
+    import torch
+
+    from training.checkpoint import load_checkpoint
+    from training.evaluate import TorchClassifier
+
+    classify = TorchClassifier(load_checkpoint(checkpoint).build(), len(bundle.vocabulary))
+
+    def run(windows: Sequence[Window]) -> NDArray[np.float32]:
+        torch.set_num_threads(threads)
+        return classify(windows)
+
+    return {"torch": run}
 
 
 def clip_rows(bundle: Bundle, path: Path) -> list[Row]:
     """Decoding, keypoints and recognition of one video."""
     manifest, model = bundle.manifest, Recogniser(bundle)
     content = path.read_bytes()
-    times: dict[str, list[float]] = {"decode the clip": [], "keypoints of the clip": [], "recognise the clip": []}
+    frames = list(decode_video(content, manifest.clip.fps))
     with quiet_native_logs():
         tracker = HolisticTracker()
-        for _ in range(1 + CLIP_REPEATS):
+        clip = extract(frames, tracker)
+
+        def track() -> None:
             tracker.reset()
-            kept: dict[str, Clip] = {}
-            frames = list(decode_video(content, manifest.clip.fps))
-            times["decode the clip"].append(timed(lambda: list(decode_video(content, manifest.clip.fps))))
-            times["keypoints of the clip"].append(
-                timed(lambda frames=frames, kept=kept: kept.update(clip=extract(frames, tracker)))  # type: ignore[misc]
-            )
-            times["recognise the clip"].append(
-                timed(
-                    lambda kept=kept: classify_clip(  # type: ignore[misc]
-                        kept["clip"], manifest.clip, manifest.segmenter, manifest.decoder, model
-                    )
-                )
-            )
+            extract(frames, tracker)
+
+        steps: dict[str, Callable[[], object]] = {
+            "decode the clip": lambda: list(decode_video(content, manifest.clip.fps)),
+            "keypoints of the clip": track,
+            "recognise the clip": lambda: classify_clip(
+                clip, manifest.clip, manifest.segmenter, manifest.decoder, model
+            ),
+        }
+        rows = [
+            summary(f"{name} ({len(frames)} frames)", [timed(step) for _ in range(CLIP_REPEATS)])
+            for name, step in steps.items()
+        ]
         tracker.close()
-    return [summary(f"{name} ({len(frames)} frames)", values[1:]) for name, values in times.items()]
+    return rows
 
 
 def timed(run: Callable[[], object]) -> float:

@@ -26,12 +26,14 @@ from glosscast.bundle import (
     Report,
     TensorSpec,
     VisualStream,
+    load_bundle,
     sha256,
 )
 from glosscast.keypoints import CHANNELS, LAYOUT, NORMALISATION, POINTS, PRESENCE
+from glosscast.recogniser import Recogniser
 from training.checkpoint import Checkpoint
-from training.folds import FoldReport
-from training.model import Recogniser
+from training.folds import MAIN_VARIANT, FoldReport, without_seed
+from training.model import Recogniser as TorchRecogniser
 
 OPSET = 17
 CONFUSABLE_FROM = 0.05  # similarity from which a pair is reported: one clip in twenty is taken for the other gloss
@@ -43,7 +45,7 @@ CHECKPOINT = "checkpoint.pt"
 class ExportGraph(nn.Module):
     """What is exported: the model with its head cut down to the vocabulary."""
 
-    def __init__(self, model: Recogniser, vocabulary: int) -> None:
+    def __init__(self, model: TorchRecogniser, vocabulary: int) -> None:
         super().__init__()
         self.model = model
         head = nn.Linear(model.classify.in_features, vocabulary)
@@ -65,18 +67,52 @@ def graph_of(checkpoint: Checkpoint) -> ExportGraph:
 
 
 def export_bundle(checkpoint: Checkpoint, out: Path, folds: FoldReport | None = None) -> None:
-    """Write a bundle folder; an existing one is replaced only once the new one is complete.
+    """Write a bundle folder; an existing one is replaced only once the new one is complete and loads.
 
     Args:
         checkpoint: a trained model.
         out: the bundle folder.
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
+
+    Raises:
+        ValueError: `out` is something else than a bundle, or the folds are of another config or incomplete.
+        BundleError: what came out does not load.
     """
     if out.exists() and not (out / MANIFEST).is_file():
         raise ValueError(f"{out}: exists and is not a bundle; it is left as it is")
+    if folds is not None:
+        check_folds(checkpoint, folds)
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    try:
+        write_bundle(checkpoint, partial, folds)
+        shutil.rmtree(out, ignore_errors=True)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_folds(checkpoint: Checkpoint, folds: FoldReport) -> None:
+    """The figures must be of this recipe, and none missing.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if folds.config != without_seed(checkpoint.config):
+        raise ValueError("the folds were measured with another config than the checkpoint's")
+    runs = folds.of(MAIN_VARIANT)
+    seeds, held_out = {run.seed for run in runs}, {run.held_out for run in runs}
+    if not runs or len(runs) != len(seeds) * len(held_out):
+        raise ValueError(f"the folds are not complete: {len(runs)} runs of {MAIN_VARIANT}")
+
+
+def write_bundle(checkpoint: Checkpoint, partial: Path, folds: FoldReport | None) -> None:
+    """Write a bundle's files into an empty folder, and load it as a service would.
+
+    Raises:
+        BundleError: it does not load or fails its golden check, as with weights that are no numbers.
+    """
     graph = graph_of(checkpoint)
     keypoints, mask = sample_input(1, checkpoint.config.clip.frames, GOLDEN_SEED)
     write_graph(graph, partial / MODEL, keypoints, mask)
@@ -87,11 +123,10 @@ def export_bundle(checkpoint: Checkpoint, out: Path, folds: FoldReport | None = 
     (partial / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (partial / MODEL_CARD).write_text(model_card(checkpoint, graph, report, folds), encoding="utf-8")
     checkpoint.save(partial / CHECKPOINT)
-    manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in FILES})
+    manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in (*FILES, CHECKPOINT)})
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     (partial / MANIFEST).write_text(text, encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
+    Recogniser(load_bundle(partial))
 
 
 def write_graph(graph: nn.Module, path: Path, keypoints: Tensor, mask: Tensor) -> None:

@@ -5,19 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from export.to_onnx import graph_of, sample_input
+from export.to_onnx import ExportGraph, graph_of, sample_input
 from glosscast.bundle import load_bundle
 from glosscast.recogniser import Recogniser
 from training.checkpoint import load_checkpoint
 
-TOLERANCE = 1e-4  # on logits, float32
+Floats = NDArray[np.float32]
+
+TOLERANCE = 1e-4  # on logits and embedding, float32
+OUTPUTS = ("logits", "embedding")
 RANDOM_WINDOWS = 16
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Largest difference of logits on one kind of input."""
+    """Largest difference of one output on one kind of input."""
 
     name: str
     windows: int
@@ -43,25 +47,34 @@ def verify(bundle_path: Path, checkpoint_path: Path) -> list[Comparison]:
         raise ValueError(f"{checkpoint_path}: its vocabulary is not that of {bundle_path}")
     recogniser, graph = Recogniser(bundle), graph_of(checkpoint)
     golden = bundle.golden()
-    keypoints, mask = sample_input(RANDOM_WINDOWS, bundle.manifest.clip.frames, seed=0)
+    windows, masks = (t.numpy() for t in sample_input(RANDOM_WINDOWS, bundle.manifest.clip.frames, seed=0))
+    wanted, wanted_golden = run_torch(graph, windows, masks), run_torch(graph, golden["keypoints"], golden["mask"])
+    stored = _difference(wanted_golden["logits"], golden["logits"])
+    comparisons = [Comparison("golden, torch against stored logits", 1, stored)]
+    for name in OUTPUTS:
+        runs = {
+            "golden": (wanted_golden, recogniser.outputs(golden["keypoints"], golden["mask"], OUTPUTS)),
+            "random, one by one": (wanted, one_by_one(recogniser, windows, masks)),
+            "random, as a batch": (wanted, recogniser.outputs(windows, masks, OUTPUTS)),
+        }
+        for title, (torch_side, onnx_side) in runs.items():
+            difference = _difference(torch_side[name], onnx_side[name])
+            comparisons.append(Comparison(f"{title}, {name}", len(onnx_side[name]), difference))
+    return comparisons
+
+
+def run_torch(graph: ExportGraph, keypoints: Floats, mask: Floats) -> dict[str, Floats]:
+    """The torch side of a comparison."""
     with torch.no_grad():
-        wanted, _ = graph(keypoints, mask)
-        wanted_golden, _ = graph(torch.from_numpy(golden["keypoints"]), torch.from_numpy(golden["mask"]))
-    batch = recogniser.logits(keypoints.numpy(), mask.numpy())
-    single = np.concatenate(
-        [recogniser.logits(keypoints[i : i + 1].numpy(), mask[i : i + 1].numpy()) for i in range(RANDOM_WINDOWS)]
-    )
-    return [
-        Comparison("golden, torch against stored", 1, _difference(wanted_golden.numpy(), golden["logits"])),
-        Comparison(
-            "golden, torch against ONNX Runtime",
-            1,
-            _difference(wanted_golden.numpy(), recogniser.logits(golden["keypoints"], golden["mask"])),
-        ),
-        Comparison("random, one by one", RANDOM_WINDOWS, _difference(wanted.numpy(), single)),
-        Comparison("random, as a batch", RANDOM_WINDOWS, _difference(wanted.numpy(), batch)),
-    ]
+        outputs = graph(torch.from_numpy(keypoints), torch.from_numpy(mask))
+    return {name: value.numpy() for name, value in zip(OUTPUTS, outputs, strict=True)}
 
 
-def _difference(a: np.ndarray, b: np.ndarray) -> float:  # type: ignore[type-arg]
+def one_by_one(recogniser: Recogniser, keypoints: Floats, mask: Floats) -> dict[str, Floats]:
+    """ONNX Runtime on each window alone."""
+    parts = [recogniser.outputs(keypoints[i : i + 1], mask[i : i + 1], OUTPUTS) for i in range(len(keypoints))]
+    return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUTS}
+
+
+def _difference(a: Floats, b: Floats) -> float:
     return float(np.abs(a - b).max())

@@ -1,7 +1,7 @@
 """The bundle: a folder with everything a service needs to recognise, and nothing it must guess.
 
 `manifest.json`, `model.onnx`, `golden.npz` (an input and its output), `report.json` and `MODEL_CARD.md`. A bundle is
-checked when it is loaded: unknown or missing manifest keys, changed files and files out of place are refused by name.
+checked when it is loaded: unknown or missing manifest keys and missing or changed files are refused by name.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
     "report.json",
     "MODEL_CARD.md",
 )
-FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # those whose hash the manifest holds
+FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # what every bundle has; the manifest holds the hash of each
 EMBEDDED = Path(__file__).parent / "bundles" / "asl_demo"
 
 
@@ -189,10 +189,16 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
         if Path(name).name != name:
             raise BundleError(f"{path / MANIFEST}: files: {name!r} is not a plain file name")
         if not file.is_file():
+            if name not in FILES:  # kept beside the bundle for training on, and left out where it is only served
+                continue
             raise BundleError(f"{file}: missing")
         if sha256(file) != expected:
             raise BundleError(f"{file}: its sha256 is not the manifest's; the file is damaged or was changed")
     report = _parse(path / REPORT, Report)
+    if set(report.glosses) != set(manifest.vocabulary):
+        raise BundleError(f"{path / REPORT}: glosses: not those of the vocabulary")
+    if not {gloss for pair in report.confusable for gloss in pair.glosses} <= set(manifest.vocabulary):
+        raise BundleError(f"{path / REPORT}: confusable: names a gloss that is not in the vocabulary")
     return Bundle(path, manifest, report, Vocabulary(manifest.vocabulary, manifest.no_sign))
 
 

@@ -3,12 +3,15 @@
 import argparse
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
+from glosscast.clip import Clip
 from glosscast.decoding import NoSignerError, classify_clip
 from glosscast.holistic import HolisticTracker, extract, quiet_native_logs
 from glosscast.video import VideoError, decode_video
@@ -47,16 +50,15 @@ def parser() -> argparse.ArgumentParser:
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
 
 
 def run_classify(args: argparse.Namespace) -> int:
     """`classify`."""
     bundle = load_bundle(args.bundle)
-    probabilities = classify_file(args.clip, bundle)
+    clip, probabilities, timings = classify_file(args.clip, bundle)
     best = np.argsort(-probabilities)[: args.top_k]
     predictions = [
         {
@@ -67,15 +69,22 @@ def run_classify(args: argparse.Namespace) -> int:
         for i in best
     ]
     if args.json:
-        print(json.dumps({"bundle": bundle.id, "predictions": predictions}, ensure_ascii=False))
+        answer = {
+            "bundle": bundle.id,
+            "duration_ms": round(clip.duration_ms, 1),
+            "frames": len(clip.t_ms),
+            "predictions": predictions,
+            "timings_ms": timings,
+        }
+        print(json.dumps(answer, ensure_ascii=False))
     else:
         for p in predictions:
             print(f"{p['confidence']:6.1%}  {p['gloss']}")
     return 0
 
 
-def classify_file(path: Path, bundle: Bundle) -> NDArray[np.float32]:
-    """Probabilities (classes,) for a video file, along the same way as the service's `POST /v1/classify`.
+def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, NDArray[np.float32], dict[str, float]]:
+    """Keypoints of a video file, probabilities (classes,) and the ms of each step; as `POST /v1/classify` finds them.
 
     Raises:
         VideoError: the file cannot be used.
@@ -85,15 +94,20 @@ def classify_file(path: Path, bundle: Bundle) -> NDArray[np.float32]:
     # ONNX Runtime loads in a tenth of a second, which `--help` need not wait for.
     from glosscast.recogniser import Recogniser
 
-    manifest = bundle.manifest
-    frames = decode_video(path, manifest.clip.fps)
+    manifest, marks = bundle.manifest, [perf_counter()]
+    frames = list(decode_video(path, manifest.clip.fps))
+    marks.append(perf_counter())
     with quiet_native_logs():
         tracker = HolisticTracker()
         try:
             clip = extract(frames, tracker)
         finally:
             tracker.close()
-    return classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle))
+    marks.append(perf_counter())
+    found = classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle))
+    marks.append(perf_counter())
+    steps = zip(("decode", "keypoints", "inference"), pairwise(marks), strict=True)
+    return clip, found, {name: round((end - start) * 1000, 1) for name, (start, end) in steps}
 
 
 def run_info(args: argparse.Namespace) -> int:

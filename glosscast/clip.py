@@ -58,8 +58,10 @@ class Clip:
     def __post_init__(self) -> None:
         if self.keypoints.shape != (len(self.t_ms), POINTS, CHANNELS):
             raise ValueError(f"keypoints must be ({len(self.t_ms)}, {POINTS}, {CHANNELS}), got {self.keypoints.shape}")
-        if len(self.t_ms) == 0 or np.any(np.diff(self.t_ms) <= 0):
-            raise ValueError("timestamps must be strictly increasing, at least one")
+        if len(self.t_ms) == 0 or not np.isfinite(self.t_ms).all() or np.any(np.diff(self.t_ms) <= 0):
+            raise ValueError("timestamps must be finite and strictly increasing, at least one")
+        if not (np.isfinite(self.aspect) and self.aspect > 0):
+            raise ValueError(f"aspect must be a positive number, got {self.aspect}")
 
     @property
     def duration_ms(self) -> float:

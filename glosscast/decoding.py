@@ -16,6 +16,8 @@ from glosscast.clip import Clip, ClipSpec, Window, cut_window
 from glosscast.keypoints import POSE, PRESENCE, X, Z
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
 
+MAX_FPS = 120.0  # frames a second, by the stream's own clock, beyond which the oldest are forgotten early
+
 
 class DecoderSettings(BaseModel):
     """How segments are read; part of the bundle manifest."""
@@ -81,7 +83,8 @@ class Decoder:
         self._classify = classify
         self._segmenter = Segmenter(segmenter)
         self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
-        self._frames: deque[tuple[float, NDArray[np.float32]]] = deque()
+        # A clock that crawls would let them grow without end.
+        self._frames: deque[tuple[float, NDArray[np.float32]]] = deque(maxlen=int(self._keep_ms / 1000 * MAX_FPS))
         self._open: int | None = None
         self._revision, self._interim_due = 0, 0.0
 

@@ -60,8 +60,14 @@ class Recogniser:
 
     def logits(self, keypoints: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
         """The graph itself: (N, T, 171, 4) and (N, T) to (N, classes)."""
-        (logits,) = self._session.run(["logits"], {"keypoints": keypoints, "mask": mask})
-        return np.asarray(logits, np.float32)
+        return self.outputs(keypoints, mask, ("logits",))["logits"]
+
+    def outputs(
+        self, keypoints: NDArray[np.float32], mask: NDArray[np.float32], names: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Any of the manifest's outputs by name, for the same inputs as `logits`."""
+        values = self._session.run(list(names), {"keypoints": keypoints, "mask": mask})
+        return {name: np.asarray(value, np.float32) for name, value in zip(names, values, strict=True)}
 
     def _check_signature(self) -> None:
         manifest = self.bundle.manifest

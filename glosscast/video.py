@@ -45,6 +45,7 @@ MOV_ATOMS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}  # M
 PICTURE_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"}
 
 NO_VIDEO = "The file holds no video that can be decoded; it may be damaged or incomplete."
+CUT_OFF = "The file is cut off: its end is missing."
 NO_PICTURE = "This is not a JPEG, PNG or WebP picture that can be decoded."
 
 
@@ -98,8 +99,9 @@ def decode_video(source: bytes | Path, fps: float, limits: VideoLimits = DEFAULT
     """Frames of a video at about `fps` frames a second, chosen by their timestamps.
 
     Time is cut into slots centred on the multiples of 1000 / fps ms, and the first frame in each slot is
-    taken. A source slower than `fps` gives all its frames. All frames of one video have the same size. A
-    damaged or cut-off file gives what can be decoded of it.
+    taken. A source slower than `fps` gives all its frames. All frames of one video have the same size. Damaged
+    frames are left out. A file that is cut off is refused where its header tells (mp4, mov, avi); webm and mkv, which
+    do not count their frames, give what is there.
 
     Args:
         source: content of an mp4, mov, webm, mkv or avi file, or the path of one.
@@ -218,6 +220,9 @@ def _inspect(data: bytes, demuxer: str, limits: VideoLimits) -> None:
                 first_s, last_s = min(first_s, time_s), max(last_s, time_s)
             if packets > limits.max_frames or last_s - first_s > limits.max_duration_s:
                 raise _too_long(limits)
+        # MP4, MOV and AVI say how many frames there are; a part of a sign must not be taken for the whole.
+        if 0 < packets < stream.frames:
+            raise VideoError("undecodable", CUT_OFF)
     if packets == 0:
         raise VideoError("undecodable", NO_VIDEO)
 

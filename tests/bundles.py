@@ -36,7 +36,9 @@ def make_bundle(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> Path:
     np.savez(folder / GOLDEN, keypoints=window, mask=mask, logits=logits)
     report = {
         "metrics": {"accuracy": 0.875},
-        "glosses": {"east": {"signers": 3, "accuracy": 0.9, "clips": 10}},
+        "glosses": {
+            g: {"signers": 3, "accuracy": 0.9, "clips": 10} if g == "east" else {"signers": 0} for g in vocabulary
+        },
         "confusable": [{"glosses": ["east", "west"], "similarity": 0.5}],
     }
     (folder / REPORT).write_text(json.dumps(report))

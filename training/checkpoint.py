@@ -60,19 +60,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; holds tensors and plain values only, so nothing in the file is executed.
 
     Raises:
-        CheckpointError: missing, unreadable or of another layout.
+        CheckpointError: missing, unreadable, of another layout, or its weights are not those of its config.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        return Checkpoint(
+        checkpoint = Checkpoint(
             config=Config.model_validate(content["config"]),
             classes=tuple(content["classes"]),
             state=content["state"],
             confusion=content["confusion"],
             signers=content["signers"],
         )
+        checkpoint.build()
+        return checkpoint
     except Exception as error:
         raise CheckpointError(f"{path}: not a Glosscast checkpoint") from error
 

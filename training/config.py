@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
@@ -12,6 +12,10 @@ from glosscast.vocabulary import Vocabulary
 from training.augmentation import AugmentationConfig
 from training.losses import AdaptiveConfig
 from training.model import ModelConfig
+
+
+class ConfigError(ValueError):
+    """A config file cannot be used; the message names the file and the key."""
 
 
 class _Table(BaseModel):
@@ -104,7 +108,13 @@ def load_config(path: Path) -> Config:
     """Read and check a TOML config.
 
     Raises:
-        pydantic.ValidationError: a key is unknown, missing or out of range; names it.
-        tomllib.TOMLDecodeError: not TOML.
+        ConfigError: not TOML, or a key is unknown, missing or out of range; names the file and the key.
+        OSError: the file cannot be read.
     """
-    return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    try:
+        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error

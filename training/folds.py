@@ -34,7 +34,7 @@ class Run(_Part):
 
 
 class GlossFigure(_Part):
-    """Clips of a gloss over all runs of the main variant, and the share recognised."""
+    """Clips of a gloss in the folds of the main variant, and the share recognised over all seeds."""
 
     n: int
     accuracy: float
@@ -59,13 +59,15 @@ class FoldReport(_Part):
 
     @property
     def per_gloss(self) -> dict[str, GlossFigure]:
-        """Figures of the main variant; n counts each clip once a seed."""
+        """Figures of the main variant, over all its seeds; n counts each clip once."""
         figures = {}
         for gloss in self.glosses:
-            scores = [r.scores.per_gloss[gloss] for r in self.of(MAIN_VARIANT) if gloss in r.scores.per_gloss]
-            n = sum(s.n for s in scores)
+            runs = [r for r in self.of(MAIN_VARIANT) if gloss in r.scores.per_gloss]
+            n = sum({r.held_out: r.scores.per_gloss[gloss].n for r in runs}.values())
             if n:
-                figures[gloss] = GlossFigure(n=n, accuracy=sum(s.n * s.accuracy for s in scores) / n)
+                scores = [r.scores.per_gloss[gloss] for r in runs]
+                total = sum(s.n for s in scores)
+                figures[gloss] = GlossFigure(n=n, accuracy=sum(s.n * s.accuracy for s in scores) / total)
         return figures
 
     @property

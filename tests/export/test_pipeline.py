@@ -1,16 +1,20 @@
 """From clips to a verified bundle, with the commands that the README names."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from export.__main__ import main as export_main
+from export.to_onnx import export_bundle
 from glosscast.bundle import load_bundle
 from tests.training.synthetic import write
 from training.__main__ import main as training_main
 from training.checkpoint import CheckpointError, load_checkpoint
+from training.config import load_config
+from training.folds import FoldReport, without_seed
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +38,8 @@ def test_the_bundle_loads_and_says_from_how_many_signers_it_learned(made: tuple[
     card = (made[1] / "MODEL_CARD.md").read_text()
     assert "| high | 2 | not measured |" in card
     assert "not good for" in card
+    assert "isolated signs of Height Sign Language" in card
+    assert "- `tiny`: three made-up people, public domain." in card
 
 
 def test_verify_passes_and_prints_the_difference(made: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,6 +52,69 @@ def test_verify_fails_for_other_weights(made: tuple[Path, Path], tmp_path: Path)
     checkpoint.state["classify.bias"] += 0.01
     checkpoint.save(tmp_path / "other.pt")
     assert export_main(["verify", "--bundle", str(made[1]), "--checkpoint", str(tmp_path / "other.pt")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--fps", "0"], "--fps"),
+        (["--aspect", "nan"], "--aspect"),
+        (["--alias", "high"], "must be GLOSS=NAME"),
+        (["--alias", "hihg=low"], "no clip has the gloss hihg"),
+        (["--alias", "high=lwo"], "lwo is not in the bundle's vocabulary"),
+        (["--alias", "high=low", "--alias", "high=high"], "high has a name already"),
+    ],
+)
+def test_evaluate_refuses_options_that_mean_nothing(
+    made: tuple[Path, Path], options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, bundle = made
+    command = ["evaluate", "--bundle", str(bundle), "--data", str(folder / "tiny.npz"), *options]
+    try:
+        code = training_main(command)
+    except SystemExit as exit_:  # argparse
+        code = int(str(exit_.code))
+    assert code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_bundle_that_would_not_load_does_not_replace_one_that_does(
+    made: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = Path(shutil.copytree(made[1], tmp_path / "bundle"))
+    checkpoint = load_checkpoint(bundle / "checkpoint.pt")
+    checkpoint.state["classify.bias"] *= torch.nan
+    checkpoint.save(tmp_path / "nan.pt")
+    assert export_main(["onnx", "--checkpoint", str(tmp_path / "nan.pt"), "--out", str(bundle)]) == 2
+    assert "golden check failed" in capsys.readouterr().err
+    load_bundle(bundle)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "nan.pt"] == ["bundle"]
+
+
+def test_folds_of_another_config_or_incomplete_ones_are_not_published(made: tuple[Path, Path], tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(made[1] / "checkpoint.pt")
+    other = checkpoint.config.model_copy(update={"name": "other"})
+    for config, said in ((other, "another config"), (without_seed(checkpoint.config), "not complete")):
+        with pytest.raises(ValueError, match=said):
+            export_bundle(checkpoint, tmp_path / "bundle", FoldReport(config=config, glosses=("high",), runs=()))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_without_one_of_its_weights_is_refused(made: tuple[Path, Path], tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(made[1] / "checkpoint.pt")
+    del checkpoint.state["classify.bias"]
+    checkpoint.save(tmp_path / "less.pt")
+    with pytest.raises(CheckpointError, match=r"less\.pt"):
+        load_checkpoint(tmp_path / "less.pt")
+
+
+def test_a_place_that_cannot_be_written_is_found_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, epochs=10_000)
+    (tmp_path / "checkpoint.partial").mkdir()
+    assert training_main(["train", "--config", str(path), "--out", str(tmp_path), "--data", str(tmp_path)]) == 2
+    assert "checkpoint.partial" in capsys.readouterr().err
 
 
 def test_evaluate_prints_all_figures_for_a_signer_never_seen(
@@ -98,5 +167,7 @@ def test_the_embedded_bundle_is_what_its_checkpoint_says() -> None:
     bundle = load_bundle()
     assert sum(file.stat().st_size for file in bundle.path.iterdir()) <= 12e6
     config = load_checkpoint(bundle.path / "checkpoint.pt").config
+    assert config == load_config(ROOT / "training" / "configs" / "asl_demo.toml")  # so that it can be made again
+    assert not bundle.manifest.git_commit.endswith("+changes")
     assert config.data.vocabulary == tuple(bundle.vocabulary)
     assert set(bundle.vocabulary) >= {"hello", "thanks", "yes", "no", "help", "please", "iloveyou", "no sign"}

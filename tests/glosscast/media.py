@@ -56,9 +56,13 @@ def encode(
     display_matrix: list[int] | None = None,
     b_frames: int = 0,
     pixel_aspect: Fraction | None = None,
+    path: Path | None = None,
 ) -> bytes:
-    """A video with frames `paint(index, size)`, (H, W, 3) uint8, shown at the given times."""
-    out = Pipe() if streamed else io.BytesIO()
+    """A video with frames `paint(index, size)`, (H, W, 3) uint8, shown at the given times.
+
+    It is written to `path` where that is given: some options of a container need a real file.
+    """
+    out = path or (Pipe() if streamed else io.BytesIO())
     with av.open(out, mode="w", format=container, options=options or {}) as target:
         stream = target.add_stream(codec, rate=25)
         stream.width, stream.height = size
@@ -77,7 +81,9 @@ def encode(
             frame.pts = t_ms
             target.mux(stream.encode(frame))
         target.mux(stream.encode())
-    return bytes(out.data) if streamed else out.getvalue()
+    if isinstance(out, Path):
+        return out.read_bytes()
+    return bytes(out.data) if isinstance(out, Pipe) else out.getvalue()
 
 
 def encode_audio(container: str = "mp4", cover: bytes | None = None) -> bytes:

@@ -65,6 +65,9 @@ def test_a_missing_manifest_key_is_named(bundle: Path, key: str) -> None:
         pytest.param(lambda m: m.update(colour="red"), "colour: ", id="unknown key"),
         pytest.param(lambda m: m["clip"].update(stride=2), "clip.stride: ", id="unknown inner key"),
         pytest.param(lambda m: m["segmenter"].pop("max_ms"), "segmenter.max_ms: ", id="missing inner key"),
+        pytest.param(lambda m: m["keypoints"].pop("layout"), "keypoints.layout: ", id="no layout"),
+        pytest.param(lambda m: m["keypoints"].pop("normalisation"), "keypoints.normalisation: ", id="no normalisation"),
+        pytest.param(lambda m: m["clip"].update(window_ms=10), "clip: ", id="window without a frame"),
         pytest.param(lambda m: m["clip"].update(fps=-1), "clip.fps: ", id="number out of range"),
         pytest.param(lambda m: m.update(schema_version=2), "schema_version: ", id="future schema"),
         pytest.param(lambda m: m["keypoints"].update(layout="coco-17"), "keypoints.layout: ", id="other layout"),
@@ -153,6 +156,41 @@ def test_a_golden_pair_that_is_no_archive_is_named(bundle: Path) -> None:
     change(bundle, lambda m: m["files"].update({GOLDEN: sha256(bundle / GOLDEN)}))
     with pytest.raises(BundleError, match=r"golden\.npz: not an \.npz"):
         load_bundle(bundle).golden()
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        pytest.param(lambda r: r["glosses"].pop("west"), "glosses: not those", id="gloss missing"),
+        pytest.param(lambda r: r["glosses"].update(north={"signers": 1}), "glosses: not those", id="unknown gloss"),
+        pytest.param(
+            lambda r: r["confusable"].append({"glosses": ["east", "north"], "similarity": 0.5}),
+            "confusable: names a gloss",
+            id="unknown gloss of a pair",
+        ),
+    ],
+)
+def test_a_report_of_another_vocabulary_is_named(
+    bundle: Path, edit: Callable[[dict[str, Any]], object], named: str
+) -> None:
+    report = json.loads((bundle / REPORT).read_text())
+    edit(report)
+    (bundle / REPORT).write_text(json.dumps(report))
+    change(bundle, lambda m: m["files"].update({REPORT: sha256(bundle / REPORT)}))
+    with pytest.raises(BundleError, match=rf"report\.json: {named}"):
+        load_bundle(bundle)
+
+
+def test_a_checkpoint_beside_the_bundle_may_be_left_out_but_not_changed(bundle: Path) -> None:
+    extra = bundle / "checkpoint.pt"
+    extra.write_bytes(b"weights")
+    change(bundle, lambda m: m["files"].update({extra.name: sha256(extra)}))
+    load_bundle(bundle)
+    extra.write_bytes(b"other weights")
+    with pytest.raises(BundleError, match=r"checkpoint\.pt: its sha256"):
+        load_bundle(bundle)
+    extra.unlink()
+    load_bundle(bundle)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

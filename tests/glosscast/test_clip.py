@@ -32,7 +32,9 @@ def test_a_spec_counts_its_frames_and_times() -> None:
     assert len(spec.times_ms) == 32
 
 
-@pytest.mark.parametrize("change", [{"window_ms": 0}, {"fps": -1}, {"alpha": 0}, {"stride": 2}])
+@pytest.mark.parametrize(
+    "change", [{"window_ms": 0}, {"fps": -1}, {"fps": np.inf}, {"alpha": 0}, {"alpha": 33}, {"stride": 2}]
+)
 def test_a_faulty_spec_is_refused(change: dict) -> None:
     with pytest.raises(ValidationError):
         ClipSpec(**{"window_ms": 2000, "fps": 16, "alpha": 4, **change})
@@ -46,11 +48,18 @@ def test_a_faulty_spec_is_refused(change: dict) -> None:
         ([0, 0], (2, POINTS, CHANNELS), "strictly increasing"),
         ([10, 0], (2, POINTS, CHANNELS), "strictly increasing"),
         ([], (0, POINTS, CHANNELS), "at least one"),
+        ([0, np.nan], (2, POINTS, CHANNELS), "finite"),
     ],
 )
 def test_a_faulty_clip_is_refused(t_ms: list[float], shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Clip(np.array(t_ms, np.float64), np.zeros(shape, np.float32), 1.0)
+
+
+@pytest.mark.parametrize("aspect", [0.0, -1.0, np.nan, np.inf])
+def test_a_faulty_aspect_is_refused(aspect: float) -> None:
+    with pytest.raises(ValueError, match="aspect"):
+        Clip(np.array([0.0]), track([0.1]), aspect)
 
 
 def test_duration_runs_from_first_to_last_frame() -> None:

@@ -220,7 +220,8 @@ def test_signs_are_pooled_by_their_length() -> None:
     assert pooled == pytest.approx([0.75, 0.25])
 
 
-def test_a_leap_in_time_inside_a_sign_costs_no_more_windows_than_the_longest_sign() -> None:
+@pytest.mark.parametrize("before", [1, 10], ids=["just raised", "signing"])
+def test_a_leap_in_time_costs_no_more_windows_than_the_longest_sign(before: int) -> None:
     counts = []
 
     def counting(windows: Sequence[Window]) -> np.ndarray:
@@ -228,9 +229,19 @@ def test_a_leap_in_time_inside_a_sign_costs_no_more_windows_than_the_longest_sig
         return classify(windows)
 
     live = Decoder(SPEC, SEGMENTER, SETTINGS, counting)
-    for i in range(10):
+    for i in range(before):
         live.push(i * FRAME_MS, pose((0.3 * (i % 2), 0.2)), ASPECT)
-    live.push(400_000.0, pose((0.0, 0.2)), ASPECT)
+    for i in range(10):
+        live.push(400_000.0 + i * FRAME_MS, pose((0.3 * (i % 2), 0.2)), ASPECT)
     live.finish()
     longest_ms = SEGMENTER.max_ms + SEGMENTER.leave_ms + SPEC.window_ms
     assert max(counts) <= longest_ms / SETTINGS.hop_ms + 1
+
+
+def test_a_clock_that_crawls_does_not_fill_the_memory() -> None:
+    live = Decoder(SPEC, SEGMENTER, SETTINGS, classify)
+    sizes = []
+    for i in range(5000):
+        live.push(i * 0.001, pose(None), ASPECT)
+        sizes.append(len(live._frames))
+    assert sizes[-1] == max(sizes) < 1500

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from glosscast.keypoints import CHANNELS, LEFT_HAND, POINTS, PRESENCE, WRISTS, X
-from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
+from glosscast.keypoints import CHANNELS, LEFT_HAND, POINTS, PRESENCE, WRISTS, X, Y
+from glosscast.segmentation import ActivityMeter, Segment, Segmenter, SegmenterSettings
 from tests.bundles import ASPECT, pose
 
 STEP_MS = 50.0
@@ -125,3 +126,24 @@ def test_a_wrist_that_the_pose_is_not_sure_of_does_not_count() -> None:
     for keypoints in frames:
         keypoints[WRISTS, PRESENCE] = 0.4
     assert segments(frames) == []
+
+
+def test_the_shoulder_line_follows_alike_at_any_frame_rate() -> None:
+    heights = []
+    for step_ms in (100.0, 1000 / 60):
+        meter = ActivityMeter(SETTINGS)
+        steps = round(1000 / step_ms)
+        for i in range(steps + 1):
+            leaning = frame(0.5)
+            leaning[:, Y] += 0.1 * i / steps  # of the picture's height, over one second
+            height = meter.measure(i * step_ms, leaning).height
+        heights.append(height)
+    assert heights[0] == pytest.approx(heights[1], abs=0.03)
+    assert heights[0] > 0.55  # it lags behind
+
+
+def test_the_hysteresis_must_not_be_inverted() -> None:
+    with pytest.raises(ValidationError, match="leave_height"):
+        SegmenterSettings.model_validate({**SETTINGS.model_dump(), "leave_height": 0.5})
+    with pytest.raises(ValidationError, match="enter_height"):
+        SegmenterSettings.model_validate({**SETTINGS.model_dump(), "enter_height": np.nan})

@@ -77,7 +77,19 @@ def test_a_container_without_video_is_refused_at_the_call(make):
     assert caught.value.code == "undecodable"
 
 
-def test_a_cut_off_file_gives_what_is_left():
+@pytest.mark.parametrize("container", ["mp4", "mov", "avi"])
+@pytest.mark.parametrize("left", [0.5, 0.9])
+def test_a_cut_off_file_is_refused_where_its_header_tells(container, left, tmp_path):
+    # The index comes first, as in every video made for the web.
+    options = {} if container == "avi" else {"movflags": "+faststart"}
+    whole = media.encode(media.AT_25_FPS, container=container, options=options, path=tmp_path / f"whole.{container}")
+    with pytest.raises(VideoError, match="cut off|incomplete") as caught:
+        decode_video(whole[: int(len(whole) * left)], 25)
+    assert caught.value.code == "undecodable"
+    assert len(list(decode_video(whole, 25))) == 20
+
+
+def test_a_cut_off_file_without_a_frame_count_gives_what_is_left():
     whole = media.encode(media.AT_25_FPS, container="matroska")
     frames = list(decode_video(whole[: len(whole) // 2], 25))
     assert 3 < len(frames) < 20

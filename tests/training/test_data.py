@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glosscast.keypoints import FACE, PRESENCE
 from tests.training.synthetic import GLOSSES, SIGNERS, arrays, config, examples
 from training.data import DataError, batches, classes_of, draw_weights, load_npz, load_sets, split_by_signer
 
@@ -27,6 +28,16 @@ def test_clips_come_with_gloss_signer_and_times(tmp_path: Path) -> None:
         ({"pose": None}, "no array named pose"),
         ({"gloss": np.array(["high"])}, "differ in length"),
         ({"left_hand": np.zeros((36, 18, 20, 3))}, "part shapes"),
+        ({"left_hand": np.zeros((1, 18, 21, 3))}, "differ in length"),
+        ({"pose": np.zeros((36, 33, 4))}, "pose is .* part shapes"),
+        ({"pose": np.full((36, 18, 33, 4), "x")}, "must be numbers"),
+        ({"gloss": np.array("high")}, "lists of text"),
+        ({"signer": np.array([b"ann"] * 36)}, "lists of text"),
+        (
+            {"right_hand": np.where(np.arange(36)[:, None, None, None] == 5, np.nan, arrays()["right_hand"])},
+            "clip 5 holds",
+        ),
+        ({"face": np.zeros((36, 18, 96, 2)), "face_indices": np.array(3)}, "face_indices"),
         ({name: arrays()[name][:, :0] for name in ("pose", "left_hand", "right_hand")}, "no frames"),
         ({"face": np.zeros((36, 18, 96, 2)), "face_indices": np.arange(96)}, "face_indices"),
     ],
@@ -68,6 +79,26 @@ def test_aliases_faults_and_distractors(tmp_path: Path) -> None:
     assert {e.gloss for e in load_sets(narrow, tmp_path)} == {"high", "no sign"}
     wide = narrow.model_copy(update={"distractors": True})
     assert classes_of(load_sets(wide, tmp_path), wide.vocabulary) == ("high", "no sign", "low")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"alias": {"hihg": "low"}}, "alias of gloss hihg"),
+        ({"leave_out": {"dora": ("low",)}}, "leave_out of signer dora"),
+        ({"leave_out": {"ann": ("lwo",)}}, "leave_out of gloss lwo"),
+    ],
+)
+def test_a_misspelt_name_in_the_config_is_refused(tmp_path: Path, change: dict[str, object], named: str) -> None:
+    base = config(tmp_path).data
+    data = base.model_copy(update={"sets": (base.sets[0].model_copy(update=change),)})
+    with pytest.raises(DataError, match=rf"tiny\.npz: {named}: not in the file"):
+        load_sets(data, tmp_path)
+
+
+def test_a_face_without_indices_is_taken_in_the_layouts_order(tmp_path: Path) -> None:
+    face = np.full((36, 18, 96, 2), 0.5, np.float32)
+    assert load_npz(save(tmp_path / "a.npz", face=face), 15.0, 4 / 3)[0].clip.keypoints[0, FACE, PRESENCE].all()
 
 
 def test_a_prefix_keeps_a_set_apart_except_for_its_aliases(tmp_path: Path) -> None:

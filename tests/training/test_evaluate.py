@@ -39,11 +39,12 @@ def run(variant: str, seed: int, right: bool) -> Run:
     return Run(variant=variant, seed=seed, held_out=("ann",), scores=scores)
 
 
-def test_a_fold_report_pools_the_main_variant() -> None:
+def test_a_fold_report_pools_the_main_variant(tmp_path: Path) -> None:
     runs = (run("fusion+adaptive", 1, True), run("fusion+adaptive", 2, False), run("fusion+ce", 1, False))
-    report = FoldReport(glosses=("high", "low"), runs=runs)
+    report = FoldReport(config=config(tmp_path), glosses=("high", "low"), runs=runs)
     assert report.by_seed("fusion+adaptive") == {1: 1.0, 2: 0.5}
     assert report.per_gloss["low"].accuracy == 0.5
+    assert report.per_gloss["low"].n == 1  # one clip, seen by two seeds
     assert report.metrics["left_out_signers_accuracy"] == 0.75
     similarity = report.similarity(("high", "low", "no sign"))
     assert similarity[0, 1] == similarity[1, 0] == pytest.approx(0.25)

@@ -5,7 +5,7 @@ import pytest
 
 from tests.training.synthetic import config, write
 from training.__main__ import main
-from training.folds import FoldReport, Run, run_folds
+from training.folds import FoldReport, Run, load_report, run_folds
 from training.report import markdown
 
 
@@ -36,7 +36,54 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> N
     assert report.runs[0].scores.per_gloss == first.runs[0].scores.per_gloss
 
 
-def test_tables_weigh_signers_by_their_clips() -> None:
+def test_runs_of_another_config_are_not_mixed_in(tmp_path: Path) -> None:
+    run_tiny(tmp_path, (1,), (("ann",),))
+    with pytest.raises(ValueError, match=r"folds\.json: made with another config"):
+        run_folds(
+            config(tmp_path, epochs=5),
+            tmp_path,
+            tmp_path / "folds.json",
+            (("ann",),),
+            (1,),
+            ("high", "low"),
+            ("keypoints+ce",),
+        )
+    with pytest.raises(ValueError, match=r"folds\.json: made with another config or other glosses"):
+        run_folds(
+            config(tmp_path, epochs=4),
+            tmp_path,
+            tmp_path / "folds.json",
+            (("ann",),),
+            (1,),
+            ("high",),
+            ("keypoints+ce",),
+        )
+    assert len(load_report(tmp_path / "folds.json").runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("folds", "glosses", "variant", "said"),
+    [
+        ((("ann",), ("dora",)), ("high",), "keypoints+ce", "dora"),
+        ((("ann",),), ("high", "higher"), "keypoints+ce", "not in the vocabulary: higher"),
+        ((("ann",),), ("high",), "smell+ce", "unknown variant"),
+    ],
+)
+def test_a_faulty_plan_is_refused_before_anything_is_trained(
+    tmp_path: Path, folds: tuple[tuple[str, ...], ...], glosses: tuple[str, ...], variant: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        run_folds(config(tmp_path), tmp_path, tmp_path / "folds.json", folds, (1,), glosses, (variant,))
+    assert not (tmp_path / "folds.json").exists()
+
+
+def test_a_damaged_report_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folds.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"folds\.json: config: "):
+        load_report(tmp_path / "folds.json")
+
+
+def test_tables_weigh_signers_by_their_clips(tmp_path: Path) -> None:
     def run(seed: int, accuracy: float, n: int) -> Run:
         return Run.model_validate(
             {
@@ -55,7 +102,7 @@ def test_tables_weigh_signers_by_their_clips() -> None:
             }
         )
 
-    text = markdown(FoldReport(glosses=("high",), runs=(run(1, 0.5, 10), run(2, 1.0, 30))))
+    text = markdown(FoldReport(config=config(tmp_path), glosses=("high",), runs=(run(1, 0.5, 10), run(2, 1.0, 30))))
     assert "| fusion+adaptive | 75.0 % | 50.0 to 100.0 | 0.500 | 100.0 % | 2 |" in text
     assert "| ann | 40 | 87.5 % |" in text
     assert "| high | low | 5 |" in text

@@ -165,3 +165,10 @@ def test_without_modality_dropout_nothing_is_left_out() -> None:
 def test_modality_dropout_is_for_training_only() -> None:
     model, (keypoints, mask) = build("pose", "keypoints", modality_dropout=0.49), inputs()
     assert torch.equal(model(keypoints, mask).logits, model(keypoints, mask).logits)
+
+
+def test_embeddings_are_normalised_in_float32_under_autocast() -> None:
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        embedding = build("keypoints")(*inputs()).embedding
+    assert embedding.dtype == torch.float32
+    assert torch.allclose(embedding.norm(dim=1), torch.ones(3), atol=1e-5)

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from tests.training.synthetic import config, examples, write
-from training.config import load_config
+from training.config import ConfigError, load_config
 from training.confusion import ConfusionState
 from training.data import DataError
 from training.train import Feed, LrFactor, fit, split_mining, step_loss
@@ -15,11 +14,34 @@ from training.train import Feed, LrFactor, fit, split_mining, step_loss
 CLASSES = ("high", "low", "no sign")
 
 
-def test_an_epoch_of_less_than_a_batch_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (
+            "clips_per_epoch = 48",
+            "clips_per_epoch = 11",
+            "optimiser: .*clips_per_epoch 11 is less than one batch of 12",
+        ),
+        ("lr = 3e-3", "lr = inf", r"optimiser\.lr: "),
+        ('"low", "no sign"]', '"low", "low", "no sign"]', "data: .*unique"),
+        ('name = "tiny"', 'name = ""', "name: "),
+        ("seed = 1", "seed = -1", "seed: "),
+        ("seed = 1", "seed = ", "not TOML"),
+    ],
+)
+def test_a_faulty_config_is_refused_with_its_file_and_key(tmp_path: Path, key: str, value: str, said: str) -> None:
     path = write(tmp_path)
-    path.write_text(path.read_text().replace("clips_per_epoch = 48", "clips_per_epoch = 11"))
-    with pytest.raises(ValidationError, match="clips_per_epoch 11 is less than one batch of 12"):
+    assert key in path.read_text()
+    path.write_text(path.read_text().replace(key, value, 1))
+    with pytest.raises(ConfigError, match=rf"tiny\.toml: {said}"):
         load_config(path)
+
+
+def test_training_stops_when_the_loss_is_no_number(tmp_path: Path) -> None:
+    tiny = config(tmp_path)
+    wild = tiny.model_copy(update={"optimiser": tiny.optimiser.model_copy(update={"lr": 1e30})})
+    with pytest.raises(ValueError, match="the loss is nan"):
+        fit(wild, examples(), progress=False)
 
 
 def test_an_epoch_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
