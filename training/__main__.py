@@ -1,6 +1,7 @@
-"""`python -m training train | evaluate | folds`."""
+"""`python -m training train | evaluate | folds | inspect`."""
 
 import argparse
+import json
 import os
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from glosscast.bundle import EMBEDDED, BundleError, load_bundle
 from training.config import Config, load_config
 from training.data import DataError, load_npz
+from training.slowfast import LAYOUTS
 
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
@@ -61,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     folds.add_argument("--variants", default="fusion+adaptive,fusion+ce,keypoints+ce")
     add_data_folder(folds)
     folds.set_defaults(run=run_folds_command)
+
+    inspect = commands.add_parser("inspect", help="print the parameters and multiply-adds of a visual model")
+    inspect.add_argument("--model", choices=LAYOUTS, required=True)
+    inspect.add_argument("--size", type=int, default=224, help="height and width of the frames (default: 224)")
+    inspect.add_argument("--classes", type=int, default=400, help="default: 400, those of Kinetics")
+    inspect.add_argument("--json", action="store_true", help="print JSON")
+    inspect.set_defaults(run=run_inspect, config=None)
     return top
 
 
@@ -123,6 +132,21 @@ def run_folds_command(args: argparse.Namespace) -> int:
         variants=args.variants.split(","),
     )
     print(markdown(report))
+    return 0
+
+
+def run_inspect(args: argparse.Namespace) -> int:
+    """`inspect`."""
+    from training.inspect import FRAMES, cost
+
+    counted = cost(args.model, args.classes, args.size)
+    if args.json:
+        print(json.dumps({"model": args.model, **counted._asdict()}))
+        return 0
+    print(
+        f"{args.model}: {counted.parameters / 1e6:.1f} M parameters, {counted.macs / 1e9:.1f} GMAC "
+        f"({counted.batch_norm / 1e9:.1f} of them batch norm) for {FRAMES} frames of {args.size}x{args.size}"
+    )
     return 0
 
 
