@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -68,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("--model", choices=LAYOUTS, required=True)
     inspect.add_argument("--size", type=int, default=224, help="height and width of the frames (default: 224)")
     inspect.add_argument("--classes", type=int, default=400, help="default: 400, those of Kinetics")
+    inspect.add_argument(
+        "--pretrained",
+        metavar="k400|FILE",
+        help="also load weights and say what matched: Kinetics-400 from the network, or a .pyth or .pkl file",
+    )
     inspect.add_argument("--json", action="store_true", help="print JSON")
     inspect.set_defaults(run=run_inspect, config=None)
     return top
@@ -138,15 +144,24 @@ def run_folds_command(args: argparse.Namespace) -> int:
 def run_inspect(args: argparse.Namespace) -> int:
     """`inspect`."""
     from training.inspect import FRAMES, cost
+    from training.pretrained import CACHE, k400, load
+    from training.slowfast import build
 
     counted = cost(args.model, args.classes, args.size)
+    report = None
+    if args.pretrained is not None:
+        path = k400(args.model, CACHE) if args.pretrained == "k400" else Path(args.pretrained)
+        report = load(build(args.model, args.classes), path)
     if args.json:
-        print(json.dumps({"model": args.model, **counted._asdict()}))
+        print(json.dumps({"model": args.model, **counted._asdict(), "pretrained": report and asdict(report)}))
         return 0
     print(
         f"{args.model}: {counted.parameters / 1e6:.1f} M parameters, {counted.macs / 1e9:.1f} GMAC "
         f"({counted.batch_norm / 1e9:.1f} of them batch norm) for {FRAMES} frames of {args.size}x{args.size}"
     )
+    if report is not None:
+        print(f"{path}: {len(report.matched)} weights matched, {len(report.unused)} in the file unused")
+        print(f"  fresh: {', '.join(report.fresh) or 'none'}")
     return 0
 
 

@@ -42,7 +42,7 @@ def test_inspect_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_inspect_prints_json_for_any_size_and_number_of_classes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--model", "slowfast_tiny", "--size", "32", "--classes", "5", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == {"model": "slowfast_tiny", **cost("slowfast_tiny", 5, 32)._asdict()}
+    assert printed == {"model": "slowfast_tiny", **cost("slowfast_tiny", 5, 32)._asdict(), "pretrained": None}
 
 
 @pytest.mark.parametrize("option", ["--size", "--classes"])

@@ -2,9 +2,36 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.training.published import clip, logits, published, randomise
+from training.pretrained import translate_pytorchvideo
 from training.slowfast import build, pool
 
 CLASSES = 7
+
+
+@pytest.mark.parametrize("name", ["slowfast_8x8_r50", "slowfast_8x8_r101"])
+def test_the_published_models_compute_what_pytorchvideo_computes(name: str) -> None:
+    torch.manual_seed(0)
+    theirs, ours = randomise(published(name, CLASSES)), build(name, CLASSES).eval()
+    ours.load_state_dict({translate_pytorchvideo(key): value for key, value in theirs.state_dict().items()})
+    frames = clip()
+    with torch.no_grad():
+        got = ours(frames)
+    wanted = logits(theirs, frames)
+    assert got.shape == (1, CLASSES)
+    assert 1.0 < wanted.abs().max() < 100.0  # or the tolerance would mean nothing
+    assert (got - wanted).abs().max() < 1e-4
+
+
+def test_training_starts_where_pytorchvideo_starts() -> None:
+    torch.manual_seed(0)
+    ours = build("slowfast_8x8_r50", CLASSES).state_dict()
+    for key, theirs in published("slowfast_8x8_r50", CLASSES).state_dict().items():
+        name = translate_pytorchvideo(key)
+        if (theirs == theirs.flatten()[0]).all():  # batch norms, and the bias of the head
+            assert torch.equal(ours[name], theirs), name
+        elif theirs.numel() > 1000:
+            assert torch.allclose(ours[name].std(), theirs.std(), rtol=0.15), name
 
 
 def test_a_model_that_does_not_exist_is_refused_with_those_that_do() -> None:
