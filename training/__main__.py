@@ -1,15 +1,18 @@
-"""`python -m training train | evaluate | folds`."""
+"""`python -m training train | evaluate | folds | inspect`."""
 
 import argparse
+import json
 import math
 import os
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from glosscast.bundle import EMBEDDED, load_bundle
 from training.config import Config, load_config
 from training.data import load_npz
+from training.slowfast import LAYOUTS
 
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
@@ -57,6 +60,18 @@ def parser() -> argparse.ArgumentParser:
     folds.add_argument("--variants", default="fusion+adaptive,fusion+ce,keypoints+ce")
     add_data_folder(folds)
     folds.set_defaults(run=run_folds_command)
+
+    inspect = commands.add_parser("inspect", help="print the parameters and multiply-adds of a visual model")
+    inspect.add_argument("--model", choices=LAYOUTS, required=True)
+    inspect.add_argument("--size", type=int, default=224, help="height and width of the frames (default: 224)")
+    inspect.add_argument("--classes", type=int, default=400, help="default: 400, those of Kinetics")
+    inspect.add_argument(
+        "--pretrained",
+        metavar="k400|FILE",
+        help="also load weights and say what matched: Kinetics-400 from the network, or a .pyth or .pkl file",
+    )
+    inspect.add_argument("--json", action="store_true", help="print JSON")
+    inspect.set_defaults(run=run_inspect, config=None)
     return top
 
 
@@ -159,6 +174,30 @@ def run_folds_command(args: argparse.Namespace) -> int:
         variants=args.variants.split(","),
     )
     print(markdown(report))
+    return 0
+
+
+def run_inspect(args: argparse.Namespace) -> int:
+    """`inspect`."""
+    from training.inspect import FRAMES, cost
+    from training.pretrained import CACHE, k400, load
+    from training.slowfast import build
+
+    counted = cost(args.model, args.classes, args.size)
+    report = None
+    if args.pretrained is not None:
+        path = k400(args.model, CACHE) if args.pretrained == "k400" else Path(args.pretrained)
+        report = load(build(args.model, args.classes), path)
+    if args.json:
+        print(json.dumps({"model": args.model, **counted._asdict(), "pretrained": report and asdict(report)}))
+        return 0
+    print(
+        f"{args.model}: {counted.parameters / 1e6:.1f} M parameters, {counted.macs / 1e9:.1f} GMAC "
+        f"({counted.batch_norm / 1e9:.1f} of them batch norm) for {FRAMES} frames of {args.size}x{args.size}"
+    )
+    if report is not None:
+        print(f"{path}: {len(report.matched)} weights matched, {len(report.unused)} in the file unused")
+        print(f"  fresh: {', '.join(report.fresh) or 'none'}")
     return 0
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.heatmaps import GROUPS, Heatmaps
 from training.keypoint_encoder import KeypointEncoder
-from training.slowfast import slowfast_tiny
+from training.slowfast import build
 
 Stream = Literal["pose", "keypoints"]
 
@@ -42,7 +42,7 @@ class Recogniser(nn.Module):
         self.encoders = nn.ModuleDict()
         if "pose" in config.streams:
             self.heatmaps = Heatmaps(config.heatmap_size, config.heatmap_sigma)
-            self.encoders["pose"] = slowfast_tiny(len(GROUPS), alpha)
+            self.encoders["pose"] = build("slowfast_tiny", inputs=len(GROUPS), alpha=alpha)
         if "keypoints" in config.streams:
             self.encoders["keypoints"] = KeypointEncoder(dropout=config.dropout)
         self.project = nn.ModuleDict(

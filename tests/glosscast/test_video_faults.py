@@ -83,7 +83,7 @@ def test_a_cut_off_file_is_refused_where_its_header_tells(container, left, tmp_p
     # The index comes first, as in every video made for the web.
     options = {} if container == "avi" else {"movflags": "+faststart"}
     whole = media.encode(media.AT_25_FPS, container=container, options=options, path=tmp_path / f"whole.{container}")
-    with pytest.raises(VideoError, match="cut off|incomplete") as caught:
+    with pytest.raises(VideoError, match=r"cut off|incomplete") as caught:
         decode_video(whole[: int(len(whole) * left)], 25)
     assert caught.value.code == "undecodable"
     assert len(list(decode_video(whole, 25))) == 20

@@ -5,7 +5,6 @@ from torch import Tensor
 from glosscast.keypoints import CHANNELS, LEFT_HAND, POINTS, PRESENCE, X, Z
 from training.keypoint_encoder import KeypointEncoder
 from training.model import ModelConfig, Recogniser, drop_one
-from training.slowfast import pool, slowfast_tiny
 
 CLASSES, FRAMES, ALPHA = 5, 16, 4
 
@@ -71,37 +70,6 @@ def test_every_weight_gets_a_gradient(streams: tuple[str, ...]) -> None:
 def test_the_order_of_frames_matters() -> None:
     model, (keypoints, mask) = build("pose", "keypoints"), inputs()
     assert not torch.allclose(model(keypoints, mask).logits, model(keypoints.flip(1), mask).logits, atol=1e-4)
-
-
-@torch.no_grad()
-def test_the_slow_pathway_sees_every_alpha_th_frame() -> None:
-    model = slowfast_tiny(6, ALPHA).eval()
-    seen: list[Tensor] = []
-    model.slow_stem.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    frames = torch.randn(2, 6, FRAMES, 16, 16)
-    features = model(frames, torch.ones(2, FRAMES))
-    assert torch.equal(seen[0], frames[:, :, [0, 4, 8, 12]])
-    assert features.shape == (2, model.features)
-
-
-def test_the_tiny_model_has_about_360_thousand_parameters() -> None:
-    assert 300_000 < sum(p.numel() for p in slowfast_tiny(6).parameters()) < 420_000
-
-
-def test_pooling_is_the_mean_over_space_and_the_frames_in_the_mask() -> None:
-    features = torch.randn(2, 3, 4, 5, 5)
-    mask = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
-    pooled = pool(features, mask)
-    assert torch.allclose(pooled[0], features[0, :, :2].mean(dim=(1, 2, 3)), atol=1e-6)
-    assert torch.allclose(pooled[1], features[1].mean(dim=(1, 2, 3)), atol=1e-6)
-
-
-def test_pooling_does_not_see_masked_frames() -> None:
-    features, mask = torch.randn(1, 3, 4, 5, 5), torch.tensor([[1.0, 0.0, 1.0, 0.0]])
-    changed = features.clone()
-    changed[:, :, [1, 3]] = 99.0
-    assert torch.equal(pool(features, mask), pool(changed, mask))
-    assert (pool(features, torch.zeros(1, 4)) == 0).all()
 
 
 @torch.no_grad()
