@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
         help="also load weights and say what matched: Kinetics-400 from the network, or a .pyth or .pkl file",
     )
     inspect.add_argument("--json", action="store_true", help="print JSON")
-    inspect.set_defaults(run=run_inspect, config=None)
+    inspect.set_defaults(run=run_inspect)
     return top
 
 
