@@ -64,8 +64,13 @@ SHOULDERS = [Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER]
 WRISTS = [Pose.LEFT_WRIST, Pose.RIGHT_WRIST]
 UPPER_BODY = slice(0, 25)  # pose points from the nose to the hips; legs say nothing about a sign
 
-HAND_WRIST = 0  # index inside a hand
-HAND_MIDDLE_KNUCKLE = 9  # index inside a hand; wrist to here is the unit of hand size
+# Indices inside a hand of 21 points.
+HAND_POINTS = 21
+HAND_WRIST = 0
+HAND_MIDDLE_KNUCKLE = 9  # wrist to here is the unit of hand size
+FINGERTIPS = (4, 8, 12, 16, 20)
+THUMB_AND_INDEX = tuple(range(1, 9))
+OTHER_FINGERS = (HAND_WRIST, *range(9, HAND_POINTS))
 
 
 def _mirror_permutation() -> NDArray[np.intp]:

@@ -8,12 +8,10 @@ PoseConv3D's (Duan et al., CVPR 2022).
 import torch
 from torch import Tensor, nn
 
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, X, Y
+from glosscast.keypoints import LEFT_HAND, OTHER_FINGERS, PRESENCE, RIGHT_HAND, THUMB_AND_INDEX, Pose, X, Y
 
 # Points rendered together, as indices into the layout. A hand is two groups, thumb with index finger and the rest,
 # because one blob of 21 points hides which fingers are stretched.
-THUMB_AND_INDEX = range(1, 9)
-OTHER_FINGERS = (0, *range(9, 21))
 GROUPS: tuple[tuple[int, ...], ...] = (
     (
         Pose.LEFT_SHOULDER,

@@ -7,7 +7,9 @@ from glosscast.keypoints import (
     BROWS,
     EYES,
     FACE,
+    FINGERTIPS,
     HAND_MIDDLE_KNUCKLE,
+    HAND_POINTS,
     HAND_WRIST,
     LEFT_HAND,
     LIPS,
@@ -40,8 +42,6 @@ FACE_POINTS = [
     *range(EYES.start, EYES.stop, 4),
     *range(BROWS.start, BROWS.stop, 4),
 ]
-HAND_POINTS = 21
-FINGERTIPS = [4, 8, 12, 16, 20]
 TARGETS = [Pose.NOSE, Pose.MOUTH_LEFT, Pose.MOUTH_RIGHT, Pose.LEFT_EAR, Pose.RIGHT_EAR, *WRISTS]
 
 
@@ -67,7 +67,7 @@ class HandEncoder(nn.Module):
         wrist = points[..., HAND_WRIST, None, :]
         size = (points[..., HAND_MIDDLE_KNUCKLE, None, :] - wrist).norm(dim=-1, keepdim=True).clamp(min=0.05)
         shape = (points - wrist) / size
-        tips = points[..., FINGERTIPS, :2]
+        tips = points[..., list(FINGERTIPS), :2]
         away = (tips[..., :, None, :] - targets[..., None, :, :2]).norm(dim=-1)
         # Missing target points sit at the origin with presence 0; a distance to them means nothing.
         away = away.clamp(max=3.0) * targets[..., None, :, PRESENCE]

@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 
 from glosscast.cli import main
+from service.schemas import Classification, Prediction, Timings
+from tests.bundles import FRAME_MS
+from tests.service.serving import EAST, ColourTracker, colours, video
 
 
 def test_info_lists_every_gloss(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,3 +32,41 @@ def test_a_clip_that_cannot_be_read_ends_in_one_line(
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--bundle", str(tmp_path)]) == 2
     assert "manifest.json: missing" in capsys.readouterr().err
+
+
+@pytest.fixture
+def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Someone who signs "east", for a tracker that sees colours."""
+    monkeypatch.setattr("glosscast.cli.HolisticTracker", ColourTracker)
+    path = tmp_path / "east.mp4"
+    path.write_bytes(video(colours(EAST)))
+    return path
+
+
+def test_classify_prints_the_best_first(clip: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["classify", str(clip), "--bundle", str(bundle_folder), "--top-k", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith("%  east")
+
+
+def test_classify_as_json_is_the_answer_of_rest(
+    clip: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["classify", str(clip), "--bundle", str(bundle_folder), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) == set(Classification.model_fields)
+    assert set(answer["timings_ms"]) == set(Timings.model_fields)
+    assert set(answer["predictions"][0]) == set(Prediction.model_fields)
+    assert answer["bundle"] == "compass@1"
+    assert answer["predictions"][0]["gloss"] == "east"
+    assert answer["predictions"][0]["confusable_with"] == ["west"]
+    assert answer["frames"] == 44
+    assert answer["duration_ms"] == pytest.approx(43 * FRAME_MS, abs=2)
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x", "1.5"])
+def test_a_count_that_is_none_is_refused(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["classify", "clip.mp4", "--top-k", count])
+    assert "is not a whole number from 1 on" in capsys.readouterr().err
