@@ -1,0 +1,96 @@
+"""Clients that do not read what they are sent."""
+
+import asyncio
+import itertools
+import socket
+
+import httpx
+import pytest
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
+
+from service.__main__ import server
+from service.app import create_app
+from service.settings import Settings
+from tests.bundles import FRAME_MS, pose
+from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary, running, wait_until
+
+WEBSOCKET_SCOPE = {
+    "type": "websocket",
+    "path": "/v1/stream",
+    "headers": [],
+    "query_string": b"",
+    "subprotocols": ["glosscast.v1"],
+}
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch):
+    monkeypatch.setattr("service.mailbox.MAX_UNSENT", 20)
+    monkeypatch.setattr("service.stream.SEND_S", 0.2)
+
+
+def never_ending_signs():
+    """A client's messages that make a final every few frames."""
+    yield '{"type":"start","input":"keypoints","interim":false}'
+    for seq in itertools.count():
+        keypoints = pose((1.0, 0.2 + 0.2 * (seq % 2))).astype("<f4").tobytes()
+        yield binary(seq, seq * FRAME_MS, keypoints)
+        if seq % 5 == 4:
+            yield '{"type":"finalize"}'
+
+
+def test_a_client_that_never_reads_is_let_go(bundle_folder):
+    """Straight on the application, without a network."""
+    app = create_app(Settings(bundle=bundle_folder, **ROOMY), ColourTracker)
+    services = app.state.services
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+        if message["type"] == "websocket.send":
+            await asyncio.Event().wait()  # the network's buffers are full
+
+    async def run():
+        inbound = asyncio.Queue()
+        inbound.put_nowait({"type": "websocket.connect"})
+        for message in itertools.islice(never_ending_signs(), 240):
+            inbound.put_nowait({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})
+        await asyncio.wait_for(app(WEBSOCKET_SCOPE, inbound.get, send), TIMEOUT_S)
+
+    services.open()
+    try:
+        asyncio.run(run())
+    finally:
+        services.close()
+    text = services.metrics.text().decode()
+
+    assert 'glosscast_streams_total{code="1013"} 1.0' in text
+    assert "glosscast_active_streams 0.0" in text
+    assert sent == ["websocket.accept", "websocket.send"]
+
+
+def test_its_socket_is_closed(bundle_folder):
+    service = server(Settings(bundle=bundle_folder, port=0, **ROOMY), ColourTracker)
+    with running(service) as listener, socket.socket() as connection:
+        # The kernel takes the smallest buffers that it has; what is set on a listener holds for its connections.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        connection.settimeout(TIMEOUT_S)
+        host, port = listener.getsockname()
+        connection.connect((host, port))
+        client = ClientProtocol(parse_uri("ws://127.0.0.1/v1/stream"), subprotocols=["glosscast.v1"])
+        client.send_request(client.connect())
+        connection.sendall(b"".join(client.data_to_send()))
+        client.receive_data(connection.recv(4096))
+        with pytest.raises(ConnectionError):  # were it open, sending would block
+            send_all_signs(connection, client)
+        wait_until(lambda: not service.server_state.connections)
+
+        assert 'glosscast_streams_total{code="1013"} 1.0' in httpx.get(f"http://{host}:{port}/metrics").text
+
+
+def send_all_signs(connection, client):
+    for message in never_ending_signs():
+        client.send_text(message.encode()) if isinstance(message, str) else client.send_binary(message)
+        connection.sendall(b"".join(client.data_to_send()))
