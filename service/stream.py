@@ -122,15 +122,17 @@ class Stream:
     async def _guard(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await work()
-        except (WebSocketDisconnect, OSError):
-            self._end(endings.GONE)
         except Exception:
             log.exception("a stream failed")
             self._end(endings.INTERNAL)
 
     async def _send(self) -> None:
         while (message := await self._outbox.get()) is not None:
-            await self._websocket.send_text(message.model_dump_json())
+            text = message.model_dump_json()
+            try:
+                await self._websocket.send_text(text)
+            except (WebSocketDisconnect, RuntimeError):
+                return  # gone, or closed by uvicorn: `_receive` hears of both, with the code
 
     # --- receiving
 
@@ -143,7 +145,8 @@ class Stream:
                 self._end(endings.IDLE)
                 return
             if message["type"] == "websocket.disconnect":
-                self._end(endings.GONE)
+                far_too_big = message.get("code") == CloseCode.TOO_BIG  # for uvicorn, which has closed
+                self._end(endings.too_big(self._settings.max_frame_bytes) if far_too_big else endings.GONE)
                 return
             text: str | None = message.get("text")
             data = message["bytes"] if text is None else text

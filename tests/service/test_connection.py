@@ -1,4 +1,4 @@
-"""Clients that do not read what they are sent."""
+"""Clients that do not read what they are sent, and connections that uvicorn closes."""
 
 import asyncio
 import itertools
@@ -40,10 +40,26 @@ def never_ending_signs():
             yield '{"type":"finalize"}'
 
 
-def test_a_client_that_never_reads_is_let_go(bundle_folder):
-    """Straight on the application, without a network."""
+@pytest.fixture
+def app(bundle_folder):
+    """The application, open, without a network."""
     app = create_app(Settings(bundle=bundle_folder, **ROOMY), ColourTracker)
-    services = app.state.services
+    app.state.services.open()
+    yield app
+    app.state.services.close()
+
+
+async def converse(app, messages, send):
+    """One websocket: the client's messages, text or bytes or of ASGI; what is sent goes to `send`."""
+    inbound = asyncio.Queue()
+    inbound.put_nowait({"type": "websocket.connect"})
+    for message in messages:
+        kind = "text" if isinstance(message, str) else "bytes"
+        inbound.put_nowait(message if isinstance(message, dict) else {"type": "websocket.receive", kind: message})
+    await asyncio.wait_for(app(WEBSOCKET_SCOPE, inbound.get, send), TIMEOUT_S)
+
+
+def test_a_client_that_never_reads_is_let_go(app):
     sent = []
 
     async def send(message):
@@ -51,23 +67,27 @@ def test_a_client_that_never_reads_is_let_go(bundle_folder):
         if message["type"] == "websocket.send":
             await asyncio.Event().wait()  # the network's buffers are full
 
-    async def run():
-        inbound = asyncio.Queue()
-        inbound.put_nowait({"type": "websocket.connect"})
-        for message in itertools.islice(never_ending_signs(), 240):
-            inbound.put_nowait({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})
-        await asyncio.wait_for(app(WEBSOCKET_SCOPE, inbound.get, send), TIMEOUT_S)
-
-    services.open()
-    try:
-        asyncio.run(run())
-    finally:
-        services.close()
-    text = services.metrics.text().decode()
+    asyncio.run(converse(app, itertools.islice(never_ending_signs(), 240), send))
+    text = app.state.services.metrics.text().decode()
 
     assert 'glosscast_streams_total{code="1013"} 1.0' in text
     assert "glosscast_active_streams 0.0" in text
     assert sent == ["websocket.accept", "websocket.send"]
+
+
+@pytest.mark.parametrize(("code", "counted"), [(1009, "1009"), (1006, "gone")])
+def test_a_connection_that_uvicorn_has_closed(app, caplog, code, counted):
+    """A message far too big: uvicorn closes, and takes nothing more from the application."""
+
+    async def send(message):
+        if message["type"] != "websocket.accept":
+            raise RuntimeError("Unexpected ASGI message")
+
+    start = next(never_ending_signs())
+    asyncio.run(converse(app, [start, {"type": "websocket.disconnect", "code": code}], send))
+
+    assert f'glosscast_streams_total{{code="{counted}"}} 1.0' in app.state.services.metrics.text().decode()
+    assert "failed" not in caplog.text
 
 
 def test_its_socket_is_closed(bundle_folder):
