@@ -44,9 +44,10 @@ CLOSE_CODES = {
     protocol.CloseCode.SHUTTING_DOWN: "the service is shutting down",
     protocol.CloseCode.TOO_BIG: "a message was larger than max_frame_bytes",
     protocol.CloseCode.INTERNAL: "something went wrong in the service",
-    protocol.CloseCode.OVERLOADED: "no place is free, or the client does not read what it is sent",
+    protocol.CloseCode.OVERLOADED: "no tracker is free for another stream of pictures, or the client does not read",
     protocol.CloseCode.BAD_MESSAGE: "the client does not keep to the protocol; the error before says how",
     protocol.CloseCode.EXPIRED: "the session lasted as long as a session may",
+    protocol.CloseCode.TOO_MANY_STREAMS: "as many streams are open as the service takes",
     protocol.CloseCode.IDLE: "nothing was received for too long",
 }
 

@@ -33,7 +33,10 @@ EXPIRED = Ending(
     CloseCode.EXPIRED, _error("session_expired", "The session has expired; start a new one.", True), drain=True
 )
 IDLE = Ending(CloseCode.IDLE, _error("idle", "Nothing was received for too long.", True), drain=True)
-BUSY = Ending(CloseCode.OVERLOADED, _error("overloaded", "All places are taken; try again later.", True, 5.0))
+FULL = Ending(
+    CloseCode.TOO_MANY_STREAMS, _error("too_many_streams", "All places are taken; try again later.", True, 5.0)
+)
+BUSY = Ending(CloseCode.OVERLOADED, _error("overloaded", "No tracker is free; try again later.", True, 5.0))
 SLOW = Ending(CloseCode.OVERLOADED, _error("slow_reader", "Messages are not read fast enough.", True))
 INTERNAL_ERROR = _error("internal", "Something went wrong in the service.", True)
 INTERNAL = Ending(CloseCode.INTERNAL, INTERNAL_ERROR)

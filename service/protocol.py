@@ -28,6 +28,7 @@ class CloseCode:
     OVERLOADED = 1013
     BAD_MESSAGE = 4000
     EXPIRED = 4008
+    TOO_MANY_STREAMS = 4029
     IDLE = 4031
 
 

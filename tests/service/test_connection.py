@@ -1,7 +1,8 @@
-"""Clients that do not read what they are sent, and connections that uvicorn closes."""
+"""Clients that do not read what they are sent, and connections that uvicorn closes; all but one without a network."""
 
 import asyncio
 import itertools
+import json
 import socket
 
 import httpx
@@ -88,6 +89,24 @@ def test_a_connection_that_uvicorn_has_closed(app, caplog, code, counted):
 
     assert f'glosscast_streams_total{{code="{counted}"}} 1.0' in app.state.services.metrics.text().decode()
     assert "failed" not in caplog.text
+
+
+def test_who_comes_while_the_service_stops(app):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def stop_and_converse():
+        await app.state.services.streams.shut_down(0)
+        await converse(app, [], send)
+
+    asyncio.run(stop_and_converse())
+    accept, error, close = sent
+
+    assert accept["type"] == "websocket.accept"
+    assert json.loads(error["text"])["code"] == "shutting_down"
+    assert (close["type"], close["code"]) == ("websocket.close", 1001)
 
 
 def test_its_socket_is_closed(bundle_folder):

@@ -93,9 +93,9 @@ def test_more_streams_than_allowed_are_turned_away(bundle_folder):
             first.start()
             assert metric(address, "glosscast_active_streams") == 2  # a place is taken before start
             with Client(address) as third:
-                assert third.until_closed() == 1013
+                assert third.until_closed() == 4029
             (error,) = third.heard
-            assert (error["code"], error["retryable"]) == ("overloaded", True)
+            assert (error["code"], error["retryable"]) == ("too_many_streams", True)
             assert error["retry_after_s"] > 0
             second.start()
         wait_until(lambda: metric(address, "glosscast_active_streams") == 0)
