@@ -66,11 +66,17 @@ async def stream(websocket: WebSocket) -> None:
 def _check_handshake(websocket: WebSocket, allowed: tuple[str, ...]) -> None:
     """Refuse pages of other sites. A client without Origin is no browser, and no page can make it connect."""
     origin = websocket.headers.get("origin")
-    same = origin is not None and urlsplit(origin).netloc.lower() == websocket.headers.get("host", "").lower()
-    if origin is not None and not same and origin not in allowed:
+    if origin is not None and not _is_at(origin, websocket.headers.get("host", "")) and origin not in allowed:
         raise ProblemError("origin_not_allowed")
     if SUBPROTOCOL not in websocket.scope["subprotocols"]:
         raise ProblemError("subprotocol_required")
+
+
+def _is_at(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # no address at all, as http://[::1
+        return False
 
 
 class Stream:
