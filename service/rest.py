@@ -177,12 +177,14 @@ async def bundle(request: Request) -> BundleDescription:
     )
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", tags=["monitoring"])
 async def healthz() -> dict[str, str]:
     """Alive."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=described("not_ready"), tags=["monitoring"])
 async def readyz(request: Request) -> dict[str, str]:
     """Ready: the bundle is loaded and its golden check passed."""

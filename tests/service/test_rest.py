@@ -95,6 +95,13 @@ def test_alive_and_ready(client):
     assert client.get("/readyz").json() == {"status": "ready", "bundle": "compass@1"}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_monitors_may_ask_for_the_headers_alone(client, path):
+    answer = client.head(path)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_alive_but_not_ready_before_the_start(bundle_folder):
     transport = httpx.ASGITransport(create_app(Settings(bundle=bundle_folder), ColourTracker))  # it runs no lifespan
 
@@ -116,11 +123,15 @@ def test_alive_but_not_ready_before_the_start(bundle_folder):
 def test_metrics(client):
     post(client, SIGN_EAST)
     client.get("/some/scan")
+    client.request("SCAN1", "/healthz")
+    client.request("SCAN2", "/some/scan")
     text = client.get("/metrics").text
 
     for series in (
         'glosscast_requests_total{method="POST",route="/v1/classify",status="200"}',
-        'glosscast_requests_total{method="(any)",route="(none)",status="404"}',
+        'glosscast_requests_total{method="GET",route="(none)",status="404"}',
+        'glosscast_requests_total{method="(other)",route="/healthz",status="405"}',
+        'glosscast_requests_total{method="(other)",route="(none)",status="404"}',
         'glosscast_stage_seconds_count{stage="decode"}',
         'glosscast_stage_seconds_count{stage="keypoints"}',
         'glosscast_stage_seconds_count{stage="inference"}',
@@ -130,7 +141,7 @@ def test_metrics(client):
         'glosscast_batch_windows_bucket{le="1.0"}',
     ):
         assert series in text, series
-    assert "scan" not in text
+    assert "scan" not in text.lower()
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/nothing"])
