@@ -187,7 +187,7 @@ class Error(_Message):
 class Summary(_Message):
     """What a stream was, in numbers."""
 
-    duration_ms: float = Field(description="from `started` to `ended`, by the server's clock")
+    duration_ms: float = Field(description="from the handshake to `ended`, by the server's clock")
     frames: int = Field(description="frames received")
     dropped: int = Field(description="of them, left out because they came too fast")
     faulty: int = Field(description="of them, left out because they could not be used")

@@ -154,6 +154,13 @@ def test_nothing_comes_from_elsewhere(client, path):
     assert headers["x-content-type-options"] == "nosniff"
 
 
+def test_answers_of_the_api_are_kept_by_nobody(client):
+    kept = {path: client.get(path).headers["cache-control"] for path in ("/v1/bundle", "/v1/nothing", "/docs")}
+
+    assert post(client, SIGN_EAST).headers["cache-control"] == "no-store"
+    assert kept == {"/v1/bundle": "no-store", "/v1/nothing": "no-store", "/docs": "no-cache"}
+
+
 def test_the_docs_work_offline_and_cover_both_interfaces(client):
     answer = client.get("/docs")
 
