@@ -16,7 +16,15 @@ from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.video import Frame, VideoError, VideoLimits, decode_video
 from service.engine import Engine, Services, engine_of, services_of
 from service.problems import ProblemError, described
-from service.schemas import BundleDescription, Classification, GlossEntry, KeypointLayout, Prediction, Timings
+from service.schemas import (
+    BundleDescription,
+    Classification,
+    ClipLimits,
+    GlossEntry,
+    KeypointLayout,
+    Prediction,
+    Timings,
+)
 from service.session import ranked
 from service.settings import Settings
 from service.upload import FIELD, read_upload
@@ -145,7 +153,7 @@ def _ms(seconds: float) -> float:
 @router.get("/v1/bundle", responses=described("not_ready"), tags=["recognition"])
 async def bundle(request: Request) -> BundleDescription:
     """What the service recognises, and how well."""
-    engine = engine_of(request)
+    engine, settings = engine_of(request), services_of(request).settings
     manifest, report = engine.bundle.manifest, engine.bundle.report
     known = report.glosses
     return BundleDescription(
@@ -173,6 +181,7 @@ async def bundle(request: Request) -> BundleDescription:
             normalisation=manifest.keypoints.normalisation,
             extractor=manifest.keypoints.extractor,
         ),
+        limits=ClipLimits(max_upload_bytes=settings.max_upload_bytes, max_clip_s=settings.max_clip_s),
         providers=list(engine.recogniser.providers),
     )
 

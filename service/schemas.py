@@ -52,8 +52,15 @@ class KeypointLayout(BaseModel):
     extractor: str
 
 
+class ClipLimits(BaseModel):
+    """What `POST /v1/classify` takes."""
+
+    max_upload_bytes: int
+    max_clip_s: float
+
+
 class BundleDescription(BaseModel):
-    """The bundle in use."""
+    """The bundle in use, and what the service takes for it."""
 
     name: str
     version: str
@@ -64,4 +71,5 @@ class BundleDescription(BaseModel):
     metrics: dict[str, float] = Field(description="figures of the whole bundle")
     clip: ClipSpec
     keypoints: KeypointLayout
+    limits: ClipLimits
     providers: list[str] = Field(description="ONNX Runtime execution providers in use, best first")

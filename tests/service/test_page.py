@@ -40,7 +40,7 @@ Open = Callable[..., Any]
 @pytest.fixture(scope="module")
 def address(bundle_folder: Path) -> Iterator[str]:
     """A service that reads coloured pictures; see `tests.service.serving`."""
-    with serve(bundle_folder) as address:
+    with serve(bundle_folder, max_clip_s=45) as address:
         yield f"http://{address}"
 
 
@@ -176,6 +176,8 @@ def test_every_section_opens_without_an_error(open_page: Open, address: str) -> 
         assert page.locator(".view:visible").count() == 1
     signs = {item.get_attribute("data-gloss") for item in page.locator("#signs-list .card").all()}
     assert signs == set(VOCABULARY) - {NO_SIGN}
+    assert page.locator("#signs-lead").text_content().startswith("2 signs. ")  # of whatever language the bundle is
+    assert page.locator("#clip-limit").text_content() == ", up to 45 seconds"
     assert page.witness.errors == []
     assert page.witness.hosts == {urlsplit(address).netloc}
 

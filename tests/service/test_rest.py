@@ -13,6 +13,7 @@ from tests.bundles import SPEC, VOCABULARY
 from tests.service.serving import (
     DOWN,
     EAST,
+    MAX_UPLOAD,
     NOBODY,
     SIGN_EAST,
     WEST,
@@ -87,6 +88,7 @@ def test_the_bundle_is_described(client):
     assert answer["confusable"] == [{"glosses": ["east", "west"], "similarity": 0.5}]
     assert answer["clip"] == SPEC.model_dump()
     assert answer["keypoints"]["points"] == 171
+    assert answer["limits"] == {"max_upload_bytes": MAX_UPLOAD, "max_clip_s": 5}
     assert answer["providers"] == ["CPUExecutionProvider"]
 
 
