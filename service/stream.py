@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service import endings
+from service.codes import CloseCode
 from service.endings import Ending
 from service.engine import Engine, Services, engine_of, services_of
 from service.mailbox import Arrival, Break, Inbox, Outbox
 from service.problems import ProblemError
 from service.protocol import (
     SUBPROTOCOL,
-    CloseCode,
     Config,
     Ended,
     Finalize,
