@@ -1,9 +1,17 @@
-"""What the REST interface answers."""
+"""What the REST interface is asked and what it answers."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.bundle import ConfusablePair
 from glosscast.clip import ClipSpec
+
+
+class ClassifyQuery(BaseModel):
+    """The query of `POST /v1/classify`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    top_k: int = Field(default=5, ge=1, le=100, description="how many glosses to tell")
 
 
 class Prediction(BaseModel):

@@ -211,6 +211,17 @@ def post(client, data, name="clip.mp4", **params):
     return client.post("/v1/classify", files={"file": (name, data)}, params=params)
 
 
+FORM = {"content-type": "multipart/form-data; boundary=x"}
+HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+
+
+def form(chunks):
+    """A form with one file, in pieces."""
+    yield HEAD
+    yield from chunks
+    yield b"\r\n--x--\r\n"
+
+
 def assert_problem(answer, status, code):
     assert answer.status_code == status
     assert answer.headers["content-type"] == MEDIA_TYPE
