@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import Any, ParamSpec
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -22,6 +21,7 @@ from service import endings
 from service.codes import CloseCode
 from service.endings import Ending
 from service.engine import Engine, Services, engine_of, services_of
+from service.handshake import check_handshake
 from service.mailbox import Arrival, Break, Inbox, Outbox
 from service.problems import ProblemError
 from service.protocol import (
@@ -56,27 +56,11 @@ async def stream(websocket: WebSocket) -> None:
     services = services_of(websocket)
     try:
         engine = engine_of(websocket)
-        _check_handshake(websocket, services.settings.allowed_origins)
+        check_handshake(websocket, services.settings.allowed_origins)
     except ProblemError as refusal:
         await websocket.send_denial_response(refusal.response)
         return
     await Stream(websocket, services, engine).run()
-
-
-def _check_handshake(websocket: WebSocket, allowed: tuple[str, ...]) -> None:
-    """Refuse pages of other sites. A client without Origin is no browser, and no page can make it connect."""
-    origin = websocket.headers.get("origin")
-    if origin is not None and not _is_at(origin, websocket.headers.get("host", "")) and origin not in allowed:
-        raise ProblemError("origin_not_allowed")
-    if SUBPROTOCOL not in websocket.scope["subprotocols"]:
-        raise ProblemError("subprotocol_required")
-
-
-def _is_at(origin: str, host: str) -> bool:
-    try:
-        return urlsplit(origin).netloc.lower() == host.lower()
-    except ValueError:  # no address at all, as http://[::1
-        return False
 
 
 class Stream:

@@ -14,7 +14,8 @@ from PIL import Image
 from glosscast.bundle import EMBEDDED
 from service.wire import parse_frame, parse_text
 from tests.bundles import FRAME_MS, VOCABULARY
-from tests.service.browsing import CHROMIUM, DATA, Witness, pictures_of, running_service, write_webcam
+from tests.service.browsing import CHROMIUM, Witness, pictures_of, write_webcam
+from tests.service.process import DATA, running_service
 from tests.service.serving import EAST, WEST, colours, serve
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
