@@ -1,10 +1,11 @@
 # Settings, on the command line or in the environment:
-#   PYTHON     the interpreter that makes the environment (3.11 or 3.12)
+#   PYTHON     the interpreter that makes the environment: python3.11, or python3.12 where there is only that
 #   PIP_ARGS   more flags for pip; the small CPU-only torch instead of the CUDA one:
 #              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 #   ARGS       more flags for pytest or the benchmarks
 #   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
-PYTHON ?= python3.11
+# A version that pyenv only has a name for does not run.
+PYTHON ?= $(firstword $(shell for p in python3.11 python3.12; do $$p -c "" 2>/dev/null && echo $$p; done) python3.11)
 PIP_ARGS ?=
 ARGS ?=
 

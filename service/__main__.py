@@ -8,6 +8,7 @@ import uvicorn
 
 from glosscast.holistic import HolisticTracker
 from service.app import create_app
+from service.connection import Connection
 from service.engine import MakeTracker, Services, StartError
 from service.settings import Settings, SettingsError, load_settings
 
@@ -50,6 +51,7 @@ def server(settings: Settings, make_tracker: MakeTracker = HolisticTracker) -> u
         host=settings.host,
         port=settings.port,
         log_level="warning",
+        ws=Connection,
         access_log=False,  # it has the clients' addresses; the application logs requests without them
         # Above the limit of the protocol, so that the client is told; far above it, the connection just closes.
         ws_max_size=2 * settings.max_frame_bytes,

@@ -7,7 +7,6 @@ error's `type` points into it. `/openapi.json` is there for interactive tools.
 
 import base64
 import hashlib
-import inspect
 import json
 from collections.abc import Sequence
 from html import escape
@@ -17,7 +16,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
-from service import protocol, wire
+from service import protocol
+from service.codes import CloseCode, ErrorCode
 from service.problems import CODES, Problem
 from service.security import HEADERS
 
@@ -39,16 +39,6 @@ SERVER_MESSAGES = (
     *(protocol.Started, protocol.SignStarted, protocol.Interim, protocol.Final, protocol.Landmarks),
     *(protocol.FramesDropped, protocol.Error, protocol.Ended),
 )
-CLOSE_CODES = {
-    protocol.CloseCode.DONE: "the client said stop; everything was read",
-    protocol.CloseCode.SHUTTING_DOWN: "the service is shutting down",
-    protocol.CloseCode.TOO_BIG: "a message was larger than max_frame_bytes",
-    protocol.CloseCode.INTERNAL: "something went wrong in the service",
-    protocol.CloseCode.OVERLOADED: "no place is free, or the client does not read what it is sent",
-    protocol.CloseCode.BAD_MESSAGE: "the client does not keep to the protocol; the error before says how",
-    protocol.CloseCode.EXPIRED: "the session lasted as long as a session may",
-    protocol.CloseCode.IDLE: "nothing was received for too long",
-}
 
 
 @router.get("/docs")
@@ -65,14 +55,14 @@ async def docs(request: Request) -> HTMLResponse:
             _model(Problem.model_json_schema(), {}),
             _table(("code", "status", "meaning"), [(_code(c, c), str(s), escape(m)) for c, (s, m) in CODES.items()]),
             f"<h2>Websocket /v1/stream</h2><pre>{escape(protocol.__doc__ or '')}</pre>",
-            "<h3>Binary messages</h3>",
-            f"<pre>{escape((inspect.getdoc(wire.parse_frame) or '').partition('Raises')[0])}</pre>",
             "<h3>Client to server</h3>",
             *(_message(model) for model in CLIENT_MESSAGES),
             "<h3>Server to client</h3>",
             *(_message(model) for model in SERVER_MESSAGES),
+            "<h3>Error codes</h3>",
+            _table(("code", "meaning"), [(_code(code), escape(code.meaning)) for code in ErrorCode]),
             "<h3>Close codes</h3>",
-            _table(("code", "why"), [(_code(str(c)), escape(why)) for c, why in CLOSE_CODES.items()]),
+            _table(("code", "meaning"), [(_code(str(code)), escape(code.meaning)) for code in CloseCode]),
         )
     )
     head = f'<meta charset="utf-8"><title>Glosscast: interfaces</title><style>{STYLE}</style>'
@@ -87,13 +77,12 @@ def _operation(api: dict[str, Any], path: str, method: str, operation: dict[str,
     form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
     fields += [(name, s, s.get("description", "")) for name, s in form.get("properties", {}).items()]
     if fields:
-        rows = [(_code(name), escape(_type(s)), escape(text)) for name, s, text in fields]
+        rows = [(_code(name), escape(_type(s, schemas)), escape(text)) for name, s, text in fields]
         parts.append(_table(("parameter", "type", "meaning"), rows))
     answers = [(_code(status), escape(r.get("description", ""))) for status, r in operation["responses"].items()]
     parts.append(_table(("status", "answer"), answers))
     ok = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    if "$ref" in ok:
-        parts.append(_model(schemas[ok["$ref"].rpartition("/")[2]], schemas))
+    parts.append(_model(_referred(ok, schemas), schemas))
     return "".join(parts)
 
 
@@ -113,26 +102,28 @@ def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str) -> lis
     """One row a field; the fields of a model inside follow it."""
     rows: list[tuple[str, ...]] = []
     for name, field in schema.get("properties", {}).items():
-        rows.append((_code(prefix + name), escape(_type(field)), escape(field.get("description", ""))))
-        reference = field.get("$ref") or field.get("items", {}).get("$ref")
-        if reference:
-            inner = schemas[reference.rpartition("/")[2]]
-            rows += _fields(inner, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
+        rows.append((_code(prefix + name), escape(_type(field, schemas)), escape(field.get("description", ""))))
+        inner = _referred(field, schemas) or _referred(field.get("items", {}), schemas)
+        rows += _fields(inner, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
     return rows
 
 
-def _type(schema: dict[str, Any]) -> str:
+def _referred(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """What a schema refers to; empty where it does not."""
+    found: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
+    return found
+
+
+def _type(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
     if "anyOf" in schema:
-        return " or ".join(_type(option) for option in schema["anyOf"])
+        return " or ".join(_type(option, schemas) for option in schema["anyOf"])
     if "const" in schema:
         return f'"{schema["const"]}"'
     if "enum" in schema:
         return " or ".join(f'"{value}"' for value in schema["enum"])
-    if "$ref" in schema:
-        return "object"
-    kind = str(schema.get("type", "any"))
+    kind = str((_referred(schema, schemas) or schema).get("type", "any"))
     if kind == "array":
-        return f"list of {_type(schema['items'])}" if "items" in schema else "list"
+        return f"list of {_type(schema['items'], schemas)}" if "items" in schema else "list"
     default = schema.get("default")
     return kind if default is None else f"{kind}, default {json.dumps(default)[:5]}"
 

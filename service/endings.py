@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from service.protocol import CloseCode, Error
+from service.codes import CloseCode, ErrorCode
+from service.protocol import Error
 
 
 @dataclass(frozen=True)
@@ -20,30 +21,35 @@ class Ending:
     drain: bool = False
 
 
-def _error(code: str, message: str, retryable: bool, retry_after_s: float | None = None) -> Error:
+def _error(code: ErrorCode, message: str, retryable: bool, retry_after_s: float | None = None) -> Error:
     return Error(code=code, message=message, retryable=retryable, retry_after_s=retry_after_s)
 
 
 DONE = Ending(CloseCode.DONE, drain=True)
 GONE = Ending(None)
 SHUTTING_DOWN = Ending(
-    CloseCode.SHUTTING_DOWN, _error("shutting_down", "The service is shutting down.", True, 5.0), drain=True
+    CloseCode.SHUTTING_DOWN, _error(ErrorCode.SHUTTING_DOWN, "The service is shutting down.", True, 5.0), drain=True
 )
 EXPIRED = Ending(
-    CloseCode.EXPIRED, _error("session_expired", "The session has expired; start a new one.", True), drain=True
+    CloseCode.EXPIRED, _error(ErrorCode.SESSION_EXPIRED, "The session has expired; start a new one.", True), drain=True
 )
-IDLE = Ending(CloseCode.IDLE, _error("idle", "Nothing was received for too long.", True), drain=True)
-BUSY = Ending(CloseCode.OVERLOADED, _error("overloaded", "All places are taken; try again later.", True, 5.0))
-SLOW = Ending(CloseCode.OVERLOADED, _error("slow_reader", "Messages are not read fast enough.", True))
-INTERNAL_ERROR = _error("internal", "Something went wrong in the service.", True)
+IDLE = Ending(CloseCode.IDLE, _error(ErrorCode.IDLE, "Nothing was received for too long.", True), drain=True)
+FULL = Ending(
+    CloseCode.TOO_MANY_STREAMS, _error(ErrorCode.TOO_MANY_STREAMS, "All places are taken; try again later.", True, 5.0)
+)
+BUSY = Ending(CloseCode.OVERLOADED, _error(ErrorCode.OVERLOADED, "No tracker is free; try again later.", True, 5.0))
+SLOW = Ending(CloseCode.OVERLOADED, _error(ErrorCode.SLOW_READER, "Messages are not read fast enough.", True))
+INTERNAL_ERROR = _error(ErrorCode.INTERNAL, "Something went wrong in the service.", True)
 INTERNAL = Ending(CloseCode.INTERNAL, INTERNAL_ERROR)
 
 
 def violation(message: str) -> Ending:
     """The client does not keep to the protocol, as `message` says."""
-    return Ending(CloseCode.BAD_MESSAGE, _error("bad_message", message, False))
+    return Ending(CloseCode.BAD_MESSAGE, _error(ErrorCode.BAD_MESSAGE, message, False))
 
 
 def too_big(max_bytes: int) -> Ending:
     """A message had more than `max_bytes`."""
-    return Ending(CloseCode.TOO_BIG, _error("frame_too_big", f"A message has at most {max_bytes} bytes.", False))
+    return Ending(
+        CloseCode.TOO_BIG, _error(ErrorCode.FRAME_TOO_BIG, f"A message has at most {max_bytes} bytes.", False)
+    )

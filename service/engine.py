@@ -12,7 +12,9 @@ from glosscast import __version__
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.holistic import HolisticTracker, TrackerPool
 from glosscast.recogniser import ProviderError, Recogniser
+from service import endings
 from service.batcher import Batcher
+from service.endings import Ending
 from service.metrics import Metrics
 from service.problems import ProblemError
 from service.settings import PREFIX, Settings
@@ -72,13 +74,15 @@ class Streams:
         self._open: set[OpenStream] = set()
         self._stopping = False
 
-    def enter(self, stream: OpenStream) -> bool:
-        """Take a place; False where there is none."""
-        if self._stopping or len(self._open) >= self._limit:
-            return False
+    def enter(self, stream: OpenStream) -> Ending | None:
+        """Take a place; where there is none, how the stream is to end."""
+        if self._stopping:
+            return endings.SHUTTING_DOWN
+        if len(self._open) >= self._limit:
+            return endings.FULL
         self._open.add(stream)
         self._metrics.active_streams.set(len(self._open))
-        return True
+        return None
 
     def leave(self, stream: OpenStream) -> None:
         """Give the place back."""

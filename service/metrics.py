@@ -13,7 +13,10 @@ log = logging.getLogger("glosscast.service")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 QUIET = {"/healthz", "/readyz", "/metrics"}  # asked every few seconds by machines; not worth a line each
-UNMATCHED = "(none)"  # one label for all paths that are no route: a scan must not make a series each
+# One label for all paths that are no route, and one for all invented methods: a scan must not make a series each.
+UNMATCHED = "(none)"
+OTHER_METHOD = "(other)"
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Metrics:
@@ -88,7 +91,7 @@ class RequestMetrics:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", UNMATCHED)
-            method = scope["method"] if route != UNMATCHED else "(any)"
+            method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
             self._metrics.requests.labels(method, route, str(status)).inc()
             level = logging.DEBUG if route in QUIET or (route == UNMATCHED and status < 400) else logging.INFO
             log.log(level, "%s %s %d %.0f ms", method, route, status, (perf_counter() - began) * 1000)

@@ -9,20 +9,22 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("glosscast.service")
 
 MEDIA_TYPE = "application/problem+json"
+CLIENT_GONE = 499  # nginx's status for it; nobody reads the answer, but the metrics count it
 
 # code: (status, what it means). The whole list; `/docs` shows it.
 CODES: dict[str, tuple[int, str]] = {
-    "invalid_request": (422, "A parameter or field is missing or wrong; `detail` names it."),
+    "invalid_request": (422, "A parameter or field is missing, unknown or wrong; `detail` names it."),
     "malformed_form": (400, "The request body is not the multipart form that its header announces."),
     "too_large": (413, "The upload, or its picture, is larger than the service takes."),
     "unsupported_media": (415, "The file is no MP4, MOV, WebM, MKV or AVI video, or the request no multipart form."),
-    "undecodable": (422, "The file is damaged, cut off or holds no video."),
+    "undecodable": (422, "The file is empty, damaged, cut off or holds no video."),
     "too_long": (422, "The clip is longer than the service takes."),
     "no_signer": (422, "Nobody is in view in the clip."),
     "upload_timeout": (408, "The upload did not arrive in time."),
@@ -97,11 +99,16 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     return problem("invalid_request", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
 
 
+async def _on_gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of an application a problem."""
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_middleware(_Unexpected)
 
 

@@ -1,6 +1,18 @@
 """The messages of websocket `/v1/stream`, subprotocol `glosscast.v1`: what a client may say and what it hears.
 
-Client to server, text: `start` first, later `finalize`, `keepalive`, `stop`. Binary: see `service.wire.parse_frame`.
+Client to server, text: `start` first, later `finalize`, `keepalive`, `stop`, each at most 4096 characters long.
+Client to server, binary, one frame a message:
+
+    4 bytes     the length of the header, uint32, little-endian
+    the header  JSON, at most 1024 bytes: {"seq": 17, "t_ms": 1062.5}
+    the rest    input frames: a JPEG, WebP or PNG picture
+                input keypoints: 171 x 4 float32, little-endian: x, y, z and presence of each point of the bundle's
+                layout, x and y in 0..1 of the frame
+
+`seq` is the client's own number for the frame, `t_ms` its time, which must grow. A message larger than
+`max_frame_bytes` ends the stream with 1009; one more than twice as large is not read at all, and the `error` that
+explains the close stays out.
+
 Server to client, text: `started`, `sign_started`, `interim`, `final`, `landmarks`, `warning`, `error`, `ended`.
 
 Every `sign_started` is followed by exactly one `final`, unless the connection breaks, the client violates the
@@ -15,20 +27,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.codes import ErrorCode
+
 SUBPROTOCOL = "glosscast.v1"
-
-
-class CloseCode:
-    """Why the server closes a stream."""
-
-    DONE = 1000
-    SHUTTING_DOWN = 1001
-    TOO_BIG = 1009
-    INTERNAL = 1011
-    OVERLOADED = 1013
-    BAD_MESSAGE = 4000
-    EXPIRED = 4008
-    IDLE = 4031
 
 
 class _Message(BaseModel):
@@ -177,8 +178,8 @@ class Error(_Message):
     """Something went wrong. A retryable one leaves the stream open, or tells that a new one may succeed."""
 
     type: Literal["error"] = "error"
-    code: str
-    message: str
+    code: ErrorCode = Field(description="stable, for a program to decide by; see the error codes")
+    message: str = Field(description="what happened, for a person to read")
     retryable: bool
     retry_after_s: float | None = Field(default=None, description="seconds, or null")
 
@@ -186,7 +187,7 @@ class Error(_Message):
 class Summary(_Message):
     """What a stream was, in numbers."""
 
-    duration_ms: float = Field(description="from `started` to `ended`, by the server's clock")
+    duration_ms: float = Field(description="from the handshake to `ended`, by the server's clock")
     frames: int = Field(description="frames received")
     dropped: int = Field(description="of them, left out because they came too fast")
     faulty: int = Field(description="of them, left out because they could not be used")

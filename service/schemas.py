@@ -1,9 +1,17 @@
-"""What the REST interface answers."""
+"""What the REST interface is asked and what it answers."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.bundle import ConfusablePair
 from glosscast.clip import ClipSpec
+
+
+class ClassifyQuery(BaseModel):
+    """The query of `POST /v1/classify`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    top_k: int = Field(default=5, ge=1, le=100, description="how many glosses to tell")
 
 
 class Prediction(BaseModel):
@@ -52,8 +60,15 @@ class KeypointLayout(BaseModel):
     extractor: str
 
 
+class ClipLimits(BaseModel):
+    """What `POST /v1/classify` takes."""
+
+    max_upload_bytes: int
+    max_clip_s: float
+
+
 class BundleDescription(BaseModel):
-    """The bundle in use."""
+    """The bundle in use, and what the service takes for it."""
 
     name: str
     version: str
@@ -64,4 +79,5 @@ class BundleDescription(BaseModel):
     metrics: dict[str, float] = Field(description="figures of the whole bundle")
     clip: ClipSpec
     keypoints: KeypointLayout
+    limits: ClipLimits
     providers: list[str] = Field(description="ONNX Runtime execution providers in use, best first")

@@ -21,9 +21,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Answers say what somebody signed, and a page from an old version does not speak to a new service.
-    "Cache-Control": "no-cache",
+    "Cache-Control": "no-cache",  # a page from an old version does not speak to a new service
 }
+API = "/v1/"
+API_CACHE = "no-store"  # answers say what somebody signed
 
 
 class SecurityHeaders:
@@ -38,6 +39,8 @@ class SecurityHeaders:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if scope["path"].startswith(API):
+                    headers["Cache-Control"] = API_CACHE
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glosscast.bundle import Bundle
 from glosscast.decoding import Classify, Decoder, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
+from service.codes import ErrorCode
 from service.protocol import Alternative, Config, Final, Interim, Landmarks, Point, SignStarted, Start
 from service.wire import FrameFault
 
@@ -53,7 +54,7 @@ class FrameGate:
             FrameFault: its time is not after that of the last frame taken.
         """
         if self._last_ms is not None and t_ms <= self._last_ms:
-            raise FrameFault("bad_time", f"t_ms must grow: {t_ms:g} is not after {self._last_ms:g}")
+            raise FrameFault(ErrorCode.BAD_TIME, f"t_ms must grow: {t_ms:g} is not after {self._last_ms:g}")
         self._tokens = min(self._capacity, self._tokens + (now_s - self._counted_s) * self._rate)
         self._counted_s = now_s
         if self._tokens < 1:

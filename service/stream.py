@@ -14,18 +14,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import Any, ParamSpec
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service import endings
+from service.codes import CloseCode
 from service.endings import Ending
 from service.engine import Engine, Services, engine_of, services_of
+from service.handshake import check_handshake
 from service.mailbox import Arrival, Break, Inbox, Outbox
 from service.problems import ProblemError
 from service.protocol import (
     SUBPROTOCOL,
-    CloseCode,
     Config,
     Ended,
     Finalize,
@@ -56,21 +56,11 @@ async def stream(websocket: WebSocket) -> None:
     services = services_of(websocket)
     try:
         engine = engine_of(websocket)
-        _check_handshake(websocket, services.settings.allowed_origins)
+        check_handshake(websocket, services.settings.allowed_origins)
     except ProblemError as refusal:
         await websocket.send_denial_response(refusal.response)
         return
     await Stream(websocket, services, engine).run()
-
-
-def _check_handshake(websocket: WebSocket, allowed: tuple[str, ...]) -> None:
-    """Refuse pages of other sites. A client without Origin is no browser, and no page can make it connect."""
-    origin = websocket.headers.get("origin")
-    same = origin is not None and urlsplit(origin).netloc.lower() == websocket.headers.get("host", "").lower()
-    if origin is not None and not same and origin not in allowed:
-        raise ProblemError("origin_not_allowed")
-    if SUBPROTOCOL not in websocket.scope["subprotocols"]:
-        raise ProblemError("subprotocol_required")
 
 
 class Stream:
@@ -99,16 +89,16 @@ class Stream:
     async def run(self) -> None:
         """Serve the connection until it is closed."""
         await self._websocket.accept(SUBPROTOCOL)
-        if not self._services.streams.enter(self):
-            self._end(endings.BUSY)
+        if refusal := self._services.streams.enter(self):
+            self._end(refusal)
         sender = asyncio.create_task(self._guard(self._send))
         receiver = asyncio.create_task(self._guard(self._receive))
         expiry = self._loop.call_later(self._settings.max_session_s, self._end, endings.EXPIRED)
-        ending = endings.GONE
+        code = None
         try:
             ending = await self._ending
             receiver.cancel()
-            ending = await self._close(ending, sender)
+            code = await self._close(ending, sender)
         finally:
             expiry.cancel()
             receiver.cancel()
@@ -117,20 +107,22 @@ class Stream:
             # The place is taken until the thread has given its tracker back.
             await self._worker_ended.wait()
             self._services.streams.leave(self)
-            self._report(ending)
+            self._report(code)
 
     async def _guard(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await work()
-        except (WebSocketDisconnect, OSError):
-            self._end(endings.GONE)
         except Exception:
             log.exception("a stream failed")
             self._end(endings.INTERNAL)
 
     async def _send(self) -> None:
         while (message := await self._outbox.get()) is not None:
-            await self._websocket.send_text(message.model_dump_json())
+            text = message.model_dump_json()
+            try:
+                await self._websocket.send_text(text)
+            except (WebSocketDisconnect, RuntimeError):
+                return  # gone, or closed by uvicorn: `_receive` hears of both, with the code
 
     # --- receiving
 
@@ -143,7 +135,8 @@ class Stream:
                 self._end(endings.IDLE)
                 return
             if message["type"] == "websocket.disconnect":
-                self._end(endings.GONE)
+                far_too_big = message.get("code") == CloseCode.TOO_BIG  # for uvicorn, which has closed
+                self._end(endings.too_big(self._settings.max_frame_bytes) if far_too_big else endings.GONE)
                 return
             text: str | None = message.get("text")
             data = message["bytes"] if text is None else text
@@ -250,23 +243,23 @@ class Stream:
         if not self._ending.done():
             self._ending.set_result(ending)
 
-    async def _close(self, ending: Ending, sender: "asyncio.Task[None]") -> Ending:
-        """Say the last words and close; how the stream ended in the end."""
-        if ending.code is None:
-            return ending
+    async def _close(self, ending: Ending, sender: "asyncio.Task[None]") -> int | None:
+        """Say the last words and close; the close code in the end, None where the client has gone."""
+        if (code := ending.code) is None:
+            return None
         self._say(self._tally.warning(at_once=True))
         if ending.error is not None:
             self._say([ending.error])
         if ending.drain and self._config is not None and not await self._drain():
-            ending = endings.INTERNAL
+            code = CloseCode.INTERNAL
             self._say([endings.INTERNAL_ERROR])
         self._outbox.finish()
-        # A client that does not read gets neither the last messages nor the close; its socket is the server's to end.
+        # A client that does not read gets neither the last messages nor the close; `Connection` ends its socket.
         with suppress(TimeoutError, WebSocketDisconnect, OSError, RuntimeError):
             async with asyncio.timeout(SEND_S):
                 await sender
-                await self._websocket.close(ending.code or CloseCode.INTERNAL)
-        return ending
+                await self._websocket.close(code)
+        return code
 
     async def _drain(self) -> bool:
         """Read what waits, close the sign under way and sum up; False where that did not work."""
@@ -280,15 +273,15 @@ class Stream:
             self._say([Ended(summary=self._tally.summary(self._signs))])
         return not self._failed
 
-    def _report(self, ending: Ending) -> None:
+    def _report(self, code: int | None) -> None:
         s = self._tally.summary(self._signs)
-        code = "gone" if ending.code is None else str(ending.code)
-        self._services.metrics.streams.labels(code).inc()
+        label = "gone" if code is None else str(code)
+        self._services.metrics.streams.labels(label).inc()
         log.info(
             "stream %s %s ended %s: %.1f s, %d frames, %d dropped, %d faulty, %d signs",
             self.id,
             self._config.input if self._config else "-",
-            code,
+            label,
             s.duration_ms / 1000,
             s.frames,
             s.dropped,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from glosscast.keypoints import CHANNELS, POINTS
+from service.codes import ErrorCode
 from service.protocol import ClientMessage, Input
 
 MAX_TEXT_CHARS = 4096
@@ -28,13 +29,9 @@ class ProtocolViolation(Exception):  # noqa: N818 - it is the client's error, no
 
 
 class FrameFault(Exception):  # noqa: N818
-    """One frame cannot be used; it is left out and the stream goes on.
+    """One frame cannot be used; it is left out and the stream goes on. The message is for the client."""
 
-    Attributes:
-        code: "bad_time", "bad_keypoints", "undecodable" or "too_large" (too many pixels).
-    """
-
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -71,10 +68,7 @@ def parse_text(text: str) -> ClientMessage:
 
 
 def parse_frame(data: bytes, kind: Input) -> FrameMessage:
-    """A client's binary message: uint32 little-endian length of the header, the header in JSON, the payload.
-
-    The header is {"seq": 17, "t_ms": 1062.5}. The payload is a JPEG, WebP or PNG picture, or
-    171 x 4 float32 little-endian keypoints of the bundle's layout, x and y in 0..1 of the frame.
+    """A client's binary message; `service.protocol` describes it.
 
     Raises:
         ProtocolViolation: malformed header, or a payload that cannot be keypoints by its size.
@@ -88,7 +82,7 @@ def parse_frame(data: bytes, kind: Input) -> FrameMessage:
         raise ProtocolViolation(f"header length {length} is beyond the message or {MAX_HEADER_BYTES} bytes")
     header = _parse_header(data[HEADER_LENGTH.size : end])
     if not math.isfinite(header.t_ms):
-        raise FrameFault("bad_time", "t_ms must be a finite number")
+        raise FrameFault(ErrorCode.BAD_TIME, "t_ms must be a finite number")
     payload = data[end:]
     return FrameMessage(header.seq, header.t_ms, payload if kind == "frames" else _parse_keypoints(payload))
 
@@ -112,7 +106,9 @@ def _parse_keypoints(payload: bytes) -> NDArray[np.float32]:
         )
     keypoints = np.frombuffer(payload, "<f4").reshape(POINTS, CHANNELS).astype(np.float32)
     if not np.all(np.abs(keypoints) <= MAX_COORDINATE):  # also false for NaN
-        raise FrameFault("bad_keypoints", f"keypoints must be finite numbers, at most {MAX_COORDINATE:g} in size")
+        raise FrameFault(
+            ErrorCode.BAD_KEYPOINTS, f"keypoints must be finite numbers, at most {MAX_COORDINATE:g} in size"
+        )
     return keypoints
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glosscast.holistic import HolisticTracker
 from glosscast.video import VideoError, decode_image
+from service.codes import ErrorCode
 from service.engine import Engine
 from service.mailbox import Arrival, Break, Inbox
 from service.metrics import Metrics
@@ -118,6 +119,7 @@ class Worker:
             with self._metrics.stage("frame_decode"):
                 rgb = decode_image(payload)
         except VideoError as error:
-            raise FrameFault(error.code, str(error)) from error
+            code = ErrorCode.TOO_LARGE if error.code == "too_large" else ErrorCode.UNDECODABLE
+            raise FrameFault(code, str(error)) from error
         with self._metrics.stage("frame_keypoints"):
             return tracker.track(rgb), rgb.shape[1] / rgb.shape[0]

@@ -1,6 +1,8 @@
 """What the files at the root promise about dependencies and folders."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -33,3 +35,23 @@ def test_every_requirement_is_pinned(requirement: str) -> None:
 def test_tests_are_no_package() -> None:
     """An `__init__.py` here would shadow the package that a folder mirrors."""
     assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+@pytest.mark.parametrize(
+    ("runs", "taken"),
+    [
+        ({"python3.11": True, "python3.12": True}, "python3.11"),
+        ({"python3.12": True}, "python3.12"),
+        ({"python3.11": False, "python3.12": True}, "python3.12"),  # pyenv has its name, but not the version
+        ({}, "python3.11"),  # to be missed by its name
+    ],
+)
+def test_make_takes_a_python_that_runs(tmp_path: Path, runs: dict[str, bool], taken: str) -> None:
+    for name, works in runs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {0 if works else 127}\n")
+        (tmp_path / name).chmod(0o755)
+    command = [str(shutil.which("make")), "-s", "--eval", "which: ; $(info $(PYTHON))", "which"]
+    answer = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True)
+
+    assert answer.stdout.strip() == taken

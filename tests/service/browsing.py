@@ -1,70 +1,18 @@
-"""What tests of the page need: a service of its own, a browser, and a recording that plays the webcam."""
+"""What tests of the page need: a browser, and a recording that plays the webcam."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 import av
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("GLOSSCAST_DATA", ROOT.parent / "shared" / "data"))
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 FAKE_CAMERA_FPS = 30  # Chromium plays every MJPEG file at this rate, whatever rate it was made for
 REST_S = 0.6  # the last picture is held this long, so that the sign has ended when the file starts again
-START_S = 180  # for the service to be ready, on a busy machine
-
-
-@contextmanager
-def running_service() -> Iterator[str]:
-    """The service with its default bundle on a free port; its address, without a slash at the end."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GLOSSCAST_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service"],
-        cwd=ROOT,
-        env={**environment, "GLOSSCAST_PORT": "0"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield _address(process)
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def _address(process: "subprocess.Popen[str]") -> str:
-    assert process.stderr is not None
-    watchdog = Thread(target=_kill_unless_ready, args=(process, ready := []), daemon=True)
-    watchdog.start()
-    said: deque[str] = deque(maxlen=20)
-    for line in process.stderr:
-        said.append(line)
-        if found := re.search(r"ready at (http://\S+)", line):
-            ready.append(True)
-            # What it says later is of no interest, but a full pipe would stop it.
-            Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
-            return found[1]
-    raise AssertionError(f"the service did not start:\n{''.join(said)}")
-
-
-def _kill_unless_ready(process: "subprocess.Popen[str]", ready: list[bool]) -> None:
-    try:
-        process.wait(START_S)
-    except subprocess.TimeoutExpired:
-        if not ready:
-            process.kill()
-
 
 Pictures = Sequence[tuple[float, Image.Image]]
 

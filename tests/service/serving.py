@@ -6,6 +6,7 @@ one is nobody: with the bundle of `tests.bundles` the gloss that must come out i
 
 import io
 import json
+import socket
 import struct
 import threading
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 import av
 import httpx
 import numpy as np
+import uvicorn
 from PIL import Image
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -96,16 +98,22 @@ SIGN_EAST = video(colours(EAST))
 @contextmanager
 def serve(bundle: Path, make_tracker=ColourTracker, **settings) -> Iterator[str]:
     """Host and port of a running service."""
-    running = server(Settings(bundle=bundle, port=0, **settings), make_tracker)
-    thread = threading.Thread(target=running.run)
+    with running(server(Settings(bundle=bundle, port=0, **settings), make_tracker)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def running(service: uvicorn.Server) -> Iterator[socket.socket]:
+    """Runs a service in a thread; the socket that it listens on."""
+    thread = threading.Thread(target=service.run)
     thread.start()
     try:
-        while not running.started:
+        while not service.started:
             assert thread.is_alive()
             thread.join(0.01)
-        yield f"127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+        yield service.servers[0].sockets[0]
     finally:
-        running.should_exit = True
+        service.should_exit = True
         thread.join(TIMEOUT_S)
         assert not thread.is_alive()
 
@@ -201,6 +209,17 @@ def browser(address):
 
 def post(client, data, name="clip.mp4", **params):
     return client.post("/v1/classify", files={"file": (name, data)}, params=params)
+
+
+FORM = {"content-type": "multipart/form-data; boundary=x"}
+HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+
+
+def form(chunks):
+    """A form with one file, in pieces."""
+    yield HEAD
+    yield from chunks
+    yield b"\r\n--x--\r\n"
 
 
 def assert_problem(answer, status, code):

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from service.codes import ErrorCode
 from service.mailbox import MAX_UNSENT, Arrival, Break, Inbox, Outbox
 from service.protocol import Error, Final, FramesDropped, Interim, Landmarks, SignStarted
 from service.wire import FrameMessage
@@ -28,7 +29,7 @@ def landmarks(t_ms):
 
 
 STARTED = SignStarted(segment=0, t_ms=0.0)
-ERROR = Error(code="bad_time", message="", retryable=True)
+ERROR = Error(code=ErrorCode.BAD_TIME, message="", retryable=True)
 F, G, LAST = Break(0.0), Break(1.0), Break(0.0, last=True)
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from glosscast.bundle import EMBEDDED
 from service.wire import parse_frame, parse_text
 from tests.bundles import FRAME_MS, VOCABULARY
-from tests.service.browsing import CHROMIUM, DATA, Witness, pictures_of, running_service, write_webcam
+from tests.service.browsing import CHROMIUM, Witness, pictures_of, write_webcam
+from tests.service.process import DATA, running_service
 from tests.service.serving import EAST, WEST, colours, serve
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -40,7 +41,7 @@ Open = Callable[..., Any]
 @pytest.fixture(scope="module")
 def address(bundle_folder: Path) -> Iterator[str]:
     """A service that reads coloured pictures; see `tests.service.serving`."""
-    with serve(bundle_folder) as address:
+    with serve(bundle_folder, max_clip_s=45) as address:
         yield f"http://{address}"
 
 
@@ -176,6 +177,8 @@ def test_every_section_opens_without_an_error(open_page: Open, address: str) -> 
         assert page.locator(".view:visible").count() == 1
     signs = {item.get_attribute("data-gloss") for item in page.locator("#signs-list .card").all()}
     assert signs == set(VOCABULARY) - {NO_SIGN}
+    assert page.locator("#signs-lead").text_content().startswith("2 signs. ")  # of whatever language the bundle is
+    assert page.locator("#clip-limit").text_content() == ", up to 45 seconds"
     assert page.witness.errors == []
     assert page.witness.hosts == {urlsplit(address).netloc}
 

@@ -1,8 +1,6 @@
 """Real recordings, real trackers, the embedded bundle: a clip sent as live frames reads as the same clip uploaded."""
 
 import io
-import os
-from pathlib import Path
 
 import httpx
 import pytest
@@ -11,9 +9,10 @@ from PIL import Image
 from glosscast.bundle import EMBEDDED, load_bundle
 from glosscast.holistic import HolisticTracker
 from glosscast.video import decode_video
+from tests.service.process import DATA
 from tests.service.serving import Client, binary, serve
 
-CLIPS = Path(os.environ.get("GLOSSCAST_DATA", Path(__file__).parents[2] / "../shared/data")) / "clips"
+CLIPS = DATA / "clips"
 FPS = 16
 REST_MS = 1000.0  # the signer stands still between two clips, arms down, as each clip ends
 # File and gloss; the glosses are those that the bundle may know, and each clip holds one sign from rest to rest.

@@ -7,12 +7,14 @@ import httpx
 import pytest
 
 from service.app import create_app
+from service.codes import CloseCode, ErrorCode
 from service.problems import CODES
 from service.settings import Settings
 from tests.bundles import SPEC, VOCABULARY
 from tests.service.serving import (
     DOWN,
     EAST,
+    MAX_UPLOAD,
     NOBODY,
     SIGN_EAST,
     WEST,
@@ -87,12 +89,20 @@ def test_the_bundle_is_described(client):
     assert answer["confusable"] == [{"glosses": ["east", "west"], "similarity": 0.5}]
     assert answer["clip"] == SPEC.model_dump()
     assert answer["keypoints"]["points"] == 171
+    assert answer["limits"] == {"max_upload_bytes": MAX_UPLOAD, "max_clip_s": 5}
     assert answer["providers"] == ["CPUExecutionProvider"]
 
 
 def test_alive_and_ready(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready", "bundle": "compass@1"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_monitors_may_ask_for_the_headers_alone(client, path):
+    answer = client.head(path)
+
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_alive_but_not_ready_before_the_start(bundle_folder):
@@ -116,11 +126,15 @@ def test_alive_but_not_ready_before_the_start(bundle_folder):
 def test_metrics(client):
     post(client, SIGN_EAST)
     client.get("/some/scan")
+    client.request("SCAN1", "/healthz")
+    client.request("SCAN2", "/some/scan")
     text = client.get("/metrics").text
 
     for series in (
         'glosscast_requests_total{method="POST",route="/v1/classify",status="200"}',
-        'glosscast_requests_total{method="(any)",route="(none)",status="404"}',
+        'glosscast_requests_total{method="GET",route="(none)",status="404"}',
+        'glosscast_requests_total{method="(other)",route="/healthz",status="405"}',
+        'glosscast_requests_total{method="(other)",route="(none)",status="404"}',
         'glosscast_stage_seconds_count{stage="decode"}',
         'glosscast_stage_seconds_count{stage="keypoints"}',
         'glosscast_stage_seconds_count{stage="inference"}',
@@ -130,7 +144,7 @@ def test_metrics(client):
         'glosscast_batch_windows_bucket{le="1.0"}',
     ):
         assert series in text, series
-    assert "scan" not in text
+    assert "scan" not in text.lower()
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/nothing"])
@@ -141,6 +155,13 @@ def test_nothing_comes_from_elsewhere(client, path):
     assert "http" not in headers["content-security-policy"]
     assert headers["permissions-policy"].startswith("camera=(self)")
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_answers_of_the_api_are_kept_by_nobody(client):
+    kept = {path: client.get(path).headers["cache-control"] for path in ("/v1/bundle", "/v1/nothing", "/docs")}
+
+    assert post(client, SIGN_EAST).headers["cache-control"] == "no-store"
+    assert kept == {"/v1/bundle": "no-store", "/v1/nothing": "no-store", "/docs": "no-cache"}
 
 
 def test_the_docs_work_offline_and_cover_both_interfaces(client):
@@ -155,6 +176,9 @@ def test_the_docs_work_offline_and_cover_both_interfaces(client):
         assert word in answer.text, word
     for code in CODES:
         assert f'id="{code}"' in answer.text
+    for word in (*ErrorCode, *(f"<code>{code}</code>" for code in CloseCode), "uint32, little-endian"):
+        assert word in answer.text, word
+    assert "service.wire" not in answer.text  # who reads this has no source code
 
 
 def test_openapi_describes_the_upload_and_its_problems(client):

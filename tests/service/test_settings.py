@@ -3,8 +3,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -12,10 +10,8 @@ import pytest
 
 from glosscast.bundle import EMBEDDED
 from service.settings import Settings, SettingsError, load_settings
+from tests.service.process import START_S, start_service, wait_for_address
 from tests.service.serving import Client
-
-ROOT = Path(__file__).parents[2]
-START_S = 60
 
 
 @pytest.fixture
@@ -87,14 +83,6 @@ def test_every_setting_is_described():
 # --- python -m service
 
 
-def run_service(**variables):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GLOSSCAST_")}
-    environment |= {f"GLOSSCAST_{name}": str(value) for name, value in variables.items()}
-    return subprocess.Popen(
-        [sys.executable, "-m", "service"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
-    )
-
-
 def broken(folder, bundle_folder, file, change):
     shutil.copytree(bundle_folder, folder)
     path = folder / file
@@ -129,7 +117,7 @@ def without_opset(manifest):
     ],
 )  # fmt: skip
 def test_what_is_wrong_stops_the_start_with_one_plain_line(bundle_folder, tmp_path, variables, says):
-    process = run_service(**variables(bundle_folder, tmp_path))
+    process = start_service(**variables(bundle_folder, tmp_path))
     _, stderr = process.communicate(timeout=START_S)
 
     assert process.returncode == 2
@@ -138,18 +126,12 @@ def test_what_is_wrong_stops_the_start_with_one_plain_line(bundle_folder, tmp_pa
 
 
 def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
-    process = run_service(BUNDLE=bundle_folder, PORT=0)
+    process = start_service(BUNDLE=bundle_folder, PORT=0)
     try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if found := re.search(r"ready at http://(\S+)", line):
-                break
-        else:
-            raise AssertionError("".join(lines))
-        with urllib.request.urlopen(f"http://{found[1]}/readyz", timeout=20) as answer:
+        address = wait_for_address(process)
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=20) as answer:
             assert json.load(answer)["status"] == "ready"
-        with Client(found[1]) as client:
+        with Client(address) as client:
             client.start()
             process.send_signal(signal.SIGTERM)
             assert client.until_closed() == 1001

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import threading
 from contextlib import suppress
 
 import numpy as np
@@ -11,11 +12,16 @@ from websockets.exceptions import ConnectionClosed
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
 from tests.service.serving import (
     EAST,
+    TIMEOUT_S,
     Client,
+    ColourTracker,
     binary,
     colours,
+    metric,
     picture,
     send_all,
+    serve,
+    wait_until,
 )
 
 START = json.dumps({"type": "start", "input": "keypoints"})
@@ -149,6 +155,27 @@ def test_messages_far_above_the_limit_are_not_read_to_their_end(address):
         assert client.until_closed() in (1009, None)
     with Client(address) as other:
         other.start()
+
+
+def test_a_message_far_above_the_limit_before_started(bundle_folder, caplog):
+    """Uvicorn closes while `started` is still on its way."""
+    refused = threading.Event()
+
+    def make_tracker():
+        assert refused.wait(TIMEOUT_S)
+        return ColourTracker()
+
+    with serve(bundle_folder, make_tracker, max_frame_bytes=100_000) as address:
+        with Client(address) as client:
+            client.send({"type": "start", "input": "frames"})
+            with suppress(ConnectionClosed):
+                client.send(bytes(5_000_000))
+            client.until_closed()
+        refused.set()
+        wait_until(lambda: metric(address, "glosscast_active_streams") == 0)
+
+        assert metric(address, 'glosscast_streams_total{code="1009"}') == 1
+    assert "a stream failed" not in caplog.text
 
 
 def test_the_largest_message_passes(address):

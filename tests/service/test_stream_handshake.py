@@ -19,6 +19,7 @@ from tests.service.serving import (
         pytest.param({"origin": "https://evil.example"}, "origin_not_allowed", id="another site"),
         pytest.param({"origin": "null"}, "origin_not_allowed", id="null origin"),
         pytest.param({"origin": "http://127.0.0.1:1"}, "origin_not_allowed", id="another port"),
+        pytest.param({"origin": "http://[::1"}, "origin_not_allowed", id="no address"),
     ],
 )
 def test_handshakes_that_are_refused(address, options, code):

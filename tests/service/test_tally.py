@@ -1,5 +1,6 @@
 import pytest
 
+from service.codes import ErrorCode
 from service.metrics import Metrics
 from service.tally import Tally
 from service.wire import FrameFault
@@ -19,8 +20,8 @@ def test_a_flood_of_faults_makes_one_error_a_second_and_code(tally, now):
     told = []
     for i in range(3000):
         now[0] = i / 1000
-        told += tally.faulty(FrameFault("bad_time", "again"))
-        told += tally.faulty(FrameFault("undecodable", "again"))
+        told += tally.faulty(FrameFault(ErrorCode.BAD_TIME, "again"))
+        told += tally.faulty(FrameFault(ErrorCode.UNDECODABLE, "again"))
 
     assert len(told) == 6
     assert all(error.retryable for error in told)
@@ -51,7 +52,7 @@ def test_the_summary_and_the_metrics_agree():
     for _ in range(5):
         tally.received("keypoints")
     tally.dropped("too_fast")
-    tally.faulty(FrameFault("bad_time", ""))
+    tally.faulty(FrameFault(ErrorCode.BAD_TIME, ""))
     summary = tally.summary(signs=2)
 
     assert (summary.frames, summary.dropped, summary.faulty, summary.signs) == (5, 1, 1, 2)

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from glosscast.keypoints import CHANNELS, POINTS
-from service.wire import KEYPOINT_BYTES, FrameFault, ProtocolViolation, parse_frame, parse_text
+from service import protocol
+from service.wire import (
+    KEYPOINT_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_TEXT_CHARS,
+    FrameFault,
+    ProtocolViolation,
+    parse_frame,
+    parse_text,
+)
 from tests.service.serving import binary
 
 KEYPOINTS = np.linspace(0, 1, POINTS * CHANNELS, dtype="<f4").reshape(POINTS, CHANNELS)
@@ -158,3 +167,8 @@ def test_random_bytes_raise_nothing_else():
             data[at] = rng.integers(0, 256)
         with suppress(ProtocolViolation, FrameFault):
             parse_frame(bytes(data[: rng.integers(0, len(data) + 1)]), "keypoints")
+
+
+def test_the_description_of_the_protocol_has_the_limits():
+    for limit in (f"{MAX_TEXT_CHARS} characters", f"{MAX_HEADER_BYTES} bytes", f"{POINTS} x {CHANNELS} float32"):
+        assert limit in protocol.__doc__

@@ -50,6 +50,7 @@ async function loadBundle() {
 
 function useBundle(bundle) {
   captions.noSign = upload.noSign = bundle.no_sign ?? null;
+  upload.showLimit(bundle.limits.max_clip_s);
   signs.show(bundle);
   byId("tips-count").textContent = `${signs.signs.length} signs`;
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;

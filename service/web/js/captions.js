@@ -6,7 +6,7 @@ import { couldAlsoBe, glossName, percent, sureness } from "./glosses.js";
 const TRAIL = 4; // earlier signs above the current one
 const LONGEST_HISTORY = 200;
 
-/** "Could also be THANKS 18%, NO 12%. Similar sign: HELP"; null where nothing else comes into question. */
+/** "Could also be THANKS 18%, NO 12%. Similar: HELP"; null where nothing else comes into question. */
 export function couldAlsoBeLine(sign, noSign) {
   const { likely, similar } = couldAlsoBe(sign, noSign);
   if (!likely.length && !similar.length) return null;

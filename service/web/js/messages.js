@@ -135,7 +135,6 @@ const CLIP_PROBLEMS = {
     body: "Check your network, or ask whoever runs this server, then try again.",
     retry: true,
   },
-  unauthorised: { title: "This server wants a key", body: "It does not let this page in. Ask whoever runs it." },
   unknown: {
     title: "Something went wrong",
     body: "The server could not read this clip. Try again, or try another one.",
@@ -144,8 +143,6 @@ const CLIP_PROBLEMS = {
 };
 
 const BY_STATUS = {
-  401: "unauthorised",
-  403: "unauthorised",
   408: "upload_timeout",
   413: "too_large",
   415: "unsupported_media",

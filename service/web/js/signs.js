@@ -7,7 +7,7 @@ const FEW_SIGNERS = 3; // fewer than this and new people will often be misread
 const LETTERS_APART_FROM = 3; // one single letter, as "i", is rather a word
 
 /**
- * @typedef {{gloss: string, signers: number|null, accuracy: number|null, clips: number|null, similar: string[]}} Sign
+ * @typedef {{gloss: string, signers: number|null, accuracy: number|null, clips: number, similar: string[]}} Sign
  */
 
 /** The bundle document of the service -> signs in the order of the alphabet, without the "no sign" class. */
@@ -16,19 +16,12 @@ export function signsOf(bundle) {
     .filter(({ gloss }) => gloss !== bundle.no_sign)
     .map((entry) => ({
       gloss: entry.gloss,
-      signers: entry.signers ?? null,
-      accuracy: entry.accuracy ?? null,
-      clips: entry.clips ?? null,
-      similar: (entry.confusable_with ?? similarTo(entry.gloss, bundle.confusable)).filter((g) => g !== bundle.no_sign),
+      signers: entry.signers,
+      accuracy: entry.accuracy,
+      clips: entry.clips,
+      similar: entry.confusable_with.filter((g) => g !== bundle.no_sign),
     }))
     .sort((a, b) => glossName(a.gloss).localeCompare(glossName(b.gloss)));
-}
-
-function similarTo(gloss, pairs = []) {
-  return pairs
-    .filter(({ glosses }) => glosses.includes(gloss))
-    .sort((a, b) => b.similarity - a.similarity)
-    .flatMap(({ glosses }) => glosses.filter((other) => other !== gloss));
 }
 
 export class Signs {
@@ -46,7 +39,7 @@ export class Signs {
     const figures = this.measured
       ? "The figures are from people the recogniser had never seen."
       : "How often it gets each of them right has not been measured yet.";
-    byId("signs-lead").textContent = `${words} signs${letters ? ` and ${letters} letters` : ""} of ${LANGUAGE}. ${figures}`;
+    byId("signs-lead").textContent = `${words} signs${letters ? ` and ${letters} letters` : ""}. ${figures}`;
     byId("signs-tools").hidden = false;
     this.#render();
   }
@@ -71,8 +64,6 @@ export class Signs {
     ].filter(Boolean));
   }
 }
-
-const LANGUAGE = "American Sign Language";
 
 function card(sign, measured) {
   return h("li.card", { "data-gloss": sign.gloss },

@@ -20,6 +20,12 @@ export class Upload {
     this.#show("empty");
   }
 
+  /** How long a clip may be, in s. */
+  showLimit(seconds) {
+    const limit = seconds < 120 ? `${seconds} seconds` : `${Math.floor(seconds / 60)} minutes`;
+    byId("clip-limit").textContent = `, up to ${limit}`;
+  }
+
   /** @param {File} file */
   send(file) {
     this.request?.abort();

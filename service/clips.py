@@ -1,0 +1,93 @@
+"""An uploaded clip to glosses: the work of `POST /v1/classify`, in a thread of its own."""
+
+from collections.abc import Iterator
+from threading import Event
+from time import perf_counter
+
+from starlette.requests import ClientDisconnect
+
+from glosscast.clip import Clip
+from glosscast.decoding import NoSignerError, classify_clip
+from glosscast.holistic import extract
+from glosscast.video import Frame, VideoError, VideoLimits, decode_video
+from service.engine import Engine, Services
+from service.problems import ProblemError
+from service.schemas import Classification, Prediction, Timings
+from service.session import ranked
+from service.settings import Settings
+
+
+def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: Event) -> Classification:
+    """Read a clip as one sign; blocks.
+
+    Args:
+        engine: what recognises.
+        services: whose limits hold and whose metrics count.
+        data: content of the file.
+        top_k: how many glosses to tell.
+        gone: set when nobody waits for the answer.
+
+    Raises:
+        ProblemError: the clip cannot be read.
+        ClientDisconnect: `gone` was set.
+    """
+    clip, timings = _keypoints(engine, services.settings, data, gone)
+    manifest, began = engine.bundle.manifest, perf_counter()
+    try:
+        found = classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, engine.classify)
+    except NoSignerError:
+        raise ProblemError("no_signer") from None
+    timings.inference = _ms(perf_counter() - began)
+    services.metrics.stages.labels("decode").observe(timings.decode / 1000)
+    services.metrics.stages.labels("keypoints").observe(timings.keypoints / 1000)
+    predictions = [
+        Prediction(
+            gloss=best.gloss,
+            confidence=best.confidence,
+            confusable_with=engine.bundle.report.confusable_with(best.gloss),
+        )
+        for best in ranked(engine.bundle, found, top_k)
+    ]
+    return Classification(
+        bundle=engine.bundle.id,
+        duration_ms=round(clip.duration_ms, 1),
+        frames=len(clip.t_ms),
+        predictions=predictions,
+        timings_ms=timings,
+    )
+
+
+def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event) -> tuple[Clip, Timings]:
+    limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_clip_s)
+    began = perf_counter()
+    try:
+        decoder = decode_video(data, engine.bundle.manifest.clip.fps, limits)
+        frames = _Frames(decoder, perf_counter() - began, gone)
+        with engine.clip_trackers.lease() as tracker:
+            leased = perf_counter()
+            clip = extract(frames, tracker)
+            spent = perf_counter() - leased
+    except VideoError as error:
+        raise ProblemError(error.code, str(error)) from error
+    inside = frames.seconds - frames.before
+    return clip, Timings(decode=_ms(frames.seconds), keypoints=_ms(spent - inside), inference=0.0)
+
+
+class _Frames(Iterator[Frame]):
+    """Frames as long as somebody waits, and the time in s to get them: `before` to open the file, `seconds` in all."""
+
+    def __init__(self, frames: Iterator[Frame], before: float, gone: Event) -> None:
+        self._frames, self.before, self.seconds, self._gone = frames, before, before, gone
+
+    def __next__(self) -> Frame:
+        if self._gone.is_set():
+            raise ClientDisconnect
+        began = perf_counter()
+        try:
+            return next(self._frames)
+        finally:
+            self.seconds += perf_counter() - began
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
