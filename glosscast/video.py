@@ -100,7 +100,7 @@ def decode_video(source: bytes | Path, fps: float, limits: VideoLimits = DEFAULT
 
     Time is cut into slots centred on the multiples of 1000 / fps ms, and the first frame in each slot is
     taken. A source slower than `fps` gives all its frames. All frames of one video have the same size. Damaged
-    frames are left out. A file that is cut off is refused where its header tells (mp4, mov, avi); webm and mkv, which
+    frames are left out. A file that is cut off is refused where its header tells (mp4, mov); webm, mkv and avi, which
     do not count their frames, give what is there.
 
     Args:
@@ -176,6 +176,8 @@ def _demuxer(data: bytes) -> str:
         return "matroska"
     if data.startswith(b"RIFF") and brand == b"AVI ":
         return "avi"
+    if not data:
+        raise VideoError("undecodable", "The file is empty.")
     raise VideoError("unsupported_media", "This is not an MP4, MOV, WebM, MKV or AVI video.")
 
 
@@ -220,8 +222,9 @@ def _inspect(data: bytes, demuxer: str, limits: VideoLimits) -> None:
                 first_s, last_s = min(first_s, time_s), max(last_s, time_s)
             if packets > limits.max_frames or last_s - first_s > limits.max_duration_s:
                 raise _too_long(limits)
-        # MP4, MOV and AVI say how many frames there are; a part of a sign must not be taken for the whole.
-        if 0 < packets < stream.frames:
+        # MP4 and MOV say how many frames there are; a part of a sign must not be taken for the whole. AVI's count
+        # is of time steps, with or without a frame.
+        if demuxer == "mov" and 0 < packets < stream.frames:
             raise VideoError("undecodable", CUT_OFF)
     if packets == 0:
         raise VideoError("undecodable", NO_VIDEO)

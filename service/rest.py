@@ -116,9 +116,9 @@ async def bundle(request: Request) -> BundleDescription:
         vocabulary=[
             GlossEntry(
                 gloss=gloss,
-                signers=known[gloss].signers if gloss in known else None,
-                accuracy=known[gloss].accuracy if gloss in known else None,
-                clips=known[gloss].clips if gloss in known else 0,
+                signers=known[gloss].signers,
+                accuracy=known[gloss].accuracy,
+                clips=known[gloss].clips,
                 confusable_with=report.confusable_with(gloss),
             )
             for gloss in engine.bundle.vocabulary

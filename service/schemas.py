@@ -44,7 +44,7 @@ class GlossEntry(BaseModel):
     """One gloss of the vocabulary, and what is known about it."""
 
     gloss: str
-    signers: int | None = Field(description="signers that it was learned from; null: not recorded")
+    signers: int = Field(description="signers that it was learned from")
     accuracy: float | None = Field(description="share recognised on signers left out of training; null: not measured")
     clips: int = Field(description="clips behind that figure")
     confusable_with: list[str]

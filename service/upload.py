@@ -25,7 +25,7 @@ async def read_upload(request: Request, max_bytes: int, max_s: float) -> bytes:
         max_s: time for the whole body to arrive, in seconds.
 
     Raises:
-        ProblemError: "too_large", "unsupported_media", "malformed_form", "invalid_request", "undecodable" (empty) or
+        ProblemError: "too_large", "unsupported_media", "malformed_form", "invalid_request" or
             "upload_timeout".
         ClientDisconnect: the client has gone.
     """
@@ -44,8 +44,6 @@ async def read_upload(request: Request, max_bytes: int, max_s: float) -> bytes:
     content = await run_in_threadpool(_file_in, chunks, content_type)
     if len(content) > max_bytes:
         raise _too_large(max_bytes)
-    if not content:
-        raise ProblemError("undecodable", "The file is empty.")
     return content
 
 

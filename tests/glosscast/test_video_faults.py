@@ -27,7 +27,6 @@ def times(data, fps, limits=video.DEFAULT_LIMITS):
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(b"", id="empty"),
         pytest.param(b"\0", id="one-byte"),
         pytest.param(b"This is not a video, whatever its name says.", id="text"),
         pytest.param(b"Get free videos of signs here.", id="text-that-looks-like-an-atom"),
@@ -43,6 +42,12 @@ def times(data, fps, limits=video.DEFAULT_LIMITS):
 )
 def test_what_is_no_video_container_is_unsupported(data):
     assert media.code_of(decode_video, data, 16) == "unsupported_media"
+
+
+def test_an_empty_file_is_undecodable():
+    with pytest.raises(VideoError, match="The file is empty") as caught:
+        decode_video(b"", 16)
+    assert caught.value.code == "undecodable"
 
 
 MKV = media.encode([0], container="matroska")
@@ -77,13 +82,13 @@ def test_a_container_without_video_is_refused_at_the_call(make):
     assert caught.value.code == "undecodable"
 
 
-@pytest.mark.parametrize("container", ["mp4", "mov", "avi"])
+@pytest.mark.parametrize("container", ["mp4", "mov"])
 @pytest.mark.parametrize("left", [0.5, 0.9])
 def test_a_cut_off_file_is_refused_where_its_header_tells(container, left, tmp_path):
     # The index comes first, as in every video made for the web.
-    options = {} if container == "avi" else {"movflags": "+faststart"}
-    whole = media.encode(media.AT_25_FPS, container=container, options=options, path=tmp_path / f"whole.{container}")
-    with pytest.raises(VideoError, match=r"cut off|incomplete") as caught:
+    path = tmp_path / f"whole.{container}"
+    whole = media.encode(media.AT_25_FPS, container=container, options={"movflags": "+faststart"}, path=path)
+    with pytest.raises(VideoError, match="cut off") as caught:
         decode_video(whole[: int(len(whole) * left)], 25)
     assert caught.value.code == "undecodable"
     assert len(list(decode_video(whole, 25))) == 20

@@ -85,7 +85,7 @@ def test_the_bundle_is_described(client):
     assert answer["vocabulary"][0] == {
         "gloss": "east", "signers": 3, "accuracy": 0.9, "clips": 10, "confusable_with": ["west"]
     }  # fmt: skip
-    assert answer["vocabulary"][2]["signers"] is None
+    assert answer["vocabulary"][2]["accuracy"] is None  # not measured
     assert answer["confusable"] == [{"glosses": ["east", "west"], "similarity": 0.5}]
     assert answer["clip"] == SPEC.model_dump()
     assert answer["keypoints"]["points"] == 171

@@ -7,7 +7,7 @@ const FEW_SIGNERS = 3; // fewer than this and new people will often be misread
 const LETTERS_APART_FROM = 3; // one single letter, as "i", is rather a word
 
 /**
- * @typedef {{gloss: string, signers: number|null, accuracy: number|null, clips: number, similar: string[]}} Sign
+ * @typedef {{gloss: string, signers: number, accuracy: number|null, clips: number, similar: string[]}} Sign
  */
 
 /** The bundle document of the service -> signs in the order of the alphabet, without the "no sign" class. */
@@ -83,7 +83,6 @@ function accuracyLine({ accuracy, clips }) {
 }
 
 function signersLine(signers) {
-  if (signers === null) return null;
   const few = signers < FEW_SIGNERS;
   const people = signers === 1 ? "one person" : `${signers} people`;
   return h("p.signers", {}, `Learned from ${people}`, few ? h("span.few", {}, "expect mistakes") : null);
