@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glosscast.keypoints import Floats
+
 Labels = tuple[int, ...]
 
 
@@ -22,7 +24,7 @@ class Labelling:
     log_probability: float
 
 
-def greedy(log_probabilities: NDArray[np.floating], blank: int) -> Labelling:
+def greedy(log_probabilities: Floats, blank: int) -> Labelling:
     """Read the best path: the likeliest class of every frame, collapsed.
 
     Its log probability is that of this one alignment. Another labelling can be likelier, by having more of them.
@@ -42,7 +44,7 @@ def greedy(log_probabilities: NDArray[np.floating], blank: int) -> Labelling:
 
 
 def beam_search(
-    log_probabilities: NDArray[np.floating],
+    log_probabilities: Floats,
     blank: int,
     width: int,
     best: int = 1,
@@ -123,7 +125,7 @@ def _advance(beam: _Beam, frame: NDArray[np.float64], blank: int, width: int) ->
     )
 
 
-def _checked(log_probabilities: NDArray[np.floating], blank: int) -> NDArray[np.float64]:
+def _checked(log_probabilities: Floats, blank: int) -> NDArray[np.float64]:
     """A float64 copy, (T, C), after a look at what is in it."""
     scores = np.array(log_probabilities, np.float64)
     if scores.ndim != 2 or scores.shape[1] == 0:
