@@ -3,7 +3,7 @@ from itertools import groupby, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glosscast.ctc import beam_search, greedy
@@ -28,6 +28,7 @@ def enumerate_labellings(log_probabilities: np.ndarray, blank: int) -> dict[tupl
 TINY = st.tuples(st.integers(0, 4), st.integers(1, 4), st.integers(0, 10_000), st.sampled_from([0.3, 1.0, 4.0]))
 
 
+@settings(deadline=None)
 @given(TINY, st.data())
 def test_an_unpruned_beam_gives_every_labelling_its_exact_probability(
     tiny: tuple[int, int, int, float], data: st.DataObject
@@ -38,6 +39,7 @@ def test_an_unpruned_beam_gives_every_labelling_its_exact_probability(
     assert sum(found.values()) == pytest.approx(1.0)
 
 
+@settings(deadline=None)
 @given(TINY, st.integers(1, 5), st.floats(-3.0, 0.0))
 def test_cutting_off_never_adds_probability(tiny: tuple[int, int, int, float], width: int, floor: float) -> None:
     scores = frames(*tiny)
@@ -50,6 +52,7 @@ def test_cutting_off_never_adds_probability(tiny: tuple[int, int, int, float], w
         assert np.exp(x.log_probability) <= exact[x.labels] + 1e-9
 
 
+@settings(deadline=None)
 @given(TINY)
 def test_greedy_is_the_likeliest_alignment(tiny: tuple[int, int, int, float]) -> None:
     scores = frames(*tiny)

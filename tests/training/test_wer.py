@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jiwer
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.__main__ import main
@@ -49,17 +49,20 @@ def fewest(reference: tuple[str, ...], hypothesis: tuple[str, ...]) -> tuple[int
     return min(ways)
 
 
+@settings(deadline=None)
 @given(SENTENCES, SENTENCES)
 def test_counts_are_those_of_trying_everything(reference: list[str], hypothesis: list[str]) -> None:
     assert counts(reference, hypothesis)[1:] == fewest(tuple(reference), tuple(hypothesis))[1:]
 
 
+@settings(deadline=None)
 @given(SENTENCES, SENTENCES)
 def test_swapping_swaps_deletions_and_insertions(reference: list[str], hypothesis: list[str]) -> None:
     hits, substitutions, deletions, insertions = counts(reference, hypothesis)
     assert counts(hypothesis, reference) == (hits, substitutions, insertions, deletions)
 
 
+@settings(deadline=None)
 @given(SENTENCES, SENTENCES)
 def test_edits_lie_between_the_difference_in_length_and_the_longer_one(
     reference: list[str], hypothesis: list[str]
@@ -69,6 +72,7 @@ def test_edits_lie_between_the_difference_in_length_and_the_longer_one(
     assert (edits == 0) == (reference == hypothesis)
 
 
+@settings(deadline=None)
 @given(CORPORA)
 def test_pooled_rates_are_those_of_jiwer(corpus: list[tuple[list[str], list[str]]]) -> None:
     rate = error_rate(corpus)
