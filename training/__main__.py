@@ -1,4 +1,4 @@
-"""`python -m training train | evaluate | folds | inspect`."""
+"""`python -m training train | evaluate | folds | inspect | wer`."""
 
 import argparse
 import json
@@ -72,6 +72,12 @@ def parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("--json", action="store_true", help="print JSON")
     inspect.set_defaults(run=run_inspect)
+
+    wer = commands.add_parser("wer", help="score recognised gloss sequences against their references")
+    wer.add_argument("--ref", type=Path, required=True, metavar="FILE", help=".trn, .stm or .ctm")
+    wer.add_argument("--hyp", type=Path, required=True, metavar="FILE", help=".trn, .stm or .ctm")
+    wer.add_argument("--json", action="store_true", help="print JSON")
+    wer.set_defaults(run=run_wer)
     return top
 
 
@@ -198,6 +204,16 @@ def run_inspect(args: argparse.Namespace) -> int:
     if report is not None:
         print(f"{path}: {len(report.matched)} weights matched, {len(report.unused)} in the file unused")
         print(f"  fresh: {', '.join(report.fresh) or 'none'}")
+    return 0
+
+
+def run_wer(args: argparse.Namespace) -> int:
+    """`wer`."""
+    from training.transcripts import pair, read_transcript
+    from training.wer import describe, error_rate
+
+    rate = error_rate(pair(read_transcript(args.ref), read_transcript(args.hyp)))
+    print(rate.model_dump_json() if args.json else describe(rate))
     return 0
 
 
