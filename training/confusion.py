@@ -3,9 +3,27 @@
 from collections.abc import Sequence
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from training.losses import AdaptiveConfig
+from training.distributed import summed
+
+
+class ConfusionConfig(BaseModel):
+    """How confusions become pairs, weights and margins."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    momentum: float = Field(ge=0, lt=1, description="of the confusion average")
+    kappa: float = Field(ge=0, description="added to a class's count, so that rare classes do not dominate")
+    threshold: float = Field(ge=0, description="similarity below which a pair is not confusable")
+    top_k: int = Field(gt=0, description="most confusable partners per class")
+    margin: float = Field(gt=0, description="cosine distance asked of every confusable pair")
+    margin_growth: float = Field(ge=0, description="how much the margin grows with similarity")
+    margin_max: float = Field(gt=0, le=2)
+    same_form: tuple[tuple[str, str], ...] = Field(
+        default=(), description="pairs of glosses with one form, never pushed apart"
+    )
 
 
 class ConfusionState(nn.Module):
@@ -18,7 +36,7 @@ class ConfusionState(nn.Module):
     similarity: Tensor
     epochs: Tensor
 
-    def __init__(self, config: AdaptiveConfig, classes: Sequence[str]) -> None:
+    def __init__(self, config: ConfusionConfig, classes: Sequence[str]) -> None:
         super().__init__()
         self.config = config
         size = len(classes)
@@ -33,8 +51,8 @@ class ConfusionState(nn.Module):
 
     @torch.no_grad()
     def update(self, counts: Tensor) -> None:
-        """Take in counts (C, C), row = true class, column = predicted."""
-        counts = counts.to(self.similarity)
+        """Take in counts (C, C), row = true class, column = predicted. Every process of a group calls it."""
+        counts = summed(counts.to(self.similarity))
         rates = counts / (counts.sum(dim=1, keepdim=True) + self.config.kappa).clamp(min=1e-12)
         rates.fill_diagonal_(0.0)
         fresh = (rates + rates.T) / 2

@@ -1,27 +1,15 @@
 import pytest
 import torch
 
+from tests.training.synthetic import adaptive_config
 from training.confusion import ConfusionState
-from training.losses import AdaptiveConfig
 
 CLASSES = ("a", "b", "c", "d")
 COUNTS = torch.tensor([[6.0, 3.0, 0.0, 0.0], [1.0, 8.0, 0.0, 0.0], [0.0, 1.0, 4.0, 4.0], [0.0, 0.0, 2.0, 2.0]])
 
 
 def state(**changes: object) -> ConfusionState:
-    values = {
-        "alpha": 0.6,
-        "warmup_epochs": 0,
-        "ramp_epochs": 0,
-        "momentum": 0.7,
-        "kappa": 1.0,
-        "threshold": 0.01,
-        "top_k": 3,
-        "margin": 0.6,
-        "margin_growth": 0.5,
-        "margin_max": 1.2,
-    }
-    return ConfusionState(AdaptiveConfig(**{**values, **changes}), CLASSES)
+    return ConfusionState(adaptive_config(**changes), CLASSES)
 
 
 def similarity(counts: torch.Tensor, kappa: float) -> list[list[float]]:
