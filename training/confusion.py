@@ -1,6 +1,6 @@
 """Which classes a model confuses, averaged over epochs: the state behind the adaptive loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -74,3 +74,36 @@ class ConfusionState(nn.Module):
         c = self.config
         margins = (c.margin * (1.0 + c.margin_growth * scaled)).clamp(0.0, c.margin_max)
         return scaled * self.pairs(), margins
+
+
+def count_substitutions(references: Iterable[Sequence[int]], read: Iterable[Sequence[int]], classes: int) -> Tensor:
+    """Confusion counts (C, C) of sentences: signs read rightly, and Levenshtein substitutions.
+
+    Insertions and deletions name no pair of signs, so they are not counted. Of the alignments with the fewest edits one
+    with the fewest substitutions is taken: two swapped signs are no confusion.
+
+    Args:
+        references: class ids of each sentence.
+        read: class ids that the model read, sentence by sentence.
+        classes: C.
+    """
+    counts = torch.zeros(classes, classes)
+    for wanted, given in zip(references, read, strict=True):
+        for i, j in _paired(wanted, given):
+            counts[i, j] += 1
+    return counts
+
+
+def _paired(wanted: Sequence[int], given: Sequence[int]) -> list[tuple[int, int]]:
+    """The signs that an alignment of two sentences puts opposite each other."""
+    # Cost of aligning prefixes: (edits, substitutions, pairs so far). Pairs decide nothing until all else is equal.
+    row: list[tuple[int, int, tuple[tuple[int, int], ...]]] = [(j, 0, ()) for j in range(len(given) + 1)]
+    for i, a in enumerate(wanted):
+        above, row = row, [(i + 1, 0, ())]
+        for j, b in enumerate(given):
+            edits, substitutions, pairs = above[j]
+            paired = (edits + (a != b), substitutions + (a != b), (*pairs, (a, b)))
+            deleted = (above[j + 1][0] + 1, *above[j + 1][1:])
+            inserted = (row[j][0] + 1, *row[j][1:])
+            row.append(min(paired, deleted, inserted))
+    return list(row[-1][2])
