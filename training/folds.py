@@ -14,10 +14,20 @@ from pydantic import BaseModel, ConfigDict
 from training.config import Config
 from training.data import Example, load_sets, split_by_signer
 from training.evaluate import Scores, TorchClassifier, score
+from training.losses.focal import FocalConfig
+from training.losses.isolated import LossConfig
+from training.losses.triplet import TripletConfig
+from training.model import Stream
 from training.train import fit
 
-VARIANTS = ("fusion+adaptive", "fusion+ce", "keypoints+adaptive", "keypoints+ce", "pose+ce")
-MAIN_VARIANT = VARIANTS[0]
+STREAMS: dict[str, tuple[Stream, ...]] = {
+    "fusion": ("pose", "keypoints"),
+    "keypoints": ("keypoints",),
+    "pose": ("pose",),
+}
+LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
+VARIANTS = tuple(f"{streams}+{loss}" for streams in STREAMS for loss in LOSSES)
+MAIN_VARIANT = "fusion+adaptive"
 
 
 class _Part(BaseModel):
@@ -112,21 +122,25 @@ def run_folds(
         seeds: seeds of each combination.
         glosses: what is scored; the whole vocabulary stays in play.
         variants: names from `VARIANTS`.
+
+    Raises:
+        ValueError: a variant that is unknown or that the config cannot give; nothing was trained then.
+        DataError: see `load_sets` and `split_by_signer`.
     """
     report = FoldReport(glosses=tuple(glosses), runs=())
     if out.exists():
         report = FoldReport.model_validate_json(out.read_text(encoding="utf-8"))
+    configs = {(variant, seed): variant_of(config, variant, seed) for variant in variants for seed in seeds}
     examples = load_sets(config.data, data)
-    for variant in variants:
-        for seed in seeds:
-            for fold in folds:
-                done = {(r.variant, r.seed, r.held_out) for r in report.runs}
-                if (variant, seed, tuple(fold)) in done:
-                    continue
-                run = run_one(variant_of(config, variant, seed), variant, examples, tuple(fold), glosses)
-                report = FoldReport(glosses=report.glosses, runs=(*report.runs, run))
-                out.write_text(report.model_dump_json(indent=1), encoding="utf-8")
-                print(f"{variant} seed {seed} without {', '.join(fold)}: {run.scores.accuracy:.3f}", flush=True)
+    for (variant, seed), changed in configs.items():
+        for fold in folds:
+            done = {(r.variant, r.seed, r.held_out) for r in report.runs}
+            if (variant, seed, tuple(fold)) in done:
+                continue
+            run = run_one(changed, variant, examples, tuple(fold), glosses)
+            report = FoldReport(glosses=report.glosses, runs=(*report.runs, run))
+            out.write_text(report.model_dump_json(indent=1), encoding="utf-8")
+            print(f"{variant} seed {seed} without {', '.join(fold)}: {run.scores.accuracy:.3f}", flush=True)
     return report
 
 
@@ -148,14 +162,33 @@ def run_one(
 
 
 def variant_of(config: Config, variant: str, seed: int) -> Config:
-    """The config of a variant: which streams, and cross-entropy alone or the adaptive loss.
+    """The config of a variant: its streams and its loss.
+
+    `adaptive` is the config's own table, `prototype` the same in the prototype form; `triplet` and `focal` are the
+    config's own where it has them, and have their default settings where not.
 
     Raises:
-        ValueError: not one of `VARIANTS`.
+        ValueError: not one of `VARIANTS`, or the adaptive loss asked of a config without `[loss.adaptive]`.
     """
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}; there are {', '.join(VARIANTS)}")
     streams, loss = variant.split("+")
-    model = config.model.model_copy(update={"streams": ("pose", "keypoints") if streams == "fusion" else (streams,)})
-    losses = config.loss if loss == "adaptive" else config.loss.model_copy(update={"adaptive": None})
-    return config.model_copy(update={"model": model, "loss": losses, "seed": seed})
+    model = config.model.model_copy(update={"streams": STREAMS[streams]})
+    return config.model_copy(update={"model": model, "loss": loss_variant(config.loss, loss), "seed": seed})
+
+
+def loss_variant(config: LossConfig, loss: str) -> LossConfig:
+    """The `[loss]` table with another of `LOSSES`."""
+    plain = LossConfig(label_smoothing=config.label_smoothing)
+    if loss == "ce":
+        return plain
+    if loss == "triplet":
+        return plain.model_copy(update={"triplet": config.triplet or TripletConfig()})
+    if loss == "focal":
+        return plain.model_copy(update={"focal": config.focal or FocalConfig()})
+    if config.adaptive is None:
+        raise ValueError(f"the variant {loss!r} needs a [loss.adaptive] table")
+    if loss == "adaptive":
+        return config
+    prototype = config.adaptive.model_copy(update={"form": "prototype", "confusable_share": 0.0})
+    return plain.model_copy(update={"adaptive": prototype})
