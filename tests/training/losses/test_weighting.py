@@ -82,8 +82,9 @@ def test_a_loss_without_a_gradient_keeps_its_average_or_counts_as_average() -> N
     assert weights_after([0.0, 0.0, 0.0]) == ONES
 
 
-def test_a_loss_with_factor_zero_does_not_count() -> None:
-    weights = weights_after([1.0, 2.0, 1e-4], factors=[1.0, 1.0, 0.0])
+@pytest.mark.parametrize("norm", [1e-4, 1e3])
+def test_a_loss_with_factor_zero_does_not_count(norm: float) -> None:
+    weights = weights_after([1.0, 2.0, norm], factors=[1.0, 1.0, 0.0])
     assert weights == pytest.approx([*by_hand([1.0, 2.0]), 0.0], rel=1e-3)
 
 
