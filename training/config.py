@@ -10,7 +10,7 @@ from glosscast.decoding import DecoderSettings
 from glosscast.segmentation import SegmenterSettings
 from glosscast.vocabulary import Vocabulary
 from training.augmentation import AugmentationConfig
-from training.losses import AdaptiveConfig
+from training.losses.isolated import LossConfig
 from training.model import ModelConfig
 
 
@@ -71,13 +71,6 @@ class OptimiserConfig(_Table):
         if self.clips_per_epoch < self.batch:
             raise ValueError(f"clips_per_epoch {self.clips_per_epoch} is less than one batch of {self.batch}")
         return self
-
-
-class LossConfig(_Table):
-    """The `[loss]` table."""
-
-    label_smoothing: float = Field(ge=0, lt=1)
-    adaptive: AdaptiveConfig | None = Field(default=None, description="left out: plain cross-entropy")
 
 
 class CardConfig(_Table):

@@ -1,11 +1,29 @@
 """Which classes a model confuses, averaged over epochs: the state behind the adaptive loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from training.losses import AdaptiveConfig
+from training.distributed import summed
+
+
+class ConfusionConfig(BaseModel):
+    """How confusions become pairs, weights and margins."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    momentum: float = Field(ge=0, lt=1, description="of the confusion average")
+    kappa: float = Field(ge=0, description="added to a class's count, so that rare classes do not dominate")
+    threshold: float = Field(ge=0, description="similarity below which a pair is not confusable")
+    top_k: int = Field(gt=0, description="most confusable partners per class")
+    margin: float = Field(gt=0, description="cosine distance asked of every confusable pair")
+    margin_growth: float = Field(ge=0, description="how much the margin grows with similarity")
+    margin_max: float = Field(gt=0, le=2)
+    same_form: tuple[tuple[str, str], ...] = Field(
+        default=(), description="pairs of glosses with one form, never pushed apart"
+    )
 
 
 class ConfusionState(nn.Module):
@@ -18,7 +36,7 @@ class ConfusionState(nn.Module):
     similarity: Tensor
     epochs: Tensor
 
-    def __init__(self, config: AdaptiveConfig, classes: Sequence[str]) -> None:
+    def __init__(self, config: ConfusionConfig, classes: Sequence[str]) -> None:
         super().__init__()
         self.config = config
         size = len(classes)
@@ -33,8 +51,8 @@ class ConfusionState(nn.Module):
 
     @torch.no_grad()
     def update(self, counts: Tensor) -> None:
-        """Take in counts (C, C), row = true class, column = predicted."""
-        counts = counts.to(self.similarity)
+        """Take in counts (C, C), row = true class, column = predicted. Every process of a group calls it."""
+        counts = summed(counts.to(self.similarity))
         rates = counts / (counts.sum(dim=1, keepdim=True) + self.config.kappa).clamp(min=1e-12)
         rates.fill_diagonal_(0.0)
         fresh = (rates + rates.T) / 2
@@ -56,3 +74,36 @@ class ConfusionState(nn.Module):
         c = self.config
         margins = (c.margin * (1.0 + c.margin_growth * scaled)).clamp(0.0, c.margin_max)
         return scaled * self.pairs(), margins
+
+
+def count_substitutions(references: Iterable[Sequence[int]], read: Iterable[Sequence[int]], classes: int) -> Tensor:
+    """Confusion counts (C, C) of sentences: signs read rightly, and Levenshtein substitutions.
+
+    Insertions and deletions name no pair of signs, so they are not counted. Of the alignments with the fewest edits one
+    with the fewest substitutions is taken: two swapped signs are no confusion.
+
+    Args:
+        references: class ids of each sentence.
+        read: class ids that the model read, sentence by sentence.
+        classes: C.
+    """
+    counts = torch.zeros(classes, classes)
+    for wanted, given in zip(references, read, strict=True):
+        for i, j in _paired(wanted, given):
+            counts[i, j] += 1
+    return counts
+
+
+def _paired(wanted: Sequence[int], given: Sequence[int]) -> list[tuple[int, int]]:
+    """The signs that an alignment of two sentences puts opposite each other."""
+    # Cost of aligning prefixes: (edits, substitutions, pairs so far). Pairs decide nothing until all else is equal.
+    row: list[tuple[int, int, tuple[tuple[int, int], ...]]] = [(j, 0, ()) for j in range(len(given) + 1)]
+    for i, a in enumerate(wanted):
+        above, row = row, [(i + 1, 0, ())]
+        for j, b in enumerate(given):
+            edits, substitutions, pairs = above[j]
+            paired = (edits + (a != b), substitutions + (a != b), (*pairs, (a, b)))
+            deleted = (above[j + 1][0] + 1, *above[j + 1][1:])
+            inserted = (row[j][0] + 1, *row[j][1:])
+            row.append(min(paired, deleted, inserted))
+    return list(row[-1][2])

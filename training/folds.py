@@ -14,10 +14,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from training.config import Config
 from training.data import Example, load_sets, split_by_signer
 from training.evaluate import Scores, TorchClassifier, score
+from training.losses.focal import FocalConfig
+from training.losses.isolated import LossConfig
+from training.losses.triplet import TripletConfig
+from training.model import Stream
 from training.train import fit
 
-VARIANTS = ("fusion+adaptive", "fusion+ce", "keypoints+adaptive", "keypoints+ce", "pose+ce")
-MAIN_VARIANT = VARIANTS[0]
+STREAMS: dict[str, tuple[Stream, ...]] = {
+    "fusion": ("pose", "keypoints"),
+    "keypoints": ("keypoints",),
+    "pose": ("pose",),
+}
+LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
+VARIANTS = tuple(f"{streams}+{loss}" for streams in STREAMS for loss in LOSSES)
+MAIN_VARIANT = "fusion+adaptive"
 
 
 class _Part(BaseModel):
@@ -118,7 +128,8 @@ def run_folds(
 
     Raises:
         DataError: the data cannot be used, or nobody of a fold is in them.
-        ValueError: an unknown variant or gloss, or `out` was made with another config.
+        ValueError: an unknown gloss, a variant that is unknown or that the config cannot give, or `out` was made with
+            another config.
         Nothing has been trained by then.
     """
     examples = load_sets(config.data, data)
@@ -194,14 +205,33 @@ def run_one(
 
 
 def variant_of(config: Config, variant: str, seed: int) -> Config:
-    """The config of a variant: which streams, and cross-entropy alone or the adaptive loss.
+    """The config of a variant: its streams and its loss.
+
+    `adaptive` is the config's own table, `prototype` the same in the prototype form; `triplet` and `focal` are the
+    config's own where it has them, and have their default settings where not.
 
     Raises:
-        ValueError: not one of `VARIANTS`.
+        ValueError: not one of `VARIANTS`, or the adaptive loss asked of a config without `[loss.adaptive]`.
     """
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}; there are {', '.join(VARIANTS)}")
     streams, loss = variant.split("+")
-    model = config.model.model_copy(update={"streams": ("pose", "keypoints") if streams == "fusion" else (streams,)})
-    losses = config.loss if loss == "adaptive" else config.loss.model_copy(update={"adaptive": None})
-    return config.model_copy(update={"model": model, "loss": losses, "seed": seed})
+    model = config.model.model_copy(update={"streams": STREAMS[streams]})
+    return config.model_copy(update={"model": model, "loss": loss_variant(config.loss, loss), "seed": seed})
+
+
+def loss_variant(config: LossConfig, loss: str) -> LossConfig:
+    """The `[loss]` table with another of `LOSSES`."""
+    plain = LossConfig(label_smoothing=config.label_smoothing)
+    if loss == "ce":
+        return plain
+    if loss == "triplet":
+        return plain.model_copy(update={"triplet": config.triplet or TripletConfig()})
+    if loss == "focal":
+        return plain.model_copy(update={"focal": config.focal or FocalConfig()})
+    if config.adaptive is None:
+        raise ValueError(f"the variant {loss!r} needs a [loss.adaptive] table")
+    if loss == "adaptive":
+        return config
+    prototype = config.adaptive.model_copy(update={"form": "prototype", "confusable_share": 0.0})
+    return plain.model_copy(update={"adaptive": prototype})

@@ -19,10 +19,11 @@ from tqdm import tqdm
 from training.augmentation import Augmentation
 from training.checkpoint import Checkpoint, count_signers
 from training.config import Config
-from training.confusion import ConfusionState
 from training.data import DataError, Example, batches, classes_of, draw_weights, load_sets, split_by_signer
-from training.losses import adaptive_loss
+from training.losses.adaptive import AdaptiveLoss
+from training.losses.isolated import isolated_loss
 from training.model import Recogniser
+from training.sampling import Partners
 
 MINING_SHARE = 10  # every tenth clip of a signer's gloss is kept back to count confusions on
 
@@ -58,7 +59,8 @@ def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> C
     if "pose" in config.model.streams:
         model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.optimiser.ema), use_buffers=True)
-    confusion = ConfusionState(config.loss.adaptive, classes) if config.loss.adaptive else None
+    loss_of = isolated_loss(config.loss, classes, config.model.embedding)
+    adaptive = loss_of if isinstance(loss_of, AdaptiveLoss) else None
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.optimiser.lr, weight_decay=config.optimiser.weight_decay
     )
@@ -67,10 +69,11 @@ def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> C
     bar = tqdm(range(config.optimiser.epochs), unit="epoch", disable=not progress)
     for epoch in bar:
         total = torch.zeros(2)
-        for windows, masks, labels in feed.epoch(epoch, config.optimiser.clips_per_epoch):
+        partners = adaptive.partners(epoch) if adaptive else None
+        for windows, masks, labels in feed.epoch(epoch, config.optimiser.clips_per_epoch, partners):
             with autocast(config):
                 output = model(windows, masks)
-            loss = step_loss(config, confusion, epoch, output.logits, output.embedding, labels)
+            loss = loss_of(epoch, output, labels)
             if not loss.isfinite():
                 raise ValueError(f"the loss is {loss.item()} in epoch {epoch + 1}: training cannot go on; lower lr?")
             optimiser.zero_grad(set_to_none=True)
@@ -80,40 +83,16 @@ def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> C
             schedule.step()
             average.update_parameters(model)
             total += torch.tensor([loss.item(), (output.logits.argmax(1) == labels).float().mean().item()])
-        if confusion is not None:
-            confusion.update(count_confusions(config, average, mining_feed, epoch, len(classes)))
+        if adaptive:
+            adaptive.confusion.update(count_confusions(config, average, mining_feed, epoch, len(classes)))
         loss_mean, accuracy = (total / feed.batches_per_epoch).tolist()
         bar.set_postfix(loss=f"{loss_mean:.3f}", accuracy=f"{accuracy:.3f}")
     return Checkpoint(
         config=config,
         classes=classes,
         state={name: value.detach().clone() for name, value in average.module.state_dict().items()},
-        confusion=None if confusion is None else confusion.similarity.clone(),
+        confusion=adaptive.confusion.similarity.clone() if adaptive else None,
         signers=count_signers(examples, config.data.vocabulary),
-    )
-
-
-def step_loss(
-    config: Config,
-    confusion: ConfusionState | None,
-    epoch: int,
-    logits: Tensor,
-    embedding: Tensor,
-    labels: Tensor,
-) -> Tensor:
-    """The loss of one batch: cross-entropy, or the adaptive loss where the config has one."""
-    smoothing = config.loss.label_smoothing
-    if confusion is None:
-        return torch.nn.functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-    weights, margins = confusion.weights_and_margins()
-    return adaptive_loss(
-        logits,
-        embedding,
-        labels,
-        weights=weights,
-        margins=margins,
-        alpha=confusion.config.alpha_at(epoch),
-        label_smoothing=smoothing,
     )
 
 
@@ -145,13 +124,15 @@ class Feed:
         self.augment = Augmentation(config.augmentation, config.clip)
         self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
 
-    def epoch(self, epoch: int, clips: int) -> Iterator[Batch]:
-        """The batches of one epoch, the same for the same seed and epoch."""
+    def epoch(self, epoch: int, clips: int, partners: Partners | None = None) -> Iterator[Batch]:
+        """The batches of one epoch, the same for the same seed, epoch and partners."""
         rng = np.random.default_rng((self.config.seed, epoch))
         with ThreadPoolExecutor(max_workers=1) as ahead:
             drawn = batches(self.weights, clips, self.config.optimiser.batch, rng)
             waiting = None
             for indices in drawn:
+                if partners is not None:
+                    indices = partners.mix(indices, self.labels, self.weights, rng)
                 upcoming = ahead.submit(self._batch, indices, rng.integers(2**63))
                 if waiting is not None:
                     yield waiting.result()

@@ -8,6 +8,7 @@ from glosscast.clip import Clip
 from glosscast.keypoints import assemble
 from training.config import Config, load_config
 from training.data import Example
+from training.losses.adaptive import AdaptiveConfig
 
 GLOSSES = ("high", "low", "no sign")
 HEIGHTS = {"high": -0.7, "low": 0.7, "no sign": 1.8}  # of the hand, in shoulder widths below the shoulders
@@ -150,3 +151,20 @@ def write(folder: Path, *, fusion: bool = False, epochs: int = 6) -> Path:
 
 def config(folder: Path, *, fusion: bool = False, epochs: int = 6) -> Config:
     return load_config(write(folder, fusion=fusion, epochs=epochs))
+
+
+def adaptive_config(**changes: object) -> AdaptiveConfig:
+    """Settings of the adaptive loss that takes part from the first epoch."""
+    settings = {
+        "alpha": 0.6,
+        "warmup_epochs": 0,
+        "ramp_epochs": 0,
+        "momentum": 0.7,
+        "kappa": 1.0,
+        "threshold": 0.01,
+        "top_k": 3,
+        "margin": 0.6,
+        "margin_growth": 0.5,
+        "margin_max": 1.2,
+    }
+    return AdaptiveConfig.model_validate({**settings, **changes})

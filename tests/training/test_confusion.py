@@ -1,27 +1,19 @@
+import random
+from collections import Counter
+from collections.abc import Iterator
+
 import pytest
 import torch
 
-from training.confusion import ConfusionState
-from training.losses import AdaptiveConfig
+from tests.training.synthetic import adaptive_config
+from training.confusion import ConfusionState, count_substitutions
 
 CLASSES = ("a", "b", "c", "d")
 COUNTS = torch.tensor([[6.0, 3.0, 0.0, 0.0], [1.0, 8.0, 0.0, 0.0], [0.0, 1.0, 4.0, 4.0], [0.0, 0.0, 2.0, 2.0]])
 
 
 def state(**changes: object) -> ConfusionState:
-    values = {
-        "alpha": 0.6,
-        "warmup_epochs": 0,
-        "ramp_epochs": 0,
-        "momentum": 0.7,
-        "kappa": 1.0,
-        "threshold": 0.01,
-        "top_k": 3,
-        "margin": 0.6,
-        "margin_growth": 0.5,
-        "margin_max": 1.2,
-    }
-    return ConfusionState(AdaptiveConfig(**{**values, **changes}), CLASSES)
+    return ConfusionState(adaptive_config(**changes), CLASSES)
 
 
 def similarity(counts: torch.Tensor, kappa: float) -> list[list[float]]:
@@ -124,3 +116,65 @@ def test_a_restored_state_goes_on_as_if_never_stopped() -> None:
     after.update(COUNTS.T)
     assert torch.equal(after.similarity, whole.similarity)
     assert torch.equal(after.epochs, whole.epochs)
+
+
+Alignment = list[tuple[int | None, int | None]]
+
+
+def alignments(wanted: list[int], given: list[int]) -> Iterator[Alignment]:
+    """Every way to put two sentences side by side; None is a gap."""
+    if not wanted and not given:
+        yield []
+    if wanted and given:
+        yield from ([(wanted[0], given[0]), *rest] for rest in alignments(wanted[1:], given[1:]))
+    if wanted:
+        yield from ([(wanted[0], None), *rest] for rest in alignments(wanted[1:], given))
+    if given:
+        yield from ([(None, given[0]), *rest] for rest in alignments(wanted, given[1:]))
+
+
+def best_pairs(wanted: list[int], given: list[int]) -> list[Counter[tuple[int, int]]]:
+    """The pairs of signs in each of the best alignments."""
+
+    def cost(alignment: Alignment) -> tuple[int, int]:
+        return sum(a != b for a, b in alignment), sum(a != b for a, b in alignment if None not in (a, b))
+
+    every = list(alignments(wanted, given))
+    least = min(map(cost, every))
+    return [Counter((a, b) for a, b in x if a is not None and b is not None) for x in every if cost(x) == least]
+
+
+def test_substitutions_are_those_of_a_best_alignment() -> None:
+    chance = random.Random(0)
+    for _ in range(60):
+        wanted, given = ([chance.randrange(3) for _ in range(chance.randrange(5))] for _ in range(2))
+        counts = count_substitutions([wanted], [given], 3)
+        found = Counter({(i, j): int(counts[i, j]) for i in range(3) for j in range(3) if counts[i, j]})
+        assert found in best_pairs(wanted, given)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "pairs"),
+    [
+        ([0, 1, 2], [0, 2, 2], {(0, 0): 1, (1, 2): 1, (2, 2): 1}),
+        ([0, 1, 2], [0, 2], {(0, 0): 1, (2, 2): 1}),  # a sign left out is taken for none
+        ([0, 1], [0, 2, 1], {(0, 0): 1, (1, 1): 1}),  # nor is one put in
+        ([0, 1], [1, 0], {(0, 0): 1}),  # swapped, not confused: one of the two still stands where it was
+        ([], [0], {}),
+        ([0], [], {}),
+    ],
+)
+def test_only_substitutions_are_confusions(
+    wanted: list[int], given: list[int], pairs: dict[tuple[int, int], int]
+) -> None:
+    expected = torch.zeros(3, 3)
+    for (i, j), n in pairs.items():
+        expected[i, j] = n
+    assert torch.equal(count_substitutions([wanted], [given], 3), expected)
+
+
+def test_substitutions_add_up_over_sentences() -> None:
+    counts = count_substitutions([[0, 1], [0]], [[1, 1], [1]], 2)
+    assert counts.tolist() == [[0, 2], [0, 1]]
+    with pytest.raises(ValueError, match="zip"):
+        count_substitutions([[0, 1], [0]], [[1, 1]], 2)

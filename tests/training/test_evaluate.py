@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from tests.training.synthetic import config, examples
+from training.config import Config
 from training.evaluate import score, select, tally
-from training.folds import FoldReport, Run, variant_of
+from training.folds import VARIANTS, FoldReport, Run, variant_of
+from training.losses.adaptive import AdaptiveConfig
+from training.losses.focal import FocalConfig
+from training.losses.isolated import LossConfig
+from training.losses.triplet import TripletConfig
 from training.report import markdown
 
 
@@ -56,5 +61,32 @@ def test_variants_differ_in_streams_and_loss_alone(tmp_path: Path) -> None:
     only = variant_of(base, "keypoints+ce", 7)
     assert (only.model.streams, only.loss.adaptive, only.seed) == (("keypoints",), None, 7)
     assert variant_of(base, "fusion+adaptive", base.seed) == base
+    assert variant_of(base, "keypoints+triplet", 1).loss.triplet == TripletConfig(margin=0.2)
+    assert variant_of(base, "keypoints+focal", 1).loss.focal == FocalConfig(gamma=2.0)
+    prototype = variant_of(base, "fusion+prototype", 1)
+    assert prototype.loss.adaptive == adaptive_with(base, form="prototype")
+    for variant in VARIANTS:
+        LossConfig.model_validate(variant_of(base, variant, 1).loss.model_dump())
     with pytest.raises(ValueError, match="unknown variant"):
         variant_of(base, "smell+ce", 1)
+
+
+def adaptive_with(base: Config, **changes: object) -> AdaptiveConfig:
+    assert base.loss.adaptive is not None
+    return AdaptiveConfig.model_validate({**base.loss.adaptive.model_dump(), **changes})
+
+
+def test_a_variant_keeps_the_configs_own_settings_of_its_loss(tmp_path: Path) -> None:
+    base = config(tmp_path, fusion=True)
+    sampled = base.model_copy(
+        update={"loss": LossConfig(label_smoothing=0.0, adaptive=adaptive_with(base, confusable_share=0.5))}
+    )
+    assert variant_of(sampled, "fusion+prototype", 1).loss.adaptive == adaptive_with(base, form="prototype")
+    wide = LossConfig(label_smoothing=0.0, triplet=TripletConfig(margin=0.5))
+    assert variant_of(base.model_copy(update={"loss": wide}), "fusion+triplet", 1).loss == wide
+
+
+def test_the_adaptive_loss_without_its_table_is_refused(tmp_path: Path) -> None:
+    for variant in ("fusion+adaptive", "keypoints+prototype"):
+        with pytest.raises(ValueError, match=r"needs a \[loss.adaptive\] table"):
+            variant_of(config(tmp_path), variant, 1)

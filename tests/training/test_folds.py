@@ -116,3 +116,10 @@ def test_the_command_prints_the_tables(tmp_path: Path, capsys: pytest.CaptureFix
     assert "| ann, bea |" in capsys.readouterr().out
     assert main([*command, "--variants", "magic"]) == 2
     assert "unknown variant 'magic'" in capsys.readouterr().err
+
+
+def test_a_wrong_variant_stops_before_the_first_is_trained(tmp_path: Path) -> None:
+    tiny = config(tmp_path)
+    with pytest.raises(ValueError, match="needs a"):
+        run_folds(tiny, tmp_path, tmp_path / "f.json", (("ann",),), (1,), ("high",), ("fusion+ce", "fusion+adaptive"))
+    assert not (tmp_path / "f.json").exists()

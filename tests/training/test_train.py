@@ -7,9 +7,11 @@ import torch
 
 from tests.training.synthetic import config, examples, write
 from training.config import ConfigError, load_config
-from training.confusion import ConfusionState
 from training.data import DataError
-from training.train import Feed, LrFactor, fit, split_mining, step_loss
+from training.losses.adaptive import AdaptiveLoss
+from training.losses.isolated import isolated_loss
+from training.model import Output
+from training.train import Feed, LrFactor, fit, split_mining
 
 CLASSES = ("high", "low", "no sign")
 
@@ -80,17 +82,15 @@ def test_the_learning_rate_rises_then_falls_to_a_hundredth(tmp_path: Path) -> No
 
 
 def test_the_adaptive_loss_starts_after_its_warm_up(tmp_path: Path) -> None:
-    tiny = config(tmp_path, fusion=True)
-    assert tiny.loss.adaptive is not None
-    state = ConfusionState(tiny.loss.adaptive, CLASSES)
-    state.update(torch.ones(3, 3))
-    logits, labels = torch.zeros(4, 3), torch.tensor([0, 1, 0, 1])
-    embedding = torch.nn.functional.normalize(torch.ones(4, 8), dim=1)
-    losses = [step_loss(tiny, state, epoch, logits, embedding, labels).item() for epoch in (0, 1)]
-    plain = step_loss(tiny, None, 1, logits, embedding, labels).item()
-    assert losses[0] == pytest.approx(plain) == pytest.approx(math.log(3))
+    loss_of = isolated_loss(config(tmp_path, fusion=True).loss, CLASSES, embedding=8)
+    assert isinstance(loss_of, AdaptiveLoss)
+    loss_of.confusion.update(torch.ones(3, 3))
+    labels = torch.tensor([0, 1, 0, 1])
+    output = Output(torch.zeros(4, 3), torch.nn.functional.normalize(torch.ones(4, 8), dim=1))
+    losses = [loss_of(epoch, output, labels).item() for epoch in (0, 1)]
+    assert losses[0] == pytest.approx(math.log(3))
     # Identical embeddings lie a whole margin short: 0.6 * (1 + 0.5) of the most similar pair.
-    assert losses[1] == pytest.approx(0.6 * plain + 0.4 * 0.9, rel=1e-4)
+    assert losses[1] == pytest.approx(0.6 * math.log(3) + 0.4 * 0.9, rel=1e-4)
 
 
 def test_a_gloss_without_a_clip_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""The adaptive loss: L = α·L_CE + (1 − α)·L_CS, where L_CS separates the classes that the model confuses.
+
+Source: Alishzade et al., "Resolving Interclass Similarities in Sign Language Using Adaptive Loss Function". Its
+L_CS = Σ w·max(0, δ − d(f_i, f_j)) leaves open what the sum runs over; `docs/architecture.md` gives both readings used:
+pairs within a batch (here), and embeddings against class prototypes (`prototype.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from training.confusion import ConfusionConfig, ConfusionState
+from training.losses.cross_entropy import cross_entropy
+from training.losses.distance import cosine_distance
+from training.losses.prototype import PrototypeSeparation
+from training.model import Output
+from training.sampling import Partners
+
+EPSILON = 1e-6
+
+# Embeddings (N, D), labels (N,), weights (C, C) and margins (C, C) to L_CS.
+Separation = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class AdaptiveConfig(ConfusionConfig):
+    """The `[loss.adaptive]` table."""
+
+    alpha: float = Field(ge=0, le=1, description="weight of cross-entropy once the ramp is over")
+    warmup_epochs: int = Field(ge=0, description="epochs of cross-entropy alone")
+    ramp_epochs: int = Field(ge=0, description="epochs over which alpha goes from 1 to its value")
+    form: Literal["batch", "prototype"] = Field(
+        default="batch",
+        description="push a clip away from confusable clips of its batch, or from confusable classes' prototypes",
+    )
+    confusable_share: float = Field(
+        default=0.0, ge=0, lt=1, description="share of a batch drawn from classes confusable with the rest (batch form)"
+    )
+    prototype_momentum: float = Field(default=0.9, ge=0, lt=1, description="of the prototypes (prototype form)")
+
+    @model_validator(mode="after")
+    def _sampling_is_for_batches(self) -> "AdaptiveConfig":
+        if self.confusable_share and self.form == "prototype":
+            raise ValueError("confusable_share goes with the batch form")
+        return self
+
+    def alpha_at(self, epoch: int) -> float:
+        """Weight of cross-entropy in an epoch counted from 0."""
+        if epoch < self.warmup_epochs:
+            return 1.0
+        step = epoch - self.warmup_epochs + 1
+        share = min(1.0, step / self.ramp_epochs) if self.ramp_epochs else 1.0
+        return 1.0 + share * (self.alpha - 1.0)
+
+
+def batch_separation(embeddings: Tensor, labels: Tensor, weights: Tensor, margins: Tensor) -> Tensor:
+    """L_CS in its batch form, Σ w·[δ − d]₊ / (Σ w + ε) over pairs of the batch.
+
+    Args:
+        embeddings: (N, D), L2-normalised.
+        labels: (N,) class ids.
+        weights: (C, C) symmetric, 0 for pairs that are not confusable.
+        margins: (C, C) cosine distance wanted of each pair.
+
+    Returns:
+        A scalar; exactly 0, yet attached to the graph, where the batch holds no confusable pair.
+    """
+    weight = weights[labels][:, labels].triu(diagonal=1)
+    margin = margins[labels][:, labels]
+    distance = cosine_distance(embeddings)
+    return (weight * torch.relu(margin - distance)).sum() / (weight.sum() + EPSILON)
+
+
+def separation_of(config: AdaptiveConfig, classes: int, embedding: int) -> Separation:
+    """L_CS in the form that the config asks for; `embedding` is the size of one."""
+    if config.form == "batch":
+        return batch_separation
+    return PrototypeSeparation(classes, embedding, config.prototype_momentum)
+
+
+class AdaptiveLoss(nn.Module):
+    """The adaptive loss and its checkpointed state: confusions and, in the prototype form, prototypes.
+
+    Whoever trains calls `confusion.update` after each epoch.
+    """
+
+    def __init__(self, config: AdaptiveConfig, classes: Sequence[str], embedding: int, label_smoothing: float) -> None:
+        super().__init__()
+        self.config = config
+        self.label_smoothing = label_smoothing
+        self.confusion = ConfusionState(config, classes)
+        self.separation = separation_of(config, len(classes), embedding)
+
+    def forward(self, epoch: int, output: Output, labels: Tensor) -> Tensor:
+        """Loss of a batch; `labels` are (B,) class ids. With α = 1 it is cross-entropy, bit for bit."""
+        entropy = cross_entropy(output.logits, labels, self.label_smoothing)
+        alpha = self.config.alpha_at(epoch)
+        if alpha == 1.0:
+            return entropy
+        separation = self.separation(output.embedding, labels, *self.confusion.weights_and_margins())
+        return alpha * entropy + (1.0 - alpha) * separation
+
+    def partners(self, epoch: int) -> Partners | None:
+        """What to mix into the batches of an epoch; None while L_CS takes no part, or where the config does not ask."""
+        if self.config.confusable_share == 0.0 or self.config.alpha_at(epoch) == 1.0:
+            return None
+        weights, _ = self.confusion.weights_and_margins()
+        return Partners(weights.cpu().numpy(), self.config.confusable_share)
