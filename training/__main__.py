@@ -1,4 +1,4 @@
-"""`python -m training train | evaluate | folds | inspect`."""
+"""`python -m training train | evaluate | folds | inspect | audit | extract`."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from glosscast.bundle import EMBEDDED, load_bundle
 from training.config import Config, load_config
 from training.data import load_npz
+from training.datasets import READERS, load
 from training.slowfast import LAYOUTS
 
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -72,6 +73,17 @@ def parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("--json", action="store_true", help="print JSON")
     inspect.set_defaults(run=run_inspect)
+
+    audit = commands.add_parser("audit", help="look for what makes a data set's scores mean nothing")
+    audit.add_argument(
+        "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set"
+    )
+    add_dataset(audit)
+    audit.add_argument("--fps", type=positive, default=15.0, help="frame rate where a file has none (default: 15)")
+    audit.add_argument("--aspect", type=positive, default=4 / 3, help="frame width / height, likewise (default: 4/3)")
+    audit.add_argument("--near", type=positive, help="how near clips of two glosses are suspect, in shoulder widths")
+    audit.add_argument("--json", action="store_true", help="print JSON")
+    audit.set_defaults(run=run_audit)
     return top
 
 
@@ -79,6 +91,13 @@ def add_data_folder(command: argparse.ArgumentParser) -> None:
     """The option that says where the .npz files are."""
     default = Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
     command.add_argument("--data", type=Path, default=default, metavar="DIR", help="data folder (or $GLOSSCAST_DATA)")
+
+
+def add_dataset(command: argparse.ArgumentParser) -> None:
+    """The options that say which public data set is where."""
+    command.add_argument("--dataset", choices=READERS, metavar="KIND", help=f"one of {', '.join(READERS)}")
+    command.add_argument("--root", type=Path, metavar="DIR", help="the data set's folder, see docs/datasets.md")
+    command.add_argument("--skip-missing", action="store_true", help="leave out clips that are not on disk")
 
 
 def positive(text: str) -> float:
@@ -180,14 +199,15 @@ def run_folds_command(args: argparse.Namespace) -> int:
 def run_inspect(args: argparse.Namespace) -> int:
     """`inspect`."""
     from training.inspect import FRAMES, cost
-    from training.pretrained import CACHE, k400, load
+    from training.pretrained import CACHE, k400
+    from training.pretrained import load as load_weights
     from training.slowfast import build
 
     counted = cost(args.model, args.classes, args.size)
     report = None
     if args.pretrained is not None:
         path = k400(args.model, CACHE) if args.pretrained == "k400" else Path(args.pretrained)
-        report = load(build(args.model, args.classes), path)
+        report = load_weights(build(args.model, args.classes), path)
     if args.json:
         print(json.dumps({"model": args.model, **counted._asdict(), "pretrained": report and asdict(report)}))
         return 0
@@ -198,6 +218,21 @@ def run_inspect(args: argparse.Namespace) -> int:
     if report is not None:
         print(f"{path}: {len(report.matched)} weights matched, {len(report.unused)} in the file unused")
         print(f"  fresh: {', '.join(report.fresh) or 'none'}")
+    return 0
+
+
+def run_audit(args: argparse.Namespace) -> int:
+    """`audit`."""
+    from training.audit import NEAR, audit_files, audit_items, text
+
+    if bool(args.data) == bool(args.dataset) or bool(args.dataset) != bool(args.root):
+        raise ValueError("audit: give either --data, or --dataset and --root")
+    if args.data:
+        files = {path: load_npz(path, args.fps, args.aspect) for path in args.data}
+        found = audit_files(files, args.near or NEAR)
+    else:
+        found = audit_items(load(args.dataset, args.root, args.skip_missing)[0])
+    print(json.dumps(asdict(found)) if args.json else text(found))
     return 0
 
 
