@@ -84,6 +84,13 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--near", type=positive, help="how near clips of two glosses are suspect, in shoulder widths")
     audit.add_argument("--json", action="store_true", help="print JSON")
     audit.set_defaults(run=run_audit)
+
+    extract = commands.add_parser("extract", help="run Holistic over a data set and write .npz files, one a split")
+    add_dataset(extract)
+    extract.add_argument("--out", type=Path, required=True, metavar="DIR", help="a run that stopped goes on here")
+    extract.add_argument("--workers", type=int, default=1, help="processes, about 400 MB each (default: 1)")
+    extract.add_argument("--fps", type=positive, default=15.0, help="frame rate of the clips (default: 15)")
+    extract.set_defaults(run=run_extract)
     return top
 
 
@@ -234,6 +241,24 @@ def run_audit(args: argparse.Namespace) -> int:
         found = audit_items(load(args.dataset, args.root, args.skip_missing)[0])
     print(json.dumps(asdict(found)) if args.json else text(found))
     return 0
+
+
+def run_extract(args: argparse.Namespace) -> int:
+    """`extract`; 1 where a clip failed, since the rest is usable."""
+    from training.datasets.extract import extract_all
+
+    if not (args.dataset and args.root):
+        raise ValueError("extract: give --dataset and --root")
+    if args.workers < 1:
+        raise ValueError(f"extract: --workers must be 1 or more, got {args.workers}")
+    items, left_out = load(args.dataset, args.root, args.skip_missing)
+    files, failed = extract_all(items, args.out, args.workers, args.fps)
+    for path in files:
+        print(path)
+    print(f"{len(items) - len(failed)} clips extracted, {len(failed)} failed, {len(left_out)} not on disk")
+    for name, reason in failed.items():
+        print(f"  {name}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

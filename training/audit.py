@@ -7,7 +7,7 @@ make scores that mean nothing; glosses of one signer and clips without hands tea
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,8 @@ class Audit:
     signers: int
     signers_in_splits: dict[str, list[str]]
     few_signers: dict[str, int]
-    duplicates: list[list[str]]
-    unsigned: int = 0
+    unsigned: int
+    duplicates: list[list[str]] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
     without_hands: dict[str, list[str]] = field(default_factory=dict)
 
@@ -74,8 +74,8 @@ def audit_files(files: Mapping[Path, Sequence[Example]], near: float = NEAR) -> 
     who = [(example.gloss, example.signer) for example in examples]
     hands = np.array([bool((e.clip.keypoints[:, HANDS, PRESENCE] > 0).any()) for e in examples], bool)
     chosen = np.flatnonzero(hands)  # where nothing was detected, clips are alike for that alone
-    return Audit(
-        **_counts(who, splits),
+    return replace(
+        _of_labels(who, splits),
         duplicates=_groups(
             [names[index] for index in chosen],
             (hashlib.sha256(examples[index].clip.keypoints.tobytes()).digest() for index in chosen),
@@ -88,14 +88,10 @@ def audit_files(files: Mapping[Path, Sequence[Example]], near: float = NEAR) -> 
 def audit_items(items: Sequence[Item]) -> Audit:
     """Look through a data set as it is on disk: its tables, and which files are the same byte for byte."""
     who = [(item.label, item.signer) for item in items]
-    return Audit(
-        **_counts(who, [item.split or "" for item in items]),
-        duplicates=_same_files(items),
-        unsigned=sum(item.signer is None for item in items),
-    )
+    return replace(_of_labels(who, [item.split or "" for item in items]), duplicates=_same_files(items))
 
 
-def _counts(who: Sequence[tuple[str, str | None]], splits: Sequence[str]) -> dict[str, object]:
+def _of_labels(who: Sequence[tuple[str, str | None]], splits: Sequence[str]) -> Audit:
     """The findings that need labels only."""
     of_gloss: dict[str, set[str]] = defaultdict(set)
     of_signer: dict[str, set[str]] = defaultdict(set)
@@ -103,13 +99,14 @@ def _counts(who: Sequence[tuple[str, str | None]], splits: Sequence[str]) -> dic
         of_gloss[gloss].update([] if signer is None else [signer])
         if signer is not None:
             of_signer[signer].add(split)
-    return {
-        "clips": len(who),
-        "glosses": len(of_gloss),
-        "signers": len(of_signer),
-        "signers_in_splits": {name: sorted(seen) for name, seen in sorted(of_signer.items()) if len(seen) > 1},
-        "few_signers": {name: len(seen) for name, seen in sorted(of_gloss.items()) if len(seen) < FEW_SIGNERS},
-    }
+    return Audit(
+        clips=len(who),
+        glosses=len(of_gloss),
+        signers=len(of_signer),
+        signers_in_splits={name: sorted(seen) for name, seen in sorted(of_signer.items()) if len(seen) > 1},
+        few_signers={name: len(seen) for name, seen in sorted(of_gloss.items()) if len(seen) < FEW_SIGNERS},
+        unsigned=sum(signer is None for _, signer in who),
+    )
 
 
 def _without_hands(names: Sequence[str], examples: Sequence[Example], hands: NDArray[np.bool_]) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from training.data import DataError
-from training.datasets.item import Item, read_table, require
+from training.datasets.item import Bars, Item, read_table, require
 
 FPS = 30.0
 FAULT = "S000005_P0004_T00"
@@ -31,8 +31,8 @@ def read_csl_daily(root: Path) -> list[Item]:
     annotations = require(root, "sentence_label", "video_map.txt", kind=kind)
     table = require(root, "sentence_label", "split_1.txt", kind=kind)
     frames = require(root, "sentence", "frames_512x512", kind=kind)
-    glosses = {row["name"]: tuple(row["gloss"].split()) for row in read_table(annotations, ("name", "gloss"), "|")}
-    splits = {row["name"]: row["split"] for row in read_table(table, ("name", "split"), "|")}
+    glosses = {row["name"]: tuple(row["gloss"].split()) for row in read_table(annotations, ("name", "gloss"), Bars)}
+    splits = {row["name"]: row["split"] for row in read_table(table, ("name", "split"), Bars)}
     unknown = sorted(splits.keys() - glosses.keys() - {FAULT})
     if unknown:
         raise DataError(f"{table}: {len(unknown)} clips are not in {annotations.name}, the first is {unknown[0]}")

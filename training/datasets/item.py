@@ -55,18 +55,22 @@ def require(root: Path, *parts: str, kind: str) -> Path:
     return path
 
 
-def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[dict[str, str]]:
-    """Rows of a text table whose header has at least `columns`.
+class Bars(csv.excel):
+    """Tables of continuous signing: fields between bars, nothing quoted."""
 
-    Fields may be quoted where the delimiter is a comma; tables with bars quote nothing.
+    delimiter = "|"
+    quoting = csv.QUOTE_NONE
+
+
+def read_table(path: Path, columns: Sequence[str], dialect: type[csv.Dialect] = csv.excel) -> list[dict[str, str]]:
+    """Rows of a text table whose header has at least `columns`.
 
     Raises:
         DataError: not UTF-8 text, a column is missing or a row has fewer or more fields than the header.
     """
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, delimiter=delimiter, quoting=quoting))
+            rows = list(csv.reader(file, dialect))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a UTF-8 table: {error}") from error
     header = [name.strip() for name in rows[0]] if rows else []

@@ -12,7 +12,7 @@ release and several public training codes that read both (VAC, CorrNet, SLRT).
 
 from pathlib import Path
 
-from training.datasets.item import Item, read_table, require
+from training.datasets.item import Bars, Item, read_table, require
 
 SPLITS = ("train", "dev", "test")
 FRAMES = ("features", "fullFrame-210x260px")
@@ -30,7 +30,7 @@ def read_phoenix_2014t(root: Path) -> list[Item]:
     items = []
     for split in SPLITS:
         table = require(root, "annotations", "manual", f"PHOENIX-2014-T.{split}.corpus.csv", kind=kind)
-        for row in read_table(table, ("name", "speaker", "orth"), "|"):
+        for row in read_table(table, ("name", "speaker", "orth"), Bars):
             glosses = tuple(row["orth"].split())
             media = frames / split / row["name"]
             items.append(Item(f"{split}/{row['name']}", glosses, media, split, row["speaker"], fps=FPS))
@@ -48,7 +48,7 @@ def read_phoenix_2014(root: Path) -> list[Item]:
     items = []
     for split in SPLITS:
         table = require(root, "annotations", "manual", f"{split}.corpus.csv", kind=kind)
-        for row in read_table(table, ("id", "folder", "signer", "annotation"), "|"):
+        for row in read_table(table, ("id", "folder", "signer", "annotation"), Bars):
             media = frames / split / row["folder"].removesuffix("/*.png")
             glosses = tuple(row["annotation"].split())
             items.append(Item(f"{split}/{row['id']}", glosses, media, split, row["signer"], fps=FPS))

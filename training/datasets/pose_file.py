@@ -38,7 +38,8 @@ def read_pose_file(path: Path) -> Clip:
     size = np.array([pose.header.dimensions.width, pose.header.dimensions.height, 1], np.float32)
     if len(pose.body.data) == 0 or size.min() <= 0:
         raise DataError(f"{path}: no frames, or frames without a size")
-    xyz = np.nan_to_num(np.ma.filled(pose.body.data[:, 0, :, :3], 0).astype(np.float32)) / size
+    data = pose.body.data[:, 0, :, :3]  # masked where nothing was detected
+    xyz = np.nan_to_num(data.filled(0).astype(np.float32)) / size
     confidence = np.asarray(pose.body.confidence)[:, 0, :, None].astype(np.float32)
     xyz[confidence[..., 0] <= 0] = 0
     columns = _columns(path, pose.header.components)
