@@ -20,6 +20,7 @@ def items(folder: Path, *texts: str) -> list[Item]:
     return made
 
 
+@pytest.mark.slow  # worker processes import everything anew
 def test_clips_are_extracted_joined_and_read_back(tmp_path: Path) -> None:
     files, failed = extract_all(items(tmp_path, "30", "7", "bad", "31"), tmp_path / "out", 2, 15.0, read)
     assert [path.name for path in files] == ["all.npz", "train.npz"]
@@ -33,6 +34,7 @@ def test_clips_are_extracted_joined_and_read_back(tmp_path: Path) -> None:
     assert clips[0].clip.t_ms[1] == pytest.approx(1000 / 15)
 
 
+@pytest.mark.slow
 def test_a_second_run_extracts_only_what_is_missing(tmp_path: Path) -> None:
     clips = items(tmp_path, "5", "bad")
     assert extract_all(clips, tmp_path / "out", 1, 15.0, read)[1].keys() == {"c/1"}
@@ -45,6 +47,7 @@ def test_a_second_run_extracts_only_what_is_missing(tmp_path: Path) -> None:
     assert len(load_npz(files[0], 1.0, 1.0)[0].clip.t_ms) == 5
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_and_keeps_what_is_whole(tmp_path: Path) -> None:
     with pytest.raises(DiskFullError, match=r"the disk is full. 1 of 2 clips are done") as error:
         extract_all(items(tmp_path, "5", "full"), tmp_path / "out", 1, 15.0, read)
