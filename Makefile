@@ -29,7 +29,7 @@ APT_PACKAGES := libgl1 libglib2.0-0
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-setup: $(SETUP_STAMP) | system-check ## Install everything: service, training, export, development tools
+setup: $(SETUP_STAMP) | system-check ## Install everything: service, training, export, data sets, development tools
 
 serve: $(SERVE_STAMP) | system-check ## Install what the service needs (no torch) and start it
 	@exec $(BIN)/python -m service
@@ -72,5 +72,5 @@ $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,training,export]' --group dev
+	$(PIP_INSTALL) -e '.[service,training,export,datasets]' --group dev
 	touch $(SERVE_STAMP) $@

@@ -1,4 +1,4 @@
-"""`python -m training train | evaluate | folds | inspect | wer`."""
+"""`python -m training train | evaluate | folds | inspect | audit | extract | wer`."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from glosscast.bundle import EMBEDDED, load_bundle
 from training.config import Config, load_config
 from training.data import load_npz
+from training.datasets import READERS, load
 from training.slowfast import LAYOUTS
 
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -78,6 +79,23 @@ def parser() -> argparse.ArgumentParser:
     wer.add_argument("--hyp", type=Path, required=True, metavar="FILE", help=".trn, .stm or .ctm")
     wer.add_argument("--json", action="store_true", help="print JSON")
     wer.set_defaults(run=run_wer)
+    audit = commands.add_parser("audit", help="look for what makes a data set's scores mean nothing")
+    audit.add_argument(
+        "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set"
+    )
+    add_dataset(audit)
+    audit.add_argument("--fps", type=positive, default=15.0, help="frame rate where a file has none (default: 15)")
+    audit.add_argument("--aspect", type=positive, default=4 / 3, help="frame width / height, likewise (default: 4/3)")
+    audit.add_argument("--near", type=positive, help="how near clips of two glosses are suspect, in shoulder widths")
+    audit.add_argument("--json", action="store_true", help="print JSON")
+    audit.set_defaults(run=run_audit)
+
+    extract = commands.add_parser("extract", help="run Holistic over a data set and write .npz files, one a split")
+    add_dataset(extract)
+    extract.add_argument("--out", type=Path, required=True, metavar="DIR", help="a run that stopped goes on here")
+    extract.add_argument("--workers", type=int, default=1, help="processes, about 400 MB each (default: 1)")
+    extract.add_argument("--fps", type=positive, default=15.0, help="frame rate of the clips (default: 15)")
+    extract.set_defaults(run=run_extract)
     return top
 
 
@@ -85,6 +103,13 @@ def add_data_folder(command: argparse.ArgumentParser) -> None:
     """The option that says where the .npz files are."""
     default = Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
     command.add_argument("--data", type=Path, default=default, metavar="DIR", help="data folder (or $GLOSSCAST_DATA)")
+
+
+def add_dataset(command: argparse.ArgumentParser) -> None:
+    """The options that say which public data set is where."""
+    command.add_argument("--dataset", choices=READERS, metavar="KIND", help=f"one of {', '.join(READERS)}")
+    command.add_argument("--root", type=Path, metavar="DIR", help="the data set's folder, see docs/datasets.md")
+    command.add_argument("--skip-missing", action="store_true", help="leave out clips that are not on disk")
 
 
 def positive(text: str) -> float:
@@ -186,14 +211,15 @@ def run_folds_command(args: argparse.Namespace) -> int:
 def run_inspect(args: argparse.Namespace) -> int:
     """`inspect`."""
     from training.inspect import FRAMES, cost
-    from training.pretrained import CACHE, k400, load
+    from training.pretrained import CACHE, k400
+    from training.pretrained import load as load_weights
     from training.slowfast import build
 
     counted = cost(args.model, args.classes, args.size)
     report = None
     if args.pretrained is not None:
         path = k400(args.model, CACHE) if args.pretrained == "k400" else Path(args.pretrained)
-        report = load(build(args.model, args.classes), path)
+        report = load_weights(build(args.model, args.classes), path)
     if args.json:
         print(json.dumps({"model": args.model, **counted._asdict(), "pretrained": report and asdict(report)}))
         return 0
@@ -215,6 +241,39 @@ def run_wer(args: argparse.Namespace) -> int:
     rate = error_rate(pair(read_transcript(args.ref), read_transcript(args.hyp)))
     print(rate.model_dump_json() if args.json else describe(rate))
     return 0
+
+
+def run_audit(args: argparse.Namespace) -> int:
+    """`audit`."""
+    from training.audit import NEAR, audit_files, audit_items, text
+
+    if bool(args.data) == bool(args.dataset) or bool(args.dataset) != bool(args.root):
+        raise ValueError("audit: give either --data, or --dataset and --root")
+    if args.data:
+        files = {path: load_npz(path, args.fps, args.aspect) for path in args.data}
+        found = audit_files(files, args.near or NEAR)
+    else:
+        found = audit_items(load(args.dataset, args.root, args.skip_missing)[0])
+    print(json.dumps(asdict(found)) if args.json else text(found))
+    return 0
+
+
+def run_extract(args: argparse.Namespace) -> int:
+    """`extract`; 1 where a clip failed, since the rest is usable."""
+    from training.datasets.extract import extract_all
+
+    if not (args.dataset and args.root):
+        raise ValueError("extract: give --dataset and --root")
+    if args.workers < 1:
+        raise ValueError(f"extract: --workers must be 1 or more, got {args.workers}")
+    items, left_out = load(args.dataset, args.root, args.skip_missing)
+    files, failed = extract_all(items, args.out, args.workers, args.fps)
+    for path in files:
+        print(path)
+    print(f"{len(items) - len(failed)} clips extracted, {len(failed)} failed, {len(left_out)} not on disk")
+    for name, reason in failed.items():
+        print(f"  {name}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -34,10 +34,12 @@ class Example:
 def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
     """Read clips of Holistic keypoints: `pose`, `left_hand`, `right_hand`, optionally `face`, `gloss`, `signer`.
 
+    A file may also say its `fps`, and for each clip its `aspect` and its length in `frames`; what follows is padding.
+
     Args:
         path: an .npz file of arrays (N, T, points, coordinates) in image coordinates.
-        fps: frame rate of the clips.
-        aspect: frame width / height.
+        fps: frame rate of the clips, where the file does not say.
+        aspect: frame width / height, likewise.
 
     Raises:
         DataError: missing file, not an .npz, missing arrays, wrong shapes, kinds or face points, NaN or infinity.
@@ -55,10 +57,14 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
     finite = np.isfinite(keypoints).all(axis=(1, 2, 3))
     if not finite.all():
         raise DataError(f"{path}: clip {int(np.argmin(finite))} holds NaN or infinity")
-    t_ms = np.arange(keypoints.shape[1]) * (1000.0 / fps)
+    t_ms = np.arange(keypoints.shape[1]) * (1000.0 / float(arrays.get("fps", np.array(fps))))
+    aspects = arrays.get("aspect", np.full(len(keypoints), aspect))
+    frames = arrays.get("frames", np.full(len(keypoints), len(t_ms)))
     return [
-        Example(Clip(t_ms, points, aspect), str(gloss), str(signer))
-        for points, gloss, signer in zip(keypoints, arrays["gloss"], arrays["signer"], strict=True)
+        Example(Clip(t_ms[:length], points[:length], float(width)), str(gloss), str(signer))
+        for points, gloss, signer, width, length in zip(
+            keypoints, arrays["gloss"], arrays["signer"], aspects, frames, strict=True
+        )
     ]
 
 
@@ -81,9 +87,24 @@ def _check_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
         raise DataError(f"{path}: its clips have no frames")
     if len({len(array) for array in (*labels, *points.values())}) != 1:
         raise DataError(f"{path}: gloss, signer and keypoints differ in length")
+    _check_timing(path, arrays)
     indices = arrays.get("face_indices", np.array(FACE_INDICES))
     if "face" in arrays and not np.array_equal(indices, np.array(FACE_INDICES)):
         raise DataError(f"{path}: face_indices are not those of the keypoint layout")
+
+
+def _check_timing(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """What a file says of its frames makes sense."""
+    clips, most = arrays["pose"].shape[:2]
+    for name, shape, highest in (("fps", (), np.inf), ("aspect", (clips,), np.inf), ("frames", (clips,), most)):
+        values = arrays.get(name)
+        if values is None:
+            continue
+        if values.shape != shape or values.dtype.kind not in ("iu" if name == "frames" else "fiu"):
+            raise DataError(f"{path}: {name} must be {'one number' if not shape else 'a number for each clip'}")
+        numbers = values.astype(np.float64)
+        if not (np.isfinite(numbers) & (numbers > 0) & (numbers <= highest)).all():
+            raise DataError(f"{path}: {name} must be above 0, and frames no more than a clip has")
 
 
 def load_sets(config: DataConfig, folder: Path) -> list[Example]:

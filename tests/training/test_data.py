@@ -22,6 +22,13 @@ def test_clips_come_with_gloss_signer_and_times(tmp_path: Path) -> None:
     assert loaded[0].clip.t_ms[3] == pytest.approx(200.0)
 
 
+def test_what_a_file_says_of_its_frames_counts(tmp_path: Path) -> None:
+    said = {"fps": np.array(10.0), "aspect": np.full(36, 0.75), "frames": np.arange(36) % 18 + 1}
+    loaded = load_npz(save(tmp_path / "a.npz", **said), fps=15.0, aspect=4 / 3)
+    assert [len(e.clip.t_ms) for e in loaded] == said["frames"].tolist()
+    assert (loaded[3].clip.t_ms[1], loaded[3].clip.aspect) == (100.0, 0.75)
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -40,6 +47,10 @@ def test_clips_come_with_gloss_signer_and_times(tmp_path: Path) -> None:
         ({"face": np.zeros((36, 18, 96, 2)), "face_indices": np.array(3)}, "face_indices"),
         ({name: arrays()[name][:, :0] for name in ("pose", "left_hand", "right_hand")}, "no frames"),
         ({"face": np.zeros((36, 18, 96, 2)), "face_indices": np.arange(96)}, "face_indices"),
+        ({"fps": np.array([15.0, 15.0])}, "fps must be one number"),
+        ({"aspect": np.zeros(36)}, "aspect must be above 0"),
+        ({"frames": np.full(36, 19)}, "no more than a clip has"),
+        ({"frames": np.full(36, 1.5)}, "frames must be a number for each clip"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, changed: dict[str, np.ndarray | None], said: str) -> None:

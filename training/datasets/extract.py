@@ -1,0 +1,179 @@
+"""A data set -> .npz files of keypoints, one a split, in the format that training reads.
+
+The keypoints of each clip go into a file of their own first, `parts/NAME.npz`, at the source's frame rate. A run that
+was stopped goes on where it was, and another frame rate or a corrected label needs no second extraction. Files are
+written under another name and renamed when they are complete, so that a full disk or a crash leaves no half file under
+the final name.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from urllib.parse import quote
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from glosscast.clip import Clip, resample
+from glosscast.holistic import TrackerPool, quiet_native_logs
+from glosscast.keypoints import FACE, FACE_INDICES, LEFT_HAND, POSE, RIGHT_HAND
+from training.data import DataError
+from training.datasets.clips import read_clip
+from training.datasets.item import Item
+
+UNSPLIT = "all"  # file of clips that are in no split
+UNSIGNED = "unknown"  # signer of clips that do not say
+PARTS = {"pose": (POSE, 4), "left_hand": (LEFT_HAND, 3), "right_hand": (RIGHT_HAND, 3), "face": (FACE, 3)}
+
+Read = Callable[[Item, TrackerPool], Clip]
+
+
+class DiskFullError(OSError):
+    """Nothing more can be written; the message says how to go on."""
+
+
+def extract_all(
+    items: Sequence[Item], out: Path, workers: int, fps: float, read: Read = read_clip
+) -> tuple[list[Path], dict[str, str]]:
+    """Extract what has no part yet and join the parts.
+
+    Args:
+        items: clips with names of their own.
+        out: folder for the results, made if it is not there.
+        workers: processes; each takes about 400 MB and most of a CPU core.
+        fps: frame rate of the joined clips.
+        read: makes an item's keypoints; a module's function, since the processes import it.
+
+    Returns:
+        The files, one a split, and why each clip that failed did.
+
+    Raises:
+        DiskFullError: the disk is full; what is there stays usable.
+        DataError: no clip could be read, or a part is damaged.
+        OSError: `out` cannot be written to.
+    """
+    (out / "parts").mkdir(parents=True, exist_ok=True)
+    todo = [item for item in items if not part_path(out, item).exists()]
+    try:
+        failed = _extract(todo, out, workers, read)
+        done = [item for item in items if item.name not in failed]
+        if not done:
+            raise DataError(f"none of {len(items)} clips could be read: {next(iter(failed.values()), 'no clips')}")
+        splits = sorted({item.split or UNSPLIT for item in done})
+        files = [_join([i for i in done if (i.split or UNSPLIT) == s], out, s, fps) for s in splits]
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        kept = sum(part_path(out, item).exists() for item in items)
+        text = f"{out}: the disk is full. {kept} of {len(items)} clips are done and kept: make room and run this again."
+        raise DiskFullError(text) from error
+    return files, failed
+
+
+def part_path(out: Path, item: Item) -> Path:
+    """Where the keypoints of one clip are kept."""
+    return out / "parts" / f"{quote(item.name, safe='')}.npz"
+
+
+def _extract(items: Sequence[Item], out: Path, workers: int, read: Read) -> dict[str, str]:
+    """Write the parts; returns name -> reason of those that failed."""
+    failed: dict[str, str] = {}
+    # MediaPipe's threads do not survive a fork.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    try:
+        waiting: dict[Future[str | None], Item] = {
+            pool.submit(_write_part, item, part_path(out, item), read): item for item in items
+        }
+        with tqdm(total=len(items), desc="extract", unit="clip", disable=not items) as bar:
+            while waiting:
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    item = waiting.pop(future)
+                    reason = future.result()
+                    if reason is not None:
+                        failed[item.name] = reason
+                    bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return failed
+
+
+@cache
+def _trackers() -> TrackerPool:
+    """This process's one tracker; the pool resets it between clips and replaces it when it breaks."""
+    return TrackerPool(1)
+
+
+def _write_part(item: Item, path: Path, read: Read) -> str | None:
+    """Extract one clip; returns why it failed. Only a full disk ends the run."""
+    try:
+        with quiet_native_logs():
+            clip = read(item, _trackers())
+        # Half precision is 0.05 % of the picture's width.
+        write_whole(
+            path, {"t_ms": clip.t_ms, "keypoints": clip.keypoints.astype(np.float16), "aspect": np.array(clip.aspect)}
+        )
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        return str(error)
+    except (ValueError, RuntimeError) as error:
+        return str(error)
+    return None
+
+
+def write_whole(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write an .npz file that appears under its name when it is complete, and not at all otherwise.
+
+    Raises:
+        OSError: it cannot be written; what was written so far is removed.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _join(items: Sequence[Item], out: Path, split: str, fps: float) -> Path:
+    """Write one split's clips at `fps`, padded at their ends to the longest: (N, T, points, coordinates)."""
+    clips = [_read_part(part_path(out, item), fps) for item in items]
+    lengths = np.array([len(clip.t_ms) for clip in clips])
+    arrays: dict[str, NDArray[np.generic]] = {
+        "face_indices": np.array(FACE_INDICES),
+        "gloss": np.array([item.label for item in items]),
+        "signer": np.array([item.signer or UNSIGNED for item in items]),
+        "name": np.array([item.name for item in items]),
+        "frames": lengths,
+        "fps": np.array(fps),
+        "aspect": np.array([clip.aspect for clip in clips]),
+    }
+    for part, (where, coordinates) in PARTS.items():
+        points = where.stop - where.start
+        padded = np.zeros((len(clips), lengths.max(), points, coordinates), np.float16)
+        for row, clip in zip(padded, clips, strict=True):
+            row[: len(clip.t_ms)] = clip.keypoints[:, where, :coordinates]
+        arrays[part] = padded
+    path = out / f"{quote(split, safe='')}.npz"
+    write_whole(path, arrays)
+    return path
+
+
+def _read_part(path: Path, fps: float) -> Clip:
+    try:
+        with np.load(path, allow_pickle=False) as part:
+            t_ms, keypoints, aspect = part["t_ms"], part["keypoints"].astype(np.float32), float(part["aspect"])
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
+        raise DataError(f"{path}: damaged; delete it and run this again") from error
+    at_ms = np.arange(0.0, t_ms[-1] - t_ms[0] + 1e-6, 1000.0 / fps)
+    return Clip(at_ms, resample(t_ms, keypoints, t_ms[0] + at_ms)[0], aspect)
