@@ -1,8 +1,8 @@
 """ASL Citizen: isolated signs of ASL, recorded at home by 52 people, split by signer.
 
 `splits/{train,val,test}.csv` with the columns Participant ID, Video file, Gloss, ASL-LEX Code; the files are in
-`videos/`. File names end in a gloss too, not always the right one: only the tables count. Source: Microsoft's own data
-loader (columns) and descriptions of the archive in public repositories (folders).
+`videos/`. File names end in a gloss too, not always the right one: only the tables count. Source: a loader in a
+public repository (columns) and descriptions of the archive in others (folders).
 """
 
 from pathlib import Path
