@@ -159,7 +159,7 @@ def run_train(args: argparse.Namespace) -> int:
     config: Config = load_config(args.config)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "checkpoint.pt"
-    path.with_suffix(".partial").touch()  # fails now rather than after the training
+    path.with_suffix(".partial").open("wb").close()  # fails now rather than after the training
     train(config, args.data).save(path)
     print(path)
     return 0

@@ -111,7 +111,7 @@ def test_a_checkpoint_without_one_of_its_weights_is_refused(made: tuple[Path, Pa
 def test_a_place_that_cannot_be_written_is_found_before_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(tmp_path, epochs=10_000)
+    path = write(tmp_path)
     (tmp_path / "checkpoint.partial").mkdir()
     assert training_main(["train", "--config", str(path), "--out", str(tmp_path), "--data", str(tmp_path)]) == 2
     assert "checkpoint.partial" in capsys.readouterr().err
