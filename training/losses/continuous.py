@@ -22,7 +22,7 @@ WEIGHTINGS = {"static": StaticWeighting, "uncertainty": UncertaintyWeighting, "g
 class ContinuousConfig(BaseModel):
     """Settings of the continuous loss."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     ctc: float = Field(default=1.0, ge=0, description="λ₁")
     focal_ctc: float = Field(default=1.0, ge=0, description="λ₂")

@@ -12,7 +12,7 @@ EPSILON = 1e-12  # keeps the slope of (1 − p)^γ finite at p = 1 for γ below 
 class FocalConfig(BaseModel):
     """The `[loss.focal]` table."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     gamma: float = Field(default=2.0, ge=0, description="how much easy clips count less; 0 gives cross-entropy")
 

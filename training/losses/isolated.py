@@ -16,7 +16,7 @@ IsolatedLoss = CrossEntropyLoss | TripletLoss | FocalLoss | AdaptiveLoss
 class LossConfig(BaseModel):
     """The `[loss]` table: cross-entropy, or the loss of its one sub-table."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     label_smoothing: float = Field(ge=0, lt=1)
     triplet: TripletConfig | None = None

@@ -12,7 +12,7 @@ from training.model import Output
 class TripletConfig(BaseModel):
     """The `[loss.triplet]` table."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     margin: float = Field(
         default=0.2, gt=0, le=2, description="cosine distance by which another class must be farther than the own one"
