@@ -12,7 +12,7 @@ from training.distributed import summed
 class ConfusionConfig(BaseModel):
     """How confusions become pairs, weights and margins."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     momentum: float = Field(ge=0, lt=1, description="of the confusion average")
     kappa: float = Field(ge=0, description="added to a class's count, so that rare classes do not dominate")

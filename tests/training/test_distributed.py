@@ -21,7 +21,9 @@ def confusions(parts: slice) -> nn.Module:
     counts = torch.rand(8, 3, 3, generator=torch.Generator().manual_seed(0))
     state = ConfusionState(adaptive_config(), ("a", "b", "c"))
     for _ in range(2):
-        state.update(counts[parts].sum(dim=0))
+        own = counts[parts].sum(dim=0)
+        state.update(own)
+        assert torch.equal(own, counts[parts].sum(dim=0))
     return state
 
 

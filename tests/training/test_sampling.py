@@ -31,9 +31,12 @@ def test_a_set_share_of_the_batch_is_confusable_with_the_rest(share: float, repl
     assert len(batch) == 8
 
 
+@pytest.mark.parametrize("drawn", [[30, 31, 32, 33], [30, 31, 0, 1]])
 @pytest.mark.parametrize("share", [0.5, 0.99])
-def test_a_batch_of_which_nothing_is_confusable_stays_as_drawn(share: float) -> None:
-    assert mixed([30, 31, 32, 33], share) == [30, 31, 32, 33]
+def test_where_nothing_is_confusable_with_the_clips_that_stay_the_batch_is_as_drawn(
+    drawn: list[int], share: float
+) -> None:
+    assert mixed(drawn, share) == drawn
 
 
 def test_partners_come_in_proportion_to_their_similarity_and_their_own_chances() -> None:

@@ -56,7 +56,10 @@ def test_two_losses_are_refused_by_name(tmp_path: Path) -> None:
         load_config(with_table(tmp_path, "[loss.triplet]\n[loss.focal]"))
 
 
-@pytest.mark.parametrize("table", [{"triplet": {"margin": 0}}, {"focal": {"gamma": -1}}, {"focal": {"gama": 1}}])
+@pytest.mark.parametrize(
+    "table",
+    [{"triplet": {"margin": 0}}, {"focal": {"gamma": -1}}, {"focal": {"gamma": float("inf")}}, {"focal": {"gama": 1}}],
+)
 def test_settings_out_of_range_or_unknown_are_refused(table: dict[str, dict[str, float]]) -> None:
     with pytest.raises(ValidationError, match=f"{next(iter(table))}"):
         LossConfig.model_validate({"label_smoothing": 0.1, **table})
