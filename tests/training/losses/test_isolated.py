@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from tests.training.synthetic import examples, write
-from training.config import load_config
+from training.config import ConfigError, load_config
 from training.losses.adaptive import AdaptiveLoss
 from training.losses.cross_entropy import CrossEntropyLoss
 from training.losses.focal import FocalLoss
@@ -52,7 +52,7 @@ def test_the_demo_config_asks_for_the_adaptive_loss_in_its_batch_form() -> None:
 
 
 def test_two_losses_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="more than one loss: triplet, focal"):
+    with pytest.raises(ConfigError, match="more than one loss: triplet, focal"):
         load_config(with_table(tmp_path, "[loss.triplet]\n[loss.focal]"))
 
 
