@@ -13,10 +13,25 @@ from onnx import TensorProto, helper, numpy_helper
 
 from glosscast.bundle import GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT, sha256
 from glosscast.clip import ClipSpec
+from glosscast.decoding import DecoderSettings
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, Pose, X
+from glosscast.segmentation import SegmenterSettings
 
-VOCABULARY = ("east", "west", "rest")
+NO_SIGN = "rest"
+VOCABULARY = ("east", "west", NO_SIGN)
 SPEC = ClipSpec(window_ms=2000, fps=16, alpha=4)
+SEGMENTER = SegmenterSettings(
+    enter_height=1.0,
+    leave_height=1.2,
+    enter_ms=120,
+    leave_ms=250,
+    still_speed=0.1,
+    still_ms=1500,
+    max_ms=6000,
+    follow_ms=600,
+    visible=0.5,
+)
+DECODER = DecoderSettings(interim_ms=250, hop_ms=500)
 GAIN = 6.0  # logits per shoulder width
 REST_LOGIT = 3.0  # of "rest", whatever is seen; with GAIN, half a shoulder width is the border
 FRAME_MS = 62.5
@@ -62,24 +77,14 @@ def manifest(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> dict:
             "extractor": "none",
         },
         "vocabulary": vocabulary,
-        "no_sign": "rest",
+        "no_sign": NO_SIGN,
         "inputs": [
             {"name": "keypoints", "shape": [*shape, POINTS, CHANNELS]},
             {"name": "mask", "shape": shape},
         ],
         "outputs": [{"name": "logits", "shape": ["batch", len(vocabulary)]}],
-        "segmenter": {
-            "enter_height": 1.0,
-            "leave_height": 1.2,
-            "enter_ms": 120,
-            "leave_ms": 250,
-            "still_speed": 0.1,
-            "still_ms": 1500,
-            "max_ms": 6000,
-            "follow_ms": 600,
-            "visible": 0.5,
-        },
-        "decoder": {"interim_ms": 250, "hop_ms": 500},
+        "segmenter": SEGMENTER.model_dump(),
+        "decoder": DECODER.model_dump(),
         "opset": 17,
         "git_commit": "none",
         "files": {name: sha256(folder / name) for name in (MODEL, GOLDEN, REPORT, MODEL_CARD)},

@@ -11,13 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glosscast.video import VideoError
+from glosscast.video import DEFAULT_LIMITS, VideoError, decode_video
 
 MS = Fraction(1, 1000)
 SIZE = (64, 48)  # width, height
 FOUR_HOURS_MS = 4 * 3600 * 1000
 AT_25_FPS = range(0, 800, 40)  # 20 frames
 AT_16_FPS = [round(i * 62.5) for i in range(20)]
+CONTAINERS = [
+    ("mp4", "mpeg4"),
+    ("mp4", "libx264"),
+    ("mov", "mpeg4"),
+    ("webm", "libvpx"),
+    ("matroska", "mpeg4"),
+    ("avi", "mpeg4"),
+]
 SLOW_CLIP = [0, 1000, 2000, FOUR_HOURS_MS]
 
 
@@ -171,3 +179,8 @@ def code_of(call, *args):
     with pytest.raises(VideoError) as caught:
         list(call(*args))
     return caught.value.code
+
+
+def times(data, fps, limits=DEFAULT_LIMITS):
+    """When a video's frames are shown, in ms."""
+    return [frame.t_ms for frame in decode_video(data, fps, limits)]

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from glosscast.clip import Clip, Window
 from glosscast.decoding import (
     Decoder,
-    DecoderSettings,
     NoSignerError,
     SignEvent,
     classify_clip,
@@ -17,21 +16,8 @@ from glosscast.decoding import (
     window_starts,
 )
 from glosscast.keypoints import CHANNELS, POINTS, Pose, X
-from glosscast.segmentation import SegmenterSettings
-from tests.bundles import ASPECT, FRAME_MS, GAIN, REST_LOGIT, SPEC, pose, signing
+from tests.bundles import ASPECT, DECODER, FRAME_MS, GAIN, REST_LOGIT, SEGMENTER, SPEC, pose, signing
 
-SEGMENTER = SegmenterSettings(
-    enter_height=1.0,
-    leave_height=1.2,
-    enter_ms=120,
-    leave_ms=250,
-    still_speed=0.1,
-    still_ms=1500,
-    max_ms=6000,
-    follow_ms=600,
-    visible=0.5,
-)
-SETTINGS = DecoderSettings(interim_ms=250, hop_ms=500)
 EAST, WEST, REST = range(3)
 
 
@@ -44,7 +30,7 @@ def classify(windows: Sequence[Window]) -> np.ndarray:
 
 
 def decoder(interim: bool = True) -> Decoder:
-    return Decoder(SPEC, SEGMENTER, SETTINGS, classify, interim)
+    return Decoder(SPEC, SEGMENTER, DECODER, classify, interim)
 
 
 def clip_of(frames: list[tuple[float, np.ndarray]]) -> Clip:
@@ -191,7 +177,7 @@ def test_a_short_segment_is_centred_where_the_recording_allows_it() -> None:
 
 
 def test_a_recording_is_read_as_the_signs_in_it() -> None:
-    probabilities = classify_clip(clip_of(signing("west")), SPEC, SEGMENTER, SETTINGS, classify)
+    probabilities = classify_clip(clip_of(signing("west")), SPEC, SEGMENTER, DECODER, classify)
     assert probabilities.argmax() == WEST
     assert probabilities.sum() == pytest.approx(1)
 
@@ -199,19 +185,19 @@ def test_a_recording_is_read_as_the_signs_in_it() -> None:
 def test_a_recording_in_which_no_sign_is_found_is_read_whole() -> None:
     clip = clip_of([(i * FRAME_MS, pose((1.2, 1.5))) for i in range(32)])  # the hand is never raised
     assert decode_clip(clip, decoder()) == []
-    probabilities = classify_clip(clip, SPEC, SEGMENTER, SETTINGS, classify)
+    probabilities = classify_clip(clip, SPEC, SEGMENTER, DECODER, classify)
     assert probabilities.argmax() == EAST
 
 
 def test_a_recording_of_one_frame_can_be_read() -> None:
-    probabilities = classify_clip(clip_of([(0.0, pose((1.2, 0.2)))]), SPEC, SEGMENTER, SETTINGS, classify)
+    probabilities = classify_clip(clip_of([(0.0, pose((1.2, 0.2)))]), SPEC, SEGMENTER, DECODER, classify)
     assert probabilities.argmax() == EAST
 
 
 def test_a_recording_of_nobody_is_refused() -> None:
     clip = clip_of([(i * FRAME_MS, np.zeros((POINTS, CHANNELS), np.float32)) for i in range(10)])
     with pytest.raises(NoSignerError):
-        classify_clip(clip, SPEC, SEGMENTER, SETTINGS, classify)
+        classify_clip(clip, SPEC, SEGMENTER, DECODER, classify)
 
 
 def test_signs_are_pooled_by_their_length() -> None:
@@ -228,18 +214,18 @@ def test_a_leap_in_time_costs_no_more_windows_than_the_longest_sign(before: int)
         counts.append(len(windows))
         return classify(windows)
 
-    live = Decoder(SPEC, SEGMENTER, SETTINGS, counting)
+    live = Decoder(SPEC, SEGMENTER, DECODER, counting)
     for i in range(before):
         live.push(i * FRAME_MS, pose((0.3 * (i % 2), 0.2)), ASPECT)
     for i in range(10):
         live.push(400_000.0 + i * FRAME_MS, pose((0.3 * (i % 2), 0.2)), ASPECT)
     live.finish()
     longest_ms = SEGMENTER.max_ms + SEGMENTER.leave_ms + SPEC.window_ms
-    assert max(counts) <= longest_ms / SETTINGS.hop_ms + 1
+    assert max(counts) <= longest_ms / DECODER.hop_ms + 1
 
 
 def test_a_clock_that_crawls_does_not_fill_the_memory() -> None:
-    live = Decoder(SPEC, SEGMENTER, SETTINGS, classify)
+    live = Decoder(SPEC, SEGMENTER, DECODER, classify)
     sizes = []
     for i in range(5000):
         live.push(i * 0.001, pose(None), ASPECT)

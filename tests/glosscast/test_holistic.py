@@ -1,7 +1,7 @@
+"""The tracker and what it makes of frames."""
+
 import subprocess
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -24,50 +24,11 @@ from glosscast.keypoints import (
 )
 from glosscast.video import Frame, decode_video
 from tests.glosscast import media
+from tests.glosscast.trackers import BLANK, CountingTracker
 
 CLIP = "clips/apple__startasl_F1__apple.mp4"
 OTHER_CLIP = "clips/algebra__startasl_M1__algebra.mp4"
 TWO_HANDED = "clips/health__startasl_M1__health.mp4"
-BLANK = np.zeros((48, 64, 3), np.uint8)
-
-
-class Fake:
-    """A tracker whose keypoints count the frames since its last reset."""
-
-    def __init__(self):
-        self.broken = self.closed = self.unresettable = False
-        self.resets = self.seen = 0
-
-    def track(self, rgb):
-        self.seen += 1
-        return np.full((POINTS, CHANNELS), self.seen, np.float32)
-
-    def reset(self):
-        if self.unresettable:
-            self.broken = True
-            raise RuntimeError("graph error")
-        self.resets += 1
-        self.seen = 0
-
-    def close(self):
-        self.closed = self.broken = True
-
-
-@pytest.fixture
-def made():
-    return []
-
-
-@pytest.fixture
-def pool(made):
-    def make():
-        made.append(Fake())
-        return made[-1]
-
-    return TrackerPool(2, make)
-
-
-# --- the tracker ---
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +119,6 @@ def test_errors_pass_through_quiet_logs():
         raise KeyError
 
 
-# --- recordings ---
-
-
 def frames_of(name, count=30):
     frames = list(decode_video(media.recording(name), 16))
     return frames[:count]
@@ -225,12 +183,9 @@ def test_streams_in_two_threads_do_not_mix(tracker):
         np.testing.assert_array_equal(got, expected)
 
 
-# --- extract ---
-
-
 def test_a_clip_has_the_frames_times_and_shape():
     frames = [Frame(np.zeros((360, 640, 3), np.uint8), t_ms) for t_ms in (0.0, 62.5, 130.0)]
-    clip = extract(iter(frames), Fake())
+    clip = extract(iter(frames), CountingTracker())
     assert clip.t_ms.tolist() == [0.0, 62.5, 130.0]
     assert clip.t_ms.dtype == np.float64
     assert clip.keypoints.shape == (3, POINTS, CHANNELS)
@@ -240,149 +195,4 @@ def test_a_clip_has_the_frames_times_and_shape():
 
 def test_a_clip_without_frames_is_refused():
     with pytest.raises(ValueError, match="at least one frame"):
-        extract([], Fake())
-
-
-# --- the pool ---
-
-
-def test_trackers_are_made_when_needed_and_then_reused(pool, made):
-    assert made == []
-    for _ in range(3):
-        with pool.lease():
-            pass
-    assert len(made) == 1
-    with pool.lease() as one, pool.lease() as two:
-        assert one is not two
-    assert len(made) == 2
-
-
-def test_a_reused_tracker_remembers_nothing(pool):
-    with pool.lease() as tracker:
-        tracker.track(BLANK)
-    with pool.lease() as same:
-        assert same is tracker
-        assert same.track(BLANK)[0, 0] == 1
-
-
-def test_waiting_ends_after_the_timeout(pool):
-    with pool.lease(), pool.lease():
-        start = time.monotonic()
-        with pytest.raises(TimeoutError):
-            pool.acquire(timeout=0.05)
-        assert 0.04 < time.monotonic() - start < 2
-
-
-def test_a_returned_tracker_goes_to_who_waits(pool):
-    first, second = pool.acquire(), pool.acquire()
-    with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(pool.acquire, 30)
-        time.sleep(0.05)
-        assert not waiting.done()
-        pool.release(second)
-        assert waiting.result(timeout=30) is second
-    pool.release(first)
-
-
-def test_a_broken_tracker_is_replaced(pool, made):
-    def use():
-        with pool.lease() as tracker:
-            tracker.broken = True
-            raise RuntimeError("graph error")
-
-    with pytest.raises(RuntimeError, match="graph"):
-        use()
-    (tracker,) = made
-    assert tracker.closed
-    with pool.lease() as one, pool.lease() as two:
-        assert tracker not in (one, two)
-    assert len(made) == 3
-
-
-def test_an_error_that_is_not_the_trackers_does_not_cost_it(pool, made):
-    with pytest.raises(KeyError), pool.lease() as tracker:
-        raise KeyError
-    with pool.lease() as same:
-        assert same is tracker
-    assert not tracker.closed
-
-
-def test_a_tracker_that_cannot_be_reset_is_replaced(pool, made):
-    with pool.lease() as tracker:
-        tracker.unresettable = True
-    with pool.lease() as other:
-        assert other is not tracker
-    assert tracker.closed
-
-
-def test_a_failed_start_does_not_use_up_a_place():
-    attempts = []
-
-    def make():
-        attempts.append(1)
-        if len(attempts) < 3:
-            raise OSError("no memory")
-        return Fake()
-
-    pool = TrackerPool(1, make)
-    for _ in range(2):
-        with pytest.raises(OSError, match="no memory"):
-            pool.acquire(timeout=0)
-    with pool.lease(timeout=0):
-        pass
-
-
-def test_giving_back_twice_is_a_mistake(pool):
-    tracker = pool.acquire()
-    pool.release(tracker)
-    with pytest.raises(ValueError, match="not in use"):
-        pool.release(tracker)
-    with pytest.raises(ValueError, match="not in use"):
-        pool.release(Fake())
-
-
-def test_closing_ends_idle_trackers_now_and_used_ones_later(pool):
-    used, idle = pool.acquire(), pool.acquire()
-    pool.release(idle)
-    pool.close()
-    assert idle.closed
-    assert not used.closed
-    pool.release(used)
-    assert used.closed
-    with pytest.raises(RuntimeError, match="closed"):
-        pool.acquire(timeout=0)
-
-
-def test_closing_wakes_who_waits(pool):
-    pool.acquire()
-    pool.acquire()
-    with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(pool.acquire, 30)
-        time.sleep(0.05)
-        pool.close()
-        with pytest.raises(RuntimeError, match="closed"):
-            waiting.result(timeout=5)
-
-
-def test_many_threads_never_share_a_tracker(pool, made):
-    busy, lock, shared = set(), threading.Lock(), []
-
-    def work(_):
-        with pool.lease(timeout=60) as tracker:
-            with lock:
-                shared.append(tracker in busy)
-                busy.add(tracker)
-            time.sleep(0.001)
-            with lock:
-                busy.remove(tracker)
-
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(work, range(200)))
-    assert len(shared) == 200
-    assert not any(shared)
-    assert len(made) <= 2
-
-
-def test_a_pool_needs_a_place():
-    with pytest.raises(ValueError, match="at least one"):
-        TrackerPool(0)
+        extract([], CountingTracker())

@@ -6,22 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glosscast import video
-from glosscast.video import VideoError, decode_image, decode_video
+from glosscast.video import VideoError, decode_image
 from tests.glosscast import media
-
-CONTAINERS = [
-    ("mp4", "mpeg4"),
-    ("mp4", "libx264"),
-    ("mov", "mpeg4"),
-    ("webm", "libvpx"),
-    ("matroska", "mpeg4"),
-    ("avi", "mpeg4"),
-]
-
-
-def times(data, fps, limits=video.DEFAULT_LIMITS):
-    return [frame.t_ms for frame in decode_video(data, fps, limits)]
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,8 @@ from glosscast import video
 from glosscast.video import Frame, decode_video
 from tests.glosscast import media
 
-CONTAINERS = [
-    ("mp4", "mpeg4"),
-    ("mp4", "libx264"),
-    ("mov", "mpeg4"),
-    ("webm", "libvpx"),
-    ("matroska", "mpeg4"),
-    ("avi", "mpeg4"),
-]
 
-
-def times(data, fps, limits=video.DEFAULT_LIMITS):
-    return [frame.t_ms for frame in decode_video(data, fps, limits)]
-
-
-@pytest.mark.parametrize(("container", "codec"), CONTAINERS)
+@pytest.mark.parametrize(("container", "codec"), media.CONTAINERS)
 def test_every_container_gives_its_frames_with_their_times(container, codec):
     frames = list(decode_video(media.encode(media.AT_25_FPS, container=container, codec=codec), 25))
     assert media.indices(frames) == list(range(20))
@@ -66,7 +53,7 @@ def test_reordered_frames_come_in_the_order_they_are_shown(container, codec):
     ],
 )
 def test_the_rate_is_the_one_asked_for(source_ms, fps, expected):
-    taken = times(media.encode(source_ms), fps)
+    taken = media.times(media.encode(source_ms), fps)
     # A frame half a slot early counts for that slot, so the last slot may be the one after the clip's end.
     assert expected <= len(taken) <= min(expected + 1, len(source_ms))
     assert set(np.round(taken)) <= set(source_ms)  # times of real frames, none twice
@@ -84,7 +71,7 @@ def test_a_variable_rate_is_read_by_timestamps_not_by_frame_number():
 
 @pytest.mark.parametrize("container", ["mp4", "matroska"])
 def test_time_starts_at_zero(container):
-    assert times(media.encode(range(5000, 5400, 40), container=container), 25)[:2] == [0, 40]
+    assert media.times(media.encode(range(5000, 5400, 40), container=container), 25)[:2] == [0, 40]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +85,7 @@ def test_time_starts_at_zero(container):
 )
 def test_times_never_go_back(stamps, expected):
     mkv = media.encode(range(0, 240, 40), container="matroska", options={"cluster_time_limit": "0"})
-    assert times(media.restamped(mkv, stamps), 1000) == expected
+    assert media.times(media.restamped(mkv, stamps), 1000) == expected
 
 
 @pytest.mark.parametrize(
@@ -119,7 +106,7 @@ def test_a_path_reads_like_its_bytes(tmp_path):
     data = media.encode(media.AT_25_FPS)
     path = tmp_path / "clip.bin"
     path.write_bytes(data)
-    assert times(path, 16) == times(data, 16)
+    assert media.times(path, 16) == media.times(data, 16)
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])

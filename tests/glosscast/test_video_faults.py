@@ -6,22 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from glosscast import video
 from glosscast.video import VideoError, VideoLimits, decode_video
 from tests.glosscast import media
-
-CONTAINERS = [
-    ("mp4", "mpeg4"),
-    ("mp4", "libx264"),
-    ("mov", "mpeg4"),
-    ("webm", "libvpx"),
-    ("matroska", "mpeg4"),
-    ("avi", "mpeg4"),
-]
-
-
-def times(data, fps, limits=video.DEFAULT_LIMITS):
-    return [frame.t_ms for frame in decode_video(data, fps, limits)]
 
 
 @pytest.mark.parametrize(
@@ -111,12 +97,12 @@ def test_damaged_frames_are_left_out():
 def test_broken_text_in_the_metadata_does_no_harm():
     data = media.encode(media.AT_25_FPS)
     assert b"VideoHandler" in data
-    assert len(times(data.replace(b"VideoHandler", b"Video\xff\xfe\xfd\xfcdle"), 25)) == 20
+    assert len(media.times(data.replace(b"VideoHandler", b"Video\xff\xfe\xfd\xfcdle"), 25)) == 20
 
 
 def test_random_damage_raises_nothing_but_video_errors():
     rng = np.random.default_rng(0)
-    sources = [media.encode(range(0, 200, 40), container=c, codec=k) for c, k in CONTAINERS]
+    sources = [media.encode(range(0, 200, 40), container=c, codec=k) for c, k in media.CONTAINERS]
     outcomes = set()
     for round_ in range(180):
         data = bytearray(sources[round_ % len(sources)])
@@ -167,19 +153,19 @@ def test_forged_timestamps_do_not_hide_the_length():
     mkv = media.encode(range(0, 240, 40), container="matroska", options={"cluster_time_limit": "0"})
     frozen = media.announcing(media.restamped(mkv, [0] * 6), 50)
     limits = VideoLimits(max_duration_s=0.25)
-    assert len(times(frozen, 25, limits)) == 6
+    assert len(media.times(frozen, 25, limits)) == 6
     assert media.code_of(decode_video, frozen, 25, VideoLimits(max_duration_s=0.1)) == "too_long"
 
 
 def test_a_clip_of_just_the_limit_passes():
     data = media.encode(range(0, 1000, 40))
-    assert len(times(data, 25, VideoLimits(max_duration_s=1.0))) == 25
+    assert len(media.times(data, 25, VideoLimits(max_duration_s=1.0))) == 25
     assert media.code_of(decode_video, data, 25, VideoLimits(max_duration_s=0.9)) == "too_long"
 
 
 def test_too_many_frames_are_refused():
     data = media.encode(range(20))
-    assert len(times(data, 1000, VideoLimits(max_frames=20))) == 20
+    assert len(media.times(data, 1000, VideoLimits(max_frames=20))) == 20
     with pytest.raises(VideoError) as caught:
         decode_video(data, 1000, VideoLimits(max_frames=19))
     assert caught.value.code == "too_long"
@@ -241,7 +227,7 @@ def test_frames_that_grow_keep_the_first_size_or_are_left_out():
     data = growing_webm()
     frames = list(decode_video(data, 25))
     assert [frame.rgb.shape for frame in frames] == [(48, 64, 3)] * 6
-    assert len(times(data, 25, VideoLimits(max_pixels=1024 * 500))) == 3
+    assert len(media.times(data, 25, VideoLimits(max_pixels=1024 * 500))) == 3
 
 
 def test_messages_are_sentences_without_the_decoders_own_words():

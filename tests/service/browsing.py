@@ -1,15 +1,28 @@
 """What tests of the page need: a browser, and a recording that plays the webcam."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import av
+import pytest
 from PIL import Image
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+PATIENCE_MS = 120_000  # for anything that takes one step; the machine may be busy with other work
+CAMERA = ("--use-fake-device-for-media-stream",)
+ALLOWED_CAMERA = (*CAMERA, "--use-fake-ui-for-media-stream")
+
+Open = Callable[..., Any]
+
+BROWSER_TESTS = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
 
 FAKE_CAMERA_FPS = 30  # Chromium plays every MJPEG file at this rate, whatever rate it was made for
 REST_S = 0.6  # the last picture is held this long, so that the sign has ended when the file starts again

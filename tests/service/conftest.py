@@ -1,7 +1,12 @@
 """A running service that the tests of a module share."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from tests.service.browsing import CHROMIUM, PATIENCE_MS, Open, Witness
 from tests.service.serving import MAX_UPLOAD, ROOMY, browser, serve
 
 
@@ -15,3 +20,41 @@ def address(bundle_folder):
 def client(bundle_folder):
     with serve(bundle_folder, max_upload_bytes=MAX_UPLOAD, max_clip_s=5) as address, browser(address) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def page_address(bundle_folder: Path) -> Iterator[str]:
+    """A service that reads coloured pictures; see `tests.service.serving`."""
+    with serve(bundle_folder, max_clip_s=45) as address:
+        yield f"http://{address}"
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture
+def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
+    """Opens the page in a browser of its own, with these switches, after `prepare(page)`."""
+    launched = []
+
+    def opened(*switches: str, prepare: Callable[[Any], None] = lambda page: None, address: str = page_address) -> Any:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking", *switches]
+        )
+        launched.append(chromium)
+        allowed = ["camera"] if "--use-fake-ui-for-media-stream" in switches else []
+        page = chromium.new_context(permissions=allowed).new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.witness = Witness(page)
+        prepare(page)
+        page.goto(address)
+        page.locator("#foot-bundle:not(:empty)").wait_for(state="attached")  # the bundle's description is there
+        return page
+
+    yield opened
+    for chromium in launched:
+        chromium.close()

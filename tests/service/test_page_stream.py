@@ -1,0 +1,167 @@
+"""The page's end of the websocket, in a real browser: what it makes of messages, closes and silence."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.wire import parse_frame, parse_text
+from tests.bundles import NO_SIGN
+from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open
+
+pytestmark = BROWSER_TESTS
+
+
+def playing(*connections: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Takes the service's place at the websocket: the first connection gets the first part, and so on."""
+    parts = iter(connections)
+    return lambda page: page.route_web_socket("**/v1/stream", lambda socket: next(parts)(socket))
+
+
+def on_start(*messages: dict[str, Any], close: int | None = None) -> Callable[[Any], None]:
+    """Answers `start` with these messages and, where a code is given, with the close."""
+
+    def part(socket: Any) -> None:
+        def answer(data: str | bytes) -> None:
+            if not isinstance(data, str) or parse_text(data).type != "start":
+                return
+            for message in messages:
+                socket.send(json.dumps(message))
+            if close is not None:
+                socket.close(code=close)
+
+        socket.on_message(answer)
+
+    return part
+
+
+STARTED = {"type": "started", "session": "s", "limits": {"max_fps": 30, "max_frame_bytes": 1_000_000}}
+
+
+def final(gloss: str, confidence: float = 0.9, **more: Any) -> dict[str, Any]:
+    return {"type": "final", "segment": 0, "gloss": gloss, "confidence": confidence, **more}
+
+
+def test_interim_is_replaced_and_no_sign_shows_nothing(open_page: Open) -> None:
+    interim = {"type": "interim", "segment": 0, "revision": 1, "gloss": "thanks", "confidence": 0.5}
+    sign = final(
+        "iloveyou",
+        0.62,
+        alternatives=[{"gloss": "yes", "confidence": 0.3}, {"gloss": "no", "confidence": 0.02}],
+        confusable_with=["yes", "help"],
+    )
+    page = open_page(
+        *ALLOWED_CAMERA,
+        prepare=playing(on_start(STARTED, interim, final(NO_SIGN), sign, {**interim, "gloss": NO_SIGN})),
+    )
+    page.locator("#start").click()
+    page.locator("#caption[data-kind='listening']").wait_for()
+    assert page.locator("#history li").count() == 1
+    assert page.locator("#history .history-gloss").inner_text() == "I LOVE YOU"
+    assert page.locator("#history .other").all_inner_texts() == ["YES 30%", "HELP"]
+    assert page.locator("#announce p").all_inner_texts() == ["I love you, fairly sure"]
+
+
+def test_stream_comes_back_by_itself(open_page: Open) -> None:
+    page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(STARTED, close=1011), on_start(STARTED, final("hello"))))
+    page.locator("#start").click()
+    page.locator("#caption-word[data-gloss='hello']").wait_for()
+    assert page.locator("#stage").get_attribute("data-state") == "running"
+
+
+def test_busy_server_is_asked_again_when_it_says(open_page: Open) -> None:
+    busy = {"type": "error", "code": "overloaded", "message": "", "retryable": True, "retry_after_s": 3600}
+    page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(busy, close=1013)))
+    page.locator("#start").click()
+    page.locator("#banner").wait_for()
+    assert page.locator("#banner-title").inner_text() == "All places are taken right now."
+    seconds = int("".join(filter(str.isdigit, page.locator("#banner-body").inner_text())))
+    assert 3000 < seconds <= 3600
+
+
+def test_frame_is_what_the_service_reads(open_page: Open) -> None:
+    image = bytes(range(256))
+    page = open_page()
+    message = page.evaluate(
+        """async (image) => {
+          const { encodeFrame } = await import("/js/protocol.js");
+          return [...encodeFrame(17, 1062.5, new Uint8Array(image).buffer)];
+        }""",
+        list(image),
+    )
+    frame = parse_frame(bytes(message), "frames")
+    assert (frame.seq, frame.t_ms, frame.payload) == (17, 1062.5, image)
+
+
+def test_close_codes_decide_what_happens_next(open_page: Open) -> None:
+    cases: list[tuple[int, dict[str, Any] | None, int, tuple[str, str, float | None]]] = [
+        (1000, None, 0, ("stop", "done", None)),
+        (1001, None, 0, ("retry", "lost", 500)),
+        (1006, None, 3, ("retry", "lost", 4000)),
+        (1006, None, 7, ("retry", "lost", 15_000)),
+        (1006, None, 8, ("stop", "gone", None)),
+        (1009, None, 0, ("stop", "disagree", None)),
+        (1011, {"retryable": True, "retry_after_s": 2}, 5, ("retry", "lost", 2000)),
+        (1011, {"retryable": False}, 0, ("stop", "refused", None)),
+        (1013, {"retryable": True, "retry_after_s": 7}, 0, ("retry", "busy", 7000)),
+        (1013, None, 20, ("retry", "busy", 15_000)),
+        (4000, {"retryable": False}, 0, ("stop", "disagree", None)),
+        (4001, None, 0, ("stop", "unauthorised", None)),
+        (4008, {"retryable": True}, 0, ("retry", "renew", 0)),
+        (4029, None, 0, ("retry", "busy", 3000)),
+        (4031, {"retryable": True}, 0, ("stop", "idle", None)),
+    ]
+    page = open_page()
+    found = page.evaluate(
+        """async (cases) => {
+          const { afterClose } = await import("/js/protocol.js");
+          const middle = () => 0.5; // no jitter
+          return cases.map(([code, error, attempt]) => afterClose(code, error, attempt, middle));
+        }""",
+        [case[:3] for case in cases],
+    )
+    for (code, error, attempt, expected), answer in zip(cases, found, strict=True):
+        told = (answer["action"], answer["reason"], answer.get("delayMs"))
+        assert told == pytest.approx(expected), (code, error, attempt)
+
+
+def test_dead_connection_is_noticed(open_page: Open) -> None:
+    """The network can vanish without a close: frames go out and nothing comes back."""
+    page = open_page()
+    told = page.evaluate(
+        """async () => {
+          const { StreamClient } = await import("/js/protocol.js");
+          const timers = new Map(), sockets = [], told = [];
+          let last = 0;
+          const timer = {
+            setTimeout: (run, ms) => (timers.set(++last, { run, ms }), last),
+            clearTimeout: (id) => timers.delete(id),
+          };
+          const fire = () => { const [id, { run }] = [...timers][0]; timers.delete(id); run(); };
+          const connect = () => {
+            const socket = { sent: [], bufferedAmount: 0, send: (data) => socket.sent.push(data), close: () => {} };
+            sockets.push(socket);
+            return socket;
+          };
+          const client = new StreamClient({
+            url: "", start: { type: "start" }, timer, connect,
+            onMessage: () => {}, onState: (state) => told.push(state.name),
+          });
+          const answer = (type) => sockets.at(-1).onmessage({ data: JSON.stringify({ type }) });
+          client.start();
+          sockets[0].onopen();
+          answer("started");
+          const watchedBefore = timers.size;
+          client.sendFrame(1, new ArrayBuffer(8));
+          answer("landmarks");
+          const watchedAfterAnswer = timers.size;
+          client.sendFrame(2, new ArrayBuffer(8));
+          fire(); // nothing was heard for long
+          fire(); // the wait before the next attempt is over
+          return { told, sockets: sockets.length, sent: sockets[0].sent.length, watchedBefore, watchedAfterAnswer };
+        }"""
+    )
+    assert told["told"] == ["connecting", "open", "waiting", "connecting"]
+    assert (told["sockets"], told["sent"]) == (2, 3)
+    assert (told["watchedBefore"], told["watchedAfterAnswer"]) == (0, 0)
