@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from training.distributed import summed
+from training.wer import align
 
 
 class ConfusionConfig(BaseModel):
@@ -89,21 +90,7 @@ def count_substitutions(references: Iterable[Sequence[int]], read: Iterable[Sequ
     """
     counts = torch.zeros(classes, classes)
     for wanted, given in zip(references, read, strict=True):
-        for i, j in _paired(wanted, given):
-            counts[i, j] += 1
+        for step in align(wanted, given):
+            if step.reference is not None and step.hypothesis is not None:
+                counts[step.reference, step.hypothesis] += 1
     return counts
-
-
-def _paired(wanted: Sequence[int], given: Sequence[int]) -> list[tuple[int, int]]:
-    """The signs that an alignment of two sentences puts opposite each other."""
-    # Cost of aligning prefixes: (edits, substitutions, pairs so far). Pairs decide nothing until all else is equal.
-    row: list[tuple[int, int, tuple[tuple[int, int], ...]]] = [(j, 0, ()) for j in range(len(given) + 1)]
-    for i, a in enumerate(wanted):
-        above, row = row, [(i + 1, 0, ())]
-        for j, b in enumerate(given):
-            edits, substitutions, pairs = above[j]
-            paired = (edits + (a != b), substitutions + (a != b), (*pairs, (a, b)))
-            deleted = (above[j + 1][0] + 1, *above[j + 1][1:])
-            inserted = (row[j][0] + 1, *row[j][1:])
-            row.append(min(paired, deleted, inserted))
-    return list(row[-1][2])
