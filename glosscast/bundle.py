@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
+from glosscast.faults import first_fault
 from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.segmentation import SegmenterSettings
 from glosscast.vocabulary import Vocabulary
@@ -217,6 +218,4 @@ def _parse(path: Path, model: type[ModelT]) -> ModelT:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BundleError(f"{path}: not readable as JSON") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise BundleError(f"{path}: {field}: {first['msg']}") from error
+        raise BundleError(f"{path}: {first_fault(error)}") from error

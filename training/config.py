@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
+from glosscast.faults import first_fault
 from glosscast.segmentation import SegmenterSettings
 from glosscast.vocabulary import Vocabulary
 from training.augmentation import AugmentationConfig
@@ -107,7 +108,6 @@ def load_config(path: Path) -> Config:
     try:
         return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise ConfigError(f"{path}: {first_fault(error)}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from glosscast.faults import first_fault
 from training.config import Config
 from training.data import Example, load_sets, split_by_signer
 from training.evaluate import Scores, TorchClassifier, score
@@ -176,8 +177,7 @@ def load_report(path: Path) -> FoldReport:
     try:
         return FoldReport.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{path}: {'.'.join(map(str, first['loc'])) or 'not JSON'}: {first['msg']}") from error
+        raise ValueError(f"{path}: {first_fault(error)}") from error
 
 
 def save(report: FoldReport, path: Path) -> None:
