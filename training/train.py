@@ -5,29 +5,21 @@ signer selects anything.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from training.augmentation import Augmentation
 from training.checkpoint import Checkpoint, count_signers
 from training.config import Config
-from training.data import DataError, Example, batches, classes_of, draw_weights, load_sets, split_by_signer
+from training.data import DataError, Example, classes_of, load_sets, split_by_signer
+from training.feed import Feed, split_mining
 from training.losses.adaptive import AdaptiveLoss
 from training.losses.isolated import isolated_loss
 from training.model import Recogniser
-from training.sampling import Partners
-
-MINING_SHARE = 10  # every tenth clip of a signer's gloss is kept back to count confusions on
-
-Batch = tuple[Tensor, Tensor, Tensor]  # windows (B, T, 171, 4), masks (B, T), labels (B,)
 
 
 def train(config: Config, data: Path, progress: bool = True) -> Checkpoint:
@@ -97,7 +89,7 @@ def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> C
 
 
 @torch.no_grad()
-def count_confusions(config: Config, model: torch.nn.Module, feed: "Feed", epoch: int, classes: int) -> Tensor:
+def count_confusions(config: Config, model: torch.nn.Module, feed: Feed, epoch: int, classes: int) -> Tensor:
     """Soft confusion counts (C, C) on the mining clips, augmented, in eval mode.
 
     Probabilities are summed rather than winners counted: on so few clips a hard count is zero for most pairs long
@@ -111,51 +103,6 @@ def count_confusions(config: Config, model: torch.nn.Module, feed: "Feed", epoch
         counts.index_add_(0, labels, logits.float().softmax(dim=1))
     model.train()
     return counts
-
-
-class Feed:
-    """Balanced, augmented batches of some clips, prepared one ahead of the model."""
-
-    def __init__(self, config: Config, classes: Sequence[str], examples: Sequence[Example]) -> None:
-        self.config = config
-        self.examples = examples
-        self.labels = np.array([classes.index(e.gloss) for e in examples])
-        self.weights = draw_weights(examples, config.data.vocabulary)
-        self.augment = Augmentation(config.augmentation, config.clip)
-        self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
-
-    def epoch(self, epoch: int, clips: int, partners: Partners | None = None) -> Iterator[Batch]:
-        """The batches of one epoch, the same for the same seed, epoch and partners."""
-        rng = np.random.default_rng((self.config.seed, epoch))
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            drawn = batches(self.weights, clips, self.config.optimiser.batch, rng)
-            waiting = None
-            for indices in drawn:
-                if partners is not None:
-                    indices = partners.mix(indices, self.labels, self.weights, rng)
-                upcoming = ahead.submit(self._batch, indices, rng.integers(2**63))
-                if waiting is not None:
-                    yield waiting.result()
-                waiting = upcoming
-            if waiting is not None:
-                yield waiting.result()
-
-    def _batch(self, indices: NDArray[np.intp], seed: int) -> Batch:
-        rng = np.random.default_rng(seed)
-        windows, masks = self.augment([self.examples[i].clip for i in indices], rng)
-        return torch.from_numpy(windows), torch.from_numpy(masks), torch.from_numpy(self.labels[indices])
-
-
-def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """Clips to learn from, and every tenth clip of each signer's gloss for counting confusions."""
-    seen: dict[tuple[str, str], int] = {}
-    training: list[Example] = []
-    mining: list[Example] = []
-    for example in examples:
-        key = (example.gloss, example.signer)
-        seen[key] = seen.get(key, 0) + 1
-        (mining if seen[key] % MINING_SHARE == 0 else training).append(example)
-    return training, mining or training
 
 
 class LrFactor:

@@ -6,7 +6,7 @@ import torch
 
 from tests.training.synthetic import config, examples
 from training.sampling import Partners
-from training.train import Feed
+from training.feed import Feed
 
 CLASSES = ("high", "low", "no sign")
 LABELS = np.repeat(np.arange(4), 10)

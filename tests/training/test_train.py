@@ -8,10 +8,11 @@ import torch
 from tests.training.synthetic import config, examples, write
 from training.config import ConfigError, load_config
 from training.data import DataError
+from training.feed import Feed, split_mining
 from training.losses.adaptive import AdaptiveLoss
 from training.losses.isolated import isolated_loss
 from training.model import Output
-from training.train import Feed, LrFactor, fit, split_mining
+from training.train import LrFactor, fit
 
 CLASSES = ("high", "low", "no sign")
 

@@ -1,0 +1,70 @@
+"""What a training loop is fed: augmented batches of clips, and the clips that confusions are counted on."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.augmentation import Augmentation
+from training.config import Config
+from training.data import Example, batches, draw_weights
+from training.sampling import Partners
+
+MINING_SHARE = 10  # every tenth clip of a signer's gloss is kept back to count confusions on
+
+
+class Batch(NamedTuple):
+    """Windows of keypoints (B, T, 171, 4), masks (B, T) and labels (B,)."""
+
+    keypoints: Tensor
+    mask: Tensor
+    labels: Tensor
+
+
+class Feed:
+    """Balanced, augmented batches of some clips, prepared one ahead of the model."""
+
+    def __init__(self, config: Config, classes: Sequence[str], examples: Sequence[Example]) -> None:
+        self.config = config
+        self.examples = examples
+        self.labels = np.array([classes.index(e.gloss) for e in examples])
+        self.weights = draw_weights(examples, config.data.vocabulary)
+        self.augment = Augmentation(config.augmentation, config.clip)
+        self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
+
+    def epoch(self, epoch: int, clips: int, partners: Partners | None = None) -> Iterator[Batch]:
+        """The batches of one epoch, the same for the same seed, epoch and partners."""
+        rng = np.random.default_rng((self.config.seed, epoch))
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            drawn = batches(self.weights, clips, self.config.optimiser.batch, rng)
+            waiting = None
+            for indices in drawn:
+                if partners is not None:
+                    indices = partners.mix(indices, self.labels, self.weights, rng)
+                upcoming = ahead.submit(self._batch, indices, rng.integers(2**63))
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = upcoming
+            if waiting is not None:
+                yield waiting.result()
+
+    def _batch(self, indices: NDArray[np.intp], seed: int) -> Batch:
+        rng = np.random.default_rng(seed)
+        windows, masks = self.augment([self.examples[i].clip for i in indices], rng)
+        return Batch(torch.from_numpy(windows), torch.from_numpy(masks), torch.from_numpy(self.labels[indices]))
+
+
+def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Clips to learn from, and every tenth clip of each signer's gloss for counting confusions."""
+    seen: dict[tuple[str, str], int] = {}
+    training: list[Example] = []
+    mining: list[Example] = []
+    for example in examples:
+        key = (example.gloss, example.signer)
+        seen[key] = seen.get(key, 0) + 1
+        (mining if seen[key] % MINING_SHARE == 0 else training).append(example)
+    return training, mining or training
