@@ -44,7 +44,7 @@ class DataConfig(_Table):
     """The `[data]` table."""
 
     vocabulary: tuple[str, ...] = Field(min_length=2, description="the glosses that the bundle will know, in order")
-    no_sign: str = Field(description="the vocabulary's class for hands that say nothing")
+    no_sign: str | None = Field(default=None, description="the vocabulary's class for hands that say nothing, if any")
     distractors: bool = Field(description="also learn glosses outside the vocabulary, as classes that are not exported")
     held_out: tuple[str, ...] = Field(default=(), description="signers never trained on")
     sets: tuple[SetConfig, ...] = Field(min_length=1)
