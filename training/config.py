@@ -15,7 +15,6 @@ from training.augmentation import AugmentationConfig
 from training.losses.isolated import LossConfig
 from training.model import ModelConfig
 
-
 Role = Literal["train", "dev", "test"]
 
 

@@ -110,7 +110,7 @@ def _check_timing(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
 
 
 def load_sets(config: DataConfig, folder: Path, role: Role = "train") -> list[Example]:
-    """All clips of a config's sets of one role, with aliases applied, known faults left out and clips without a signer dropped.
+    """All clips of a config's sets of one role; aliases applied, known faults and clips without a signer left out.
 
     Raises:
         DataError: a file cannot be used, or the config names a gloss or signer that its set does not have.
@@ -187,8 +187,8 @@ def fingerprint(examples: Sequence[Example]) -> str:
     for e in examples:
         label = (e.gloss, e.signer, e.share, e.clip.aspect, e.clip.keypoints.shape)
         digest.update(repr(label).encode())
-        digest.update(np.ascontiguousarray(e.clip.t_ms))
-        digest.update(np.ascontiguousarray(e.clip.keypoints))
+        digest.update(e.clip.t_ms.tobytes())
+        digest.update(e.clip.keypoints.tobytes())
     return digest.hexdigest()
 
 

@@ -43,7 +43,10 @@ def gathered(value: Tensor) -> Tensor:
     Each process must call this, with the same shape. A mean over the result, computed in every process, then gives the
     gradients that one process with the whole batch has, once those of the processes are averaged.
     """
-    return value if processes() == 1 else _Gather.apply(value)  # type: ignore[no-any-return]
+    if processes() == 1:
+        return value
+    whole: Tensor = _Gather.apply(value)  # type: ignore[no-untyped-call]
+    return whole
 
 
 def gathered_objects(value: object) -> list[Any]:

@@ -58,7 +58,7 @@ class Scores(_Part):
 
 
 class TorchClassifier:
-    """A torch model, as `Recogniser` is one, behind the decoder's `Classify`: probabilities over the vocabulary only."""
+    """A torch recogniser behind the decoder's `Classify`: probabilities over the vocabulary only."""
 
     def __init__(self, model: nn.Module, vocabulary: int) -> None:
         self.model, self.vocabulary = model.eval(), vocabulary

@@ -57,12 +57,9 @@ class ResumeFile(CheckpointIO):
 
 def random_states() -> dict[str, Any]:
     """States of the generators that dropout and libraries draw from in this process, as plain values and tensors."""
-    name, keys, *rest = np.random.get_state(legacy=True)
-    states = {
-        "python": random.getstate(),
-        "numpy": (name, keys.tolist(), *rest),
-        "torch": torch.get_rng_state(),
-    }
+    numpy: Any = np.random.get_state(legacy=False)
+    numpy["state"]["key"] = numpy["state"]["key"].tolist()
+    states = {"python": random.getstate(), "numpy": numpy, "torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
     return states
