@@ -44,7 +44,8 @@ def signer_square(keypoints: NDArray[np.float32], height: int, width: int) -> Sq
         points = keypoints[seen][:, SHOULDERS][:, :, [X, Y]] * np.array([width, height])
         shoulders = float(np.median(np.linalg.norm(points[:, 0] - points[:, 1], axis=1)))
         if shoulders > MIN_SHOULDERS * height:
-            across, down = np.median(points.mean(axis=1), axis=0) + [0.0, OFFSET_Y * shoulders]
+            across, down = np.median(points.mean(axis=1), axis=0)
+            down += OFFSET_Y * shoulders
             side = max(1, round(min(SPAN * shoulders, MAX_SIDE * max(height, width))))
             return Square(round(across - side / 2), round(down - side / 2), side)
     side = min(height, width)

@@ -25,6 +25,7 @@ STREAMS: dict[str, tuple[Stream, ...]] = {
     "fusion": ("pose", "keypoints"),
     "keypoints": ("keypoints",),
     "pose": ("pose",),
+    "rgb": ("rgb",),
 }
 LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
 VARIANTS = tuple(f"{streams}+{loss}" for streams in STREAMS for loss in LOSSES)
@@ -133,7 +134,7 @@ def run_folds(
             another config.
         Nothing has been trained by then.
     """
-    examples = load_sets(config.data, data)
+    examples = load_sets(config.data, data, config.model)
     plan = [
         (variant_of(config, variant, seed), variant, tuple(fold))
         for variant in variants

@@ -20,23 +20,29 @@ from training.feed import Feed, split_mining
 from training.losses.adaptive import AdaptiveLoss
 from training.losses.isolated import isolated_loss
 from training.model import Recogniser
+from training.pretrained import load_stream
 
 
-def train(config: Config, data: Path, progress: bool = True) -> Checkpoint:
-    """Train from `config` on the .npz files in the folder `data`.
+def train(config: Config, data: Path, progress: bool = True, pretrained: Path | None = None) -> Checkpoint:
+    """Train from `config` on the .npz files in the folder `data`; `pretrained` as in `fit`.
 
     Raises:
         DataError: files missing or wrong, a vocabulary gloss without a clip, an unknown held-out signer.
+        FramesError: the pictures of an rgb stream are missing or wrong.
+        PretrainedError: the weights cannot be used.
     """
-    seen, _ = split_by_signer(load_sets(config.data, data), config.data.held_out)
-    return fit(config, seen, progress)
+    seen, _ = split_by_signer(load_sets(config.data, data, config.model), config.data.held_out)
+    return fit(config, seen, progress, pretrained)
 
 
-def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> Checkpoint:
-    """Train on exactly these clips.
+def fit(
+    config: Config, examples: Sequence[Example], progress: bool = True, pretrained: Path | None = None
+) -> Checkpoint:
+    """Train on exactly these clips; `pretrained` holds weights that the rgb stream starts from.
 
     Raises:
         DataError: a gloss of the vocabulary has no clip.
+        PretrainedError: the weights cannot be used.
         ValueError: the loss is no number any more.
     """
     absent = set(config.data.vocabulary) - {e.gloss for e in examples}
@@ -48,7 +54,9 @@ def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> C
     feed = Feed(config, classes, training)
     mining_feed = Feed(config, classes, mining)
     model = Recogniser(config.model, len(classes), config.clip.alpha)
-    if "pose" in config.model.streams:
+    if pretrained is not None:
+        print(load_stream(model, pretrained).describe(pretrained))
+    if {"rgb", "pose"} & set(config.model.streams):
         model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.optimiser.ema), use_buffers=True)
     loss_of = isolated_loss(config.loss, classes, config.model.embedding)
@@ -62,9 +70,9 @@ def fit(config: Config, examples: Sequence[Example], progress: bool = True) -> C
     for epoch in bar:
         total = torch.zeros(2)
         partners = adaptive.partners(epoch) if adaptive else None
-        for windows, masks, labels in feed.epoch(epoch, config.optimiser.clips_per_epoch, partners):
+        for windows, masks, labels, frames in feed.epoch(epoch, config.optimiser.clips_per_epoch, partners):
             with autocast(config):
-                output = model(windows, masks)
+                output = model(windows, masks, frames)
             loss = loss_of(epoch, output, labels)
             if not loss.isfinite():
                 raise ValueError(f"the loss is {loss.item()} in epoch {epoch + 1}: training cannot go on; lower lr?")
@@ -97,9 +105,9 @@ def count_confusions(config: Config, model: torch.nn.Module, feed: Feed, epoch: 
     """
     counts = torch.zeros(classes, classes)
     model.eval()
-    for windows, masks, labels in feed.epoch(epoch, 8 * config.optimiser.batch):
+    for windows, masks, labels, frames in feed.epoch(epoch, 8 * config.optimiser.batch):
         with autocast(config):
-            logits = model(windows, masks).logits
+            logits = model(windows, masks, frames).logits
         counts.index_add_(0, labels, logits.float().softmax(dim=1))
     model.train()
     return counts
