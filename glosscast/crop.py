@@ -1,6 +1,6 @@
 """The part of the picture that a model with an `rgb` stream sees: a square around the signer.
 
-One square a clip, so that what moves in it is the signer. It is as wide as the square of the heatmaps (`span`, `offset_y`
+One square a clip, so that what moves in it is the signer. It is the square of the heatmaps (`span` and `offset_y`
 in `training/heatmaps.py`), so both visual streams show the same part of the world.
 """
 

@@ -6,7 +6,9 @@ import numpy as np
 
 from glosscast.clip import Clip
 from glosscast.holistic import TrackerPool
+from glosscast.keypoints import PRESENCE, SHOULDERS, Pose
 from training.data import DataError
+from training.datasets.clips import read_unseen
 from training.datasets.item import Item
 
 FPS = 30.0
@@ -28,3 +30,14 @@ def read(item: Item, trackers: TrackerPool) -> Clip:
         raise OSError(errno.ENOSPC, "No space left on device")
     frames = int(text)
     return Clip(np.arange(frames) * 1000.0 / FPS, keypoints(frames), 1.5)
+
+
+def watch(item: Item, trackers: TrackerPool) -> Clip:
+    """Keypoints of somebody in the left half of a folder's pictures; "full" stands for a folder of that name."""
+    if item.media.name == "full":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    seen = read_unseen(item, trackers)
+    points = seen.keypoints.copy()
+    points[:, SHOULDERS, PRESENCE] = 1.0
+    points[:, Pose.LEFT_SHOULDER, :2], points[:, Pose.RIGHT_SHOULDER, :2] = (0.3, 0.4), (0.2, 0.4)
+    return Clip(seen.t_ms, points, seen.aspect)
