@@ -141,6 +141,8 @@ def run_folds(
         for seed in seeds
         for fold in folds
     ]
+    if config.model.frame_size is None and any(planned.model.frame_size for planned, _, _ in plan):
+        raise ValueError("variants with an rgb stream need a config with one: its clips come with pictures")
     for fold in folds:
         split_by_signer(examples, fold)
     unknown = set(glosses) - set(config.data.vocabulary)

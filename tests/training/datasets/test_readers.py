@@ -1,6 +1,7 @@
 """Each format is written here as it is handed out, and read back."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from training.config import load_config
 from training.data import DataError
 from training.datasets import READERS, load
+
+ROOT = Path(__file__).parents[3]
+DATA = Path(os.environ.get("GLOSSCAST_DATA", ROOT.parent / "shared" / "data"))
 
 
 def write(path: Path, text: str = "x") -> Path:
@@ -192,7 +197,7 @@ def test_another_folder_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     assert str(tmp_path) in str(error.value)
 
 
-@pytest.mark.parametrize("kind", sorted(CASES.keys() - {"lsa64", "asl-alphabet"}))
+@pytest.mark.parametrize("kind", sorted(CASES.keys() - {"lsa64", "asl-alphabet", "digits"}))
 def test_missing_media_are_named_or_left_out(kind: str, tmp_path: Path) -> None:
     CASES[kind].write(tmp_path)
     items, _ = load(kind, tmp_path)
@@ -267,3 +272,14 @@ def test_another_student_starts_where_the_digits_begin_anew(tmp_path: Path) -> N
     (tmp_path / "4/IMG_1134.JPG").rename(tmp_path / "4/photo.JPG")
     with pytest.raises(DataError, match=r"photo\.JPG: not a photo of the digits data set: those are IMG_NNNN"):
         load("digits", tmp_path)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (DATA / "digits_apache").is_dir(), reason="no photos of digits here")
+def test_the_config_for_the_digits_names_signers_that_are_there() -> None:
+    items, left_out = load("digits", DATA / "digits_apache")
+    assert (len(items), left_out) == (1000, [])
+    signers = sorted({str(item.signer) for item in items})
+    config = load_config(ROOT / "training" / "configs" / "digits.toml")
+    assert signers[-20:] == list(config.data.held_out)
+    assert set(config.data.vocabulary) == {item.label for item in items}
