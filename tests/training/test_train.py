@@ -151,7 +151,7 @@ def test_clips_without_pictures_cannot_feed_an_rgb_stream(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("streams", [(), ("pose",), ("pose", "keypoints")])
 def test_a_model_with_pixels_learns_what_they_show(tmp_path: Path, streams: tuple[str, ...]) -> None:
-    rgb = load_config(write_rgb(tmp_path, *streams, epochs=6))
+    rgb = load_config(write_rgb(tmp_path, *streams, epochs=8))
     seen, unseen = split_by_signer(load_sets(rgb.data, tmp_path, rgb.model), rgb.data.held_out)
     model = fit(rgb, seen, progress=False).build()
     scores = score(unseen, CLASSES, rgb.clip, rgb.segmenter, rgb.decoder, TorchClassifier(model, 3))
