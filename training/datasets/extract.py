@@ -8,9 +8,10 @@ the final name.
 
 import errno
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from functools import cache
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from urllib.parse import quote
@@ -32,6 +33,10 @@ UNSIGNED = "unknown"  # signer of clips that do not say
 PARTS = {"pose": (POSE, 4), "left_hand": (LEFT_HAND, 3), "right_hand": (RIGHT_HAND, 3), "face": (FACE, 3)}
 
 Read = Callable[[Item, TrackerPool], Clip]
+Work = Callable[[Item], str | None]  # writes a clip's part, or returns why there is none
+Outcome = tuple[str, str | None]  # a clip's name and what its work returned
+Outcomes = Generator[Outcome, None, None]
+Driver = Callable[[Sequence[Item], Work, int], Outcomes]
 
 
 class DiskFullError(OSError):
@@ -39,16 +44,17 @@ class DiskFullError(OSError):
 
 
 def extract_all(
-    items: Sequence[Item], out: Path, workers: int, fps: float, read: Read = read_clip
+    items: Sequence[Item], out: Path, workers: int, fps: float, read: Read = read_clip, driver: Driver | None = None
 ) -> tuple[list[Path], dict[str, str]]:
     """Extract what has no part yet and join the parts.
 
     Args:
         items: clips with names of their own.
         out: folder for the results, made if it is not there.
-        workers: processes; each takes about 400 MB and most of a CPU core.
+        workers: processes, all drivers together; each takes about 400 MB and most of a CPU core.
         fps: frame rate of the joined clips.
         read: makes an item's keypoints; a module's function, since the processes import it.
+        driver: calls the work for each item, in any order; processes of this machine where none is given.
 
     Returns:
         The files, one a split, and why each clip that failed did.
@@ -61,7 +67,8 @@ def extract_all(
     (out / "parts").mkdir(parents=True, exist_ok=True)
     todo = [item for item in items if not part_path(out, item).exists()]
     try:
-        failed = _extract(todo, out, workers, read)
+        work = partial(_write_part, out=out.absolute(), read=read)
+        failed = _extract(todo, work, workers, driver or in_processes)
         done = [item for item in items if item.name not in failed]
         if not done:
             raise DataError(f"none of {len(items)} clips could be read: {next(iter(failed.values()), 'no clips')}")
@@ -81,27 +88,32 @@ def part_path(out: Path, item: Item) -> Path:
     return out / "parts" / f"{quote(item.name, safe='')}.npz"
 
 
-def _extract(items: Sequence[Item], out: Path, workers: int, read: Read) -> dict[str, str]:
-    """Write the parts; returns name -> reason of those that failed."""
-    failed: dict[str, str] = {}
+def in_processes(items: Sequence[Item], work: Work, workers: int) -> Outcomes:
+    """The driver for one machine: a pool of processes.
+
+    Raises:
+        OSError: the disk is full.
+    """
     # MediaPipe's threads do not survive a fork.
     pool = ProcessPoolExecutor(workers, get_context("spawn"))
     try:
-        waiting: dict[Future[str | None], Item] = {
-            pool.submit(_write_part, item, part_path(out, item), read): item for item in items
-        }
-        with tqdm(total=len(items), desc="extract", unit="clip", disable=not items) as bar:
-            while waiting:
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    item = waiting.pop(future)
-                    reason = future.result()
-                    if reason is not None:
-                        failed[item.name] = reason
-                    bar.update()
+        names = {pool.submit(work, item): item.name for item in items}
+        for future in as_completed(list(names)):
+            yield names.pop(future), future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-    return failed
+
+
+def _extract(items: Sequence[Item], work: Work, workers: int, driver: Driver) -> dict[str, str]:
+    """Write the parts; returns name -> reason of those that failed, in the order of the items."""
+    if not items:
+        return {}
+    reasons: dict[str, str | None] = {}
+    with tqdm(total=len(items), desc="extract", unit="clip") as bar, closing(driver(items, work, workers)) as outcomes:
+        for name, reason in outcomes:
+            reasons[name] = reason
+            bar.update()
+    return {item.name: reason for item in items if (reason := reasons[item.name]) is not None}
 
 
 @cache
@@ -110,14 +122,15 @@ def _trackers() -> TrackerPool:
     return TrackerPool(1)
 
 
-def _write_part(item: Item, path: Path, read: Read) -> str | None:
+def _write_part(item: Item, out: Path, read: Read) -> str | None:
     """Extract one clip; returns why it failed. Only a full disk ends the run."""
     try:
         with quiet_native_logs():
             clip = read(item, _trackers())
         # Half precision is 0.05 % of the picture's width.
         write_whole(
-            path, {"t_ms": clip.t_ms, "keypoints": clip.keypoints.astype(np.float16), "aspect": np.array(clip.aspect)}
+            part_path(out, item),
+            {"t_ms": clip.t_ms, "keypoints": clip.keypoints.astype(np.float16), "aspect": np.array(clip.aspect)},
         )
     except OSError as error:
         if error.errno == errno.ENOSPC:
