@@ -61,7 +61,7 @@ def _drive(items: Sequence[Item], work: Work, workers: int, *, address: str, out
         outcomes = ray.data.from_items(records, override_num_blocks=min(len(records), MAX_BLOCKS)).map(
             _Worker,
             fn_constructor_args=(work, out),
-            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(items)), max_tasks_in_flight_per_actor=2),
             num_cpus=1,
         )
         for outcome in outcomes.iter_rows():
@@ -127,7 +127,7 @@ def _cluster(address: str, workers: int) -> Iterator[Any]:
     except ray.exceptions.RayTaskError:
         raise  # a fault of ours, with its traceback
     except ray.exceptions.RayError as error:
-        raise RayError(f"Ray at {address} gave up: {_first_line(error)}") from error
+        raise RayError(f"Ray at {address} gave up: {str(error).strip().splitlines()[-1]}") from error
     finally:
         ray.shutdown()
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,16 @@ def keypoints(frames: int) -> np.ndarray:
     points = rng.uniform(0.1, 0.9, (frames, 171, 4)).astype(np.float32)
     points[..., 3] = 1
     return points
+
+
+def items(folder: Path, *texts: str) -> list[Item]:
+    """A clip for each text; the first is in no split."""
+    made = []
+    for index, text in enumerate(texts):
+        path = folder / f"{index}.mp4"
+        path.write_text(text)
+        made.append(Item(f"c/{index}", (f"gloss{index}",), path, "train" if index else None, f"signer{index}"))
+    return made
 
 
 def read(item: Item, trackers: TrackerPool) -> Clip:

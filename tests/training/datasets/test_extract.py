@@ -5,19 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.datasets.reading import read
+from tests.training.datasets.reading import items, read
 from training.data import DataError, load_npz
 from training.datasets.extract import DiskFullError, extract_all, part_path, write_whole
-from training.datasets.item import Item
-
-
-def items(folder: Path, *texts: str) -> list[Item]:
-    made = []
-    for index, text in enumerate(texts):
-        path = folder / f"{index}.mp4"
-        path.write_text(text)
-        made.append(Item(f"c/{index}", (f"gloss{index}",), path, "train" if index else None, f"signer{index}"))
-    return made
 
 
 @pytest.mark.slow  # worker processes import everything anew
