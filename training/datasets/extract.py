@@ -33,7 +33,7 @@ UNSIGNED = "unknown"  # signer of clips that do not say
 PARTS = {"pose": (POSE, 4), "left_hand": (LEFT_HAND, 3), "right_hand": (RIGHT_HAND, 3), "face": (FACE, 3)}
 
 Read = Callable[[Item, TrackerPool], Clip]
-Work = Callable[[Item], str | None]  # writes a clip's part, or returns why there is none
+Work = Callable[[Item], str | None]  # writes what a clip lacks, or returns why it cannot
 Outcome = tuple[str, str | None]  # a clip's name and what its work returned
 Outcomes = Generator[Outcome, None, None]
 Driver = Callable[[Sequence[Item], Work, int], Outcomes]
@@ -124,13 +124,15 @@ def _trackers() -> TrackerPool:
 
 def _write_part(item: Item, out: Path, read: Read) -> str | None:
     """Extract one clip; returns why it failed. Only a full disk ends the run."""
+    path = part_path(out, item)
+    if path.exists():
+        return None  # from a process that died before it could tell
     try:
         with quiet_native_logs():
             clip = read(item, _trackers())
         # Half precision is 0.05 % of the picture's width.
         write_whole(
-            part_path(out, item),
-            {"t_ms": clip.t_ms, "keypoints": clip.keypoints.astype(np.float16), "aspect": np.array(clip.aspect)},
+            path, {"t_ms": clip.t_ms, "keypoints": clip.keypoints.astype(np.float16), "aspect": np.array(clip.aspect)}
         )
     except OSError as error:
         if error.errno == errno.ENOSPC:

@@ -4,7 +4,7 @@ Every machine reads the recordings and writes the parts itself, so all of them n
 Through Ray go the clips' records and why one failed, nothing large.
 
 When a process dies, Ray runs its block of clips again in another one. Parts that were written are kept, and a clip
-whose process died twice is a failure. The deaths are counted in a file beside the part: the next process may be on
+whose process died twice is a failure. The deaths are counted in the results' folder, since the next process may be on
 another machine.
 """
 
@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import pickle
+import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from training.datasets.extract import Driver, Outcomes, Work, part_path
+from training.datasets.extract import Driver, Outcomes, Work
 from training.datasets.item import Item
 
 LOCAL = "local"  # instead of an address: a Ray of our own on this machine
@@ -50,17 +52,15 @@ def on_ray(address: str, out: Path) -> Driver:
         import_module("ray.data")
     except ImportError as error:
         raise RayError(f"--ray needs Ray Data: pip install 'glosscast[ray]' ({error})") from error
-    return partial(_drive, address=address, out=out.absolute())
+    return partial(_drive, address=address, deaths=out.absolute() / "deaths")
 
 
-def _drive(items: Sequence[Item], work: Work, workers: int, *, address: str, out: Path) -> Outcomes:
-    with _cluster(address, workers) as ray:
-        for item in items:
-            _deaths_path(out, item).unlink(missing_ok=True)  # a new run tries again
+def _drive(items: Sequence[Item], work: Work, workers: int, *, address: str, deaths: Path) -> Outcomes:
+    with _cluster(address, workers) as ray, _fresh_folder(deaths):
         records = [{"item": pickle.dumps(replace(item, media=item.media.absolute()))} for item in items]
         outcomes = ray.data.from_items(records, override_num_blocks=min(len(records), MAX_BLOCKS)).map(
             _Worker,
-            fn_constructor_args=(work, out),
+            fn_constructor_args=(work, deaths),
             compute=ray.data.ActorPoolStrategy(size=min(workers, len(items)), max_tasks_in_flight_per_actor=2),
             num_cpus=1,
         )
@@ -73,9 +73,9 @@ def _drive(items: Sequence[Item], work: Work, workers: int, *, address: str, out
 class _Worker:
     """What an actor does with a record: the work, unless the clip's processes died too often."""
 
-    def __init__(self, work: Work, out: Path) -> None:
+    def __init__(self, work: Work, deaths: Path) -> None:
         self.work = work
-        self.out = out
+        self.deaths = deaths
 
     def __call__(self, record: dict[str, bytes]) -> dict[str, str | int]:
         item: Item = pickle.loads(record["item"])
@@ -87,21 +87,26 @@ class _Worker:
         return outcome
 
     def _extract(self, item: Item) -> str | None:
-        if part_path(self.out, item).exists():
-            return None  # written before the process died
-        path = _deaths_path(self.out, item)
+        # A byte for each process that began the clip and did not end it.
+        path = self.deaths / quote(item.name, safe="")
         with path.open("ab") as file:
             deaths = file.tell()
-            file.write(b".")  # counts from now on, unless the work returns
+            file.write(b".")
         try:
             return self.work(item) if deaths < DEATHS else f"its process died {deaths} times"
         finally:
             path.unlink(missing_ok=True)
 
 
-def _deaths_path(out: Path, item: Item) -> Path:
-    """A file of one byte for each process that began the clip and has not ended it."""
-    return part_path(out, item).with_suffix(".deaths")
+@contextmanager
+def _fresh_folder(path: Path) -> Iterator[None]:
+    """An empty folder while the block runs; what a run that was killed left there goes first."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
