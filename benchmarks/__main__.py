@@ -1,4 +1,4 @@
-"""Measure the recogniser and, where a clip is given, every step of classifying it; or training. Print a table or JSON."""
+"""Measure the recogniser and, where a clip is given, every step of classifying it; or measure training."""
 
 import argparse
 import json
