@@ -44,7 +44,7 @@ class DiskFullError(OSError):
 
 
 def extract_all(
-    items: Sequence[Item], out: Path, workers: int, fps: float, read: Read = read_clip, driver: Driver | None = None
+    items: Sequence[Item], out: Path, workers: int, fps: float, read: Read = read_clip, *, driver: Driver | None = None
 ) -> tuple[list[Path], dict[str, str]]:
     """Extract what has no part yet and join the parts.
 

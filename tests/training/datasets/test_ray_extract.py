@@ -45,7 +45,7 @@ def test_a_cluster_writes_what_one_machine_writes_whatever_dies(tmp_path: Path, 
     clips = items(tmp_path, "30", "7", "bad", "31", "6")
     _, failed = extract_all(clips, one, WORKERS, 15.0, read)
     clips = items(tmp_path, "30", "7", "bad", "31", "6 after a death", "deadly")
-    _, failed_on_ray = extract_all(clips, ray, WORKERS, 15.0, read, on_ray(address, ray))
+    _, failed_on_ray = extract_all(clips, ray, WORKERS, 15.0, read, driver=on_ray(address, ray))
     assert failed_on_ray == failed | {"c/5": "its process died 2 times"}
     assert arrays(ray) == arrays(one)
     assert sorted(path.name for path in ray.iterdir()) == ["all.npz", "parts", "train.npz"]
@@ -55,7 +55,7 @@ def test_a_cluster_writes_what_one_machine_writes_whatever_dies(tmp_path: Path, 
     clips[0].media.write_text("bad")
     clips[5].media.write_text("full")
     with pytest.raises(DiskFullError, match=r"4 of 6 clips are done"):
-        extract_all(clips, ray, WORKERS, 15.0, read, on_ray(address, ray))
+        extract_all(clips, ray, WORKERS, 15.0, read, driver=on_ray(address, ray))
     assert part_path(ray, clips[0]).stat().st_mtime_ns == before
 
 
@@ -74,14 +74,14 @@ def test_a_recording_gets_the_same_keypoints(tmp_path: Path, address: str) -> No
 @pytest.mark.slow
 def test_more_workers_than_cores_are_refused(tmp_path: Path, address: str) -> None:
     with pytest.raises(RayError, match=r"--workers 3: the Ray cluster at .* has 2 cores"):
-        extract_all(items(tmp_path, "5"), tmp_path, 3, 15.0, read, on_ray(address, tmp_path))
+        extract_all(items(tmp_path, "5"), tmp_path, 3, 15.0, read, driver=on_ray(address, tmp_path))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:10001", "127.0.0.1:99999"])
 def test_a_cluster_that_is_not_there_is_said_in_one_line(tmp_path: Path, address: str) -> None:
     pytest.importorskip("ray.data", reason="Ray is not installed")
     with pytest.raises(RayError, match=rf"{address}") as error:
-        extract_all(items(tmp_path, "5"), tmp_path, 1, 15.0, read, on_ray(address, tmp_path))
+        extract_all(items(tmp_path, "5"), tmp_path, 1, 15.0, read, driver=on_ray(address, tmp_path))
     assert "\n" not in str(error.value)
 
 
