@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
+from dataclasses import replace
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,6 +68,8 @@ def extract_all(
     (out / "parts").mkdir(parents=True, exist_ok=True)
     todo = [item for item in items if not part_path(out, item).exists()]
     try:
+        # Absolute paths: a process on another machine has another working directory.
+        todo = [replace(item, media=item.media.absolute()) for item in todo]
         work = partial(_write_part, out=out.absolute(), read=read)
         failed = _extract(todo, work, workers, driver or in_processes)
         done = [item for item in items if item.name not in failed]

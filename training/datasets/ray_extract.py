@@ -16,7 +16,6 @@ import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -57,7 +56,7 @@ def on_ray(address: str, out: Path) -> Driver:
 
 def _drive(items: Sequence[Item], work: Work, workers: int, *, address: str, deaths: Path) -> Outcomes:
     with _cluster(address, workers) as ray, _fresh_folder(deaths):
-        records = [{"item": pickle.dumps(replace(item, media=item.media.absolute()))} for item in items]
+        records = [{"item": pickle.dumps(item)} for item in items]
         outcomes = ray.data.from_items(records, override_num_blocks=min(len(records), MAX_BLOCKS)).map(
             _Worker,
             fn_constructor_args=(work, deaths),
