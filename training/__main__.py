@@ -100,6 +100,13 @@ def parser() -> argparse.ArgumentParser:
     add_dataset(extract)
     extract.add_argument("--out", type=Path, required=True, metavar="DIR", help="a run that stopped goes on here")
     extract.add_argument("--workers", type=int, default=1, help="processes, about 400 MB each (default: 1)")
+    extract.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="spread them over a Ray cluster: HOST:PORT, auto or local (default without ADDRESS: local)",
+    )
     extract.add_argument("--fps", type=positive, default=15.0, help="frame rate of the clips (default: 15)")
     extract.add_argument("--rgb", type=int, metavar="SIZE", help="also keep the signer's pictures, SIZE px a side")
     extract.add_argument(
@@ -282,10 +289,14 @@ def run_extract(args: argparse.Namespace) -> int:
         raise ValueError(f"extract: --rgb must be {MIN_SIDE_PX} or more, got {args.rgb}")
     if args.no_keypoints and args.rgb is None:
         raise ValueError("extract: --no-keypoints leaves nothing to extract without --rgb")
+    driver = None
+    if args.ray:
+        from training.datasets.ray_extract import on_ray
+
+        driver = on_ray(args.ray, args.out)
+    read = read_unseen if args.no_keypoints else read_clip
     items, left_out = load(args.dataset, args.root, args.skip_missing)
-    files, failed = extract_all(
-        items, args.out, args.workers, args.fps, read_unseen if args.no_keypoints else read_clip, args.rgb
-    )
+    files, failed = extract_all(items, args.out, args.workers, args.fps, read, args.rgb, driver=driver)
     for path in files:
         print(path)
     print(f"{len(items) - len(failed)} clips extracted, {len(failed)} failed, {len(left_out)} not on disk")

@@ -7,9 +7,11 @@ that a full disk or a crash leaves no half file under the final name.
 """
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from functools import cache
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import replace
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from urllib.parse import quote
@@ -34,6 +36,10 @@ UNSIGNED = "unknown"  # signer of clips that do not say
 PARTS = {"pose": (POSE, 4), "left_hand": (LEFT_HAND, 3), "right_hand": (RIGHT_HAND, 3), "face": (FACE, 3)}
 
 Read = Callable[[Item, TrackerPool], Clip]
+Work = Callable[[Item], str | None]  # writes what a clip lacks, or returns why it cannot
+Outcome = tuple[str, str | None]  # a clip's name and what its work returned
+Outcomes = Generator[Outcome, None, None]
+Driver = Callable[[Sequence[Item], Work, int], Outcomes]
 
 
 class DiskFullError(OSError):
@@ -41,17 +47,25 @@ class DiskFullError(OSError):
 
 
 def extract_all(
-    items: Sequence[Item], out: Path, workers: int, fps: float, read: Read = read_clip, rgb: int | None = None
+    items: Sequence[Item],
+    out: Path,
+    workers: int,
+    fps: float,
+    read: Read = read_clip,
+    rgb: int | None = None,
+    *,
+    driver: Driver | None = None,
 ) -> tuple[list[Path], dict[str, str]]:
     """Extract what has no part yet and join the parts.
 
     Args:
         items: clips with names of their own.
         out: folder for the results, made if it is not there.
-        workers: processes; each takes about 400 MB and most of a CPU core.
+        workers: processes, all drivers together; each takes about 400 MB and most of a CPU core.
         fps: frame rate of the joined clips.
         read: makes an item's keypoints; a module's function, since the processes import it.
         rgb: px a side of the pictures to keep; None for none.
+        driver: calls the work for each item, in any order; processes of this machine where none is given.
 
     Returns:
         The files, one a split, and why each clip that failed did.
@@ -65,7 +79,10 @@ def extract_all(
     for _, path in parts[:1]:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        failed = _extract([part for part in parts if not is_done(part[1], rgb)], workers, read, rgb)
+        work = partial(_work, out=out.absolute(), read=read, rgb=rgb)
+        # Absolute paths: a process on another machine has another working directory.
+        todo = [replace(item, media=item.media.absolute()) for item, path in parts if not is_done(path, rgb)]
+        failed = _extract(todo, work, workers, driver or in_processes)
         done = [part for part in parts if part[0].name not in failed]
         if not done:
             raise DataError(f"none of {len(items)} clips could be read: {next(iter(failed.values()), 'no clips')}")
@@ -95,33 +112,42 @@ def is_done(part: Path, rgb: int | None) -> bool:
     return part.exists() and (rgb is None or crops_path(part, rgb).exists())
 
 
-def _extract(parts: Sequence[tuple[Item, Path]], workers: int, read: Read, rgb: int | None) -> dict[str, str]:
-    """Write the parts; returns name -> reason of those that failed."""
-    failed: dict[str, str] = {}
+def in_processes(items: Sequence[Item], work: Work, workers: int) -> Outcomes:
+    """The driver for one machine: a pool of processes.
+
+    Raises:
+        OSError: the disk is full.
+    """
     # MediaPipe's threads do not survive a fork.
     pool = ProcessPoolExecutor(workers, get_context("spawn"))
     try:
-        waiting: dict[Future[str | None], Item] = {
-            pool.submit(_write_part, item, path, read, rgb): item for item, path in parts
-        }
-        with tqdm(total=len(parts), desc="extract", unit="clip", disable=not parts) as bar:
-            while waiting:
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    item = waiting.pop(future)
-                    reason = future.result()
-                    if reason is not None:
-                        failed[item.name] = reason
-                    bar.update()
+        names = {pool.submit(work, item): item.name for item in items}
+        for future in as_completed(list(names)):
+            yield names.pop(future), future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-    return failed
+
+
+def _extract(items: Sequence[Item], work: Work, workers: int, driver: Driver) -> dict[str, str]:
+    """Write the parts; returns name -> reason of those that failed, in the order of the items."""
+    if not items:
+        return {}
+    reasons: dict[str, str | None] = {}
+    with tqdm(total=len(items), desc="extract", unit="clip") as bar, closing(driver(items, work, workers)) as outcomes:
+        for name, reason in outcomes:
+            reasons[name] = reason
+            bar.update()
+    return {item.name: reason for item in items if (reason := reasons[item.name]) is not None}
 
 
 @cache
 def _trackers() -> TrackerPool:
     """This process's one tracker; the pool resets it between clips and replaces it when it breaks."""
     return TrackerPool(1)
+
+
+def _work(item: Item, out: Path, read: Read, rgb: int | None) -> str | None:
+    return _write_part(item, part_path(out, item, read), read, rgb)
 
 
 def _write_part(item: Item, path: Path, read: Read, rgb: int | None) -> str | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.training.datasets.reading import read, watch
+from tests.training.datasets.reading import items, read, watch
 from training.__main__ import main
 from training.data import DataError, load_npz, with_frames
 from training.datasets import crops
@@ -22,15 +22,6 @@ from training.datasets.extract import (
     write_whole,
 )
 from training.datasets.item import Item
-
-
-def items(folder: Path, *texts: str) -> list[Item]:
-    made = []
-    for index, text in enumerate(texts):
-        path = folder / f"{index}.mp4"
-        path.write_text(text)
-        made.append(Item(f"c/{index}", (f"gloss{index}",), path, "train" if index else None, f"signer{index}"))
-    return made
 
 
 @pytest.mark.slow  # worker processes import everything anew
