@@ -1,4 +1,4 @@
-"""Measure the recogniser and, where a clip is given, every step of classifying it; print a table or JSON."""
+"""Measure the recogniser and, where a clip is given, every step of classifying it; or measure training."""
 
 import argparse
 import json
@@ -32,8 +32,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="also measure classifying this video")
+    parser.add_argument("--training", action="store_true", help="measure training steps instead (three minutes)")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if args.training:
+        return report_training(args.json)
     try:
         bundle = load_bundle(args.bundle)
         rows = recogniser_rows(bundle) + (clip_rows(bundle, args.clip) if args.clip else [])
@@ -47,6 +50,15 @@ def main() -> int:
     print("| what | median | fastest | slowest |\n|---|---|---|---|")
     for row in rows:
         print(f"| {row['what']} | {row['median_ms']:.2f} ms | {row['min_ms']:.2f} | {row['max_ms']:.2f} |")
+    return 0
+
+
+def report_training(as_json: bool) -> int:
+    """Print the speed of training steps. What measures it needs torch, the rest does not."""
+    from benchmarks.training import describe, training_rows
+
+    rows = training_rows()
+    print(json.dumps(rows, indent=1) if as_json else describe(rows))
     return 0
 
 

@@ -75,9 +75,12 @@ def export_bundle(checkpoint: Checkpoint, out: Path, folds: FoldReport | None = 
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
 
     Raises:
-        ValueError: `out` is something else than a bundle, or the folds are of another config or incomplete.
+        ValueError: the model has an rgb stream, `out` is something else than a bundle, or the folds are of another
+            config or incomplete.
         BundleError: what came out does not load.
     """
+    if "rgb" in checkpoint.config.model.streams:
+        raise ValueError("the checkpoint has an rgb stream: a bundle holds models of keypoints only, so far")
     if out.exists() and not (out / MANIFEST).is_file():
         raise ValueError(f"{out}: exists and is not a bundle; it is left as it is")
     if folds is not None:

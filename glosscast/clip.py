@@ -71,16 +71,23 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What a model sees: normalised keypoints (T, 171, 4) float32 and mask (T,) float32, 0 outside the recording."""
+    """What a model sees of a clip.
+
+    Attributes:
+        keypoints: (T, 171, 4) float32, normalised.
+        mask: (T,) float32, 0 outside the recording.
+        start_ms: where it starts, in the clip's own time: pictures of the same instants are found by it.
+    """
 
     keypoints: NDArray[np.float32]
     mask: NDArray[np.float32]
+    start_ms: float = 0.0
 
 
 def cut_window(clip: Clip, start_ms: float, spec: ClipSpec) -> Window:
     """Take the window of `clip` that starts at `start_ms`; beyond the recording's ends frames are held and masked."""
     keypoints, mask = resample(clip.t_ms, clip.keypoints, start_ms + spec.times_ms)
-    return Window(normalise(keypoints, clip.aspect), mask)
+    return Window(normalise(keypoints, clip.aspect), mask, start_ms)
 
 
 def resample(
@@ -97,11 +104,10 @@ def resample(
         at_ms: (M,) wanted times.
 
     Returns:
-        (M, 171, 4) keypoints and (M,) mask, 0 for times outside the recording by more than half a frame interval.
+        (M, 171, 4) keypoints and (M,) mask, 0 for times outside the recording by more than half a frame interval. A
+        recording of one frame is a photo: it has no interval, and is held for as long as is asked.
     """
-    right = np.clip(np.searchsorted(t_ms, at_ms), 1, max(len(t_ms) - 1, 1))
-    left = right - 1
-    right = np.minimum(right, len(t_ms) - 1)
+    left, right = _around(t_ms, at_ms)
     gap = np.maximum(t_ms[right] - t_ms[left], 1e-9)
     weight = np.clip((at_ms - t_ms[left]) / gap, 0.0, 1.0).astype(np.float32)[:, None, None]
     a, b = keypoints[left], keypoints[right]
@@ -109,7 +115,24 @@ def resample(
     paused = gap > MAX_GAP_MS
     both = (a[..., PRESENCE:] > 0) & (b[..., PRESENCE:] > 0) & ~paused[:, None, None]
     mixed = np.where(both, a + weight * (b - a), nearer)
-    slack = 0.5 * (np.median(np.diff(t_ms)) if len(t_ms) > 1 else 0.0)
+    slack = 0.5 * np.median(np.diff(t_ms)) if len(t_ms) > 1 else np.inf
     inside = (at_ms >= t_ms[0] - slack) & (at_ms <= t_ms[-1] + slack)
     inside &= ~paused | (at_ms - t_ms[left] <= slack) | (t_ms[right] - at_ms <= slack)
     return mixed.astype(np.float32), inside.astype(np.float32)
+
+
+def nearest(t_ms: NDArray[np.float64], at_ms: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices (M,) of the frames nearest to given times: pictures cannot be mixed as keypoints can.
+
+    Args:
+        t_ms: (T,) increasing.
+        at_ms: (M,) wanted times; beyond the ends the first or the last frame is taken.
+    """
+    left, right = _around(t_ms, at_ms)
+    return np.where(at_ms - t_ms[left] < t_ms[right] - at_ms, left, right)
+
+
+def _around(t_ms: NDArray[np.float64], at_ms: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of the two frames around each time; at and beyond the ends the two outermost."""
+    right = np.clip(np.searchsorted(t_ms, at_ms), 1, max(len(t_ms) - 1, 1))
+    return right - 1, np.minimum(right, len(t_ms) - 1)

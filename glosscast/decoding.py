@@ -163,17 +163,30 @@ def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
 
 
 def classify_clip(
-    clip: Clip, spec: ClipSpec, segmenter: SegmenterSettings, settings: DecoderSettings, classify: Classify
+    clip: Clip,
+    spec: ClipSpec,
+    segmenter: SegmenterSettings,
+    settings: DecoderSettings,
+    classify: Classify,
+    needs_signer: bool = True,
 ) -> NDArray[np.float32]:
     """Probabilities (classes,) for a recording taken as one sign.
 
     Where the segmenter finds several signs they are pooled by their length; where it finds none, the whole recording is
     read.
 
+    Args:
+        clip: the recording.
+        spec: the model's window.
+        segmenter: its thresholds.
+        settings: how segments are read.
+        classify: the model.
+        needs_signer: whether the model looks at keypoints, and can say nothing without any.
+
     Raises:
-        NoSignerError: nobody is in view.
+        NoSignerError: nobody is in view, and the model needs somebody.
     """
-    if not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
+    if needs_signer and not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
         raise NoSignerError("nobody is in view")
     events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False))
     finals = [e for e in events if e.kind == "final" and e.probabilities is not None]

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from glosscast.bundle import EMBEDDED, load_bundle
+from glosscast.video import MIN_SIDE_PX
 from training.config import Config, load_config
 from training.data import load_npz
 from training.datasets import READERS, load
@@ -37,6 +38,11 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML config")
     train.add_argument("--out", type=Path, required=True, metavar="DIR")
     train.add_argument("--resume", action="store_true", help="go on where a training that wrote to DIR stopped")
+    train.add_argument(
+        "--pretrained",
+        metavar="k400|FILE",
+        help="what the rgb stream starts from: Kinetics-400 from the network, or a .pyth or .pkl file",
+    )
     add_data_folder(train)
     train.set_defaults(run=run_train)
 
@@ -95,7 +101,18 @@ def parser() -> argparse.ArgumentParser:
     add_dataset(extract)
     extract.add_argument("--out", type=Path, required=True, metavar="DIR", help="a run that stopped goes on here")
     extract.add_argument("--workers", type=int, default=1, help="processes, about 400 MB each (default: 1)")
+    extract.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="spread them over a Ray cluster: HOST:PORT, auto or local (default without ADDRESS: local)",
+    )
     extract.add_argument("--fps", type=positive, default=15.0, help="frame rate of the clips (default: 15)")
+    extract.add_argument("--rgb", type=int, metavar="SIZE", help="also keep the signer's pictures, SIZE px a side")
+    extract.add_argument(
+        "--no-keypoints", action="store_true", help="only pictures: do not run Holistic, the keypoints are all missing"
+    )
     extract.set_defaults(run=run_extract)
     return top
 
@@ -156,13 +173,15 @@ def read_aliases(pairs: Sequence[str], glosses: Collection[str], vocabulary: Col
 def run_train(args: argparse.Namespace) -> int:
     """`train`; of several processes the first one writes the checkpoint."""
     from training.distributed import rank
+    from training.pretrained import stream_weights
     from training.train import train
 
     config: Config = load_config(args.config)
+    pretrained = None if args.pretrained is None else stream_weights(config.model, args.pretrained)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "checkpoint.pt"
     path.with_suffix(".partial").open("wb").close()  # fails now rather than after the training
-    checkpoint = train(config, args.data, out=args.out, resume=args.resume)
+    checkpoint = train(config, args.data, pretrained=pretrained, out=args.out, resume=args.resume)
     if rank() == 0:
         checkpoint.save(path)
         print(path)
@@ -232,8 +251,7 @@ def run_inspect(args: argparse.Namespace) -> int:
         f"({counted.batch_norm / 1e9:.1f} of them batch norm) for {FRAMES} frames of {args.size}x{args.size}"
     )
     if report is not None:
-        print(f"{path}: {len(report.matched)} weights matched, {len(report.unused)} in the file unused")
-        print(f"  fresh: {', '.join(report.fresh) or 'none'}")
+        print(report.describe(path))
     return 0
 
 
@@ -264,14 +282,25 @@ def run_audit(args: argparse.Namespace) -> int:
 
 def run_extract(args: argparse.Namespace) -> int:
     """`extract`; 1 where a clip failed, since the rest is usable."""
+    from training.datasets.clips import read_clip, read_unseen
     from training.datasets.extract import extract_all
 
     if not (args.dataset and args.root):
         raise ValueError("extract: give --dataset and --root")
     if args.workers < 1:
         raise ValueError(f"extract: --workers must be 1 or more, got {args.workers}")
+    if args.rgb is not None and args.rgb < MIN_SIDE_PX:
+        raise ValueError(f"extract: --rgb must be {MIN_SIDE_PX} or more, got {args.rgb}")
+    if args.no_keypoints and args.rgb is None:
+        raise ValueError("extract: --no-keypoints leaves nothing to extract without --rgb")
+    driver = None
+    if args.ray:
+        from training.datasets.ray_extract import on_ray
+
+        driver = on_ray(args.ray, args.out)
+    read = read_unseen if args.no_keypoints else read_clip
     items, left_out = load(args.dataset, args.root, args.skip_missing)
-    files, failed = extract_all(items, args.out, args.workers, args.fps)
+    files, failed = extract_all(items, args.out, args.workers, args.fps, read, args.rgb, driver=driver)
     for path in files:
         print(path)
     print(f"{len(items) - len(failed)} clips extracted, {len(failed)} failed, {len(left_out)} not on disk")

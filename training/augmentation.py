@@ -1,12 +1,13 @@
 """Augmentation of keypoint windows: what differs between signers, cameras and trackers, not between signs."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from glosscast.clip import Clip, ClipSpec, resample
+from glosscast.clip import Clip, ClipSpec, nearest, resample
 from glosscast.keypoints import FACE, LEFT_HAND, PRESENCE, RIGHT_HAND, X, Y, mirror, normalise
 
 
@@ -30,6 +31,28 @@ class AugmentationConfig(BaseModel):
     drop_hand: float = Field(ge=0, le=1, description="chance that a hand is lost, for part of the clip or all of it")
     drop_frames: float = Field(ge=0, le=1, description="chance of a frame without any hand")
     drop_face: float = Field(ge=0, le=1, description="chance that the face is missing from the whole clip")
+    frame_scale: float = Field(default=0.15, ge=0, description="size of the pictures, up to exp(+-frame_scale)")
+    frame_shift: float = Field(default=0.1, ge=0, description="sideways, up and down, as a share of the picture's side")
+    frame_rotation: float = Field(default=8.0, ge=0, description="degrees")
+    brightness: float = Field(default=0.25, ge=0, lt=1, description="of the pictures, up to 1 +- brightness")
+    contrast: float = Field(default=0.25, ge=0, lt=1, description="likewise, about the picture's mean")
+    saturation: float = Field(default=0.25, ge=0, lt=1, description="likewise, about each pixel's grey")
+
+
+class Augmented(NamedTuple):
+    """Windows of B clips, and what their pictures need to go with them.
+
+    Attributes:
+        keypoints: (B, T, 171, 4) float32, normalised and changed at random.
+        mask: (B, T) float32.
+        taken: (B, T) indices of the clips' frames that are nearest to the windows' instants.
+        mirrored: (B,) whether left and right were swapped.
+    """
+
+    keypoints: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    taken: NDArray[np.intp]
+    mirrored: NDArray[np.bool_]
 
 
 class Augmentation:
@@ -43,10 +66,15 @@ class Augmentation:
         self, clips: Sequence[Clip], rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Windows (B, T, 171, 4) and masks (B, T) of `clips`, each changed at random."""
+        drawn = self.draw(clips, rng)
+        return drawn.keypoints, drawn.mask
+
+    def draw(self, clips: Sequence[Clip], rng: np.random.Generator) -> Augmented:
+        """The same, with what is needed to change pictures alike."""
         c = self.config
         sampled = [self._sample(clip, rng) for clip in clips]
-        mask = np.stack([m for _, m in sampled])
-        windows = normalise(np.stack([k for k, _ in sampled]), np.array([clip.aspect for clip in clips]))
+        keypoints, mask, taken = (np.stack(part) for part in zip(*sampled, strict=True))
+        windows = normalise(keypoints, np.array([clip.aspect for clip in clips]))
         swap = rng.random(len(clips)) < c.mirror
         windows[swap] = mirror(windows[swap])
         self._move(windows, rng)
@@ -55,22 +83,25 @@ class Augmentation:
         windows[..., :2] += rng.normal(0.0, c.noise, windows[..., :2].shape).astype(np.float32)
         self._drop(windows, rng)
         windows[windows[..., PRESENCE] <= 0] = 0.0
-        return windows, mask
+        return Augmented(windows, mask, taken, swap)
 
-    def _sample(self, clip: Clip, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _sample(
+        self, clip: Clip, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
         c, spec = self.config, self.spec
         speed = np.exp(rng.uniform(-c.speed, c.speed))
         # A stretched clip is centred on the window before it is moved.
         start = (clip.duration_ms - spec.window_ms * speed) / 2 + rng.uniform(-c.start_ms, c.start_ms)
         at_ms = clip.t_ms[0] + start + spec.times_ms * speed
-        if rng.random() >= c.crop:
-            return resample(clip.t_ms, clip.keypoints, at_ms)
-        # A live window often holds less than the whole sign: it has just begun, or the recording ends early.
-        count = len(clip.t_ms)
-        kept = int(rng.integers(max(1, count // 2), count + 1))
-        first = int(rng.integers(0, count - kept + 1))
+        first, kept = 0, len(clip.t_ms)
+        if rng.random() < c.crop:
+            # A live window often holds less than the whole sign: it has just begun, or the recording ends early.
+            count = len(clip.t_ms)
+            kept = int(rng.integers(max(1, count // 2), count + 1))
+            first = int(rng.integers(0, count - kept + 1))
         part = slice(first, first + kept)
-        return resample(clip.t_ms[part], clip.keypoints[part], at_ms)
+        t_ms = clip.t_ms[part]
+        return *resample(t_ms, clip.keypoints[part], at_ms), first + nearest(t_ms, at_ms)
 
     def _move(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
         """Rotate, scale, shear and shift whole windows in place."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from glosscast.clip import Clip
 from glosscast.keypoints import FACE_INDICES, POSE, PRESENCE, assemble
 from training.config import DataConfig, Role, SetConfig
+from training.frames import FrameSource, frames_path, open_frames
+from training.model import ModelConfig
 
 PARTS = ("pose", "left_hand", "right_hand")
 ARRAYS = (*PARTS, "gloss", "signer")
@@ -25,12 +27,13 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A labelled clip."""
+    """A labelled clip, and its pictures where a model looks at them: one for each of the clip's frames."""
 
     clip: Clip
     gloss: str
     signer: str
     share: float = 1.0
+    frames: FrameSource | None = None
 
 
 def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
@@ -109,11 +112,23 @@ def _check_timing(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
             raise DataError(f"{path}: {name} must be above 0, and frames no more than a clip has")
 
 
-def load_sets(config: DataConfig, folder: Path, role: Role = "train") -> list[Example]:
-    """All clips of a config's sets of one role; aliases applied, known faults and clips without a signer left out.
+def load_sets(
+    config: DataConfig, folder: Path, model: ModelConfig | None = None, role: Role = "train"
+) -> list[Example]:
+    """All clips of a config's sets of one role, with aliases applied and known faults left out.
+
+    Clips without a signer are dropped where the model works on keypoints, and all have pictures where it has an rgb
+    stream.
+
+    Args:
+        config: the sets.
+        folder: where their files are.
+        model: what they are for; None is for a model of keypoints.
+        role: which of the sets.
 
     Raises:
         DataError: a file cannot be used, or the config names a gloss or signer that its set does not have.
+        FramesError: the pictures are missing or do not belong to the clips.
     """
     examples: list[Example] = []
     for source in config.sets:
@@ -121,14 +136,31 @@ def load_sets(config: DataConfig, folder: Path, role: Role = "train") -> list[Ex
             continue
         loaded = load_npz(folder / source.file, source.fps, source.aspect)
         _check_names(source, loaded)
+        if model is not None and model.frame_size is not None:
+            loaded = with_frames(loaded, frames_path(folder / source.file), model.frame_size)
         for example in loaded:
             gloss = _rename(example.gloss, source)
             left_out = source.leave_out.get(example.signer, ())
-            if gloss in left_out or not _has_signer(example.clip):
+            if gloss in left_out or ((model is None or model.needs_signer) and not _has_signer(example.clip)):
                 continue
             if gloss in config.vocabulary or config.distractors:
-                examples.append(Example(example.clip, gloss, example.signer, source.share))
+                examples.append(replace(example, gloss=gloss, share=source.share))
     return examples
+
+
+def with_frames(examples: Sequence[Example], path: Path, size: int) -> list[Example]:
+    """All clips of one .npz file with their pictures.
+
+    Args:
+        examples: as `load_npz` gives them.
+        path: the zip beside it.
+        size: pixels a side that the pictures must have.
+
+    Raises:
+        FramesError: the pictures are missing or do not belong to the clips.
+    """
+    sources = open_frames(path, [len(e.clip.t_ms) for e in examples], size)
+    return [replace(example, frames=source) for example, source in zip(examples, sources, strict=True)]
 
 
 def _check_names(source: SetConfig, examples: Sequence[Example]) -> None:
@@ -160,17 +192,17 @@ class Split(NamedTuple):
     test: list[Example]
 
 
-def load_split(config: DataConfig, folder: Path) -> Split:
+def load_split(config: DataConfig, folder: Path, model: ModelConfig | None = None) -> Split:
     """The clips of a config's sets by role, without the held-out signers; `dev_signers` go from training to dev.
 
     Raises:
         DataError: as `load_sets`; a held-out or dev signer does not occur; nothing is left of a role that has sets or
             signers; or a signer is in training and in dev or test without `shared_signers`.
     """
-    seen, _ = split_by_signer(load_sets(config, folder), config.held_out)
+    seen, _ = split_by_signer(load_sets(config, folder, model), config.held_out)
     train, of_signers = split_by_signer(seen, config.dev_signers, "dev signers")
-    dev = [*of_signers, *(e for e in load_sets(config, folder, "dev") if e.signer not in config.held_out)]
-    split = Split(train, dev, load_sets(config, folder, "test"))
+    dev = [*of_signers, *(e for e in load_sets(config, folder, model, "dev") if e.signer not in config.held_out)]
+    split = Split(train, dev, load_sets(config, folder, model, "test"))
     roles = {source.role for source in config.sets} | ({"dev"} if config.dev_signers else set())
     for role, examples in split._asdict().items():
         if role in roles and not any(e.gloss in config.vocabulary for e in examples):

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from torch import nn
 
-from glosscast.clip import ClipSpec, Window
+from glosscast.clip import ClipSpec, Window, nearest
 from glosscast.decoding import Classify, DecoderSettings, NoSignerError, classify_clip
 from glosscast.segmentation import SegmenterSettings
-from training.data import Example
+from training.data import DataError, Example
+from training.model import Recogniser
 
 TOP = 5
 
@@ -60,16 +60,39 @@ class Scores(_Part):
 class TorchClassifier:
     """A torch recogniser behind the decoder's `Classify`: probabilities over the vocabulary only."""
 
-    def __init__(self, model: nn.Module, vocabulary: int) -> None:
+    def __init__(self, model: Recogniser, vocabulary: int) -> None:
         self.model, self.vocabulary = model.eval(), vocabulary
         self.device = next(model.parameters()).device
 
+    @property
+    def needs_signer(self) -> bool:
+        """Whether the model looks at keypoints."""
+        return self.model.config.needs_signer
+
+    def watching(self, example: Example, spec: ClipSpec) -> Classify:
+        """The classifier for windows of one clip: with the clip's pictures before it, where the model looks at them.
+
+        Raises:
+            DataError: the model has an rgb stream, and the clip no pictures.
+        """
+        if self.model.config.frame_size is None:
+            return self
+        source, t_ms = example.frames, example.clip.t_ms
+        if source is None:
+            raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
+
+        def classify(windows: Sequence[Window]) -> NDArray[np.float32]:
+            return self(windows, np.stack([source.read(nearest(t_ms, w.start_ms + spec.times_ms)) for w in windows]))
+
+        return classify
+
     @torch.inference_mode()
-    def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        """Windows to (len(windows), vocabulary)."""
+    def __call__(self, windows: Sequence[Window], frames: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
+        """Windows, and their pictures (len(windows), T, H, W, 3) for an rgb stream, to (len(windows), vocabulary)."""
         keypoints = torch.from_numpy(np.stack([w.keypoints for w in windows])).to(self.device)
         mask = torch.from_numpy(np.stack([w.mask for w in windows])).to(self.device)
-        logits = self.model(keypoints, mask).logits[:, : self.vocabulary]
+        pixels = None if frames is None else torch.from_numpy(frames).to(self.device)
+        logits = self.model(keypoints, mask, pixels).logits[:, : self.vocabulary]
         return np.asarray(logits.softmax(dim=1).cpu().numpy(), np.float32)
 
 
@@ -89,7 +112,7 @@ def score(
 ) -> Scores:
     """Classify every clip with the whole vocabulary in play.
 
-    A clip in which nobody is seen counts as wrong, predicted "(no signer)".
+    A clip in which nobody is seen counts as wrong, predicted "(no signer)", unless the model is one of pixels alone.
 
     Raises:
         ValueError: no clip to score.
@@ -98,8 +121,11 @@ def score(
         raise ValueError("no clip has a gloss of the vocabulary")
     ranked: list[list[str]] = []
     for example in examples:
+        look, needs_signer = classify, True
+        if isinstance(classify, TorchClassifier):
+            look, needs_signer = classify.watching(example, spec), classify.needs_signer
         try:
-            probabilities = classify_clip(example.clip, spec, segmenter, decoder, classify)
+            probabilities = classify_clip(example.clip, spec, segmenter, decoder, look, needs_signer)
             ranked.append([vocabulary[i] for i in np.argsort(-probabilities)[:TOP]])
         except NoSignerError:
             ranked.append(["(no signer)"])

@@ -9,32 +9,41 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.augmentation import Augmentation
+from training.augmentation import Augmentation, Augmented
 from training.config import Config
-from training.data import Example, batches, draw_weights
+from training.data import DataError, Example, batches, draw_weights
 from training.distributed import share
+from training.pixels import PixelAugmentation
 from training.sampling import Partners
 
 MINING_SHARE = 10  # every tenth clip of a signer's gloss is kept back to count confusions on
 
 
 class Batch(NamedTuple):
-    """Windows of keypoints (B, T, 171, 4), masks (B, T) and labels (B,)."""
+    """Windows of keypoints (B, T, 171, 4), masks (B, T), labels (B,) and, for an rgb stream, frames (B, T, H, W, 3)."""
 
     keypoints: Tensor
     mask: Tensor
     labels: Tensor
+    frames: Tensor | None = None
 
 
 class Feed:
-    """Balanced, augmented batches of some clips, prepared one ahead of the model."""
+    """Balanced, augmented batches of some clips, prepared one ahead of the model.
+
+    Raises:
+        DataError: the model has an rgb stream, and a clip no pictures.
+    """
 
     def __init__(self, config: Config, classes: Sequence[str], examples: Sequence[Example]) -> None:
         self.config = config
         self.examples = examples
+        if config.model.frame_size is not None and any(e.frames is None for e in examples):
+            raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
         self.labels = np.array([classes.index(e.gloss) for e in examples])
         self.weights = draw_weights(examples, config.data.vocabulary)
         self.augment = Augmentation(config.augmentation, config.clip)
+        self.change_pixels = PixelAugmentation(config.augmentation)
         self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
 
     def epoch(self, epoch: int, clips: int, partners: Partners | None = None) -> Iterator[Batch]:
@@ -55,10 +64,22 @@ class Feed:
 
     def _batch(self, indices: NDArray[np.intp], seed: int) -> Batch:
         rng = np.random.default_rng(seed)
-        windows, masks = self.augment([self.examples[i].clip for i in indices], rng)
-        # Augmented whole and shared out afterwards: the draws of a batch do not depend on how many train together.
+        examples = [self.examples[i] for i in indices]
+        drawn = self.augment.draw([e.clip for e in examples], rng)
+        # Drawn whole and shared out afterwards: what a batch draws does not depend on how many train together.
         own = share(len(indices))
-        return Batch(*(torch.from_numpy(array[own]) for array in (windows, masks, self.labels[indices])))
+        keypoints, mask, labels = (
+            torch.from_numpy(array[own]) for array in (drawn.keypoints, drawn.mask, self.labels[indices])
+        )
+        frames = None if self.config.model.frame_size is None else self._frames(examples, drawn, own, rng)
+        return Batch(keypoints, mask, labels, frames)
+
+    def _frames(self, examples: Sequence[Example], drawn: Augmented, own: slice, rng: np.random.Generator) -> Tensor:
+        """Pictures of the windows' instants; drawn last, so that keypoints are the same with and without them."""
+        rngs = rng.spawn(len(examples))[own]  # decoding is most of the work: only the own share is looked at
+        taken = zip(examples[own], drawn.taken[own], strict=True)
+        pictures = [e.frames.read(frames) for e, frames in taken if e.frames]
+        return torch.from_numpy(self.change_pixels(pictures, drawn.mirrored[own], rngs))
 
 
 def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:

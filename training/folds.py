@@ -24,6 +24,7 @@ STREAMS: dict[str, tuple[Stream, ...]] = {
     "fusion": ("pose", "keypoints"),
     "keypoints": ("keypoints",),
     "pose": ("pose",),
+    "rgb": ("rgb",),
 }
 LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
 VARIANTS = tuple(f"{streams}+{loss}" for streams in STREAMS for loss in LOSSES)
@@ -132,13 +133,15 @@ def run_folds(
             another config.
         Nothing has been trained by then.
     """
-    examples = load_sets(config.data, data)
+    examples = load_sets(config.data, data, config.model)
     plan = [
         (variant_of(config, variant, seed), variant, tuple(fold))
         for variant in variants
         for seed in seeds
         for fold in folds
     ]
+    if config.model.frame_size is None and any(planned.model.frame_size for planned, _, _ in plan):
+        raise ValueError("variants with an rgb stream need a config with one: its clips come with pictures")
     for fold in folds:
         split_by_signer(examples, fold)
     unknown = set(glosses) - set(config.data.vocabulary)

@@ -1,6 +1,7 @@
 """Training on isolated signs: windows with one gloss each."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class IsolatedTask(Task[Batch]):
         self.dev = "dev_accuracy" if dev else None
         self.steps_per_epoch = self._feed.batches_per_epoch
         self.model = Recogniser(config.model, len(self.classes), config.clip.alpha)
-        if "pose" in config.model.streams:
+        if {"rgb", "pose"} & set(config.model.streams):
             self.model = self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.criterion = isolated_loss(config.loss, self.classes, config.model.embedding)
 
@@ -52,7 +53,7 @@ class IsolatedTask(Task[Batch]):
 
     def step(self, epoch: int, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See `Task`; the loss is that of the whole batch in all processes, since pairs may lie in two shares."""
-        output = Output(*map(gathered, self.model(batch.keypoints, batch.mask)))
+        output = Output(*map(gathered, self.model(batch.keypoints, batch.mask, batch.frames)))
         labels = gathered(batch.labels)
         loss = self.criterion(epoch, output, labels)
         return loss, {"accuracy": (output.logits.argmax(1) == labels).float().mean()}
@@ -68,7 +69,7 @@ class IsolatedTask(Task[Batch]):
         own = self._dev[rank() :: processes()]
         config, right = self.config, 0.0
         if own:
-            classify = TorchClassifier(average, len(config.data.vocabulary))
+            classify = TorchClassifier(cast(Recogniser, average), len(config.data.vocabulary))
             scores = score(own, config.data.vocabulary, config.clip, config.segmenter, config.decoder, classify)
             right = scores.accuracy * scores.n
         device = next(average.parameters()).device
@@ -85,7 +86,7 @@ def count_confusions(model: nn.Module, batches: Iterator[Batch], classes: int) -
     device = next(model.parameters()).device
     counts = torch.zeros(classes, classes, device=device)
     for batch in batches:
-        windows, masks, labels = (tensor.to(device) for tensor in batch)
-        logits = model(windows, masks).logits
-        counts.index_add_(0, labels, logits.float().softmax(dim=1))
+        frames = None if batch.frames is None else batch.frames.to(device)
+        logits = model(batch.keypoints.to(device), batch.mask.to(device), frames).logits
+        counts.index_add_(0, batch.labels.to(device), logits.float().softmax(dim=1))
     return counts

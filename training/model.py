@@ -1,16 +1,19 @@
-"""The recogniser: SlowFast on pose heatmaps and the keypoint encoder, fused."""
+"""The recogniser: SlowFast on pixels, SlowFast on pose heatmaps and the keypoint encoder, in any combination, fused."""
 
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from glosscast.keypoints import FACE, POINTS
 from training.heatmaps import GROUPS, Heatmaps
 from training.keypoint_encoder import KeypointEncoder
 from training.slowfast import build
 
-Stream = Literal["pose", "keypoints"]
+Stream = Literal["rgb", "pose", "keypoints"]
+Visual = Literal["slowfast_tiny", "slowfast_8x8_r50", "slowfast_8x8_r101"]
+MEAN, STD = 0.45, 0.225  # of all three colours in 0..1: those that the published SlowFasts were trained with
 
 
 class ModelConfig(BaseModel):
@@ -24,6 +27,26 @@ class ModelConfig(BaseModel):
     modality_dropout: float = Field(ge=0, lt=0.5, description="chance that one stream is left out, for each stream")
     heatmap_size: int = Field(gt=0, description="pixels a side")
     heatmap_sigma: float = Field(gt=0, description="shoulder widths")
+    visual: Visual = Field(default="slowfast_tiny", description="the SlowFast of the rgb stream")
+    rgb_size: int = Field(default=112, gt=0, description="pixels a side of the rgb stream's frames")
+    face: bool = Field(default=True, description="whether the 96 points of the face mesh are seen, for ablation")
+
+    @model_validator(mode="after")
+    def _one_stream_at_most_is_left_out(self) -> "ModelConfig":
+        streams = len(set(self.streams))
+        if streams > 1 and self.modality_dropout * streams > 1:
+            raise ValueError(f"modality_dropout {self.modality_dropout} is more than 1 / {streams}, for each stream")
+        return self
+
+    @property
+    def frame_size(self) -> int | None:
+        """Pixels a side of the frames that the model looks at; None where it looks at keypoints alone."""
+        return self.rgb_size if "rgb" in self.streams else None
+
+    @property
+    def needs_signer(self) -> bool:
+        """Whether a stream works on keypoints."""
+        return set(self.streams) != {"rgb"}
 
 
 class Output(NamedTuple):
@@ -34,12 +57,16 @@ class Output(NamedTuple):
 
 
 class Recogniser(nn.Module):
-    """Normalised keypoints (B, T, 171, 4) and mask (B, T) to `Output`."""
+    """Normalised keypoints (B, T, 171, 4), mask (B, T) and, for the rgb stream, frames (B, T, H, W, 3) to `Output`."""
+
+    points: Tensor
 
     def __init__(self, config: ModelConfig, classes: int, alpha: int) -> None:
         super().__init__()
         self.config = config
         self.encoders = nn.ModuleDict()
+        if "rgb" in config.streams:
+            self.encoders["rgb"] = build(config.visual, inputs=3, alpha=alpha)
         if "pose" in config.streams:
             self.heatmaps = Heatmaps(config.heatmap_size, config.heatmap_sigma)
             self.encoders["pose"] = build("slowfast_tiny", inputs=len(GROUPS), alpha=alpha)
@@ -57,18 +84,30 @@ class Recogniser(nn.Module):
             nn.Linear(config.embedding * len(self.encoders), config.embedding),
         )
         self.classify = nn.Linear(config.embedding, classes)
+        if not config.face:
+            points = torch.ones(POINTS, 1)
+            points[FACE] = 0.0
+            self.register_buffer("points", points, persistent=False)
 
-    def forward(self, keypoints: Tensor, mask: Tensor) -> Output:
-        """See the class; in training mode one stream may be left out of a sample (modality dropout)."""
+    def forward(self, keypoints: Tensor, mask: Tensor, frames: Tensor | None = None) -> Output:
+        """See the class; in training mode one stream may be left out of a sample (modality dropout).
+
+        Raises:
+            ValueError: there is an rgb stream and no `frames`.
+        """
+        if not self.config.face:
+            keypoints = keypoints * self.points
         features = []
         for name, encoder in self.encoders.items():
-            if name == "pose":
-                frames = self.heatmaps(keypoints)
-                if not torch.onnx.is_in_onnx_export():  # a layout is torch's own affair, and 1.5 times faster here
-                    frames = frames.contiguous(memory_format=torch.channels_last_3d)
-                features.append(self.project[name](encoder(frames, mask)))
+            if name == "rgb":
+                if frames is None:
+                    raise ValueError("the rgb stream needs frames")
+                encoded = encoder(channels_last(normalise_pixels(frames)), mask)
+            elif name == "pose":
+                encoded = encoder(channels_last(self.heatmaps(keypoints)), mask)
             else:
-                features.append(self.project[name](encoder(keypoints, mask)))
+                encoded = encoder(keypoints, mask)
+            features.append(self.project[name](encoded))
         if self.training and len(features) > 1:
             features = drop_one(features, self.config.modality_dropout)
         feature = self.fuse(torch.cat(features, dim=1))
@@ -77,7 +116,17 @@ class Recogniser(nn.Module):
         return Output(logits, nn.functional.normalize(feature.float(), dim=1, eps=1e-6))
 
 
+def normalise_pixels(frames: Tensor) -> Tensor:
+    """(B, T, H, W, 3) uint8 to (B, 3, T, H, W) float, as the published SlowFasts want them."""
+    return (frames.permute(0, 4, 1, 2, 3).float() / 255 - MEAN) / STD
+
+
+def channels_last(volume: Tensor) -> Tensor:
+    """The same in the layout that is 1.5 times faster here; a layout is torch's own affair, so not in an export."""
+    return volume if torch.onnx.is_in_onnx_export() else volume.contiguous(memory_format=torch.channels_last_3d)
+
+
 def drop_one(features: list[Tensor], chance: float) -> list[Tensor]:
-    """Zero at most one stream of each sample, each with probability `chance`, so that neither is leaned on alone."""
+    """Zero at most one stream of each sample, each with probability `chance`, so that none is leaned on alone."""
     draw = torch.rand(len(features[0]), 1, device=features[0].device)
     return [f * ((draw < i * chance) | (draw >= (i + 1) * chance)) for i, f in enumerate(features)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 from urllib.request import urlopen
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training import caffe2
+from training.model import ModelConfig, Recogniser
 from training.slowfast import SlowFast, build
 
 # PyTorchVideo's model zoo, Apache-2.0.
@@ -45,6 +47,13 @@ class Report:
     matched: tuple[str, ...]
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
+
+    def describe(self, path: Path) -> str:
+        """What to tell of the file, in two lines."""
+        return (
+            f"{path}: {len(self.matched)} weights matched, {len(self.unused)} in the file unused\n"
+            f"  fresh: {', '.join(self.fresh) or 'none'}"
+        )
 
 
 def load(model: SlowFast, path: Path) -> Report:
@@ -84,6 +93,35 @@ def fit(model: SlowFast, path: Path) -> tuple[dict[str, Tensor], Report]:
     if body:
         raise PretrainedError(f"{path}: weights of another model: {len(body)} do not match, the first is {body[0]}")
     return weights, Report(tuple(weights), tuple(missing), tuple(unused))
+
+
+def stream_weights(config: ModelConfig, given: str) -> Path:
+    """The file that `train --pretrained` means: "k400" for Kinetics-400's, or a path.
+
+    Raises:
+        PretrainedError: the model has no rgb stream or a visual model without published weights, no such file, or
+            Kinetics' weights cannot be had.
+    """
+    if "rgb" not in config.streams:
+        raise PretrainedError("--pretrained: the weights are for an rgb stream, and [model] streams has none")
+    if config.visual not in K400:
+        raise PretrainedError(f"--pretrained: [model] visual is {config.visual}; weights are for {' and '.join(K400)}")
+    if given == "k400":
+        return k400(config.visual, CACHE)
+    if not Path(given).is_file():
+        raise PretrainedError(f"{given}: no such file")
+    return Path(given)
+
+
+def load_stream(model: Recogniser, path: Path) -> Report:
+    """Put the weights of a file into a recogniser's rgb stream.
+
+    Raises:
+        PretrainedError: missing, unreadable, for another model, or there is no such stream.
+    """
+    if "rgb" not in model.encoders:
+        raise PretrainedError(f"{path}: the model has no rgb stream to put weights into")
+    return load(cast(SlowFast, model.encoders["rgb"]), path)
 
 
 Reader = Callable[[Path], dict[str, object]]

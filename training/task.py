@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
-# A NamedTuple of tensors.
-B = TypeVar("B", bound=tuple[Tensor, ...])
+# A NamedTuple of tensors; None for what a batch does not have.
+B = TypeVar("B", bound=tuple[Tensor | None, ...])
 
 
 class Task(ABC, Generic[B]):

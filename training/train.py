@@ -10,20 +10,28 @@ from training.config import Config
 from training.data import Example, fingerprint, load_split
 from training.isolated import IsolatedTask
 from training.losses.adaptive import AdaptiveLoss
+from training.pretrained import load_stream
 from training.trainer import run
 
 
 def train(
-    config: Config, data: Path, progress: bool = True, *, out: Path | None = None, resume: bool = False
+    config: Config,
+    data: Path,
+    progress: bool = True,
+    *,
+    pretrained: Path | None = None,
+    out: Path | None = None,
+    resume: bool = False,
 ) -> Checkpoint:
     """Train from `config` on the .npz files in the folder `data`; see `fit`.
 
     Raises:
         DataError: files missing or wrong, a vocabulary gloss without a clip, an unknown held-out signer, or a split
             that is empty or shares signers.
+        FramesError: the pictures of an rgb stream are missing or wrong.
     """
-    split = load_split(config.data, data)
-    return fit(config, split.train, progress, dev=split.dev, out=out, resume=resume)
+    split = load_split(config.data, data, config.model)
+    return fit(config, split.train, progress, dev=split.dev, pretrained=pretrained, out=out, resume=resume)
 
 
 def fit(
@@ -32,6 +40,7 @@ def fit(
     progress: bool = True,
     *,
     dev: Sequence[Example] = (),
+    pretrained: Path | None = None,
     out: Path | None = None,
     resume: bool = False,
 ) -> Checkpoint:
@@ -42,17 +51,21 @@ def fit(
         examples: clips to learn from.
         progress: show a progress bar.
         dev: clips that are scored after each epoch and, with `patience`, stop the training.
+        pretrained: weights that the rgb stream starts from.
         out: folder for logs and `resume.ckpt`; left out: no file is written.
         resume: go on from `resume.ckpt`.
 
     Raises:
         DataError: a gloss of the vocabulary has no clip.
+        PretrainedError: the weights cannot be used.
         CheckpointError: there is nothing to resume, or it is of another run.
         OSError: a file cannot be written.
         ValueError: the loss is no number any more, or the config asks for what is not there.
     """
     torch.manual_seed(config.seed)
     task = IsolatedTask(config, examples, dev)
+    if pretrained is not None:
+        print(load_stream(task.model, pretrained).describe(pretrained))
     identity = {}
     if out is not None:
         identity = {

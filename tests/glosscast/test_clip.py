@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from glosscast.clip import Clip, ClipSpec, cut_window, resample
+from glosscast.clip import Clip, ClipSpec, cut_window, nearest, resample
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, Pose, X, normalise
 
 SPEC = ClipSpec(window_ms=1000, fps=16, alpha=4)
@@ -102,10 +102,27 @@ def test_a_pause_of_the_camera_is_held_and_masked_not_interpolated() -> None:
     assert mask == [1, 1, 0, 0, 0, 0, 1, 1]
 
 
-def test_a_single_frame_is_held_and_only_its_own_time_is_inside() -> None:
+def test_a_single_frame_is_a_photo_and_held_throughout() -> None:
     xs, mask = x_at([50], [0.7], [0, 50, 100])
     assert xs == pytest.approx([0.7] * 3)
-    assert mask == [0, 1, 0]
+    assert mask == [1, 1, 1]
+
+
+def test_the_nearest_frame_is_the_one_that_a_missing_point_is_taken_from() -> None:
+    t_ms, at_ms = np.array([0.0, 100.0, 180.0]), np.array([-70.0, 0, 49, 50, 51, 139, 140, 150, 181, 999])
+    indices = nearest(t_ms, at_ms)
+    assert indices.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
+    for index, at in zip(indices, at_ms, strict=True):  # each frame has a point of its own, which no other has
+        alone = np.zeros((3, POINTS, CHANNELS), np.float32)
+        alone[index, POINT] = 1.0
+        assert resample(t_ms, alone, np.array([at]))[0][0, POINT, PRESENCE] == 1.0
+    assert nearest(np.array([7.0]), at_ms).tolist() == [0] * 10
+
+
+def test_a_window_knows_where_in_its_clip_it_starts() -> None:
+    spec = ClipSpec(window_ms=200.0, fps=10.0, alpha=1)
+    clip = Clip(np.array([40.0, 140.0, 240.0]), track([0.1, 0.2, 0.3]), 1.0)
+    assert cut_window(clip, 90.0, spec).start_ms == 90.0
 
 
 @given(st.lists(st.floats(1, 500), min_size=1, max_size=8))

@@ -1,6 +1,8 @@
 """Data that a tiny model learns in seconds: three glosses told apart by the height of the right hand."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -8,6 +10,8 @@ from glosscast.clip import Clip
 from glosscast.keypoints import assemble
 from training.config import Config, load_config
 from training.data import Example
+from training.datasets.crops import add, encode
+from training.frames import entry_name
 from training.losses.adaptive import AdaptiveConfig
 
 GLOSSES = ("high", "low", "no sign")
@@ -146,6 +150,35 @@ def write(folder: Path, *, fusion: bool = False, epochs: int = 6) -> Path:
     path = folder / "tiny.toml"
     text = CONFIG.replace("{streams}", '"pose", "keypoints"' if fusion else '"keypoints"')
     path.write_text(text.replace("{epochs}", str(epochs)) + (ADAPTIVE if fusion else ""))
+    return path
+
+
+def write_frames(path: Path, clips: Sequence[np.ndarray]) -> Path:
+    """Write the zip of pictures, (T, size, size, 3) for each clip."""
+    with ZipFile(path, "w") as out:
+        for index, frames in enumerate(clips):
+            for frame, picture in enumerate(frames):
+                add(out, entry_name(index, frame), encode(picture))
+    return path
+
+
+def pictures(gloss: str, size: int = 32, seed: int = 0) -> np.ndarray:
+    """Pictures (FRAMES, size, size, 3) of a bar whose height is the gloss's, on a wall that grows lighter."""
+    rng = np.random.default_rng(seed)
+    frames = np.empty((FRAMES, size, size, 3), np.uint8)
+    frames[:] = (10 + 5 * np.arange(FRAMES))[:, None, None, None]
+    row = (GLOSSES.index(gloss) * size) // 3 + int(rng.integers(0, size // 8))
+    frames[:, row : row + size // 4] = (250, 240, 200)
+    return frames
+
+
+def write_rgb(folder: Path, *streams: str, epochs: int = 6) -> Path:
+    """As `write`, with pictures and an rgb stream beside others; in the pictures is the gloss, too."""
+    path = write(folder, epochs=epochs)
+    data = arrays()
+    write_frames(folder / "tiny.frames.zip", [pictures(str(g), seed=i) for i, g in enumerate(data["gloss"])])
+    wanted = ", ".join(f'"{name}"' for name in ("rgb", *streams))
+    path.write_text(path.read_text().replace('streams = ["keypoints"]', f"streams = [{wanted}]\nrgb_size = 32"))
     return path
 
 

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 
 from glosscast.clip import ClipSpec, cut_window
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, mirror
+from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, Pose, Z, mirror, normalise
 from tests.training.synthetic import examples
 from training.augmentation import Augmentation, AugmentationConfig
 
@@ -61,3 +63,29 @@ def test_one_seed_gives_one_result() -> None:
     strength = {"speed": 0.3, "rotation": 10, "noise": 0.02, "drop_hand": 0.5, "crop": 0.5}
     np.testing.assert_array_equal(augment(3, **strength)[0], augment(3, **strength)[0])
     assert not np.array_equal(augment(3, **strength)[0], augment(4, **strength)[0])
+
+
+def test_pictures_are_of_the_instants_of_the_keypoints() -> None:
+    config = AugmentationConfig(**{**NOTHING, "speed": 0.3, "start_ms": 300.0, "crop": 0.5, "mirror": 0.5})
+    # A point that moves by one for each frame tells which frame a window shows.
+    clips = [replace(clip, keypoints=clip.keypoints.copy()) for clip in CLIPS * 4]
+    for clip in clips:
+        clip.keypoints[:, POSE, PRESENCE] = 1.0
+        clip.keypoints[:, Pose.LEFT_HIP, Z] = np.arange(len(clip.t_ms)) * 1000
+    drawn = Augmentation(config, SPEC).draw(clips, np.random.default_rng(2))
+    assert drawn.taken.shape == drawn.mask.shape
+    assert 0 < drawn.mirrored.sum() < len(clips)
+    hips = np.where(
+        drawn.mirrored[:, None], drawn.keypoints[:, :, Pose.RIGHT_HIP, Z], drawn.keypoints[:, :, Pose.LEFT_HIP, Z]
+    )
+    units = np.array([normalise(clip.keypoints, clip.aspect)[1, Pose.LEFT_HIP, Z] for clip in clips])
+    np.testing.assert_allclose(hips / units[:, None], drawn.taken, atol=0.51)
+    assert len({tuple(row) for row in drawn.taken.tolist()}) > len(clips) // 2
+
+
+def test_windows_are_the_same_with_and_without_what_pictures_need() -> None:
+    config = AugmentationConfig(**{**NOTHING, "speed": 0.3, "rotation": 10, "mirror": 0.5, "crop": 0.5, "noise": 0.02})
+    windows, mask = Augmentation(config, SPEC)(CLIPS, np.random.default_rng(1))
+    drawn = Augmentation(config, SPEC).draw(CLIPS, np.random.default_rng(1))
+    np.testing.assert_array_equal(windows, drawn.keypoints)
+    np.testing.assert_array_equal(mask, drawn.mask)

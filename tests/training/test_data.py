@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from glosscast.keypoints import FACE, PRESENCE
-from tests.training.synthetic import GLOSSES, SIGNERS, arrays, config, examples, write
+from tests.training.synthetic import (
+    GLOSSES,
+    SIGNERS,
+    arrays,
+    config,
+    examples,
+    pictures,
+    write,
+    write_frames,
+    write_rgb,
+)
 from training.config import ConfigError, load_config
 from training.data import (
     DataError,
@@ -18,6 +28,7 @@ from training.data import (
     load_split,
     split_by_signer,
 )
+from training.frames import FramesError
 
 
 def save(path: Path, **changed: np.ndarray | None) -> Path:
@@ -203,3 +214,30 @@ def test_drawing_follows_the_weights() -> None:
     assert [len(b) for b in drawn] == [8] * 5
     counts = np.bincount(np.concatenate(drawn), minlength=4)
     np.testing.assert_allclose(counts, [20, 10, 10, 0], atol=1)
+
+
+def test_an_rgb_stream_gets_the_pictures_of_its_clips(tmp_path: Path) -> None:
+    c = load_config(write_rgb(tmp_path, "keypoints"))
+    loaded = load_sets(c.data, tmp_path, c.model)
+    assert [e.frames.clip for e in loaded if e.frames] == list(range(36))
+    last = loaded[-1].frames
+    assert last is not None
+    np.testing.assert_allclose(last.read(np.array([17]))[0], pictures(loaded[-1].gloss, seed=35)[17], atol=40)
+    assert all(e.frames is None for e in load_sets(c.data, tmp_path))
+    write_frames(tmp_path / "tiny.frames.zip", [pictures("low")])
+    with pytest.raises(FramesError, match=r"tiny\.frames\.zip: pictures of 1 clips, and the \.npz has 36"):
+        load_sets(c.data, tmp_path, c.model)
+
+
+def test_clips_without_a_signer_are_kept_for_pixels_alone(tmp_path: Path) -> None:
+    alone = load_config(write_rgb(tmp_path))
+    content = arrays()
+    content["pose"][5] = 0
+    save(tmp_path / "tiny.npz", **content)
+    both = load_config(write_rgb(tmp_path / "both", "keypoints")).model
+    save(tmp_path / "tiny.npz", **content)
+    kept = load_sets(alone.data, tmp_path, alone.model)
+    assert len(kept) == 36
+    dropped = load_sets(alone.data, tmp_path, both)
+    assert [e.frames.clip for e in dropped if e.frames] == [i for i in range(36) if i != 5]
+    assert len(load_sets(alone.data, tmp_path)) == 35

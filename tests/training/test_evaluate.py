@@ -1,16 +1,24 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
-from tests.training.synthetic import config, examples
-from training.config import Config
-from training.evaluate import score, select, tally
+from glosscast.clip import Clip
+from glosscast.decoding import window_starts
+from tests.training.synthetic import GLOSSES as CLASSES
+from tests.training.synthetic import config, examples, write_rgb
+from training.config import Config, load_config
+from training.data import DataError, load_sets
+from training.evaluate import TorchClassifier, score, select, tally
 from training.folds import VARIANTS, FoldReport, Run, variant_of
 from training.losses.adaptive import AdaptiveConfig
 from training.losses.focal import FocalConfig
 from training.losses.isolated import LossConfig
 from training.losses.triplet import TripletConfig
+from training.model import Output, Recogniser
 from training.report import markdown
 
 
@@ -90,3 +98,35 @@ def test_the_adaptive_loss_without_its_table_is_refused(tmp_path: Path) -> None:
     for variant in ("fusion+adaptive", "keypoints+prototype"):
         with pytest.raises(ValueError, match=r"needs a \[loss.adaptive\] table"):
             variant_of(config(tmp_path), variant, 1)
+
+
+class Watcher(Recogniser):
+    """Notes the frames it is shown, by their brightness."""
+
+    def forward(self, keypoints: Tensor, mask: Tensor, frames: Tensor | None = None) -> Output:
+        assert frames is not None
+        self.seen = ((frames[:, :, -1, -1, 0].float() - 10) / 5).round().int().tolist()
+        return Output(torch.zeros(len(keypoints), 3), torch.zeros(len(keypoints), 1))
+
+
+def test_a_model_of_pixels_is_shown_the_instants_of_its_window_even_where_nobody_is_seen(tmp_path: Path) -> None:
+    c = load_config(write_rgb(tmp_path))
+    clips = load_sets(c.data, tmp_path, c.model)[:1]
+    unseen = [replace(e, clip=Clip(e.clip.t_ms + 500.0, e.clip.keypoints * 0, 1.0)) for e in clips]
+    model = Watcher(c.model, 3, c.clip.alpha)
+    scores = score(unseen, c.data.vocabulary, c.clip, c.segmenter, c.decoder, TorchClassifier(model, 3))
+    assert "(no signer)" not in {c.predicted for c in scores.confusions}
+    # 16 instants of 62.5 ms from a recording of 18 frames of 66.7 ms: some are half a frame off.
+    starts = window_starts(500.0, 500.0 + 17 * 1000 / 15, 500.0, 500.0 + 17 * 1000 / 15, c.clip, c.decoder.hop_ms)
+    exact = (np.array(starts)[:, None] - 500.0 + c.clip.times_ms) * 15 / 1000
+    np.testing.assert_allclose(model.seen, exact, atol=0.501)
+    together = TorchClassifier(Watcher(load_config(write_rgb(tmp_path, "keypoints")).model, 3, c.clip.alpha), 3)
+    nobody = score(unseen, c.data.vocabulary, c.clip, c.segmenter, c.decoder, together)
+    assert nobody.confusions[0].predicted == "(no signer)"
+
+
+def test_pixels_are_not_made_up_where_a_clip_has_none(tmp_path: Path) -> None:
+    c = load_config(write_rgb(tmp_path))
+    classifier = TorchClassifier(Recogniser(c.model, 3, c.clip.alpha), 3)
+    with pytest.raises(DataError, match="clips without pictures"):
+        score(examples(1), CLASSES, c.clip, c.segmenter, c.decoder, classifier)

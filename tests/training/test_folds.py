@@ -1,10 +1,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.training.synthetic import config, write
+from tests.training.synthetic import arrays, config, write, write_rgb
 from training.__main__ import main
+from training.config import load_config
 from training.folds import FoldReport, Run, load_report, run_folds
 from training.report import markdown
 
@@ -67,6 +69,7 @@ def test_runs_of_another_config_are_not_mixed_in(tmp_path: Path) -> None:
         ((("ann",), ("dora",)), ("high",), "keypoints+ce", "dora"),
         ((("ann",),), ("high", "higher"), "keypoints+ce", "not in the vocabulary: higher"),
         ((("ann",),), ("high",), "smell+ce", "unknown variant"),
+        ((("ann",),), ("high",), "rgb+ce", "an rgb stream need a config with one"),
     ],
 )
 def test_a_faulty_plan_is_refused_before_anything_is_trained(
@@ -123,3 +126,12 @@ def test_a_wrong_variant_stops_before_the_first_is_trained(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="needs a"):
         run_folds(tiny, tmp_path, tmp_path / "f.json", (("ann",),), (1,), ("high",), ("fusion+ce", "fusion+adaptive"))
     assert not (tmp_path / "f.json").exists()
+
+
+def test_folds_of_a_model_of_pixels(tmp_path: Path) -> None:
+    rgb = load_config(write_rgb(tmp_path, epochs=1))
+    np.savez(tmp_path / "tiny.npz", **{**arrays(), "pose": arrays()["pose"] * 0})
+    out = tmp_path / "f.json"
+    report = run_folds(rgb, tmp_path, out, (("ann",),), (1,), ("high", "low"), ("rgb+ce",))
+    assert report.runs[0].scores.n == 8
+    assert {c.predicted for c in report.runs[0].scores.confusions} <= set(rgb.data.vocabulary)

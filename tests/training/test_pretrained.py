@@ -12,10 +12,13 @@ import torch
 from torch import nn
 
 from tests.training.published import clip, logits, narrow, randomise
+from tests.training.synthetic import write_rgb
 from training import pretrained, slowfast
 from training.__main__ import main
 from training.caffe2 import read, translate
-from training.pretrained import PretrainedError, k400, load
+from training.checkpoint import load_checkpoint
+from training.model import ModelConfig, Recogniser
+from training.pretrained import PretrainedError, k400, load, load_stream, stream_weights
 from training.slowfast import LAYOUTS, Block, SlowFast, initialise
 
 R50 = LAYOUTS["slowfast_8x8_r50"]
@@ -338,3 +341,58 @@ def test_inspect_says_what_became_of_a_file(
     assert lines[2] == "  fresh: head.1.weight, head.1.bias"
     assert main([*command, "--json"]) == 0
     assert '"fresh": ["head.1.weight", "head.1.bias"]' in capsys.readouterr().out
+
+
+def rgb_config(visual: str = "slowfast_8x8_r50", *streams: str) -> ModelConfig:
+    return ModelConfig(
+        streams=streams or ("rgb", "keypoints"),
+        embedding=8,
+        dropout=0.0,
+        modality_dropout=0.0,
+        heatmap_size=16,
+        heatmap_sigma=0.1,
+        visual=visual,
+    )
+
+
+def test_an_rgb_stream_starts_from_the_file(monkeypatch: pytest.MonkeyPatch, pkl: Path) -> None:
+    monkeypatch.setitem(LAYOUTS, "slowfast_8x8_r50", NARROW)
+    recogniser = Recogniser(rgb_config(), 3, alpha=4)
+    alone = slowfast.build("slowfast_8x8_r50")
+    load(alone, pkl)
+    report = load_stream(recogniser, pkl)
+    assert report.fresh == ()
+    stream = recogniser.encoders["rgb"].state_dict()
+    assert all(torch.equal(value, stream[name]) for name, value in alone.state_dict().items())
+    assert report.describe(pkl).startswith(f"{pkl}: {len(report.matched)} weights matched, ")
+    with pytest.raises(PretrainedError, match="no rgb stream"):
+        load_stream(Recogniser(rgb_config("slowfast_tiny", "keypoints"), 3, alpha=4), pkl)
+
+
+def test_weights_that_a_config_cannot_use_are_refused_before_anything_else(pkl: Path) -> None:
+    assert stream_weights(rgb_config(), str(pkl)) == pkl
+    with pytest.raises(PretrainedError, match="visual is slowfast_tiny; weights are for slowfast_8x8_r50 and"):
+        stream_weights(rgb_config("slowfast_tiny"), "k400")
+    with pytest.raises(PretrainedError, match=r"\[model\] streams has none"):
+        stream_weights(rgb_config("slowfast_8x8_r50", "pose"), str(pkl))
+    with pytest.raises(PretrainedError, match=r"gone\.pyth: no such file"):
+        stream_weights(rgb_config(), "gone.pyth")
+
+
+def test_training_starts_from_the_file_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pkl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(LAYOUTS, "slowfast_8x8_r50", NARROW)
+    path = write_rgb(tmp_path, epochs=1)
+    command = ["train", "--config", str(path), "--out", str(tmp_path / "run"), "--data", str(tmp_path)]
+    assert main([*command, "--pretrained", str(pkl)]) == 2
+    assert "visual is slowfast_tiny" in capsys.readouterr().err
+    # So slow a training leaves the weights all but where they began.
+    text = path.read_text().replace("rgb_size = 32", 'rgb_size = 32\nvisual = "slowfast_8x8_r50"')
+    path.write_text(text.replace("lr = 3e-3", "lr = 1e-9"))
+    assert main([*command, "--pretrained", str(pkl)]) == 0
+    assert f"{pkl}: " in capsys.readouterr().out
+    started = load_checkpoint(tmp_path / "run" / "checkpoint.pt").state["encoders.rgb.slow_stem.0.weight"]
+    alone = slowfast.build("slowfast_8x8_r50")
+    load(alone, pkl)
+    assert torch.allclose(started, alone.state_dict()["slow_stem.0.weight"], atol=1e-5)

@@ -11,6 +11,7 @@ from training.datasets.asl_alphabet import read_asl_alphabet
 from training.datasets.asl_citizen import read_asl_citizen
 from training.datasets.autsl import read_autsl
 from training.datasets.csl_daily import read_csl_daily
+from training.datasets.digits import read_digits
 from training.datasets.item import Item, check, missing
 from training.datasets.kaggle_islr import read_kaggle_islr
 from training.datasets.lsa64 import read_lsa64
@@ -31,6 +32,7 @@ READERS: dict[str, Callable[[Path], list[Item]]] = {
     "lsa64": read_lsa64,
     "kaggle-islr": read_kaggle_islr,
     "asl-alphabet": read_asl_alphabet,
+    "digits": read_digits,
 }
 
 

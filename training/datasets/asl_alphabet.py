@@ -9,7 +9,7 @@ quoted in public repositories. Any other folder of class folders with pictures i
 from pathlib import Path
 
 from training.data import DataError
-from training.datasets.item import Item, frame_paths
+from training.datasets.item import Item, class_pictures
 
 
 def read_asl_alphabet(root: Path) -> list[Item]:
@@ -21,10 +21,5 @@ def read_asl_alphabet(root: Path) -> list[Item]:
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     if not folders:
         raise DataError(f"{root} is not ASL Alphabet: it has no class folders")
-    items = []
-    for folder in folders:
-        pictures = frame_paths(folder)
-        if not pictures:
-            raise DataError(f"{folder}: a class without pictures")
-        items += [Item(f"{folder.name}/{path.name}", (folder.name,), path) for path in pictures]
-    return items
+    pictures = class_pictures(root, [folder.name for folder in folders])
+    return [Item(f"{name}/{path.name}", (name,), path) for name, path in pictures]

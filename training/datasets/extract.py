@@ -1,16 +1,17 @@
-"""A data set -> .npz files of keypoints, one a split, in the format that training reads.
+"""A data set -> .npz files of keypoints, one a split, in the format that training reads, and zips of pictures beside.
 
-The keypoints of each clip go into a file of their own first, `parts/NAME.npz`, at the source's frame rate. A run that
-was stopped goes on where it was, and another frame rate or a corrected label needs no second extraction. Files are
-written under another name and renamed when they are complete, so that a full disk or a crash leaves no half file under
-the final name.
+The keypoints of each clip go into a file of their own first, `parts/NAME.npz`, at the source's frame rate, and its
+pictures into `parts/NAME.rgbSIZE.zip`. A run that was stopped goes on where it was, and another frame rate or a
+corrected label needs no second extraction. Files are written under another name and renamed when they are complete, so
+that a full disk or a crash leaves no half file under the final name.
 """
 
 import errno
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from functools import cache
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import replace
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from urllib.parse import quote
@@ -24,14 +25,21 @@ from glosscast.clip import Clip, resample
 from glosscast.holistic import TrackerPool, quiet_native_logs
 from glosscast.keypoints import FACE, FACE_INDICES, LEFT_HAND, POSE, RIGHT_HAND
 from training.data import DataError
-from training.datasets.clips import read_clip
+from training.datasets.clips import read_clip, read_unseen
+from training.datasets.crops import join_crops, write_crops
 from training.datasets.item import Item
+from training.datasets.writing import whole_file
+from training.frames import frames_path
 
 UNSPLIT = "all"  # file of clips that are in no split
 UNSIGNED = "unknown"  # signer of clips that do not say
 PARTS = {"pose": (POSE, 4), "left_hand": (LEFT_HAND, 3), "right_hand": (RIGHT_HAND, 3), "face": (FACE, 3)}
 
 Read = Callable[[Item, TrackerPool], Clip]
+Work = Callable[[Item], str | None]  # writes what a clip lacks, or returns why it cannot
+Outcome = tuple[str, str | None]  # a clip's name and what its work returned
+Outcomes = Generator[Outcome, None, None]
+Driver = Callable[[Sequence[Item], Work, int], Outcomes]
 
 
 class DiskFullError(OSError):
@@ -39,16 +47,25 @@ class DiskFullError(OSError):
 
 
 def extract_all(
-    items: Sequence[Item], out: Path, workers: int, fps: float, read: Read = read_clip
+    items: Sequence[Item],
+    out: Path,
+    workers: int,
+    fps: float,
+    read: Read = read_clip,
+    rgb: int | None = None,
+    *,
+    driver: Driver | None = None,
 ) -> tuple[list[Path], dict[str, str]]:
     """Extract what has no part yet and join the parts.
 
     Args:
         items: clips with names of their own.
         out: folder for the results, made if it is not there.
-        workers: processes; each takes about 400 MB and most of a CPU core.
+        workers: processes, all drivers together; each takes about 400 MB and most of a CPU core.
         fps: frame rate of the joined clips.
         read: makes an item's keypoints; a module's function, since the processes import it.
+        rgb: px a side of the pictures to keep; None for none.
+        driver: calls the work for each item, in any order; processes of this machine where none is given.
 
     Returns:
         The files, one a split, and why each clip that failed did.
@@ -58,50 +75,69 @@ def extract_all(
         DataError: no clip could be read, or a part is damaged.
         OSError: `out` cannot be written to.
     """
-    (out / "parts").mkdir(parents=True, exist_ok=True)
-    todo = [item for item in items if not part_path(out, item).exists()]
+    parts = [(item, part_path(out, item, read)) for item in items]
+    for _, path in parts[:1]:
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        failed = _extract(todo, out, workers, read)
-        done = [item for item in items if item.name not in failed]
+        work = partial(_work, out=out.absolute(), read=read, rgb=rgb)
+        # Absolute paths: a process on another machine has another working directory.
+        todo = [replace(item, media=item.media.absolute()) for item, path in parts if not is_done(path, rgb)]
+        failed = _extract(todo, work, workers, driver or in_processes)
+        done = [part for part in parts if part[0].name not in failed]
         if not done:
             raise DataError(f"none of {len(items)} clips could be read: {next(iter(failed.values()), 'no clips')}")
-        splits = sorted({item.split or UNSPLIT for item in done})
-        files = [_join([i for i in done if (i.split or UNSPLIT) == s], out, s, fps) for s in splits]
+        splits = sorted({item.split or UNSPLIT for item, _ in done})
+        files = [_join([p for p in done if (p[0].split or UNSPLIT) == s], out, s, fps, rgb) for s in splits]
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        kept = sum(part_path(out, item).exists() for item in items)
+        kept = sum(is_done(path, rgb) for _, path in parts)
         text = f"{out}: the disk is full. {kept} of {len(items)} clips are done and kept: make room and run this again."
         raise DiskFullError(text) from error
     return files, failed
 
 
-def part_path(out: Path, item: Item) -> Path:
-    """Where the keypoints of one clip are kept."""
-    return out / "parts" / f"{quote(item.name, safe='')}.npz"
+def part_path(out: Path, item: Item, read: Read = read_clip) -> Path:
+    """Where the keypoints of one clip are kept; apart where none were looked for, lest they pass for not found."""
+    return out / ("parts-unseen" if read is read_unseen else "parts") / f"{quote(item.name, safe='')}.npz"
 
 
-def _extract(items: Sequence[Item], out: Path, workers: int, read: Read) -> dict[str, str]:
-    """Write the parts; returns name -> reason of those that failed."""
-    failed: dict[str, str] = {}
+def crops_path(part: Path, rgb: int) -> Path:
+    """Where the pictures of one clip are kept, beside its keypoints."""
+    return part.with_suffix(f".rgb{rgb}.zip")
+
+
+def is_done(part: Path, rgb: int | None) -> bool:
+    """Whether all that is wanted of a clip is there."""
+    return part.exists() and (rgb is None or crops_path(part, rgb).exists())
+
+
+def in_processes(items: Sequence[Item], work: Work, workers: int) -> Outcomes:
+    """The driver for one machine: a pool of processes.
+
+    Raises:
+        OSError: the disk is full.
+    """
     # MediaPipe's threads do not survive a fork.
     pool = ProcessPoolExecutor(workers, get_context("spawn"))
     try:
-        waiting: dict[Future[str | None], Item] = {
-            pool.submit(_write_part, item, part_path(out, item), read): item for item in items
-        }
-        with tqdm(total=len(items), desc="extract", unit="clip", disable=not items) as bar:
-            while waiting:
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    item = waiting.pop(future)
-                    reason = future.result()
-                    if reason is not None:
-                        failed[item.name] = reason
-                    bar.update()
+        names = {pool.submit(work, item): item.name for item in items}
+        for future in as_completed(list(names)):
+            yield names.pop(future), future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-    return failed
+
+
+def _extract(items: Sequence[Item], work: Work, workers: int, driver: Driver) -> dict[str, str]:
+    """Write the parts; returns name -> reason of those that failed, in the order of the items."""
+    if not items:
+        return {}
+    reasons: dict[str, str | None] = {}
+    with tqdm(total=len(items), desc="extract", unit="clip") as bar, closing(driver(items, work, workers)) as outcomes:
+        for name, reason in outcomes:
+            reasons[name] = reason
+            bar.update()
+    return {item.name: reason for item in items if (reason := reasons[item.name]) is not None}
 
 
 @cache
@@ -110,15 +146,17 @@ def _trackers() -> TrackerPool:
     return TrackerPool(1)
 
 
-def _write_part(item: Item, path: Path, read: Read) -> str | None:
-    """Extract one clip; returns why it failed. Only a full disk ends the run."""
+def _work(item: Item, out: Path, read: Read, rgb: int | None) -> str | None:
+    return _write_part(item, part_path(out, item, read), read, rgb)
+
+
+def _write_part(item: Item, path: Path, read: Read, rgb: int | None) -> str | None:
+    """Extract of one clip what is not there yet; returns why it failed. Only a full disk ends the run."""
     try:
-        with quiet_native_logs():
-            clip = read(item, _trackers())
-        # Half precision is 0.05 % of the picture's width.
-        write_whole(
-            path, {"t_ms": clip.t_ms, "keypoints": clip.keypoints.astype(np.float16), "aspect": np.array(clip.aspect)}
-        )
+        if not path.exists():
+            _write_keypoints(item, path, read)
+        if rgb is not None:
+            write_crops(item, _read_part(path), crops_path(path, rgb), rgb)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
@@ -128,26 +166,29 @@ def _write_part(item: Item, path: Path, read: Read) -> str | None:
     return None
 
 
+def _write_keypoints(item: Item, path: Path, read: Read) -> None:
+    with quiet_native_logs():
+        clip = read(item, _trackers())
+    # Half precision is 0.05 % of the picture's width.
+    keypoints = clip.keypoints.astype(np.float16)
+    write_whole(path, {"t_ms": clip.t_ms, "keypoints": keypoints, "aspect": np.array(clip.aspect)})
+
+
 def write_whole(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Write an .npz file that appears under its name when it is complete, and not at all otherwise.
 
     Raises:
         OSError: it cannot be written; what was written so far is removed.
     """
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.savez(file, **arrays)
 
 
-def _join(items: Sequence[Item], out: Path, split: str, fps: float) -> Path:
+def _join(parts: Sequence[tuple[Item, Path]], out: Path, split: str, fps: float, rgb: int | None) -> Path:
     """Write one split's clips at `fps`, padded at their ends to the longest: (N, T, points, coordinates)."""
-    clips = [_read_part(part_path(out, item), fps) for item in items]
+    items = [item for item, _ in parts]
+    sources = [_read_part(path) for _, path in parts]
+    clips = [_at_rate(clip, fps) for clip in sources]
     lengths = np.array([len(clip.t_ms) for clip in clips])
     arrays: dict[str, NDArray[np.generic]] = {
         "face_indices": np.array(FACE_INDICES),
@@ -165,15 +206,26 @@ def _join(items: Sequence[Item], out: Path, split: str, fps: float) -> Path:
             row[: len(clip.t_ms)] = clip.keypoints[:, where, :coordinates]
         arrays[part] = padded
     path = out / f"{quote(split, safe='')}.npz"
+    # Pictures of another run must not pass for those of these clips.
+    frames_path(path).unlink(missing_ok=True)
     write_whole(path, arrays)
+    if rgb is not None:
+        wanted = [
+            (crops_path(part, rgb), source.t_ms - source.t_ms[0], clip.t_ms)
+            for (_, part), source, clip in zip(parts, sources, clips, strict=True)
+        ]
+        join_crops(wanted, frames_path(path))
     return path
 
 
-def _read_part(path: Path, fps: float) -> Clip:
+def _read_part(path: Path) -> Clip:
     try:
         with np.load(path, allow_pickle=False) as part:
-            t_ms, keypoints, aspect = part["t_ms"], part["keypoints"].astype(np.float32), float(part["aspect"])
+            return Clip(part["t_ms"], part["keypoints"].astype(np.float32), float(part["aspect"]))
     except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
         raise DataError(f"{path}: damaged; delete it and run this again") from error
-    at_ms = np.arange(0.0, t_ms[-1] - t_ms[0] + 1e-6, 1000.0 / fps)
-    return Clip(at_ms, resample(t_ms, keypoints, t_ms[0] + at_ms)[0], aspect)
+
+
+def _at_rate(clip: Clip, fps: float) -> Clip:
+    at_ms = np.arange(0.0, clip.duration_ms + 1e-6, 1000.0 / fps)
+    return Clip(at_ms, resample(clip.t_ms, clip.keypoints, clip.t_ms[0] + at_ms)[0], clip.aspect)

@@ -55,6 +55,19 @@ def require(root: Path, *parts: str, kind: str) -> Path:
     return path
 
 
+def class_pictures(root: Path, classes: Iterable[str]) -> list[tuple[str, Path]]:
+    """The class and path of each picture in folders of `root` that are named like their class.
+
+    Raises:
+        DataError: a folder has no pictures.
+    """
+    found = [(name, frame_paths(root / name)) for name in classes]
+    for name, pictures in found:
+        if not pictures:
+            raise DataError(f"{root / name}: a class without pictures")
+    return [(name, path) for name, pictures in found for path in pictures]
+
+
 class Bars(csv.excel):
     """Tables of continuous signing: fields between bars, nothing quoted."""
 

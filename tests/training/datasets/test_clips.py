@@ -11,7 +11,7 @@ from glosscast.video import RGB
 from tests.glosscast.media import encode
 from tests.training.datasets.reading import keypoints
 from training.data import DataError
-from training.datasets.clips import read_clip
+from training.datasets.clips import read_clip, read_unseen
 from training.datasets.item import Item
 
 
@@ -117,3 +117,23 @@ def test_a_pose_file_becomes_our_layout(tmp_path: Path) -> None:
     (tmp_path / "b.pose").write_bytes(b"no pose")
     with pytest.raises(DataError, match=r"b\.pose: not a \.pose file"):
         read_clip(Item("a", ("x",), tmp_path / "b.pose"), trackers())
+
+
+def test_pictures_alone_need_no_tracker(tmp_path: Path) -> None:
+    def none() -> HolisticTracker:
+        raise AssertionError("a tracker was made")
+
+    for index in (1, 2):
+        Image.new("RGB", (64, 32), (index,) * 3).save(tmp_path / f"{index}.png")
+    clip = read_unseen(Item("a", ("x",), tmp_path, fps=25.0), TrackerPool(1, none))
+    assert (clip.t_ms.tolist(), clip.aspect) == ([0.0, 40.0], 2.0)
+    assert not clip.keypoints.any()
+    encode(range(0, 400, 40), path=tmp_path / "a.mp4")
+    with pytest.raises(DataError, match=r"a\.mp4: a clip needs at least one frame"):
+        read_unseen(Item("a", ("x",), tmp_path / "a.mp4", start_s=5.0), trackers())
+
+
+def test_landmarks_hold_no_pictures(tmp_path: Path) -> None:
+    for name in ("1.parquet", "1.pose"):
+        with pytest.raises(DataError, match=rf"{name}: holds landmarks and no pictures"):
+            read_unseen(Item("a", ("x",), tmp_path / name), trackers())

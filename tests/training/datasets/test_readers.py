@@ -1,6 +1,7 @@
 """Each format is written here as it is handed out, and read back."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from training.config import load_config
 from training.data import DataError
 from training.datasets import READERS, load
+
+ROOT = Path(__file__).parents[3]
+DATA = Path(os.environ.get("GLOSSCAST_DATA", ROOT.parent / "shared" / "data"))
 
 
 def write(path: Path, text: str = "x") -> Path:
@@ -98,6 +103,12 @@ def asl_alphabet(root: Path) -> None:
     picture(root / "space/space1.jpg")
 
 
+def digits(root: Path) -> None:
+    """Two students, the second without the digits 0 to 2; numbers of the camera have gaps and run over all folders."""
+    for number, digit in [*((1118 + i, i) for i in range(10)), *((1130 + i, i) for i in range(3, 10))]:
+        picture(root / f"{digit}/IMG_{number}.JPG")
+
+
 def kaggle_islr(root: Path) -> None:
     path = "train_landmark_files/26734/1000035562.parquet"
     write(root / "train.csv", f"path,participant_id,sequence_id,sign\n{path},26734,1000035562,blow\n")
@@ -151,6 +162,12 @@ CASES = {
     "lsa64": Case(lsa64, ("001_010_005",), (None, "010", "001"), "all/001_010_005.mp4"),
     "kaggle-islr": Case(kaggle_islr, ("26734/1000035562",), (None, "26734", "blow"), "train.csv"),
     "asl-alphabet": Case(asl_alphabet, ("A/A1.jpg", "space/space1.jpg"), (None, None, "A"), "A/A1.jpg"),
+    "digits": Case(
+        digits,
+        (*(f"{i}/IMG_{1118 + i}.JPG" for i in range(10)), *(f"{i}/IMG_{1130 + i}.JPG" for i in range(3, 10))),
+        (None, "student001", "0"),
+        "0/IMG_1118.JPG",
+    ),
     "manifest": Case(manifest, ("a.mp4@0.5", "b"), ("train", "ann", "hello"), "manifest.csv"),
 }
 
@@ -180,7 +197,7 @@ def test_another_folder_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     assert str(tmp_path) in str(error.value)
 
 
-@pytest.mark.parametrize("kind", sorted(CASES.keys() - {"lsa64", "asl-alphabet"}))
+@pytest.mark.parametrize("kind", sorted(CASES.keys() - {"lsa64", "asl-alphabet", "digits"}))
 def test_missing_media_are_named_or_left_out(kind: str, tmp_path: Path) -> None:
     CASES[kind].write(tmp_path)
     items, _ = load(kind, tmp_path)
@@ -238,3 +255,31 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_bytes(b"path,gloss,signer\n\xff,x,y\n")
     with pytest.raises(DataError, match=r"manifest\.csv: not a UTF-8 table"):
         load("manifest", tmp_path)
+
+
+def test_another_student_starts_where_the_digits_begin_anew(tmp_path: Path) -> None:
+    digits(tmp_path)
+    for digit, number in ((9, 1150), (9, 1151), (0, 1152)):  # the same digit again, too
+        picture(tmp_path / f"{digit}/img_{number}.jpg")
+    items, _ = load("digits", tmp_path)
+    assert [item.signer for item in items] == [
+        *["student001"] * 10,
+        *["student002"] * 7,
+        "student003",
+        "student004",
+        "student005",
+    ]
+    (tmp_path / "4/IMG_1134.JPG").rename(tmp_path / "4/photo.JPG")
+    with pytest.raises(DataError, match=r"photo\.JPG: not a photo of the digits data set: those are IMG_NNNN"):
+        load("digits", tmp_path)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (DATA / "digits_apache").is_dir(), reason="no photos of digits here")
+def test_the_config_for_the_digits_names_signers_that_are_there() -> None:
+    items, left_out = load("digits", DATA / "digits_apache")
+    assert (len(items), left_out) == (1000, [])
+    signers = sorted({str(item.signer) for item in items})
+    config = load_config(ROOT / "training" / "configs" / "digits.toml")
+    assert signers[-20:] == list(config.data.held_out)
+    assert set(config.data.vocabulary) == {item.label for item in items}
