@@ -1,0 +1,140 @@
+"""The report folder: README.md and pictures, all from the predictions."""
+
+from pathlib import Path
+
+from training.comparison import tables
+from training.comparison.analysis import Analysis
+from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS
+from training.comparison.pairs import RATE
+from training.comparison.pictures import draw_all
+from training.folds import save
+
+PAPER_RELATIVE = -0.18  # "up to 18 %" on high-similarity pairs, Alishzade et al., section V
+
+
+def write_report(analysis: Analysis, command: str) -> Path:
+    """Write runs.json, the pictures and README.md; returns the latter's path."""
+    out = analysis.plan.out
+    save(analysis.report, out / "runs.json")
+    draw_all(analysis, out)
+    path = out / "README.md"
+    partial = path.with_suffix(".partial")
+    partial.write_text(markdown(analysis, command), encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def markdown(analysis: Analysis, command: str) -> str:
+    """The whole text."""
+    plan = analysis.plan
+    sections = [
+        f"# {plan.config.name}: {len(plan.variants)} variants compared",
+        introduction(analysis),
+        "## In short",
+        verdicts(analysis),
+        "## Figures",
+        "Mean over folds, then mean ± standard deviation over seeds.",
+        tables.figure_table(analysis),
+        f"## Differences to {plan.baseline}",
+        _about_intervals(analysis),
+        tables.difference_table(analysis),
+        "## By fold",
+        tables.fold_table(analysis),
+        "## Confusable pairs",
+        _about_pairs(analysis),
+        tables.pair_table(analysis),
+        "![Confusion matrices](confusions.png)",
+        *_changes(analysis),
+        "## Overlap of embeddings",
+        "By cosine distance among the test clips of a run, mean over runs. A clip's nearest neighbour is mostly the same "
+        "signer's next recording; the second column looks among other signers only. Less overlap is a smaller share and a "
+        "larger silhouette.",
+        tables.overlap_table(analysis),
+        "![Embeddings](embeddings.png)",
+        "## Robustness",
+        "Accuracy where the test clips are made worse; nothing was trained for it anew.",
+        tables.robustness_table(analysis),
+        "![Robustness](robustness.png)",
+        "## Signers",
+        "![Accuracy by signer](signers.png)",
+        "## Once more",
+        "What is in this folder is not made again; `runs.json` has every figure by run.",
+        f"    {command}",
+    ]
+    return "\n\n".join(section.strip("\n") for section in sections) + "\n"
+
+
+def introduction(analysis: Analysis) -> str:
+    """What was compared on what."""
+    plan, optimiser = analysis.plan, analysis.plan.config.optimiser
+    clips = {(key.fold, int(number)) for key, run in analysis.everything.items() for number in run.clips}
+    signers = {str(signer) for run in analysis.everything.values() for signer in run.signers}
+    sets = ", ".join(source.file for source in plan.config.data.sets)
+    return (
+        f"Every clip is of a signer whom its model never saw: {len(clips)} clips of {len(plan.glosses)} glosses by "
+        f"{len(signers)} signers from {sets}, {_number(len(plan.folds), 'fold')}, {_number(len(plan.seeds), 'seed')} "
+        f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
+        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, without choosing anything on the test clips, and "
+        f"was read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} in play."
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def verdicts(analysis: Analysis) -> str:
+    """One line for each rival: what can be said of it."""
+    lines = []
+    for variant, found in analysis.differences.items():
+        accuracy, error = found["accuracy"], found["pair_error"]
+        if accuracy.interval is None:
+            what = "too few seeds to say whether that is chance"
+        elif accuracy.certain:
+            what = (
+                "better than chance would have it" if (accuracy.value or 0) > 0 else "worse than chance would have it"
+            )
+        else:
+            what = "no difference can be told from chance"
+        line = f"- **{variant}**: accuracy {tables.points(accuracy).strip('*')} points: {what}."
+        if error.relative is not None:
+            line += f" Error on confusable pairs {tables.relative(error)}"
+            line += f"; the paper has {100 * PAPER_RELATIVE:.0f} %." if "adaptive" in variant else "."
+        lines.append(line)
+    return "\n".join(lines) or "There is one variant, so nothing is compared."
+
+
+def _about_intervals(analysis: Analysis) -> str:
+    seeds = len(analysis.plan.seeds)
+    if seeds < FEWEST_SEEDS:
+        return (
+            f"In percentage points. There are no intervals: {_number(seeds, 'seed')} are too few for a bootstrap, which "
+            f"needs {FEWEST_SEEDS}."
+        )
+    return (
+        f"In percentage points, with 95 % intervals of a paired bootstrap over clips and seeds ({DRAWS} draws); bold where "
+        "the interval leaves 0 out. Signers were not drawn: other people may differ by more than these intervals."
+    )
+
+
+def _about_pairs(analysis: Analysis) -> str:
+    where = "the other folds" if len(analysis.plan.folds) > 1 else "the other seeds"
+    return (
+        f"Two glosses are a pair where {analysis.plan.baseline} takes one for the other in {100 * RATE:.0f} % of their clips "
+        f"or more, mean of both directions, counted on {where} alone, so that chance does not choose them. The error on them "
+        "is the share of clips of glosses in pairs that are taken for a partner; a fold without pairs is left out of the "
+        "mean. Below, the share of each pair's clips taken for the other one."
+    )
+
+
+def _changes(analysis: Analysis) -> list[str]:
+    if not analysis.plan.rivals:
+        return []
+    parts = [
+        "### Pairs that got better and worse",
+        "All pairs of the vocabulary, over all folds: how often two glosses are taken for each other, mean of both "
+        "directions.",
+    ]
+    for variant in analysis.plan.rivals:
+        parts.append(tables.change_table(analysis, variant))
+    return [*parts, "![Differences of the confusion matrices](differences.png)"]
