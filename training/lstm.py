@@ -7,6 +7,7 @@ notebook's relu cells diverge on many seeds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ class LstmClassifier(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         sizes = (INPUTS, 64, 128, 64)
-        self.lstms = nn.ModuleList(nn.LSTM(a, b, batch_first=True) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.lstms = nn.ModuleList(nn.LSTM(a, b, batch_first=True) for a, b in pairwise(sizes))
         self.dense = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
         self.classify = nn.Linear(32, classes)
 

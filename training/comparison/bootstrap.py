@@ -1,8 +1,8 @@
 """Paired bootstrap over clips and seeds: how sure a difference between two variants is.
 
-Each draw takes the test clips of every fold with replacement, and the seeds with replacement; both variants get the same
-draw, so what makes a clip or a seed hard for both cancels out. Figures are means over folds, then over seeds, as in the
-tables. Signers are not drawn: the intervals say what other clips and seeds would change, not other people.
+Each draw takes the test clips of every fold with replacement, and the seeds with replacement; both variants get the
+same draw, so what makes a clip or a seed hard for both cancels out. Figures are means over folds, then over seeds, as
+in the tables. Signers are not drawn: the intervals say what other clips and seeds would change, not other people.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class Difference:
 
 
 def fold_figures(fold: FoldOutcome, weights: Floats) -> dict[str, Floats]:
-    """Each figure (S, B) of a fold under B weightings (B, N) of its clips; NaN where no clip is in a confusable pair."""
+    """Each figure (S, B) of a fold under weights (B, N) of its clips; NaN where no clip is in a confusable pair."""
     size = fold.pairs.shape[1]
     truth = np.eye(size)[fold.truth]  # (N, V)
     called = np.eye(size + 1)[fold.predicted][..., :size]  # (S, N, V); -1 is the column that is cut off
@@ -96,7 +96,9 @@ def paired(
     """
     seeds = len(baseline[0].predicted)
     rng = np.random.default_rng(seed)
-    clips = [rng.multinomial(len(f.truth), np.full(len(f.truth), 1 / len(f.truth)), draws) * 1.0 for f in baseline]
+    clips = [
+        rng.multinomial(len(f.truth), np.full(len(f.truth), 1 / len(f.truth)), draws).astype(float) for f in baseline
+    ]
     drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds  # (B, S)
     new, old = point_figures(variant), point_figures(baseline)
     drawn = [figures(folds, clips) for folds in (variant, baseline)] if seeds >= FEWEST_SEEDS else None
@@ -107,8 +109,8 @@ def paired(
         interval = relative_interval = None
         if drawn is not None and known:
             a, b = (_weighted(of[name], drawn_seeds) for of in drawn)
-            interval = _middle(a - b)
-            relative_interval = _middle(a[b > 0] / b[b > 0] - 1) if (b > 0).any() else None
+            interval = _middle(np.asarray(a - b))
+            relative_interval = _middle(np.asarray(a[b > 0] / b[b > 0] - 1)) if (b > 0).any() else None
         relative = ours / theirs - 1 if known and theirs > 0 else None
         out[name] = Difference(ours - theirs if known else None, interval, relative, relative_interval)
     return out

@@ -18,8 +18,8 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
         jobs: processes; with more than one, each has one thread.
 
     Raises:
-        ValueError: what draws the report is not installed, the folder is in use or of another config, or a file in it is
-            damaged. Nothing has been trained by then. Or a training failed.
+        ValueError: what draws the report is not installed, the folder is in use or of another config, or a file in it
+            is damaged. Nothing has been trained by then. Or a training failed.
         DataError: the data cannot be used.
         OSError: a file cannot be written.
     """

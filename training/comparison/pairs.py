@@ -27,7 +27,7 @@ def totals(runs: Sequence[Predictions], size: int) -> NDArray[np.int64]:
 
 
 def symmetric_rates(runs: Sequence[Predictions], size: int) -> NDArray[np.float64]:
-    """(V, V) how often two glosses are taken for each other: mean of the rates of both directions, 0 on the diagonal."""
+    """(V, V) how often two glosses are taken for each other, the mean of both directions; 0 on the diagonal."""
     rates = confusion_counts(runs, size) / np.maximum(totals(runs, size), 1)[:, None]
     np.fill_diagonal(rates, 0.0)
     return np.asarray((rates + rates.T) / 2)

@@ -117,7 +117,7 @@ def embeddings(analysis: Analysis) -> Figure:
             of = places[run.truth == index]
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
             label = run.vocabulary[index]
-            axes.scatter(*of.T, s=14, c=colour, marker=marker, label=label, alpha=0.7, linewidths=0)
+            axes.scatter(of[:, 0], of[:, 1], s=14, c=colour, marker=marker, label=label, alpha=0.7, linewidths=0)
         axes.set_title(variant, fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])
@@ -139,10 +139,9 @@ def robustness(analysis: Analysis) -> Figure:
         for number, (variant, found) in enumerate(analysis.robustness.items()):
             names = ["", *(condition.name for condition in of)]
             values = [100 * found.get(name, float("nan")) for name in names]
-            style = {"color": COLOURS[number % 7], "marker": MARKERS[number % 7]}
-            axes.plot(
-                [of[0].clean, *(c.level for c in of)], values, label=variant, markersize=5, linewidth=1.4, **style
-            )
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+            levels = [of[0].clean, *(condition.level for condition in of)]
+            axes.plot(levels, values, label=variant, markersize=5, linewidth=1.4, color=colour, marker=marker)
         axes.set_xticks([of[0].clean, *(condition.level for condition in of)])
         axes.set_xlabel(family, fontsize=9)
         axes.grid(alpha=0.3)

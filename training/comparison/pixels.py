@@ -22,7 +22,7 @@ def motion_blur(frames: Frames, pixels: int) -> Frames:
 
 
 def low_light(frames: Frames, rng: np.random.Generator, light: float, noise: float = 6.0) -> Frames:
-    """Dim to a share `light` of the light, with the noise (standard deviation in grey levels) of a sensor in the dark."""
+    """Dim to a share `light` of the light, with a sensor's noise in the dark (standard deviation in grey levels)."""
     dim = frames.astype(np.float32) * light
     return _pixels(dim + rng.normal(0.0, noise, frames.shape).astype(np.float32))
 

@@ -100,12 +100,12 @@ def load_predictions(path: Path) -> Predictions:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays["about"]))
         found = Predictions(
-            Key(*about["key"]),
-            tuple(about["held_out"]),
-            tuple(about["vocabulary"]),
-            *(arrays[name] for name in ("clips", "glosses", "signers", "probabilities", "embeddings")),
-            dict(zip(map(str, arrays["conditions"]), arrays["perturbed"], strict=True)),
-            about["wer"],
+            key=Key(*about["key"]),
+            held_out=tuple(about["held_out"]),
+            vocabulary=tuple(about["vocabulary"]),
+            **{name: arrays[name] for name in ("clips", "glosses", "signers", "probabilities", "embeddings")},
+            perturbed=dict(zip(map(str, arrays["conditions"]), arrays["perturbed"], strict=True)),
+            wer=about["wer"],
         )
     except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
         raise PredictionsError(f"{path}: damaged; delete it to have it made again") from error

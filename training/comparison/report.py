@@ -8,6 +8,8 @@ from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS
 from training.comparison.pairs import RATE
 from training.comparison.pictures import draw_all
 from training.folds import save
+from training.lstm import EPOCHS
+from training.variants import LSTM
 
 PAPER_RELATIVE = -0.18  # "up to 18 %" on high-similarity pairs, Alishzade et al., section V
 
@@ -46,9 +48,9 @@ def markdown(analysis: Analysis, command: str) -> str:
         "![Confusion matrices](confusions.png)",
         *_changes(analysis),
         "## Overlap of embeddings",
-        "By cosine distance among the test clips of a run, mean over runs. A clip's nearest neighbour is mostly the same "
-        "signer's next recording; the second column looks among other signers only. Less overlap is a smaller share and a "
-        "larger silhouette.",
+        "By cosine distance among the test clips of a run, mean over runs. A clip's nearest neighbour is mostly "
+        "another recording of the same signer; the second column looks among other signers only. Less overlap is a smaller "
+        "share and a larger silhouette.",
         tables.overlap_table(analysis),
         "![Embeddings](embeddings.png)",
         "## Robustness",
@@ -69,13 +71,19 @@ def introduction(analysis: Analysis) -> str:
     plan, optimiser = analysis.plan, analysis.plan.config.optimiser
     clips = {(key.fold, int(number)) for key, run in analysis.everything.items() for number in run.clips}
     signers = {str(signer) for run in analysis.everything.values() for signer in run.signers}
+    yardstick = ""
+    if LSTM in plan.variants:
+        yardstick = (
+            f" `{LSTM}` is the yardstick, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of the same "
+            "clips, no augmentation."
+        )
     sets = ", ".join(source.file for source in plan.config.data.sets)
     return (
         f"Every clip is of a signer whom its model never saw: {len(clips)} clips of {len(plan.glosses)} glosses by "
         f"{len(signers)} signers from {sets}, {_number(len(plan.folds), 'fold')}, {_number(len(plan.seeds), 'seed')} "
         f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
-        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, without choosing anything on the test clips, and "
-        f"was read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} in play."
+        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was read "
+        f"by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} in play.{yardstick}"
     )
 
 
@@ -108,22 +116,22 @@ def _about_intervals(analysis: Analysis) -> str:
     seeds = len(analysis.plan.seeds)
     if seeds < FEWEST_SEEDS:
         return (
-            f"In percentage points. There are no intervals: {_number(seeds, 'seed')} are too few for a bootstrap, which "
-            f"needs {FEWEST_SEEDS}."
+            f"In percentage points. There are no intervals: a bootstrap needs {FEWEST_SEEDS} seeds or more, and here "
+            f"{'is' if seeds == 1 else 'are'} {_number(seeds, 'seed')}."
         )
     return (
-        f"In percentage points, with 95 % intervals of a paired bootstrap over clips and seeds ({DRAWS} draws); bold where "
-        "the interval leaves 0 out. Signers were not drawn: other people may differ by more than these intervals."
+        f"In percentage points, with 95 % intervals of a paired bootstrap over clips and seeds ({DRAWS} draws); bold "
+        "where the interval leaves 0 out. Signers were not drawn: other people may differ by more than these intervals."
     )
 
 
 def _about_pairs(analysis: Analysis) -> str:
     where = "the other folds" if len(analysis.plan.folds) > 1 else "the other seeds"
     return (
-        f"Two glosses are a pair where {analysis.plan.baseline} takes one for the other in {100 * RATE:.0f} % of their clips "
-        f"or more, mean of both directions, counted on {where} alone, so that chance does not choose them. The error on them "
-        "is the share of clips of glosses in pairs that are taken for a partner; a fold without pairs is left out of the "
-        "mean. Below, the share of each pair's clips taken for the other one."
+        f"Two glosses are a pair where {analysis.plan.baseline} takes one for the other in {100 * RATE:.0f} % of their "
+        f"clips or more, mean of both directions, counted on {where} alone, so that chance does not choose them. The "
+        "error on them is the share of clips of glosses in pairs that are taken for a partner; a fold without pairs is "
+        "left out of the mean. Below, the share of each pair's clips that are taken for the other gloss."
     )
 
 

@@ -66,7 +66,7 @@ def wer_by_seed(analysis: Analysis, variant: str) -> NDArray[np.float64]:
     """(S,) mean over folds, NaN where a run has none."""
     runs = analysis.report.of(variant)
     wers = [[np.nan if r.wer is None else r.wer for r in runs if r.seed == seed] for seed in analysis.plan.seeds]
-    return np.mean(np.array(wers, float), axis=1)
+    return np.asarray(np.mean(np.array(wers, float), axis=1))
 
 
 def difference_table(analysis: Analysis) -> str:
