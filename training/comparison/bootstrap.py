@@ -35,7 +35,10 @@ class FoldOutcome:
 
 @dataclass(frozen=True)
 class Difference:
-    """Variant less baseline, the 95 % interval, and the same relative to the baseline; None where it is not known."""
+    """Variant less baseline, the 95 % interval, and the same relative to the baseline; None where it is not known.
+
+    Draws in which the baseline has none of an error take no part in the relative interval.
+    """
 
     value: float | None
     interval: tuple[float, float] | None

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from training.comparison.plan import Clips, Plan, open_folder
-from training.comparison.predictions import load_all
+from training.comparison.predictions import load_run
 from training.comparison.runs import complete, locked
 
 
@@ -37,4 +37,4 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
         from training.comparison.analysis import Analysis
         from training.comparison.report import write_report  # takes what may not be installed
 
-        return write_report(Analysis(plan, load_all(plan, clips)), command)
+        return write_report(Analysis(plan, {key: load_run(plan, key, clips) for key in plan.keys}), command)

@@ -133,6 +133,8 @@ def embeddings(analysis: Analysis) -> Figure:
 def robustness(analysis: Analysis) -> Figure:
     """Accuracy against how much the clips were made worse."""
     families = list(dict.fromkeys(condition.family for condition in CONDITIONS))
+    # Room below, so that differences of a point do not look like cliffs.
+    lowest = max(0.0, 100 * min(min(found.values()) for found in analysis.robustness.values()) - 10)
     figure, panels = _grid(len(families), 3.8)
     for axes, family in zip(panels, families, strict=True):
         of = [condition for condition in CONDITIONS if condition.family == family]
@@ -144,8 +146,8 @@ def robustness(analysis: Analysis) -> Figure:
             axes.plot(levels, values, label=variant, markersize=5, linewidth=1.4, color=colour, marker=marker)
         axes.set_xticks([of[0].clean, *(condition.level for condition in of)])
         axes.set_xlabel(family, fontsize=9)
+        axes.set_ylim(lowest, 100)
         axes.grid(alpha=0.3)
-        axes.sharey(panels[0])
     panels[0].set_ylabel("accuracy, %", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)

@@ -116,16 +116,18 @@ def load_predictions(path: Path) -> Predictions:
     return found
 
 
-def load_all(plan: Plan, clips: Clips) -> dict[Key, Predictions]:
-    """The predictions of every run of a plan.
+def load_run(plan: Plan, key: Key, clips: Clips) -> Predictions:
+    """The predictions of one run of a plan.
 
     Raises:
-        PredictionsError: one is damaged, or was made for other clips than the plan's.
+        PredictionsError: they are damaged, or were made for another run or other clips.
     """
-    expected = [np.array(list(clips.test(fold))) for fold in range(len(plan.folds))]
-    everything = {key: load_predictions(plan.predictions(key)) for key in plan.keys}
-    for key, found in everything.items():
-        same = (found.key, found.held_out, found.vocabulary) == (key, plan.folds[key.fold], plan.config.data.vocabulary)
-        if not same or not np.array_equal(found.clips, expected[key.fold]):
-            raise PredictionsError(f"{plan.predictions(key)}: made for another run, other folds or other data")
-    return everything
+    path = plan.predictions(key)
+    found = load_predictions(path)
+    made_for = (found.key, found.held_out, found.vocabulary)
+    expected = np.array(list(clips.test(key.fold)))
+    if made_for != (key, plan.folds[key.fold], plan.config.data.vocabulary) or not np.array_equal(
+        found.clips, expected
+    ):
+        raise PredictionsError(f"{path}: made for another run, other folds or other data")
+    return found

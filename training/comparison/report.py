@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from training.comparison import tables
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS
@@ -49,8 +51,8 @@ def markdown(analysis: Analysis, command: str) -> str:
         *_changes(analysis),
         "## Overlap of embeddings",
         "By cosine distance among the test clips of a run, mean over runs. A clip's nearest neighbour is mostly "
-        "another recording of the same signer; the second column looks among other signers only. Less overlap is a smaller "
-        "share and a larger silhouette.",
+        "another recording of the same signer; the second column looks among other signers only. Less overlap is a "
+        "smaller share and a larger silhouette.",
         tables.overlap_table(analysis),
         "![Embeddings](embeddings.png)",
         "## Robustness",
@@ -74,16 +76,17 @@ def introduction(analysis: Analysis) -> str:
     yardstick = ""
     if LSTM in plan.variants:
         yardstick = (
-            f" `{LSTM}` is the yardstick, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of the same "
-            "clips, no augmentation."
+            f"\n\n`{LSTM}` is the yardstick, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of the "
+            "same clips, no augmentation."
         )
     sets = ", ".join(source.file for source in plan.config.data.sets)
     return (
         f"Every clip is of a signer whom its model never saw: {len(clips)} clips of {len(plan.glosses)} glosses by "
         f"{len(signers)} signers from {sets}, {_number(len(plan.folds), 'fold')}, {_number(len(plan.seeds), 'seed')} "
         f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
-        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was read "
-        f"by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} in play.{yardstick}"
+        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was "
+        f"read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} "
+        f"in play.{yardstick}"
     )
 
 
@@ -131,8 +134,20 @@ def _about_pairs(analysis: Analysis) -> str:
         f"Two glosses are a pair where {analysis.plan.baseline} takes one for the other in {100 * RATE:.0f} % of their "
         f"clips or more, mean of both directions, counted on {where} alone, so that chance does not choose them. The "
         "error on them is the share of clips of glosses in pairs that are taken for a partner; a fold without pairs is "
-        "left out of the mean. Below, the share of each pair's clips that are taken for the other gloss."
+        f"left out of the mean. So the pairs hold {tables.percent(_covered(analysis))} of the errors of "
+        f"{analysis.plan.baseline}. Below, the share of each pair's clips that are taken for the other gloss."
     )
+
+
+def _covered(analysis: Analysis) -> float:
+    """Share of the baseline's errors that are confusions within the pairs."""
+    within = total = 0
+    for fold in analysis.outcomes(analysis.plan.baseline):
+        wrong = fold.predicted != fold.truth
+        seeds = np.arange(len(fold.predicted))[:, None]
+        within += int((wrong & (fold.predicted >= 0) & fold.pairs[seeds, fold.truth, fold.predicted]).sum())
+        total += int(wrong.sum())
+    return within / total if total else float("nan")
 
 
 def _changes(analysis: Analysis) -> list[str]:

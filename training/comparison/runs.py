@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from glosscast.clip import Clip
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.comparison.plan import Clips, Key, Plan
-from training.comparison.predictions import Predictions, winners
+from training.comparison.predictions import Predictions, load_run, winners
 from training.comparison.reading import LstmReader, Reader, Reading, RecogniserReader, decode
 from training.comparison.robustness import CONDITIONS
 from training.lstm import LstmCheckpoint, fit_lstm, load_lstm
@@ -50,14 +50,16 @@ def complete(plan: Plan, clips: Clips, data: Path, jobs: int) -> None:
         jobs: processes; with more than one, each has one thread.
 
     Raises:
-        CheckpointError: a checkpoint is damaged; nothing is trained then.
-        ValueError: a checkpoint is of another config; likewise. Or a training fails.
+        CheckpointError, PredictionsError: a file is damaged or of another run; nothing is trained then.
+        ValueError: a checkpoint is of another config, likewise; or a training fails.
     """
     unread = [key for key in plan.keys if not plan.predictions(key).exists()]
     missing = [key for key in unread if not plan.checkpoint(key).exists()]
-    for key in unread:
-        if key not in missing:
-            load_run(plan, key)
+    for key in plan.keys:
+        if key not in unread:
+            load_run(plan, key, clips)
+        elif key not in missing:
+            load_model(plan, key)
     _each([partial(train_run, key) for key in missing], clips, data, jobs)
     groups = {(key.fold, key.seed): [k for k in unread if (k.fold, k.seed) == (key.fold, key.seed)] for key in unread}
     _each([partial(read_runs, keys) for keys in groups.values()], clips, data, jobs)
@@ -100,7 +102,7 @@ def train_run(key: Key, clips: Clips) -> str:
     return f"{key.name}: trained"
 
 
-def load_run(plan: Plan, key: Key) -> Checkpoint | LstmCheckpoint:
+def load_model(plan: Plan, key: Key) -> Checkpoint | LstmCheckpoint:
     """The checkpoint of a run.
 
     Raises:
@@ -121,7 +123,7 @@ def _reader(checkpoint: Checkpoint | LstmCheckpoint) -> Reader:
 def read_runs(keys: Sequence[Key], clips: Clips) -> str:
     """Read the clips of one fold, as they are and perturbed, with the models of several runs, and save predictions."""
     plan, fold = clips.plan, keys[0].fold
-    readers = {key: _reader(load_run(plan, key)) for key in keys}
+    readers = {key: _reader(load_model(plan, key)) for key in keys}
     test = clips.test(fold)
     perturbed: dict[Key, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}
     clean = _read(plan, readers, {number: example.clip for number, example in test.items()})
