@@ -65,7 +65,11 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--config", type=Path, required=True, metavar="FILE")
     compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="what it holds is not done again")
     compare.add_argument(
-        "--fold", action="append", required=True, metavar="SIGNER,SIGNER", help="signers left out together"
+        "--fold",
+        action="append",
+        default=[],
+        metavar="SIGNER,SIGNER",
+        help="signers left out together (default: test on the sets with the role test)",
     )
     compare.add_argument(
         "--seeds", type=whole_numbers, default="1,2,3,4,5", help="comma-separated (default: 1,2,3,4,5)"

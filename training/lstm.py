@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from glosscast.clip import Clip, resample
 from glosscast.decoding import window_starts
 from glosscast.keypoints import CHANNELS, POINTS, POSE, PRESENCE
-from training.checkpoint import CheckpointError
+from training.checkpoint import CheckpointError, write_whole
 from training.config import Config
 from training.data import Example, classes_of
 from training.feed import split_mining
@@ -72,11 +72,13 @@ class LstmCheckpoint:
         return model.eval()
 
     def save(self, path: Path) -> None:
-        """Write to `path`, whole or not at all."""
-        partial = path.with_suffix(".partial")
+        """Write to `path`, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         content = {"config": self.config.model_dump(mode="json"), "classes": list(self.classes), "lstm": self.state}
-        torch.save(content, partial)
-        partial.replace(path)
+        write_whole(content, path)
 
 
 def load_lstm(path: Path) -> LstmCheckpoint:

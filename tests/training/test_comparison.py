@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.synthetic import ADAPTIVE, config, write
+from tests.training.synthetic import ADAPTIVE, arrays, config, write
 from training.__main__ import main
 from training.checkpoint import load_checkpoint
 from training.comparison import runs
@@ -195,6 +195,33 @@ def test_one_seed_and_one_fold_still_make_a_report(copy: Path) -> None:
     assert "There is one variant, so nothing is compared." in text
     assert "differences.png" not in text
     assert "There are none." in text
+
+
+def with_roles(folder: Path) -> Path:
+    """cem's clips in a file of their own, with the role test."""
+    path = write(folder, epochs=1)
+    data = arrays()
+    for name, chosen in (("tiny", data["signer"] != "cem"), ("test", data["signer"] == "cem")):
+        np.savez(folder / f"{name}.npz", **{key: value[chosen] for key, value in data.items()})
+    text = path.read_text().replace('held_out = ["cem"]', "")
+    another = '[[data.sets]]\nfile = "test.npz"\nrole = "test"\nabout = "cem"\nfps = 15.0\naspect = 1.3333\n[model]'
+    path.write_text(text.replace("[model]", another))
+    return path
+
+
+def test_without_folds_the_test_sets_are_the_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = with_roles(tmp_path)
+    options = ["compare", "--config", str(path), "--out", str(tmp_path / "out"), "--data", str(tmp_path)]
+    options += ["--seeds", "1", "--variants", "keypoints+ce,keypoints+focal"]
+    assert main(options) == 0
+    for run in load_report(tmp_path / "out" / "runs.json").runs:
+        assert run.held_out == ()
+        assert set(run.scores.per_signer) == {"cem"}
+    assert "| test sets | 8 |" in (tmp_path / "out" / "README.md").read_text()
+    assert set(load_checkpoint(tmp_path / "out/checkpoints/keypoints+ce.seed1.fold0.pt").signers.values()) == {2}
+    write(tmp_path)
+    assert main(options) == 2
+    assert "nothing to test on: give --fold" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

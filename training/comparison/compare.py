@@ -29,8 +29,6 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
     if jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, got {jobs}")
     clips = Clips(plan, data)
-    for fold in range(len(plan.folds)):
-        clips.test(fold)
     open_folder(plan)
     with locked(plan.out):
         complete(plan, clips, data, jobs)

@@ -123,10 +123,7 @@ def embeddings(analysis: Analysis) -> Figure:
         axes.set_yticks([])
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=8, markerscale=1.6)
-    left_out = ", ".join(plan.folds[0])
-    figure.suptitle(
-        f"Embeddings of {left_out} by models that never saw them (t-SNE, seed {plan.seeds[0]})", fontsize=11
-    )
+    figure.suptitle(f"Embeddings of test clips: {plan.fold_name(0)} (t-SNE, seed {plan.seeds[0]})", fontsize=11)
     return figure
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from training.config import Config
-from training.data import Example, load_sets, split_by_signer
+from training.data import Example, Split, load_sets, load_split, split_by_signer
 from training.folds import FoldReport, load_report, save, without_seed
 from training.variants import LSTM, variant_of
 
@@ -31,7 +31,7 @@ class Plan:
     Attributes:
         config: the run that every variant changes; its held-out signers are replaced.
         out: the report folder.
-        folds: signers left out together.
+        folds: signers left out together; one fold of nobody stands for the sets with the role test.
         glosses: what is scored; the whole vocabulary stays in play.
         baseline: the variant that the others are held against.
     """
@@ -48,7 +48,7 @@ class Plan:
     def keys(self) -> list[Key]:
         """Every run; one seed is complete before the next begins."""
         folds = range(len(self.folds))
-        return [Key(v, seed, fold) for seed in self.seeds for v in self.variants for fold in folds]
+        return [Key(v, seed, fold) for seed in self.seeds for fold in folds for v in self.variants]
 
     @property
     def rivals(self) -> list[str]:
@@ -58,8 +58,12 @@ class Plan:
     def config_of(self, key: Key) -> Config:
         """The config of one run."""
         config = variant_of(self.config, key.variant, key.seed)
-        data = config.data.model_copy(update={"held_out": self.folds[key.fold]})
+        data = config.data.model_copy(update={"held_out": self.folds[key.fold] or config.data.held_out})
         return config.model_copy(update={"data": data})
+
+    def fold_name(self, fold: int) -> str:
+        """What a fold is called in tables."""
+        return ", ".join(self.folds[fold]) or "test sets"
 
     def checkpoint(self, key: Key) -> Path:
         """Where the model of a run is."""
@@ -84,7 +88,7 @@ def make_plan(
     Args:
         config: see `Plan`.
         out: see `Plan`.
-        folds: see `Plan`.
+        folds: signers left out together; none for the sets with the role test.
         seeds: seeds of each variant and fold.
         variants: names as in `training.variants`.
         glosses: None for the vocabulary without its "no sign".
@@ -93,6 +97,8 @@ def make_plan(
     Raises:
         ValueError: something is unknown, said twice or missing.
     """
+    if not folds and all(source.role != "test" for source in config.data.sets):
+        raise ValueError('nothing to test on: give --fold, or a set of the config the role "test"')
     if glosses is None:
         glosses = [gloss for gloss in config.data.vocabulary if gloss != config.data.no_sign]
     unknown = set(glosses) - set(config.data.vocabulary)
@@ -107,7 +113,7 @@ def make_plan(
     baseline = baseline or (plain or list(variants))[0]
     if baseline not in variants:
         raise ValueError(f"the baseline {baseline!r} is not among the variants")
-    plan = Plan(config, out, tuple(map(tuple, folds)), tuple(seeds), tuple(glosses), tuple(variants), baseline)
+    plan = Plan(config, out, tuple(map(tuple, folds or [()])), tuple(seeds), tuple(glosses), tuple(variants), baseline)
     for key in plan.keys:
         plan.config_of(key)
     return plan
@@ -137,30 +143,39 @@ def open_folder(plan: Plan) -> None:
 
 
 class Clips:
-    """The clips of a comparison, and which of them each fold trains and tests on.
+    """The clips of a comparison: which ones each fold trains and tests on.
 
     Raises:
         DataError: the data cannot be used, or a signer of a fold is not in them.
+        ValueError: a fold has no clip to score.
     """
 
     def __init__(self, plan: Plan, data: Path) -> None:
-        self.plan = plan
-        self.examples = load_sets(plan.config.data, data)
-        for fold in plan.folds:
-            split_by_signer(self.examples, fold)
+        self.plan, self._data = plan, data
+        examples = load_sets(plan.config.data, data, "train" if any(plan.folds) else "test")
+        self._test = [self._chosen(fold, examples) for fold in range(len(plan.folds))]
+        self._split: tuple[int, Split] | None = None
 
-    def training(self, fold: int) -> list[Example]:
-        """Clips to learn from."""
-        return split_by_signer(self.examples, self.plan.folds[fold])[0]
+    def _chosen(self, fold: int, examples: Sequence[Example]) -> dict[int, Example]:
+        held_out = self.plan.folds[fold]
+        split_by_signer(examples, held_out)
+        scored = {i: e for i, e in enumerate(examples) if e.gloss in self.plan.glosses}
+        chosen = {i: e for i, e in scored.items() if not held_out or e.signer in held_out}
+        if not chosen:
+            raise ValueError(f"no clip of {self.plan.fold_name(fold)} has a gloss that is scored")
+        return chosen
 
-    def test(self, fold: int) -> dict[int, Example]:
-        """Clips to score, by their number among all clips.
+    def split(self, fold: int) -> Split:
+        """Clips to learn from, and clips to watch; those of one fold are held at a time.
 
         Raises:
-            ValueError: there are none.
+            DataError: nothing is left to learn from.
         """
-        held_out = self.plan.folds[fold]
-        chosen = {i: e for i, e in enumerate(self.examples) if e.signer in held_out and e.gloss in self.plan.glosses}
-        if not chosen:
-            raise ValueError(f"no clip of {', '.join(held_out)} has a gloss that is scored")
-        return chosen
+        if self._split is None or self._split[0] != fold:
+            config = self.plan.config_of(Key(self.plan.baseline, self.plan.seeds[0], fold))
+            self._split = fold, load_split(config.data, self._data)
+        return self._split[1]
+
+    def test(self, fold: int) -> dict[int, Example]:
+        """Clips to score, by their number among all clips of their role."""
+        return self._test[fold]

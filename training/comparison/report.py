@@ -73,6 +73,7 @@ def introduction(analysis: Analysis) -> str:
     plan, optimiser = analysis.plan, analysis.plan.config.optimiser
     clips = {(key.fold, int(number)) for key, run in analysis.everything.items() for number in run.clips}
     signers = {str(signer) for run in analysis.everything.values() for signer in run.signers}
+    unseen = "" if plan.config.data.shared_signers else "Every clip is of a signer whom its model never saw: "
     yardstick = ""
     if LSTM in plan.variants:
         yardstick = (
@@ -81,7 +82,7 @@ def introduction(analysis: Analysis) -> str:
         )
     sets = ", ".join(source.file for source in plan.config.data.sets)
     return (
-        f"Every clip is of a signer whom its model never saw: {len(clips)} clips of {len(plan.glosses)} glosses by "
+        f"{unseen}{len(clips)} clips of {len(plan.glosses)} glosses by "
         f"{len(signers)} signers from {sets}, {_number(len(plan.folds), 'fold')}, {_number(len(plan.seeds), 'seed')} "
         f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
         f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was "

@@ -96,8 +96,12 @@ def _run(task: Task) -> str:
 
 def train_run(key: Key, clips: Clips) -> str:
     """Train one run and save its checkpoint; returns what to say of it."""
-    config, training = clips.plan.config_of(key), clips.training(key.fold)
-    checkpoint = fit_lstm(config, training) if key.variant == LSTM else fit(config, training, progress=False)
+    config, split = clips.plan.config_of(key), clips.split(key.fold)
+    checkpoint: Checkpoint | LstmCheckpoint
+    if key.variant == LSTM:
+        checkpoint = fit_lstm(config, split.train)
+    else:
+        checkpoint = fit(config, split.train, progress=False, dev=split.dev)
     checkpoint.save(clips.plan.checkpoint(key))
     return f"{key.name}: trained"
 

@@ -82,10 +82,10 @@ def difference_table(analysis: Analysis) -> str:
 def fold_table(analysis: Analysis) -> str:
     """Accuracy of each variant on each fold, mean over seeds."""
     rows = []
-    for fold in analysis.plan.folds:
-        runs = [run for run in analysis.report.runs if run.held_out == fold]
+    for fold, held_out in enumerate(analysis.plan.folds):
+        runs = [run for run in analysis.report.runs if run.held_out == held_out]
         cells = [np.mean([r.scores.accuracy for r in runs if r.variant == v]) for v in analysis.plan.variants]
-        rows.append([", ".join(fold), str(runs[0].scores.n), *(percent(float(cell)) for cell in cells)])
+        rows.append([analysis.plan.fold_name(fold), str(runs[0].scores.n), *(percent(float(cell)) for cell in cells)])
     return table(["left out", "clips", *analysis.plan.variants], rows)
 
 
@@ -93,7 +93,7 @@ def pair_table(analysis: Analysis) -> str:
     """Which pairs count as confusable where, and how often each variant confuses them there."""
     plan, rows = analysis.plan, []
     vocabulary = plan.config.data.vocabulary
-    for fold, held_out in enumerate(plan.folds):
+    for fold in range(len(plan.folds)):
         pairs = np.stack([analysis.masks[seed, fold] for seed in plan.seeds]).any(axis=0)
         for i, j in np.argwhere(np.triu(pairs)):
             cells = []
@@ -102,7 +102,7 @@ def pair_table(analysis: Analysis) -> str:
                 of_pair = np.concatenate([np.isin(run.truth, (i, j)) for run in runs])
                 other = np.concatenate([np.where(run.truth == i, j, i) == run.predicted for run in runs])
                 cells.append(percent(float(other[of_pair].mean())) if of_pair.any() else NONE)
-            rows.append([f"{vocabulary[i]} / {vocabulary[j]}", ", ".join(held_out), *cells])
+            rows.append([f"{vocabulary[i]} / {vocabulary[j]}", plan.fold_name(fold), *cells])
     return table(["pair", "scored on", *plan.variants], rows) if rows else "There are none.\n"
 
 
