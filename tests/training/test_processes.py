@@ -57,7 +57,10 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, table: str, changes
     config = written(tmp_path, table, *changes)
     one, two = checkpoint(config, together=False), checkpoint(config, together=True)
     assert one.state.keys() == two.state.keys()
-    assert all(torch.allclose(two.state[name].float(), v.float(), atol=2e-4) for name, v in one.state.items())
+    for name, value in one.state.items():
+        # A softmax does not feel a bias: its gradient is nothing but rounding, which AdamW makes steps of.
+        if name != "encoders.keypoints.attention.bias":
+            torch.testing.assert_close(two.state[name], value, atol=5e-5, rtol=1e-3, msg=name)
     if one.confusion is not None:
         assert two.confusion is not None
         assert torch.allclose(one.confusion, two.confusion, atol=1e-4)
@@ -65,7 +68,7 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, table: str, changes
     for row, other in zip(*logs, strict=True):
         if row != other:  # the header is alike
             numbers = [[float(cell) for cell in line.split(",")[:-2]] for line in (row, other)]
-            assert numbers[0] == pytest.approx(numbers[1], abs=2e-3)
+            assert numbers[0] == pytest.approx(numbers[1], abs=1e-4)
 
 
 @pytest.mark.slow
