@@ -72,5 +72,5 @@ $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,training,export,datasets]' --group dev
+	$(PIP_INSTALL) -e '.[service,training,report,export,datasets]' --group dev
 	touch $(SERVE_STAMP) $@
