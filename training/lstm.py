@@ -23,7 +23,7 @@ from training.config import Config
 from training.data import Example, classes_of
 from training.feed import split_mining
 
-EPOCHS = 120  # on the webcam set 96 % of the training clips are right by then; unseen signers gain nothing after 30
+EPOCHS = 120  # 96 % of the webcam set's training clips are right by then; the tutorials train longer still
 BATCH = 32
 LEARNING_RATE = 1e-3
 

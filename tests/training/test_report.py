@@ -52,8 +52,8 @@ def test_every_number_is_in_its_place(tmp_path: Path) -> None:
     assert f"| {ADAPTIVE} | 90.0 % ± 0.0 | 89.9 % ± 0.0 | 100.0 % ± 0.0 | 10.0 % ± 0.0 |" in text
     assert f"| {ADAPTIVE} | **+10.0 (" in text
     assert f"**{ADAPTIVE}**: accuracy +10.0 (" in text
-    assert "better than chance would have it. Error on confusable pairs -50 % (" in text
-    assert "; the paper has -18 %." in text
+    assert "points: better, by more than the chance of clips and seeds. Error on confusable pairs -50 % (" in text
+    assert "; the paper has -18 %: better, by more than the chance of clips and seeds." in text
     assert "| ann | 20 | 80.0 % | 90.0 % |" in text
     assert "the pairs hold 100.0 % of the errors of keypoints+ce" in text
     assert "| high / low | ann | 20.0 % | 10.0 % |" in text

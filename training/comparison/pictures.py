@@ -93,7 +93,8 @@ def differences(analysis: Analysis) -> Figure:
     plan, shown = analysis.plan, _shown(analysis)
     baseline = analysis.confusion_rates(plan.baseline)[np.ix_(shown, shown)]
     changed = [analysis.confusion_rates(v)[np.ix_(shown, shown)] - baseline for v in plan.rivals]
-    most = max(0.05, *(float(np.abs(change).max()) for change in changed))
+    # One scale for all, and one that a variant far from the rest does not spoil: the cells say the rest in figures.
+    most = min(0.25, max(0.05, *(float(np.abs(change).max()) for change in changed)))
     figure, panels = _grid(len(plan.rivals), 1.8 + 0.28 * len(shown))
     for axes, variant, change in zip(panels, plan.rivals, changed, strict=True):
         _matrix(axes, change, [plan.config.data.vocabulary[i] for i in shown], "PuOr_r", -most, most)
@@ -128,24 +129,23 @@ def embeddings(analysis: Analysis) -> Figure:
 
 
 def robustness(analysis: Analysis) -> Figure:
-    """Accuracy against how much the clips were made worse."""
+    """What making clips worse costs each variant, against how much worse they are."""
     families = list(dict.fromkeys(condition.family for condition in CONDITIONS))
-    # Room below, so that differences of a point do not look like cliffs.
-    lowest = max(0.0, 100 * min(min(found.values()) for found in analysis.robustness.values()) - 10)
     figure, panels = _grid(len(families), 3.8)
+    changes = [100 * (value - of[""]) for of in analysis.robustness.values() for value in of.values()]
     for axes, family in zip(panels, families, strict=True):
-        of = [condition for condition in CONDITIONS if condition.family == family]
-        for number, (variant, found) in enumerate(analysis.robustness.items()):
-            names = ["", *(condition.name for condition in of)]
-            values = [100 * found.get(name, float("nan")) for name in names]
+        conditions = [condition for condition in CONDITIONS if condition.family == family]
+        levels = [conditions[0].clean, *(condition.level for condition in conditions)]
+        for number, (variant, of) in enumerate(analysis.robustness.items()):
+            costs = [0.0, *(100 * (of.get(c.name, float("nan")) - of[""]) for c in conditions)]
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-            levels = [of[0].clean, *(condition.level for condition in of)]
-            axes.plot(levels, values, label=variant, markersize=5, linewidth=1.4, color=colour, marker=marker)
-        axes.set_xticks([of[0].clean, *(condition.level for condition in of)])
+            axes.plot(levels, costs, label=variant, markersize=5, linewidth=1.4, color=colour, marker=marker)
+        axes.set_xticks(levels)
         axes.set_xlabel(family, fontsize=9)
-        axes.set_ylim(lowest, 100)
+        # Wide enough that half a point does not look like a cliff.
+        axes.set_ylim(min(-5.0, min(changes) - 1), max(2.0, max(changes) + 1))
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("accuracy, %", fontsize=9)
+    panels[0].set_ylabel("points of accuracy, against the clips as recorded", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
     return figure

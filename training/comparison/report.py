@@ -6,7 +6,7 @@ import numpy as np
 
 from training.comparison import tables
 from training.comparison.analysis import Analysis
-from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS
+from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, Difference
 from training.comparison.pairs import RATE
 from training.comparison.pictures import draw_all
 from training.folds import save
@@ -56,7 +56,7 @@ def markdown(analysis: Analysis, command: str) -> str:
         tables.overlap_table(analysis),
         "![Embeddings](embeddings.png)",
         "## Robustness",
-        "Accuracy where the test clips are made worse; nothing was trained for it anew.",
+        "Accuracy where the test clips are made worse; nothing was trained for it anew. The picture shows what it costs.",
         tables.robustness_table(analysis),
         "![Robustness](robustness.png)",
         "## Signers",
@@ -100,20 +100,24 @@ def verdicts(analysis: Analysis) -> str:
     lines = []
     for variant, found in analysis.differences.items():
         accuracy, error = found["accuracy"], found["pair_error"]
-        if accuracy.interval is None:
-            what = "too few seeds to say whether that is chance"
-        elif accuracy.certain:
-            what = (
-                "better than chance would have it" if (accuracy.value or 0) > 0 else "worse than chance would have it"
-            )
-        else:
-            what = "no difference can be told from chance"
-        line = f"- **{variant}**: accuracy {tables.points(accuracy).strip('*')} points: {what}."
-        if error.relative is not None:
-            line += f" Error on confusable pairs {tables.relative(error)}"
-            line += f"; the paper has {100 * PAPER_RELATIVE:.0f} %." if "adaptive" in variant else "."
+        line = (
+            f"- **{variant}**: accuracy {tables.points(accuracy).strip('*')} points: {_judgement(accuracy, 'better')}."
+        )
+        if error.interval is not None and error.relative is not None:
+            paper = f"; the paper has {100 * PAPER_RELATIVE:.0f} %" if "adaptive" in variant else ""
+            line += f" Error on confusable pairs {tables.relative(error)}{paper}: {_judgement(error, 'worse')}."
         lines.append(line)
     return "\n".join(lines) or "There is one variant, so nothing is compared."
+
+
+def _judgement(difference: Difference, above: str) -> str:
+    """What an interval allows to say; `above` is what a figure above the baseline's is."""
+    if difference.interval is None:
+        return "too few seeds to say whether that is chance"
+    if not difference.certain:
+        return "no difference can be told from chance"
+    what = above if (difference.value or 0.0) > 0 else {"better": "worse", "worse": "better"}[above]
+    return f"{what}, by more than the chance of clips and seeds"
 
 
 def _about_intervals(analysis: Analysis) -> str:
