@@ -145,7 +145,7 @@ def robustness(analysis: Analysis) -> Figure:
         # Wide enough that half a point does not look like a cliff.
         axes.set_ylim(min(-5.0, min(changes) - 1), max(2.0, max(changes) + 1))
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("points of accuracy, against the clips as recorded", fontsize=9)
+    panels[0].set_ylabel("change of accuracy, points", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
     return figure

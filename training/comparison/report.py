@@ -56,7 +56,7 @@ def markdown(analysis: Analysis, command: str) -> str:
         tables.overlap_table(analysis),
         "![Embeddings](embeddings.png)",
         "## Robustness",
-        "Accuracy where the test clips are made worse; nothing was trained for it anew. The picture shows what it costs.",
+        "Accuracy where the test clips are made worse; nothing was trained for it anew. The picture has the change.",
         tables.robustness_table(analysis),
         "![Robustness](robustness.png)",
         "## Signers",
