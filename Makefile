@@ -72,5 +72,5 @@ $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,training,export,datasets,ray]' --group dev
+	$(PIP_INSTALL) -e '.[service,training,report,export,datasets,ray]' --group dev
 	touch $(SERVE_STAMP) $@

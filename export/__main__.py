@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     onnx.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
     onnx.add_argument("--out", type=Path, required=True, metavar="BUNDLE_DIR")
     onnx.add_argument(
-        "--folds", type=Path, metavar="FILE.json", help="output of `python -m training folds`, for the report"
+        "--folds", type=Path, metavar="FILE.json", help="runs.json of `python -m training compare`, for the report"
     )
     onnx.set_defaults(run=run_onnx)
     verify = commands.add_parser("verify", help="compare torch with ONNX Runtime")

@@ -1,9 +1,10 @@
-"""`python -m training train | evaluate | folds | inspect | audit | extract | wer`."""
+"""`python -m training train | evaluate | compare | inspect | audit | extract | wer`."""
 
 import argparse
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -16,6 +17,15 @@ from training.data import load_npz
 from training.datasets import READERS, load
 from training.slowfast import LAYOUTS
 
+# The paper's Table I, with a yardstick.
+TABLE = (
+    "keypoints+ce",
+    "keypoints+triplet",
+    "keypoints+focal",
+    "keypoints+adaptive",
+    "keypoints+prototype",
+    "lstm+ce",
+)
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
@@ -57,17 +67,25 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=run_evaluate)
 
-    folds = commands.add_parser("folds", help="train and score with signers left out, over folds, seeds and variants")
-    folds.add_argument("--config", type=Path, required=True, metavar="FILE")
-    folds.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="kept runs are not repeated")
-    folds.add_argument(
-        "--fold", action="append", required=True, metavar="SIGNER,SIGNER", help="signers left out together"
+    compare = commands.add_parser("compare", help="train and score variants with signers left out, and report on them")
+    compare.add_argument("--config", type=Path, required=True, metavar="FILE")
+    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="what it holds is not done again")
+    compare.add_argument(
+        "--fold",
+        action="append",
+        default=[],
+        metavar="SIGNER,SIGNER",
+        help="signers left out together (default: test on the sets with the role test)",
     )
-    folds.add_argument("--seeds", type=whole_numbers, default="1,2", help="comma-separated (default: 1,2)")
-    folds.add_argument("--glosses", required=True, help="comma-separated glosses that are scored")
-    folds.add_argument("--variants", default="fusion+adaptive,fusion+ce,keypoints+ce")
-    add_data_folder(folds)
-    folds.set_defaults(run=run_folds_command)
+    compare.add_argument(
+        "--seeds", type=whole_numbers, default="1,2,3,4,5", help="comma-separated (default: 1,2,3,4,5)"
+    )
+    compare.add_argument("--glosses", help="comma-separated glosses that are scored (default: all but 'no sign')")
+    compare.add_argument("--variants", default=",".join(TABLE), help="comma-separated (default: %(default)s)")
+    compare.add_argument("--baseline", metavar="VARIANT", help="default: the first one with cross-entropy")
+    compare.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of one thread each (default: 1)")
+    add_data_folder(compare)
+    compare.set_defaults(run=run_compare)
 
     inspect = commands.add_parser("inspect", help="print the parameters and multiply-adds of a visual model")
     inspect.add_argument("--model", choices=LAYOUTS, required=True)
@@ -213,21 +231,26 @@ def run_evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_folds_command(args: argparse.Namespace) -> int:
-    """`folds`."""
-    from training.folds import run_folds
-    from training.report import markdown
+def run_compare(args: argparse.Namespace) -> int:
+    """`compare`."""
+    from training.comparison.compare import compare
+    from training.comparison.plan import make_plan
 
-    report = run_folds(
+    plan = make_plan(
         load_config(args.config),
-        args.data,
         args.out,
-        folds=[tuple(fold.split(",")) for fold in args.fold],
+        folds=[fold.split(",") for fold in args.fold],
         seeds=args.seeds,
-        glosses=args.glosses.split(","),
         variants=args.variants.split(","),
+        glosses=args.glosses.split(",") if args.glosses else None,
+        baseline=args.baseline,
     )
-    print(markdown(report))
+    command = ["--config", str(args.config), "--out", str(args.out)]
+    for fold in args.fold:
+        command += ["--fold", fold]
+    command += ["--seeds", ",".join(map(str, plan.seeds)), "--glosses", ",".join(plan.glosses)]
+    command += ["--variants", ",".join(plan.variants), "--baseline", plan.baseline]
+    print(compare(plan, args.data, f"python -m training compare {shlex.join(command)}", args.jobs))
     return 0
 
 

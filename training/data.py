@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from glosscast.clip import Clip
 from glosscast.keypoints import FACE_INDICES, POSE, PRESENCE, assemble
 from training.config import DataConfig, Role, SetConfig
-from training.frames import FrameSource, frames_path, open_frames
+from training.frames import Pictures, frames_path, open_frames
 from training.model import ModelConfig
 
 PARTS = ("pose", "left_hand", "right_hand")
@@ -33,7 +33,7 @@ class Example:
     gloss: str
     signer: str
     share: float = 1.0
-    frames: FrameSource | None = None
+    frames: Pictures | None = None
 
 
 def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:

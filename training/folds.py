@@ -1,7 +1,6 @@
-"""Signer-independent evaluation: folds of left-out signers, several seeds, and the variants to compare.
+"""The runs of a signer-independent evaluation: scores of models, each on signers that it never saw.
 
-Each run trains from nothing on all other signers and is scored on the left-out ones, with the whole vocabulary in play.
-Finished runs are kept in the output file, so an interrupted evaluation goes on where it stopped.
+`python -m training compare` writes them, and `python -m export onnx --folds` publishes them with a bundle.
 """
 
 from collections.abc import Sequence
@@ -13,21 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glosscast.faults import first_fault
 from training.config import Config
-from training.data import Example, load_sets, split_by_signer
-from training.evaluate import Scores, TorchClassifier, score
-from training.losses.focal import FocalConfig
-from training.losses.isolated import LossConfig
-from training.losses.triplet import TripletConfig
-from training.model import Stream
+from training.evaluate import Scores
 
-STREAMS: dict[str, tuple[Stream, ...]] = {
-    "fusion": ("pose", "keypoints"),
-    "keypoints": ("keypoints",),
-    "pose": ("pose",),
-    "rgb": ("rgb",),
-}
-LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
-VARIANTS = tuple(f"{streams}+{loss}" for streams in STREAMS for loss in LOSSES)
 MAIN_VARIANT = "fusion+adaptive"
 
 
@@ -36,12 +22,13 @@ class _Part(BaseModel):
 
 
 class Run(_Part):
-    """One trained and scored model."""
+    """One trained and scored model; `wer` where it reads sentences."""
 
     variant: str
     seed: int
     held_out: tuple[str, ...]
     scores: Scores
+    wer: float | None = None
 
 
 class GlossFigure(_Part):
@@ -107,63 +94,6 @@ class FoldReport(_Part):
         return np.asarray((rates + rates.T) / 2)
 
 
-def run_folds(
-    config: Config,
-    data: Path,
-    out: Path,
-    folds: Sequence[Sequence[str]],
-    seeds: Sequence[int],
-    glosses: Sequence[str],
-    variants: Sequence[str],
-) -> FoldReport:
-    """Train and score every combination that `out` does not hold yet; writes `out` after each.
-
-    Args:
-        config: the run that the main variant repeats; its held-out signers are replaced.
-        data: the data folder.
-        out: JSON file of the report.
-        folds: signers to leave out, fold by fold.
-        seeds: seeds of each combination.
-        glosses: what is scored; the whole vocabulary stays in play.
-        variants: names from `VARIANTS`.
-
-    Raises:
-        DataError: the data cannot be used, or nobody of a fold is in them.
-        ValueError: an unknown gloss, a variant that is unknown or that the config cannot give, or `out` was made with
-            another config.
-        Nothing has been trained by then.
-    """
-    examples = load_sets(config.data, data, config.model)
-    plan = [
-        (variant_of(config, variant, seed), variant, tuple(fold))
-        for variant in variants
-        for seed in seeds
-        for fold in folds
-    ]
-    if config.model.frame_size is None and any(planned.model.frame_size for planned, _, _ in plan):
-        raise ValueError("variants with an rgb stream need a config with one: its clips come with pictures")
-    for fold in folds:
-        split_by_signer(examples, fold)
-    unknown = set(glosses) - set(config.data.vocabulary)
-    if unknown:
-        raise ValueError(f"not in the vocabulary: {', '.join(sorted(unknown))}")
-    report = FoldReport(config=without_seed(config), glosses=tuple(glosses), runs=())
-    if out.exists():
-        report = load_report(out)
-        if (report.config, report.glosses) != (without_seed(config), tuple(glosses)):
-            raise ValueError(f"{out}: made with another config or other glosses; take another file")
-    save(report, out)
-    for planned, variant, fold in plan:
-        done = {(r.variant, r.seed, r.held_out) for r in report.runs}
-        if (variant, planned.seed, fold) in done:
-            continue
-        run = run_one(planned, variant, examples, fold, glosses)
-        report = FoldReport(config=report.config, glosses=report.glosses, runs=(*report.runs, run))
-        save(report, out)
-        print(f"{variant} seed {planned.seed} without {', '.join(fold)}: {run.scores.accuracy:.3f}", flush=True)
-    return report
-
-
 def without_seed(config: Config) -> Config:
     """The config without what a fold evaluation varies."""
     data = config.data.model_copy(update={"held_out": ()})
@@ -187,55 +117,3 @@ def save(report: FoldReport, path: Path) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(report.model_dump_json(indent=1), encoding="utf-8")
     partial.replace(path)
-
-
-def run_one(
-    config: Config, variant: str, examples: Sequence[Example], held_out: tuple[str, ...], glosses: Sequence[str]
-) -> Run:
-    """Train without some signers and score on them."""
-    from training.train import fit  # here, since an export reads reports and has no need of Lightning
-
-    seen, unseen = split_by_signer(examples, held_out)
-    checkpoint = fit(config, seen)
-    scores = score(
-        [e for e in unseen if e.gloss in glosses],
-        config.data.vocabulary,
-        config.clip,
-        config.segmenter,
-        config.decoder,
-        TorchClassifier(checkpoint.build(), len(config.data.vocabulary)),
-    )
-    return Run(variant=variant, seed=config.seed, held_out=held_out, scores=scores)
-
-
-def variant_of(config: Config, variant: str, seed: int) -> Config:
-    """The config of a variant: its streams and its loss.
-
-    `adaptive` is the config's own table, `prototype` the same in the prototype form; `triplet` and `focal` are the
-    config's own where it has them, and have their default settings where not.
-
-    Raises:
-        ValueError: not one of `VARIANTS`, or the adaptive loss asked of a config without `[loss.adaptive]`.
-    """
-    if variant not in VARIANTS:
-        raise ValueError(f"unknown variant {variant!r}; there are {', '.join(VARIANTS)}")
-    streams, loss = variant.split("+")
-    model = config.model.model_copy(update={"streams": STREAMS[streams]})
-    return config.model_copy(update={"model": model, "loss": loss_variant(config.loss, loss), "seed": seed})
-
-
-def loss_variant(config: LossConfig, loss: str) -> LossConfig:
-    """The `[loss]` table with another of `LOSSES`."""
-    plain = LossConfig(label_smoothing=config.label_smoothing)
-    if loss == "ce":
-        return plain
-    if loss == "triplet":
-        return plain.model_copy(update={"triplet": config.triplet or TripletConfig()})
-    if loss == "focal":
-        return plain.model_copy(update={"focal": config.focal or FocalConfig()})
-    if config.adaptive is None:
-        raise ValueError(f"the variant {loss!r} needs a [loss.adaptive] table")
-    if loss == "adaptive":
-        return config
-    prototype = config.adaptive.model_copy(update={"form": "prototype", "confusable_share": 0.0})
-    return plain.model_copy(update={"adaptive": prototype})

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import SEEK_CUR
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import cv2
@@ -34,6 +34,13 @@ def frames_path(npz: Path) -> Path:
 def entry_name(clip: int, frame: int) -> str:
     """The name of a picture in the zip."""
     return f"{clip}/{frame}.jpg"
+
+
+class Pictures(Protocol):
+    """The pictures of one clip."""
+
+    def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Frames (len(indices), size, size, 3) uint8 RGB."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,113 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.synthetic import GLOSSES, config
+from training.comparison.analysis import Analysis
+from training.comparison.plan import Key, make_plan
+from training.comparison.predictions import Predictions
+from training.comparison.report import markdown, write_report
+from training.comparison.robustness import NAMES
+from training.variants import LSTM
+
+CE, ADAPTIVE = "keypoints+ce", "keypoints+adaptive"
+SEEDS = (1, 2, 3)
+HIGH, LOW = 0, 1
+
+
+def analysis(folder: Path, variants: tuple[str, ...] = (CE, ADAPTIVE), wer: float | None = None) -> Analysis:
+    """Ten clips of each gloss in both folds. The baseline takes 4 `high` for `low`, the other variant 2."""
+    base = config(folder, fusion=True)
+    plan = make_plan(base, folder / "out", [["ann"], ["bea"]], SEEDS, variants)
+    everything = {}
+    for key in plan.keys:
+        truth = np.array([HIGH] * 10 + [LOW] * 10)
+        predicted = truth.copy()
+        predicted[: 4 if key.variant == CE else 2] = LOW
+        rng = np.random.default_rng(key.seed)
+        signer = plan.folds[key.fold][0]
+        embeddings = np.eye(2)[truth] + 0.1 * rng.normal(size=(20, 2))
+        everything[key] = Predictions(
+            key=key,
+            held_out=plan.folds[key.fold],
+            vocabulary=GLOSSES,
+            clips=20 * key.fold + np.arange(20),
+            glosses=np.array([GLOSSES[i] for i in truth]),
+            signers=np.array([signer] * 20),
+            probabilities=np.eye(3, dtype=np.float32)[predicted],
+            embeddings=(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32),
+            perturbed={name: np.zeros(20, int) for name in NAMES},
+            wer=wer,
+        )
+    return Analysis(plan, everything)
+
+
+def test_every_number_is_in_its_place(tmp_path: Path) -> None:
+    text = markdown(analysis(tmp_path), "python -m training compare")
+    assert "40 clips of 2 glosses by 2 signers from tiny.npz, 2 folds, 3 seeds (1, 2, 3)" in text
+    assert "| variant | accuracy | macro F1 | top 5 | error on confusable pairs |\n" in text
+    assert f"| {CE} | 80.0 % ± 0.0 | 79.2 % ± 0.0 | 100.0 % ± 0.0 | 20.0 % ± 0.0 |" in text
+    assert f"| {ADAPTIVE} | 90.0 % ± 0.0 | 89.9 % ± 0.0 | 100.0 % ± 0.0 | 10.0 % ± 0.0 |" in text
+    assert f"| {ADAPTIVE} | **+10.0 (" in text
+    assert f"**{ADAPTIVE}**: accuracy +10.0 (" in text
+    assert "points: better, by more than the chance of clips and seeds. Error on confusable pairs -50 % (" in text
+    assert "; the paper has -18 %: better, by more than the chance of clips and seeds." in text
+    assert "| ann | 20 | 80.0 % | 90.0 % |" in text
+    assert "the pairs hold 100.0 % of the errors of keypoints+ce" in text
+    assert "| high / low | ann | 20.0 % | 10.0 % |" in text
+    assert "| better | high / low | 20.0 % | 10.0 % | -10.0 |" in text
+    assert f"| {CE} | 0.0 % | – | 0.9" in text  # one signer a fold, so there is no stranger
+    assert "| as recorded | 80.0 % | 90.0 % |" in text
+    assert f"| {NAMES[0]} | 50.0 % | 50.0 % |" in text
+    assert text.rstrip().endswith("    python -m training compare")
+    assert "WER" not in text
+    assert LSTM not in text
+
+
+def test_sentences_get_a_column_of_their_own(tmp_path: Path) -> None:
+    found = analysis(tmp_path, wer=0.25)
+    text = markdown(found, "")
+    assert "error on confusable pairs | WER |" in text
+    assert "| 10.0 % ± 0.0 | 25.0 % ± 0.0 |" in text
+    key = Key(CE, 1, 0)
+    only_one = {**found.everything, key: replace(found.everything[key], wer=None)}
+    assert "| 20.0 % ± 0.0 | 25.0 % ± 0.0 |" in markdown(Analysis(found.plan, only_one), "")
+    assert all(run.wer == 0.25 for run in found.report.runs)
+
+
+def test_variants_that_differ_by_chance_are_said_to(tmp_path: Path) -> None:
+    found = analysis(tmp_path)
+    same = {key: replace(found.everything[Key(CE, key.seed, key.fold)], key=key) for key in found.everything}
+    text = markdown(Analysis(found.plan, same), "")
+    assert f"**{ADAPTIVE}**: accuracy +0.0 (+0.0 to +0.0) points: no difference can be told from chance." in text
+    assert "No pair changed." in text
+
+
+def test_the_yardstick_is_explained_where_it_is(tmp_path: Path) -> None:
+    assert "the LSTM of tutorials" in markdown(analysis(tmp_path, (CE, LSTM)), "")
+
+
+@pytest.mark.parametrize("glosses", [2, 60])
+def test_pictures_of_few_and_of_many_glosses(tmp_path: Path, glosses: int) -> None:
+    found = analysis(tmp_path)
+    if glosses > 2:
+        names = tuple(f"gloss{i}" for i in range(glosses))
+        data = found.plan.config.data.model_copy(update={"vocabulary": names, "no_sign": None})
+        plan = replace(found.plan, config=found.plan.config.model_copy(update={"data": data}), glosses=names)
+        truth = np.arange(20) * 2
+        many = {
+            key: replace(
+                run,
+                vocabulary=names,
+                glosses=np.array([names[i] for i in truth]),
+                probabilities=np.eye(glosses, dtype=np.float32)[truth + (np.arange(20) < 5)],
+            )
+            for key, run in found.everything.items()
+        }
+        found = Analysis(plan, many)
+    found.plan.out.mkdir()
+    path = write_report(found, "")
+    for name in ("confusions", "differences", "embeddings", "robustness", "signers"):
+        assert (path.parent / f"{name}.png").stat().st_size > 5000

@@ -1,0 +1,1 @@
+"""Losses and streams compared on signers left out: `python -m training compare`."""

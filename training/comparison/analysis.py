@@ -1,0 +1,117 @@
+"""Everything that a report says, computed from predictions alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.comparison.bootstrap import Difference, FoldOutcome, paired, point_figures
+from training.comparison.overlap import Overlap, overlap
+from training.comparison.pairs import Change, changes, confusable, confusion_counts, totals
+from training.comparison.plan import Key, Plan
+from training.comparison.predictions import Predictions
+from training.comparison.robustness import CONDITIONS
+from training.folds import FoldReport, Run, without_seed
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """The figures of a comparison; `everything` holds the predictions of each run of the plan."""
+
+    plan: Plan
+    everything: Mapping[Key, Predictions]
+
+    @cached_property
+    def report(self) -> FoldReport:
+        """The scores of all runs."""
+        runs = [
+            Run(variant=key.variant, seed=key.seed, held_out=found.held_out, scores=found.scores, wer=found.wer)
+            for key, found in self.everything.items()
+        ]
+        return FoldReport(config=without_seed(self.plan.config), glosses=self.plan.glosses, runs=tuple(runs))
+
+    @cached_property
+    def masks(self) -> dict[tuple[int, int], NDArray[np.bool_]]:
+        """Confusable pairs by (seed, fold)."""
+        return confusable(self.plan, self.everything)
+
+    def of(self, variant: str) -> dict[Key, Predictions]:
+        """The runs of one variant."""
+        return {key: found for key, found in self.everything.items() if key.variant == variant}
+
+    def outcomes(self, variant: str) -> list[FoldOutcome]:
+        """One variant's runs, fold by fold."""
+        out = []
+        for fold in range(len(self.plan.folds)):
+            runs = [self.everything[Key(variant, seed, fold)] for seed in self.plan.seeds]
+            pairs = np.stack([self.masks[seed, fold] for seed in self.plan.seeds])
+            out.append(FoldOutcome(runs[0].truth, np.stack([run.predicted for run in runs]), pairs))
+        return out
+
+    @cached_property
+    def figures(self) -> dict[str, dict[str, NDArray[np.float64]]]:
+        """For each variant the figures by seed (S,), means over folds: those of the bootstrap, and `top5`."""
+        out = {}
+        for variant in self.plan.variants:
+            runs = self.report.of(variant)
+            top5 = [np.mean([r.scores.top5 for r in runs if r.seed == seed]) for seed in self.plan.seeds]
+            out[variant] = {**point_figures(self.outcomes(variant)), "top5": np.array(top5)}
+        return out
+
+    @cached_property
+    def differences(self) -> dict[str, Mapping[str, Difference]]:
+        """Each rival against the baseline."""
+        baseline = self.outcomes(self.plan.baseline)
+        return {variant: paired(self.outcomes(variant), baseline) for variant in self.plan.rivals}
+
+    @cached_property
+    def changes(self) -> dict[str, list[Change]]:
+        """For each rival the pairs that it confuses less or more than the baseline."""
+        return {variant: changes(self.plan, self.everything, variant) for variant in self.plan.rivals}
+
+    @cached_property
+    def overlaps(self) -> dict[str, Overlap]:
+        """For each variant the mean over its runs; a fold that has no figure is left out."""
+        out = {}
+        for variant in self.plan.variants:
+            runs = [overlap(r.embeddings, r.glosses, r.signers) for r in self.of(variant).values()]
+            out[variant] = Overlap(*(_known_mean(column) for column in zip(*runs, strict=True)))
+        return out
+
+    @cached_property
+    def robustness(self) -> dict[str, dict[str, float]]:
+        """For each variant the accuracy under each condition, mean over runs; "" is the clips as they are."""
+        out: dict[str, dict[str, float]] = {}
+        for variant in self.plan.variants:
+            runs = list(self.of(variant).values())
+            read = {"": [run.predicted for run in runs]}
+            for condition in CONDITIONS:
+                if all(condition.name in run.perturbed for run in runs):
+                    read[condition.name] = [run.perturbed[condition.name] for run in runs]
+            out[variant] = {
+                name: float(np.mean([(p == run.truth).mean() for p, run in zip(predicted, runs, strict=True)]))
+                for name, predicted in read.items()
+            }
+        return out
+
+    @cached_property
+    def signers(self) -> dict[str, dict[str, float]]:
+        """For each variant the accuracy on each signer, mean over seeds."""
+        out = {}
+        for variant in self.plan.variants:
+            scores = [run.scores.per_signer for run in self.report.of(variant)]
+            names = sorted({name for of_run in scores for name in of_run})
+            out[variant] = {n: float(np.mean([s[n].accuracy for s in scores if n in s])) for n in names}
+        return out
+
+    def confusion_rates(self, variant: str) -> NDArray[np.float64]:
+        """(V, V) share of the row's clips that are read as the column's gloss, over all folds and seeds."""
+        runs, size = list(self.of(variant).values()), len(self.plan.config.data.vocabulary)
+        return np.asarray(confusion_counts(runs, size) / np.maximum(totals(runs, size), 1)[:, None])
+
+
+def _known_mean(values: tuple[float, ...]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")

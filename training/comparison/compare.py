@@ -1,0 +1,38 @@
+"""The whole of a comparison: train, read, report; each stage only does what is not there yet."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from training.comparison.plan import Clips, Plan, open_folder
+from training.comparison.predictions import load_run
+from training.comparison.runs import complete, locked
+
+
+def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
+    """Bring a report folder up to its plan; returns the path of the report.
+
+    Args:
+        plan: the runs.
+        data: the data folder.
+        command: how to call this, for the report.
+        jobs: processes; with more than one, each has one thread.
+
+    Raises:
+        ValueError: what draws the report is not installed, the folder is in use or of another config, or a file in it
+            is damaged. Nothing has been trained by then. Or a training failed.
+        DataError: the data cannot be used.
+        OSError: a file cannot be written.
+    """
+    absent = [name for name, module in (("matplotlib",) * 2, ("scikit-learn", "sklearn")) if find_spec(module) is None]
+    if absent:
+        raise ValueError(f"{', '.join(absent)} not installed: pip install '.[report]'")
+    if jobs < 1:
+        raise ValueError(f"--jobs must be 1 or more, got {jobs}")
+    clips = Clips(plan, data)
+    open_folder(plan)
+    with locked(plan.out):
+        complete(plan, clips, data, jobs)
+        from training.comparison.analysis import Analysis
+        from training.comparison.report import write_report  # takes what may not be installed
+
+        return write_report(Analysis(plan, {key: load_run(plan, key, clips) for key in plan.keys}), command)

@@ -1,0 +1,170 @@
+"""The pictures of a report, drawn to be told apart without seeing colours."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from training.comparison.analysis import Analysis
+from training.comparison.plan import Key
+from training.comparison.robustness import CONDITIONS
+from training.comparison.tsne import tsne
+
+# Okabe and Ito's palette, less its yellow, which white swallows; markers carry on where colours run out.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MOST_GLOSSES = 30  # in a matrix that can be read
+DPI = 130
+
+
+def draw_all(analysis: Analysis, folder: Path) -> None:
+    """Write every picture into a folder."""
+    _save(confusions(analysis), folder / "confusions.png")
+    if analysis.plan.rivals:
+        _save(differences(analysis), folder / "differences.png")
+    _save(embeddings(analysis), folder / "embeddings.png")
+    _save(robustness(analysis), folder / "robustness.png")
+    _save(signers(analysis), folder / "signers.png")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _grid(count: int, size: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """Panels of `size` inches, those that are not needed left out."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(size * columns, size * rows), squeeze=False, layout="constrained"
+    )
+    for spare in axes.ravel()[count:]:
+        spare.remove()
+    return figure, list(axes.ravel()[:count])
+
+
+def _shown(analysis: Analysis) -> NDArray[np.intp]:
+    """Indices of the scored glosses, or of those that the baseline confuses most where there are too many to read."""
+    vocabulary = analysis.plan.config.data.vocabulary
+    scored = np.flatnonzero(np.isin(vocabulary, analysis.plan.glosses))
+    if len(scored) <= MOST_GLOSSES:
+        return scored
+    rates = analysis.confusion_rates(analysis.plan.baseline)
+    np.fill_diagonal(rates, 0.0)
+    confused = (rates + rates.T).sum(axis=1)[scored]
+    return np.sort(scored[np.argsort(-confused, kind="stable")[:MOST_GLOSSES]])
+
+
+def _matrix(axes: Axes, rates: NDArray[np.float64], names: list[str], cmap: str, low: float, high: float) -> None:
+    axes.imshow(rates, cmap=cmap, vmin=low, vmax=high)
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    for (i, j), rate in np.ndenumerate(rates):
+        if abs(rate) >= 0.005 and len(names) <= 16:
+            dark = abs(rate) > 0.6 * max(high, -low)
+            text = f"{100 * rate:+.0f}" if low < 0 else f"{100 * rate:.0f}"
+            axes.text(j, i, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+
+
+def confusions(analysis: Analysis) -> Figure:
+    """A confusion matrix for each variant."""
+    shown, vocabulary = _shown(analysis), analysis.plan.config.data.vocabulary
+    figure, panels = _grid(len(analysis.plan.variants), 1.8 + 0.28 * len(shown))
+    for axes, variant in zip(panels, analysis.plan.variants, strict=True):
+        rates = analysis.confusion_rates(variant)[np.ix_(shown, shown)]
+        _matrix(axes, rates, [vocabulary[i] for i in shown], "Blues", 0.0, 1.0)
+        axes.set_title(variant, fontsize=10)
+    figure.supxlabel("read as", fontsize=9)
+    figure.supylabel("signed", fontsize=9)
+    figure.suptitle("Share of a gloss's clips read as each gloss, %", fontsize=11)
+    return figure
+
+
+def differences(analysis: Analysis) -> Figure:
+    """Each rival's confusion matrix less the baseline's: violet less often, orange more often."""
+    plan, shown = analysis.plan, _shown(analysis)
+    baseline = analysis.confusion_rates(plan.baseline)[np.ix_(shown, shown)]
+    changed = [analysis.confusion_rates(v)[np.ix_(shown, shown)] - baseline for v in plan.rivals]
+    # One scale for all, and one that a variant far from the rest does not spoil: the cells say the rest in figures.
+    most = min(0.25, max(0.05, *(float(np.abs(change).max()) for change in changed)))
+    figure, panels = _grid(len(plan.rivals), 1.8 + 0.28 * len(shown))
+    for axes, variant, change in zip(panels, plan.rivals, changed, strict=True):
+        _matrix(axes, change, [plan.config.data.vocabulary[i] for i in shown], "PuOr_r", -most, most)
+        axes.set_title(variant, fontsize=10)
+    figure.supxlabel("read as", fontsize=9)
+    figure.supylabel("signed", fontsize=9)
+    figure.suptitle(
+        f"Difference to {plan.baseline}, points: good is orange on the diagonal and violet beside it", fontsize=11
+    )
+    return figure
+
+
+def embeddings(analysis: Analysis) -> Figure:
+    """t-SNE of each variant's embeddings, by the first seed on the first fold."""
+    plan = analysis.plan
+    figure, panels = _grid(len(plan.variants), 3.6)
+    for axes, variant in zip(panels, plan.variants, strict=True):
+        run = analysis.everything[Key(variant, plan.seeds[0], 0)]
+        places = tsne(run.embeddings)
+        for number, index in enumerate(_shown(analysis)):
+            of = places[run.truth == index]
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
+            label = run.vocabulary[index]
+            axes.scatter(of[:, 0], of[:, 1], s=14, c=colour, marker=marker, label=label, alpha=0.7, linewidths=0)
+        axes.set_title(variant, fontsize=10)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=8, markerscale=1.6)
+    figure.suptitle(f"Embeddings of test clips: {plan.fold_name(0)} (t-SNE, seed {plan.seeds[0]})", fontsize=11)
+    return figure
+
+
+def robustness(analysis: Analysis) -> Figure:
+    """What making clips worse costs each variant, against how much worse they are."""
+    read = {name for of in analysis.robustness.values() for name in of}
+    known = [condition for condition in CONDITIONS if condition.name in read]
+    families = list(dict.fromkeys(condition.family for condition in known))
+    figure, panels = _grid(len(families), 3.8)
+    changes = [100 * (value - of[""]) for of in analysis.robustness.values() for value in of.values()]
+    for axes, family in zip(panels, families, strict=True):
+        conditions = [condition for condition in known if condition.family == family]
+        levels = [conditions[0].clean, *(condition.level for condition in conditions)]
+        for number, (variant, of) in enumerate(analysis.robustness.items()):
+            costs = [0.0, *(100 * (of.get(c.name, float("nan")) - of[""]) for c in conditions)]
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+            axes.plot(levels, costs, label=variant, markersize=5, linewidth=1.4, color=colour, marker=marker)
+        axes.set_xticks(levels)
+        axes.set_xlabel(family, fontsize=9)
+        # Wide enough that half a point does not look like a cliff.
+        axes.set_ylim(min(-5.0, min(changes) - 1), max(2.0, max(changes) + 1))
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("change of accuracy, points", fontsize=9)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+def signers(analysis: Analysis) -> Figure:
+    """Accuracy on each signer left out, mean over seeds."""
+    names = list(next(iter(analysis.signers.values())))
+    count = len(analysis.plan.variants)
+    figure, axes = plt.subplots(figsize=(max(6.0, 1.2 * len(names)), 3.6), layout="constrained")
+    for number, (variant, of) in enumerate(analysis.signers.items()):
+        places = np.arange(len(names)) + (number - (count - 1) / 2) * 0.8 / count
+        axes.bar(places, [100 * of[n] for n in names], 0.8 / count, label=variant, color=COLOURS[number % len(COLOURS)])
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("accuracy, %")
+    axes.grid(axis="y", alpha=0.3)
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    return figure

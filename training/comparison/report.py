@@ -1,0 +1,168 @@
+"""The report folder: README.md and pictures, all from the predictions."""
+
+from pathlib import Path
+
+import numpy as np
+
+from training.comparison import tables
+from training.comparison.analysis import Analysis
+from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, Difference
+from training.comparison.pairs import RATE
+from training.comparison.pictures import draw_all
+from training.folds import save
+from training.lstm import EPOCHS
+from training.variants import LSTM
+
+PAPER_RELATIVE = -0.18  # "up to 18 %" on high-similarity pairs, Alishzade et al., section V
+
+
+def write_report(analysis: Analysis, command: str) -> Path:
+    """Write runs.json, the pictures and README.md; returns the latter's path."""
+    out = analysis.plan.out
+    save(analysis.report, out / "runs.json")
+    draw_all(analysis, out)
+    path = out / "README.md"
+    partial = path.with_suffix(".partial")
+    partial.write_text(markdown(analysis, command), encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def markdown(analysis: Analysis, command: str) -> str:
+    """The whole text."""
+    plan = analysis.plan
+    sections = [
+        f"# {plan.config.name}: {len(plan.variants)} variants compared",
+        introduction(analysis),
+        "## In short",
+        verdicts(analysis),
+        "## Figures",
+        "Mean over folds, then mean ± standard deviation over seeds.",
+        tables.figure_table(analysis),
+        f"## Differences to {plan.baseline}",
+        _about_intervals(analysis),
+        tables.difference_table(analysis),
+        "## By fold",
+        tables.fold_table(analysis),
+        "## Confusable pairs",
+        _about_pairs(analysis),
+        tables.pair_table(analysis),
+        "![Confusion matrices](confusions.png)",
+        *_changes(analysis),
+        "## Overlap of embeddings",
+        "By cosine distance among the test clips of a run, mean over runs. A clip's nearest neighbour is mostly "
+        "another recording of the same signer; the second column looks among other signers only. Less overlap is a "
+        "smaller share and a larger silhouette.",
+        tables.overlap_table(analysis),
+        "![Embeddings](embeddings.png)",
+        "## Robustness",
+        "Accuracy where the test clips are made worse; nothing was trained for it anew. The picture has the change.",
+        tables.robustness_table(analysis),
+        "![Robustness](robustness.png)",
+        "## Signers",
+        "![Accuracy by signer](signers.png)",
+        "## Once more",
+        "What is in this folder is not made again; `runs.json` has every figure by run.",
+        f"    {command}",
+    ]
+    return "\n\n".join(section.strip("\n") for section in sections) + "\n"
+
+
+def introduction(analysis: Analysis) -> str:
+    """What was compared on what."""
+    plan, optimiser = analysis.plan, analysis.plan.config.optimiser
+    clips = {(key.fold, int(number)) for key, run in analysis.everything.items() for number in run.clips}
+    signers = {str(signer) for run in analysis.everything.values() for signer in run.signers}
+    unseen = "" if plan.config.data.shared_signers else "Every clip is of a signer whom its model never saw: "
+    yardstick = ""
+    if LSTM in plan.variants:
+        yardstick = (
+            f"\n\n`{LSTM}` is the yardstick, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of the "
+            "same clips, no augmentation."
+        )
+    sets = ", ".join(source.file for source in plan.config.data.sets)
+    return (
+        f"{unseen}{len(clips)} clips of {len(plan.glosses)} glosses by "
+        f"{len(signers)} signers from {sets}, {_number(len(plan.folds), 'fold')}, {_number(len(plan.seeds), 'seed')} "
+        f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
+        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was "
+        f"read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} "
+        f"in play.{yardstick}"
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def verdicts(analysis: Analysis) -> str:
+    """One line for each rival: what can be said of it."""
+    lines = []
+    for variant, found in analysis.differences.items():
+        accuracy, error = found["accuracy"], found["pair_error"]
+        line = (
+            f"- **{variant}**: accuracy {tables.points(accuracy).strip('*')} points: {_judgement(accuracy, 'better')}."
+        )
+        if error.interval is not None and error.relative is not None:
+            paper = f"; the paper has {100 * PAPER_RELATIVE:.0f} %" if "adaptive" in variant else ""
+            line += f" Error on confusable pairs {tables.relative(error)}{paper}: {_judgement(error, 'worse')}."
+        lines.append(line)
+    return "\n".join(lines) or "There is one variant, so nothing is compared."
+
+
+def _judgement(difference: Difference, above: str) -> str:
+    """What an interval allows to say; `above` is what a figure above the baseline's is."""
+    if difference.interval is None:
+        return "too few seeds to say whether that is chance"
+    if not difference.certain:
+        return "no difference can be told from chance"
+    what = above if (difference.value or 0.0) > 0 else {"better": "worse", "worse": "better"}[above]
+    return f"{what}, by more than the chance of clips and seeds"
+
+
+def _about_intervals(analysis: Analysis) -> str:
+    seeds = len(analysis.plan.seeds)
+    if seeds < FEWEST_SEEDS:
+        return (
+            f"In percentage points. There are no intervals: a bootstrap needs {FEWEST_SEEDS} seeds or more, and here "
+            f"{'is' if seeds == 1 else 'are'} {_number(seeds, 'seed')}."
+        )
+    return (
+        f"In percentage points, with 95 % intervals of a paired bootstrap over clips and seeds ({DRAWS} draws); bold "
+        "where the interval leaves 0 out. Signers were not drawn: other people may differ by more than these intervals."
+    )
+
+
+def _about_pairs(analysis: Analysis) -> str:
+    where = "the other folds" if len(analysis.plan.folds) > 1 else "the other seeds"
+    return (
+        f"Two glosses are a pair where {analysis.plan.baseline} takes one for the other in {100 * RATE:.0f} % of their "
+        f"clips or more, mean of both directions, counted on {where} alone, so that chance does not choose them. The "
+        "error on them is the share of clips of glosses in pairs that are taken for a partner; a fold without pairs is "
+        f"left out of the mean. So the pairs hold {tables.percent(_covered(analysis))} of the errors of "
+        f"{analysis.plan.baseline}. Below, the share of each pair's clips that are taken for the other gloss."
+    )
+
+
+def _covered(analysis: Analysis) -> float:
+    """Share of the baseline's errors that are confusions within the pairs."""
+    within = total = 0
+    for fold in analysis.outcomes(analysis.plan.baseline):
+        wrong = fold.predicted != fold.truth
+        seeds = np.arange(len(fold.predicted))[:, None]
+        within += int((wrong & (fold.predicted >= 0) & fold.pairs[seeds, fold.truth, fold.predicted]).sum())
+        total += int(wrong.sum())
+    return within / total if total else float("nan")
+
+
+def _changes(analysis: Analysis) -> list[str]:
+    if not analysis.plan.rivals:
+        return []
+    parts = [
+        "### Pairs that got better and worse",
+        "All pairs of the vocabulary, over all folds: how often two glosses are taken for each other, mean of both "
+        "directions.",
+    ]
+    for variant in analysis.plan.rivals:
+        parts.append(tables.change_table(analysis, variant))
+    return [*parts, "![Differences of the confusion matrices](differences.png)"]

@@ -1,0 +1,161 @@
+"""Train and read: whatever of a plan's runs the report folder does not hold yet."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.checkpoint import Checkpoint, load_checkpoint
+from training.comparison.plan import Clips, Key, Plan
+from training.comparison.predictions import Predictions, load_run, winners
+from training.comparison.reading import LstmReader, Reader, Reading, RecogniserReader, decode
+from training.comparison.robustness import conditions_for
+from training.data import Example
+from training.lstm import LstmCheckpoint, fit_lstm, load_lstm
+from training.train import fit
+from training.variants import LSTM
+
+CHUNK = 256  # clips whose windows are held at a time
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have a folder alone; the lock goes when the process does.
+
+    Raises:
+        ValueError: another process has it.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            flock(file, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{folder}: another comparison is at work here") from None
+        yield
+
+
+def complete(plan: Plan, clips: Clips, data: Path, jobs: int) -> None:
+    """Train every run that has neither predictions nor a checkpoint, then read the test clips with every model.
+
+    Args:
+        plan: the runs.
+        clips: their clips, loaded from `data`.
+        data: the data folder, from which each process of several loads them for itself.
+        jobs: processes; with more than one, each has one thread.
+
+    Raises:
+        CheckpointError, PredictionsError: a file is damaged or of another run; nothing is trained then.
+        ValueError: a checkpoint is of another config, likewise; or a training fails.
+    """
+    unread = [key for key in plan.keys if not plan.predictions(key).exists()]
+    missing = [key for key in unread if not plan.checkpoint(key).exists()]
+    for key in plan.keys:
+        if key not in unread:
+            load_run(plan, key, clips)
+        elif key not in missing:
+            load_model(plan, key)
+    _each([partial(train_run, key) for key in missing], clips, data, jobs)
+    groups = {(key.fold, key.seed): [k for k in unread if (k.fold, k.seed) == (key.fold, key.seed)] for key in unread}
+    _each([partial(read_runs, keys) for keys in groups.values()], clips, data, jobs)
+
+
+Task = Callable[[Clips], str]
+
+
+def _each(tasks: Sequence[Task], clips: Clips, data: Path, jobs: int) -> None:
+    """Do all tasks, here or in several processes; the first failure ends it, and what is done stays."""
+    if jobs == 1 or len(tasks) < 2:
+        for task in tasks:
+            print(task(clips), flush=True)
+        return
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), _start, (clips.plan, data))
+    try:
+        for future in as_completed([pool.submit(_run, task) for task in tasks]):
+            print(future.result(), flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_own: list[Clips] = []  # of a process in a pool
+
+
+def _start(plan: Plan, data: Path) -> None:
+    torch.set_num_threads(1)
+    _own.append(Clips(plan, data))
+
+
+def _run(task: Task) -> str:
+    return task(_own[0])
+
+
+def train_run(key: Key, clips: Clips) -> str:
+    """Train one run and save its checkpoint; returns what to say of it."""
+    config, split = clips.plan.config_of(key), clips.split(key.fold)
+    checkpoint: Checkpoint | LstmCheckpoint
+    if key.variant == LSTM:
+        checkpoint = fit_lstm(config, split.train)
+    else:
+        checkpoint = fit(config, split.train, progress=False, dev=split.dev)
+    checkpoint.save(clips.plan.checkpoint(key))
+    return f"{key.name}: trained"
+
+
+def load_model(plan: Plan, key: Key) -> Checkpoint | LstmCheckpoint:
+    """The checkpoint of a run.
+
+    Raises:
+        CheckpointError: it is damaged.
+        ValueError: it is of another config.
+    """
+    path = plan.checkpoint(key)
+    checkpoint = load_lstm(path) if key.variant == LSTM else load_checkpoint(path)
+    if checkpoint.config != plan.config_of(key):
+        raise ValueError(f"{path}: made with another config or other folds; take another folder")
+    return checkpoint
+
+
+def _reader(checkpoint: Checkpoint | LstmCheckpoint) -> Reader:
+    return LstmReader(checkpoint) if isinstance(checkpoint, LstmCheckpoint) else RecogniserReader(checkpoint)
+
+
+def read_runs(keys: Sequence[Key], clips: Clips) -> str:
+    """Read the clips of one fold, as they are and perturbed, with the models of several runs, and save predictions."""
+    plan, fold = clips.plan, keys[0].fold
+    readers = {key: _reader(load_model(plan, key)) for key in keys}
+    test = clips.test(fold)
+    perturbed: dict[Key, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}
+    clean = _read(plan, readers, test)
+    for condition in conditions_for(plan.config.model):
+        worse = {number: condition(example, number) for number, example in test.items()}
+        for key, reading in _read(plan, readers, worse).items():
+            perturbed[key][condition.name] = winners(reading.probabilities)
+    for key in keys:
+        Predictions(
+            key=key,
+            held_out=plan.folds[fold],
+            vocabulary=plan.config.data.vocabulary,
+            clips=np.array(list(test)),
+            glosses=np.array([e.gloss for e in test.values()]),
+            signers=np.array([e.signer for e in test.values()]),
+            probabilities=clean[key].probabilities,
+            embeddings=clean[key].embeddings,
+            perturbed=perturbed[key],
+        ).save(plan.predictions(key))
+    return "\n".join(f"{key.name}: {len(test)} clips read" for key in keys)
+
+
+def _read(plan: Plan, readers: dict[Key, Reader], clips: dict[int, Example]) -> dict[Key, Reading]:
+    """Each model's reading of all clips."""
+    parts: dict[Key, list[Reading]] = {key: [] for key in readers}
+    every = list(clips.values())
+    for start in range(0, len(every), CHUNK):
+        decoded = decode(every[start : start + CHUNK], plan.config)
+        for key, reader in readers.items():
+            parts[key].append(reader(decoded))
+    return {key: Reading(*map(np.concatenate, zip(*readings, strict=True))) for key, readings in parts.items()}

@@ -1,0 +1,62 @@
+"""Variants of a config: what a comparison or an ablation changes about a run, and nothing else.
+
+A variant is named `STREAMS` or `STREAMS+LOSS`; without a loss it has the config's own.
+"""
+
+from training.config import Config
+from training.losses.focal import FocalConfig
+from training.losses.isolated import LossConfig
+from training.losses.triplet import TripletConfig
+from training.model import ModelConfig
+
+# What each name changes of the `[model]` table.
+STREAMS: dict[str, dict[str, object]] = {
+    "fusion": {"streams": ("pose", "keypoints")},
+    "keypoints": {"streams": ("keypoints",)},
+    "pose": {"streams": ("pose",)},
+    "rgb": {"streams": ("rgb",)},
+    "fusion-noface": {"streams": ("pose", "keypoints"), "face": False},
+    "keypoints-noface": {"streams": ("keypoints",), "face": False},
+}
+LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
+LSTM = "lstm+ce"  # the yardstick of `training/lstm.py`, which has a model of its own
+
+
+def variant_of(config: Config, variant: str, seed: int) -> Config:
+    """The config of a variant: its streams and its loss.
+
+    `adaptive` is the config's own table, `prototype` the same in the prototype form; `triplet` and `focal` are the
+    config's own where it has them, and have their default settings where not.
+
+    Raises:
+        ValueError: no such variant, or the adaptive loss asked of a config without `[loss.adaptive]`.
+    """
+    streams, plus, loss = variant.partition("+")
+    if variant == LSTM:
+        return config.model_copy(update={"loss": loss_variant(config.loss, loss), "seed": seed})
+    if streams not in STREAMS or (plus and loss not in LOSSES):
+        raise ValueError(
+            f"unknown variant {variant!r}: must be STREAMS or STREAMS+LOSS, STREAMS one of {', '.join(STREAMS)} and "
+            f"LOSS one of {', '.join(LOSSES)}; or {LSTM}"
+        )
+    model = ModelConfig.model_validate({**config.model.model_dump(), **STREAMS[streams]})
+    return config.model_copy(
+        update={"model": model, "loss": loss_variant(config.loss, loss) if plus else config.loss, "seed": seed}
+    )
+
+
+def loss_variant(config: LossConfig, loss: str) -> LossConfig:
+    """The `[loss]` table with another of `LOSSES`."""
+    plain = LossConfig(label_smoothing=config.label_smoothing)
+    if loss == "ce":
+        return plain
+    if loss == "triplet":
+        return plain.model_copy(update={"triplet": config.triplet or TripletConfig()})
+    if loss == "focal":
+        return plain.model_copy(update={"focal": config.focal or FocalConfig()})
+    if config.adaptive is None:
+        raise ValueError(f"the variant {loss!r} needs a [loss.adaptive] table")
+    if loss == "adaptive":
+        return config
+    prototype = config.adaptive.model_copy(update={"form": "prototype", "confusable_share": 0.0})
+    return plain.model_copy(update={"adaptive": prototype})
