@@ -43,11 +43,16 @@ class Augmentation:
         self, clips: Sequence[Clip], rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Windows (B, T, 171, 4) and masks (B, T) of `clips`, each changed at random."""
-        c = self.config
         sampled = [self._sample(clip, rng) for clip in clips]
         mask = np.stack([m for _, m in sampled])
         windows = normalise(np.stack([k for k, _ in sampled]), np.array([clip.aspect for clip in clips]))
-        swap = rng.random(len(clips)) < c.mirror
+        self.change(windows, rng)
+        return windows, mask
+
+    def change(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
+        """Change normalised windows (B, T, 171, 4) in place in every way but their timing."""
+        c = self.config
+        swap = rng.random(len(windows)) < c.mirror
         windows[swap] = mirror(windows[swap])
         self._move(windows, rng)
         for hand in (LEFT_HAND, RIGHT_HAND):
@@ -55,7 +60,6 @@ class Augmentation:
         windows[..., :2] += rng.normal(0.0, c.noise, windows[..., :2].shape).astype(np.float32)
         self._drop(windows, rng)
         windows[windows[..., PRESENCE] <= 0] = 0.0
-        return windows, mask
 
     def _sample(self, clip: Clip, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         c, spec = self.config, self.spec

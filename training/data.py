@@ -23,12 +23,18 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A labelled clip."""
+    """A labelled clip; `sentence` holds the glosses of one that shows several, in order."""
 
     clip: Clip
     gloss: str
     signer: str
     share: float = 1.0
+    sentence: tuple[str, ...] = ()
+
+    @property
+    def glosses(self) -> tuple[str, ...]:
+        """What is signed, in order."""
+        return self.sentence or (self.gloss,)
 
 
 def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
@@ -116,20 +122,28 @@ def load_sets(config: DataConfig, folder: Path) -> list[Example]:
     examples: list[Example] = []
     for source in config.sets:
         loaded = load_npz(folder / source.file, source.fps, source.aspect)
+        if not all(_glosses(example, source) for example in loaded):
+            raise DataError(f"{source.file}: a sentence has no glosses")
         _check_names(source, loaded)
         for example in loaded:
-            gloss = _rename(example.gloss, source)
+            glosses = [_rename(gloss, source) for gloss in _glosses(example, source)]
             left_out = source.leave_out.get(example.signer, ())
-            if gloss in left_out or not _has_signer(example.clip):
+            if not set(glosses).isdisjoint(left_out) or not _has_signer(example.clip):
                 continue
-            if gloss in config.vocabulary or config.distractors:
-                examples.append(Example(example.clip, gloss, example.signer, source.share))
+            if config.distractors or set(glosses) <= set(config.vocabulary):
+                sentence = tuple(glosses) if source.sentences else ()
+                examples.append(Example(example.clip, " ".join(glosses), example.signer, source.share, sentence))
     return examples
+
+
+def _glosses(example: Example, source: SetConfig) -> list[str]:
+    """What a clip shows, as the file calls it."""
+    return example.gloss.split() if source.sentences else [example.gloss]
 
 
 def _check_names(source: SetConfig, examples: Sequence[Example]) -> None:
     """A misspelt name would change nothing and go unnoticed."""
-    glosses, signers = {e.gloss for e in examples}, {e.signer for e in examples}
+    glosses, signers = {g for e in examples for g in _glosses(e, source)}, {e.signer for e in examples}
     renamed = {_rename(gloss, source) for gloss in glosses}
     for what, named, known in (
         ("alias of gloss", set(source.alias), glosses),

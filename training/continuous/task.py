@@ -1,0 +1,106 @@
+"""Training on sentences: frame-wise logits taught by CTC and what the continuous loss adds to it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from training.config import Config
+from training.confusion import count_substitutions
+from training.continuous.feed import SentenceBatch, SentenceFeed
+from training.continuous.model import ContinuousRecogniser, recogniser_of
+from training.continuous.score import Signing, decode, score_sentences
+from training.data import DataError, Example
+from training.feed import split_mining
+from training.losses.continuous import ContinuousLoss
+from training.sentences import draw_sentences
+from training.wer import align
+
+MINED = 4  # batches of sentences that confusions are counted on each epoch
+DEV_SENTENCES, DEV_SEED = 100, 0
+
+
+class ContinuousTask:
+    """A continuous recogniser, learned from sentences; confusions are counted after each epoch.
+
+    Raises:
+        DataError: a gloss of the vocabulary is not signed by anybody, or sentences are too short for their signs.
+        ValueError: the config is of isolated signs.
+    """
+
+    model: ContinuousRecogniser
+
+    def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
+        self.config = config
+        self.classes = sentence_classes(examples, config.data.vocabulary)
+        self.model = recogniser_of(config, len(self.classes))
+        assert config.continuous is not None
+        training, mining = split_mining(examples)
+        self._feed, self._mining = (SentenceFeed(config, self.classes, side) for side in (training, mining))
+        self.criterion = ContinuousLoss(config.continuous.loss, self.classes, config.model.embedding)
+        self.steps_per_epoch = self._feed.batches_per_epoch
+        self._dev = dev_sentences(config, dev)
+        self.dev = "dev_word_accuracy" if dev else None
+
+    def batches(self, epoch: int) -> Iterator[SentenceBatch]:
+        """See `Task`."""
+        return self._feed.epoch(epoch, self.config.optimiser.clips_per_epoch)
+
+    def step(self, epoch: int, batch: SentenceBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """See `Task`."""
+        output = self.model(batch.keypoints, batch.frames)
+        with torch.autocast(output.logits.device.type, enabled=False):
+            loss = self.criterion(epoch, output.logits, output.features, output.steps, batch.targets, batch.lengths)
+        read = decode(output.logits, output.steps, len(self.classes))
+        return loss, {"wer": loss.new_tensor(share_of_errors(batch.signed(), read))}
+
+    def end_epoch(self, epoch: int, average: nn.Module) -> None:
+        """Count confusions, where the loss asks for them."""
+        if self.criterion.config.adaptive.alpha == 1.0:
+            return
+        sentences = MINED * self.config.optimiser.batch
+        counts = count_confusions(average, self._mining.epoch(epoch, sentences), len(self.classes))
+        self.criterion.confusion.update(counts)
+
+    def dev_score(self, average: nn.Module) -> float:
+        """1 − WER on sentences of the dev signers."""
+        scores = score_sentences(average, self._dev, self.config.data.vocabulary, self.config.clip.fps)
+        return 1.0 - scores.rate.wer
+
+
+@torch.no_grad()
+def count_confusions(model: nn.Module, batches: Iterator[SentenceBatch], classes: int) -> Tensor:
+    """Confusion counts (C, C) on sentences of the mining clips, augmented: hits, and Levenshtein substitutions."""
+    device = next(model.parameters()).device
+    counts = torch.zeros(classes, classes)
+    for batch in batches:
+        output = model(batch.keypoints.to(device), batch.frames.to(device))
+        counts += count_substitutions(batch.signed(), decode(output.logits, output.steps, classes), classes)
+    return counts.to(device)
+
+
+def share_of_errors(wanted: Sequence[Sequence[int]], read: Sequence[Sequence[int]]) -> float:
+    """WER of class ids."""
+    steps = [step for pair in zip(wanted, read, strict=True) for step in align(*pair)]
+    return sum(step.reference != step.hypothesis for step in steps) / sum(map(len, wanted))
+
+
+def sentence_classes(examples: Sequence[Example], vocabulary: Sequence[str]) -> tuple[str, ...]:
+    """The vocabulary, then the other glosses that are signed in the examples, in alphabetical order.
+
+    Raises:
+        DataError: a gloss of the vocabulary is never signed.
+    """
+    signed = {gloss for e in examples for gloss in e.glosses}
+    absent = set(vocabulary) - signed
+    if absent:
+        raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
+    return (*vocabulary, *sorted(signed - set(vocabulary)))
+
+
+def dev_sentences(config: Config, dev: Sequence[Example]) -> Sequence[Signing]:
+    """What the dev score is taken on: recorded sentences as they are, isolated clips joined."""
+    assert config.continuous is not None
+    if not dev or config.continuous.sentences is None:
+        return dev
+    return draw_sentences(dev, config.data.vocabulary, config.continuous.sentences, DEV_SENTENCES, DEV_SEED)
