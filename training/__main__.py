@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a model and write DIR/checkpoint.pt")
     train.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML config")
     train.add_argument("--out", type=Path, required=True, metavar="DIR")
+    train.add_argument("--resume", action="store_true", help="go on where a training that wrote to DIR stopped")
     add_data_folder(train)
     train.set_defaults(run=run_train)
 
@@ -153,15 +154,18 @@ def read_aliases(pairs: Sequence[str], glosses: Collection[str], vocabulary: Col
 
 
 def run_train(args: argparse.Namespace) -> int:
-    """`train`."""
+    """`train`; of several processes the first one writes the checkpoint."""
+    from training.distributed import rank
     from training.train import train
 
     config: Config = load_config(args.config)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "checkpoint.pt"
     path.with_suffix(".partial").open("wb").close()  # fails now rather than after the training
-    train(config, args.data).save(path)
-    print(path)
+    checkpoint = train(config, args.data, out=args.out, resume=args.resume)
+    if rank() == 0:
+        checkpoint.save(path)
+        print(path)
     return 0
 
 

@@ -1,7 +1,9 @@
 """What a training run leaves behind: weights, config and what the model card must say about the data."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -41,19 +43,39 @@ class Checkpoint:
         return model.eval()
 
     def save(self, path: Path) -> None:
-        """Write to `path`, whole or not at all."""
-        partial = path.with_suffix(".partial")
-        torch.save(
-            {
-                "config": self.config.model_dump(mode="json"),
-                "classes": list(self.classes),
-                "state": self.state,
-                "confusion": self.confusion,
-                "signers": self.signers,
-            },
-            partial,
-        )
+        """Write to `path`, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        content = {
+            "config": self.config.model_dump(mode="json"),
+            "classes": list(self.classes),
+            "state": self.state,
+            "confusion": self.confusion,
+            "signers": self.signers,
+        }
+        write_whole(content, path)
+
+
+def write_whole(content: object, path: Path) -> None:
+    """`torch.save` to `path`, whole or not at all: a file of that name that was there stays until the new one is safe.
+
+    Raises:
+        OSError: it cannot be written, for one because the disk is full; names the file.
+    """
+    buffer = BytesIO()  # torch's own writer tells of a full disk by a RuntimeError without a reason
+    torch.save(content, buffer)
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

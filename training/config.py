@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,6 +15,8 @@ from training.augmentation import AugmentationConfig
 from training.continuous.config import ContinuousConfig
 from training.losses.isolated import LossConfig
 from training.model import ModelConfig
+
+Role = Literal["train", "dev", "test"]
 
 
 class ConfigError(ValueError):
@@ -28,6 +31,7 @@ class SetConfig(_Table):
     """One `[[data.sets]]` table: an .npz file of clips."""
 
     file: str = Field(description="file name inside the data folder")
+    role: Role = Field(default="train", description="learned from, scored after each epoch, or for evaluation only")
     fps: float = Field(gt=0, description="frame rate to assume where the file does not say")
     aspect: float = Field(gt=0, description="frame width / height to assume")
     about: str = Field(min_length=1, description="for the model card, Markdown: who was recorded, licence")
@@ -51,11 +55,22 @@ class DataConfig(_Table):
     no_sign: str | None = Field(default=None, description="the vocabulary's class for hands that say nothing, if any")
     distractors: bool = Field(description="also learn glosses outside the vocabulary, as classes that are not exported")
     held_out: tuple[str, ...] = Field(default=(), description="signers never trained on")
+    dev_signers: tuple[str, ...] = Field(default=(), description="signers of the training sets kept for the dev score")
+    shared_signers: bool = Field(default=False, description="signers may occur both in training and in dev or test")
     sets: tuple[SetConfig, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _is_a_vocabulary(self) -> "DataConfig":
         Vocabulary(self.vocabulary, self.no_sign)
+        return self
+
+    @model_validator(mode="after")
+    def _has_something_to_learn_from(self) -> "DataConfig":
+        if all(source.role != "train" for source in self.sets):
+            raise ValueError("no set has the role train")
+        twice = sorted(set(self.held_out) & set(self.dev_signers))
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: both in held_out and in dev_signers")
         return self
 
 
@@ -70,6 +85,19 @@ class OptimiserConfig(_Table):
     warmup_epochs: float = Field(ge=0)
     ema: float = Field(ge=0, lt=1, description="decay per step of the averaged weights that are kept; 0 for none")
     bf16: bool = Field(description="autocast to bfloat16: twice as fast on CPUs that have it")
+    fp16: bool = Field(
+        default=False, description="autocast to float16, the loss scaled: for CUDA GPUs without bfloat16"
+    )
+    accumulate: int = Field(default=1, gt=0, description="batches whose gradients make one step")
+    patience: int = Field(
+        default=0, ge=0, description="stop after so many epochs without a better dev score, and keep the best; 0: never"
+    )
+
+    @model_validator(mode="after")
+    def _one_precision(self) -> "OptimiserConfig":
+        if self.bf16 and self.fp16:
+            raise ValueError("both bf16 and fp16 are on")
+        return self
 
     @model_validator(mode="after")
     def _an_epoch_has_a_batch(self) -> "OptimiserConfig":

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from glosscast.clip import Clip
 from glosscast.keypoints import FACE_INDICES, POSE, PRESENCE, assemble
-from training.config import DataConfig, SetConfig
+from training.config import DataConfig, Role, SetConfig
 
 PARTS = ("pose", "left_hand", "right_hand")
 ARRAYS = (*PARTS, "gloss", "signer")
@@ -113,14 +115,16 @@ def _check_timing(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
             raise DataError(f"{path}: {name} must be above 0, and frames no more than a clip has")
 
 
-def load_sets(config: DataConfig, folder: Path) -> list[Example]:
-    """All clips of a config's sets, with aliases applied, known faults left out and clips without a signer dropped.
+def load_sets(config: DataConfig, folder: Path, role: Role = "train") -> list[Example]:
+    """All clips of a config's sets of one role; aliases applied, known faults and clips without a signer left out.
 
     Raises:
         DataError: a file cannot be used, or the config names a gloss or signer that its set does not have.
     """
     examples: list[Example] = []
     for source in config.sets:
+        if source.role != role:
+            continue
         loaded = load_npz(folder / source.file, source.fps, source.aspect)
         if not all(_glosses(example, source) for example in loaded):
             raise DataError(f"{source.file}: a sentence has no glosses")
@@ -162,15 +166,57 @@ def _has_signer(clip: Clip) -> bool:
     return bool((clip.keypoints[:, POSE, PRESENCE] > 0).any())
 
 
-def split_by_signer(examples: Sequence[Example], held_out: Sequence[str]) -> tuple[list[Example], list[Example]]:
-    """Clips of signers to train on, and clips of the held-out signers.
+class Split(NamedTuple):
+    """Clips to learn from, clips whose score is watched, and clips that training never touches."""
+
+    train: list[Example]
+    dev: list[Example]
+    test: list[Example]
+
+
+def load_split(config: DataConfig, folder: Path) -> Split:
+    """The clips of a config's sets by role, without the held-out signers; `dev_signers` go from training to dev.
+
+    Raises:
+        DataError: as `load_sets`; a held-out or dev signer does not occur; nothing is left of a role that has sets or
+            signers; or a signer is in training and in dev or test without `shared_signers`.
+    """
+    seen, _ = split_by_signer(load_sets(config, folder), config.held_out)
+    train, of_signers = split_by_signer(seen, config.dev_signers, "dev signers")
+    dev = [*of_signers, *(e for e in load_sets(config, folder, "dev") if e.signer not in config.held_out)]
+    split = Split(train, dev, load_sets(config, folder, "test"))
+    roles = {source.role for source in config.sets} | ({"dev"} if config.dev_signers else set())
+    for role, examples in split._asdict().items():
+        if role in roles and not any(e.gloss in config.vocabulary for e in examples):
+            raise DataError(f"no clip with a gloss of the vocabulary is left for {role}")
+        shared = {e.signer for e in examples} & {e.signer for e in train}
+        if role != "train" and shared and not config.shared_signers:
+            raise DataError(f"signers both in train and in {role}: {', '.join(sorted(shared))} (see shared_signers)")
+    return split
+
+
+def fingerprint(examples: Sequence[Example]) -> str:
+    """A hash of clips, their labels and their order."""
+    digest = blake2b(digest_size=16)
+    for e in examples:
+        label = (e.gloss, e.signer, e.share, e.clip.aspect, e.clip.keypoints.shape)
+        digest.update(repr(label).encode())
+        digest.update(e.clip.t_ms.tobytes())
+        digest.update(e.clip.keypoints.tobytes())
+    return digest.hexdigest()
+
+
+def split_by_signer(
+    examples: Sequence[Example], held_out: Sequence[str], called: str = "held-out signers"
+) -> tuple[list[Example], list[Example]]:
+    """Clips of signers to train on, and clips of the held-out signers; `called` names those in errors.
 
     Raises:
         DataError: a held-out signer does not occur, so the split would not be what the config says.
     """
     unknown = set(held_out) - {e.signer for e in examples}
     if unknown:
-        raise DataError(f"held-out signers not in the data: {', '.join(sorted(unknown))}")
+        raise DataError(f"{called} not in the data: {', '.join(sorted(unknown))}")
     train = [e for e in examples if e.signer not in held_out]
     return train, [e for e in examples if e.signer in held_out]
 

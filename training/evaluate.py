@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from torch import nn
 
 from glosscast.clip import ClipSpec, Window
 from glosscast.decoding import Classify, DecoderSettings, NoSignerError, classify_clip
 from glosscast.segmentation import SegmenterSettings
 from training.data import Example
-from training.model import Recogniser
 
 TOP = 5
 
@@ -58,18 +58,19 @@ class Scores(_Part):
 
 
 class TorchClassifier:
-    """A torch model behind the decoder's `Classify`: probabilities over the vocabulary only."""
+    """A torch recogniser behind the decoder's `Classify`: probabilities over the vocabulary only."""
 
-    def __init__(self, model: Recogniser, vocabulary: int) -> None:
+    def __init__(self, model: nn.Module, vocabulary: int) -> None:
         self.model, self.vocabulary = model.eval(), vocabulary
+        self.device = next(model.parameters()).device
 
     @torch.inference_mode()
     def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         """Windows to (len(windows), vocabulary)."""
-        keypoints = torch.from_numpy(np.stack([w.keypoints for w in windows]))
-        mask = torch.from_numpy(np.stack([w.mask for w in windows]))
+        keypoints = torch.from_numpy(np.stack([w.keypoints for w in windows])).to(self.device)
+        mask = torch.from_numpy(np.stack([w.mask for w in windows])).to(self.device)
         logits = self.model(keypoints, mask).logits[:, : self.vocabulary]
-        return np.asarray(logits.softmax(dim=1).numpy(), np.float32)
+        return np.asarray(logits.softmax(dim=1).cpu().numpy(), np.float32)
 
 
 def select(examples: Iterable[Example], vocabulary: Sequence[str], alias: Mapping[str, str]) -> list[Example]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from training.augmentation import Augmentation
 from training.config import Config
 from training.data import Example, batches, draw_weights
+from training.distributed import share
 from training.sampling import Partners
 
 MINING_SHARE = 10  # every tenth clip of a signer's gloss is kept back to count confusions on
@@ -37,7 +38,7 @@ class Feed:
         self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
 
     def epoch(self, epoch: int, clips: int, partners: Partners | None = None) -> Iterator[Batch]:
-        """The batches of one epoch, the same for the same seed, epoch and partners."""
+        """This process's share of the batches of one epoch, the same for the same seed, epoch and partners."""
         rng = np.random.default_rng((self.config.seed, epoch))
         with ThreadPoolExecutor(max_workers=1) as ahead:
             drawn = batches(self.weights, clips, self.config.optimiser.batch, rng)
@@ -55,7 +56,9 @@ class Feed:
     def _batch(self, indices: NDArray[np.intp], seed: int) -> Batch:
         rng = np.random.default_rng(seed)
         windows, masks = self.augment([self.examples[i].clip for i in indices], rng)
-        return Batch(torch.from_numpy(windows), torch.from_numpy(masks), torch.from_numpy(self.labels[indices]))
+        # Augmented whole and shared out afterwards: the draws of a batch do not depend on how many train together.
+        own = share(len(indices))
+        return Batch(*(torch.from_numpy(array[own]) for array in (windows, masks, self.labels[indices])))
 
 
 def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:

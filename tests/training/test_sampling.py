@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.training.synthetic import config, examples
-from training.sampling import Partners
 from training.feed import Feed
+from training.sampling import Partners
 
 CLASSES = ("high", "low", "no sign")
 LABELS = np.repeat(np.arange(4), 10)
