@@ -187,7 +187,7 @@ def load_split(config: DataConfig, folder: Path) -> Split:
     split = Split(train, dev, load_sets(config, folder, "test"))
     roles = {source.role for source in config.sets} | ({"dev"} if config.dev_signers else set())
     for role, examples in split._asdict().items():
-        if role in roles and not any(e.gloss in config.vocabulary for e in examples):
+        if role in roles and not any(set(e.glosses) & set(config.vocabulary) for e in examples):
             raise DataError(f"no clip with a gloss of the vocabulary is left for {role}")
         shared = {e.signer for e in examples} & {e.signer for e in train}
         if role != "train" and shared and not config.shared_signers:

@@ -1,4 +1,4 @@
-"""Train a recogniser of isolated signs from a config."""
+"""Train a recogniser from a config, of isolated signs or of sentences."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,9 +7,11 @@ import torch
 
 from training.checkpoint import Checkpoint, count_signers
 from training.config import Config
+from training.continuous.task import ContinuousTask
 from training.data import Example, fingerprint, load_split
 from training.isolated import IsolatedTask
 from training.losses.adaptive import AdaptiveLoss
+from training.losses.continuous import ContinuousLoss
 from training.trainer import run
 
 
@@ -46,13 +48,13 @@ def fit(
         resume: go on from `resume.ckpt`.
 
     Raises:
-        DataError: a gloss of the vocabulary has no clip.
+        DataError: a gloss of the vocabulary has no clip, or sentences are too short for their signs.
         CheckpointError: there is nothing to resume, or it is of another run.
         OSError: a file cannot be written.
         ValueError: the loss is no number any more, or the config asks for what is not there.
     """
     torch.manual_seed(config.seed)
-    task = IsolatedTask(config, examples, dev)
+    task = ContinuousTask(config, examples, dev) if config.continuous else IsolatedTask(config, examples, dev)
     identity = {}
     if out is not None:
         identity = {
@@ -61,7 +63,7 @@ def fit(
             "data": [fingerprint(examples), fingerprint(dev)],
         }
     state = run(task, config.optimiser, config.seed, progress=progress, out=out, resume=resume, identity=identity)
-    adaptive = task.criterion if isinstance(task.criterion, AdaptiveLoss) else None
+    adaptive = task.criterion if isinstance(task.criterion, (AdaptiveLoss, ContinuousLoss)) else None
     return Checkpoint(
         config=config,
         classes=task.classes,

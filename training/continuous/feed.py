@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.augmentation import Augmentation
 from training.config import Config
 from training.continuous.config import SentenceConfig
 from training.data import DataError, Example, batches
+from training.distributed import share
 from training.sentences import draw_sentences
 
 
@@ -60,15 +62,15 @@ class SentenceFeed:
         if not self.examples:
             raise DataError("no clip to learn sentences from shows both shoulders")
         if self.sentences is None:
-            share = np.array([e.share for e in self.examples])
-            self.weights = share / share.sum()
+            weights = np.array([e.share for e in self.examples])
+            self.weights = weights / weights.sum()
             for e in self.examples:
                 self._check(e.clip.duration_ms, e.glosses, f"a sentence of {e.signer}, {e.gloss!r},")
         else:
             self._check_joined(self.sentences)
 
     def epoch(self, epoch: int, sentences: int) -> Iterator[SentenceBatch]:
-        """The batches of one epoch, the same for the same seed and epoch."""
+        """This process's share of the batches of one epoch, the same for the same seed and epoch."""
         size = self.config.optimiser.batch
         rng = np.random.default_rng((self.config.seed, epoch))
         drawn = batches(self.weights, sentences, size, rng) if self.sentences is None else None
@@ -86,9 +88,11 @@ class SentenceFeed:
         """Recorded sentences by their indices, or that many joined ones."""
         rng = np.random.default_rng(seed)
         signed = self._join(wanted, seed) if isinstance(wanted, int) else [recorded(self.examples[i]) for i in wanted]
-        return collate(
-            [self._sample(s, rng) for s in signed], [[self.ids[gloss] for gloss in s.glosses] for s in signed]
-        )
+        targets = [[self.ids[gloss] for gloss in s.glosses] for s in signed]
+        batch = collate([self._sample(s, rng) for s in signed], targets)
+        # Drawn and padded whole and shared out afterwards, so that nothing depends on how many train together.
+        own = share(len(signed))
+        return SentenceBatch(*(tensor[own] for tensor in batch))
 
     def _join(self, count: int, seed: int) -> list[Signed]:
         assert self.sentences is not None
@@ -120,7 +124,7 @@ class SentenceFeed:
         """CTC needs a step for each sign and one between equal neighbours, however fast the augmentation signs."""
         frames = int(length_ms / math.exp(self.config.augmentation.speed) * self.config.clip.fps / 1000.0) + 1
         steps = -(-frames // self.stride)
-        needed = len(glosses) + sum(a == b for a, b in zip(glosses, glosses[1:], strict=False))
+        needed = len(glosses) + sum(a == b for a, b in pairwise(glosses))
         if steps < needed:
             raise DataError(
                 f"{name} may have {steps} steps of {self.stride} frames, and CTC needs {needed}: "

@@ -1,6 +1,6 @@
 """Training on sentences: frame-wise logits taught by CTC and what the continuous loss adds to it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,19 +8,21 @@ from torch import Tensor, nn
 from training.config import Config
 from training.confusion import count_substitutions
 from training.continuous.feed import SentenceBatch, SentenceFeed
-from training.continuous.model import ContinuousRecogniser, recogniser_of
-from training.continuous.score import Signing, decode, score_sentences
+from training.continuous.model import ContinuousOutput, ContinuousRecogniser, recogniser_of
+from training.continuous.score import Signing, decode, read_sentences
 from training.data import DataError, Example
+from training.distributed import gathered, processes, rank, summed
 from training.feed import split_mining
 from training.losses.continuous import ContinuousLoss
 from training.sentences import draw_sentences
+from training.task import Task
 from training.wer import align
 
 MINED = 4  # batches of sentences that confusions are counted on each epoch
 DEV_SENTENCES, DEV_SEED = 100, 0
 
 
-class ContinuousTask:
+class ContinuousTask(Task[SentenceBatch]):
     """A continuous recogniser, learned from sentences; confusions are counted after each epoch.
 
     Raises:
@@ -29,6 +31,7 @@ class ContinuousTask:
     """
 
     model: ContinuousRecogniser
+    criterion: ContinuousLoss
 
     def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
         self.config = config
@@ -47,12 +50,13 @@ class ContinuousTask:
         return self._feed.epoch(epoch, self.config.optimiser.clips_per_epoch)
 
     def step(self, epoch: int, batch: SentenceBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """See `Task`."""
-        output = self.model(batch.keypoints, batch.frames)
+        """See `Task`; the loss is that of the whole batch in all processes, since pairs may lie in two shares."""
+        output = ContinuousOutput(*map(gathered, self.model(batch.keypoints, batch.frames)))
+        batch = SentenceBatch(batch.keypoints, batch.frames, gathered(batch.targets), gathered(batch.lengths))
         with torch.autocast(output.logits.device.type, enabled=False):
             loss = self.criterion(epoch, output.logits, output.features, output.steps, batch.targets, batch.lengths)
         read = decode(output.logits, output.steps, len(self.classes))
-        return loss, {"wer": loss.new_tensor(share_of_errors(batch.signed(), read))}
+        return loss, {"wer": count_errors(batch.signed(), read) / batch.lengths.sum()}
 
     def end_epoch(self, epoch: int, average: nn.Module) -> None:
         """Count confusions, where the loss asks for them."""
@@ -63,9 +67,12 @@ class ContinuousTask:
         self.criterion.confusion.update(counts)
 
     def dev_score(self, average: nn.Module) -> float:
-        """1 − WER on sentences of the dev signers."""
-        scores = score_sentences(average, self._dev, self.config.data.vocabulary, self.config.clip.fps)
-        return 1.0 - scores.rate.wer
+        """Word accuracy, 1 − WER, on the dev sentences."""
+        own = self._dev[rank() :: processes()]
+        read = read_sentences(average, [s.clip for s in own], self.config.data.vocabulary, self.config.clip.fps)
+        errors = count_errors([s.glosses for s in own], read)
+        device = next(average.parameters()).device
+        return 1.0 - summed(torch.tensor(errors, device=device)).item() / sum(len(s.glosses) for s in self._dev)
 
 
 @torch.no_grad()
@@ -79,10 +86,10 @@ def count_confusions(model: nn.Module, batches: Iterator[SentenceBatch], classes
     return counts.to(device)
 
 
-def share_of_errors(wanted: Sequence[Sequence[int]], read: Sequence[Sequence[int]]) -> float:
-    """WER of class ids."""
-    steps = [step for pair in zip(wanted, read, strict=True) for step in align(*pair)]
-    return sum(step.reference != step.hypothesis for step in steps) / sum(map(len, wanted))
+def count_errors(wanted: Sequence[Sequence[Hashable]], read: Sequence[Sequence[Hashable]]) -> int:
+    """Substitutions, deletions and insertions of sentences."""
+    steps = (step for pair in zip(wanted, read, strict=True) for step in align(*pair))
+    return sum(step.reference != step.hypothesis for step in steps)
 
 
 def sentence_classes(examples: Sequence[Example], vocabulary: Sequence[str]) -> tuple[str, ...]:

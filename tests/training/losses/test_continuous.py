@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tests.training.losses import oracles
 from tests.training.synthetic import adaptive_config
-from training.losses.continuous import ContinuousLossConfig, ContinuousLoss
+from training.losses.continuous import ContinuousLoss, ContinuousLossConfig
 
 CLASSES = ("a", "b")
 # The last target needs a blank between its two equal signs, and has no frame for it.
