@@ -132,17 +132,17 @@ class Config(_Table):
 
     @model_validator(mode="after")
     def _one_task(self) -> "Config":
-        recorded = {source.sentences for source in self.data.sets}
         if self.continuous is None:
             if "loss" not in self.model_fields_set:
                 raise ValueError("there must be a [loss] table, or a [continuous] one for sentences")
-            if True in recorded:
+            if any(source.sentences for source in self.data.sets):
                 raise ValueError("data sets of sentences need a [continuous] table")
             return self
         if self.loss != LossConfig():
             raise ValueError("[loss] is for isolated signs: sentences have [continuous.loss]")
+        recorded = {source.sentences for source in self.data.sets if source.role == "train"}
         if len(recorded) > 1:
-            raise ValueError("the data sets are in part sentences, in part clips of one sign")
+            raise ValueError("the training sets are in part sentences, in part clips of one sign")
         if (True in recorded) != (self.continuous.sentences is None):
             raise ValueError("[continuous.sentences] says how clips of one sign are joined, and goes with those only")
         if self.clip.alpha % self.continuous.stride:

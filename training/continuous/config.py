@@ -36,7 +36,26 @@ class ContinuousConfig(_Table):
     sentences: SentenceConfig | None = Field(
         default=None, description="how clips are joined; absent where the sets hold recorded sentences"
     )
+    taught_signs: tuple[int, int] | None = Field(
+        default=None, description="range of the number of signs in training, if not that of the sentences"
+    )
     loss: ContinuousLossConfig
+
+    @property
+    def taught(self) -> SentenceConfig | None:
+        """How sentences are drawn in training: short ones bring CTC off its first answer, nothing, much sooner."""
+        if self.sentences is None or self.taught_signs is None:
+            return self.sentences
+        return self.sentences.model_copy(update={"signs": self.taught_signs})
+
+    @model_validator(mode="after")
+    def _signs_are_of_sentences(self) -> "ContinuousConfig":
+        if self.taught_signs is not None:
+            if self.sentences is None:
+                raise ValueError("taught_signs is of sentences made of clips, and there is no sentences table")
+            if not 1 <= self.taught_signs[0] <= self.taught_signs[1]:
+                raise ValueError(f"taught_signs {self.taught_signs} must be a range from 1 up")
+        return self
 
     @model_validator(mode="after")
     def _kernels_have_a_middle(self) -> "ContinuousConfig":

@@ -56,7 +56,7 @@ class SentenceFeed:
         self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
         assert config.continuous is not None
         self.stride = config.continuous.stride
-        self.sentences = config.continuous.sentences
+        self.sentences = config.continuous.taught
         # Clips that never show both shoulders have no place and size.
         self.examples = [e for e in examples if normalise(e.clip.keypoints, e.clip.aspect).any()]
         if not self.examples:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,9 +12,12 @@ from torch import Tensor, nn
 
 from glosscast.clip import Clip, sample_recording
 from glosscast.ctc import beam_search, greedy
+from training.config import Config, Role
 from training.continuous.feed import collate
+from training.data import DataError, Example, load_sets, split_by_signer
 from training.losses.ctc import log_probabilities
-from training.wer import ErrorRate, align, error_rate
+from training.sentences import draw_sentences
+from training.wer import ErrorRate, align, describe, error_rate
 
 TOGETHER = 16  # sentences read in one batch
 
@@ -28,6 +32,27 @@ class Signing(Protocol):
     @property
     def glosses(self) -> tuple[str, ...]:
         """What is signed, in order."""
+
+
+def sentences_of(config: Config, examples: Sequence[Example], count: int, seed: int) -> list[Signing]:
+    """What is scored: recorded sentences as they are, and `count` made of the clips of one sign, if there are such.
+
+    Args:
+        config: of a training on sentences.
+        examples: clips of signers that the model has not seen.
+        count: how many are drawn from isolated clips, of the vocabulary's glosses.
+        seed: of the drawing.
+
+    Raises:
+        DataError: there are isolated clips, and the config does not say how to join them or none can be used.
+    """
+    found: list[Signing] = [e for e in examples if e.sentence]
+    clips = [e for e in examples if not e.sentence]
+    if clips:
+        if config.continuous is None or config.continuous.sentences is None:
+            raise DataError("clips of one sign cannot be scored: the config has no [continuous.sentences]")
+        found += draw_sentences(clips, config.data.vocabulary, config.continuous.sentences, count, seed)
+    return found
 
 
 class SentenceScores(BaseModel):
@@ -114,3 +139,24 @@ def decode(logits: Tensor, steps: Tensor, classes: int, beam: int = 1) -> list[t
     if beam == 1:
         return [greedy(row, classes).labels for row in rows]
     return [beam_search(row, classes, beam)[0].labels for row in rows]
+
+
+def held_out_examples(config: Config, folder: Path, signers: Sequence[str]) -> list[Example]:
+    """Clips of these signers, or where none are named of the config's held-out signers and test sets.
+
+    Raises:
+        DataError: as `load_sets`; an unknown signer, or nothing to score.
+    """
+    roles: tuple[Role, ...] = ("train", "dev", "test")
+    sets = {role: load_sets(config.data, folder, role) for role in roles}
+    if signers:
+        return split_by_signer([e for examples in sets.values() for e in examples], signers)[1]
+    examples = [*split_by_signer(sets["train"], config.data.held_out)[1], *sets["test"]]
+    if not examples:
+        raise DataError("the config holds out no signers and has no test sets: name signers to score")
+    return examples
+
+
+def describe_scores(scores: SentenceScores) -> str:
+    """The figures in words."""
+    return f"{describe(scores.rate)}\naligned signs: accuracy {scores.accuracy:.3f}, macro F1 {scores.macro_f1:.3f}"

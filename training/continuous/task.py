@@ -9,12 +9,11 @@ from training.config import Config
 from training.confusion import count_substitutions
 from training.continuous.feed import SentenceBatch, SentenceFeed
 from training.continuous.model import ContinuousOutput, ContinuousRecogniser, recogniser_of
-from training.continuous.score import Signing, decode, read_sentences
+from training.continuous.score import decode, read_sentences, sentences_of
 from training.data import DataError, Example
 from training.distributed import gathered, processes, rank, summed
 from training.feed import split_mining
 from training.losses.continuous import ContinuousLoss
-from training.sentences import draw_sentences
 from training.task import Task
 from training.wer import align
 
@@ -42,7 +41,7 @@ class ContinuousTask(Task[SentenceBatch]):
         self._feed, self._mining = (SentenceFeed(config, self.classes, side) for side in (training, mining))
         self.criterion = ContinuousLoss(config.continuous.loss, self.classes, config.model.embedding)
         self.steps_per_epoch = self._feed.batches_per_epoch
-        self._dev = dev_sentences(config, dev)
+        self._dev = sentences_of(config, dev, DEV_SENTENCES, DEV_SEED)
         self.dev = "dev_word_accuracy" if dev else None
 
     def batches(self, epoch: int) -> Iterator[SentenceBatch]:
@@ -103,11 +102,3 @@ def sentence_classes(examples: Sequence[Example], vocabulary: Sequence[str]) -> 
     if absent:
         raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
     return (*vocabulary, *sorted(signed - set(vocabulary)))
-
-
-def dev_sentences(config: Config, dev: Sequence[Example]) -> Sequence[Signing]:
-    """What the dev score is taken on: recorded sentences as they are, isolated clips joined."""
-    assert config.continuous is not None
-    if not dev or config.continuous.sentences is None:
-        return dev
-    return draw_sentences(dev, config.data.vocabulary, config.continuous.sentences, DEV_SENTENCES, DEV_SEED)
