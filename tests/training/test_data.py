@@ -5,8 +5,19 @@ import numpy as np
 import pytest
 
 from glosscast.keypoints import FACE, PRESENCE
-from tests.training.synthetic import GLOSSES, SIGNERS, arrays, config, examples
-from training.data import DataError, batches, classes_of, draw_weights, load_npz, load_sets, split_by_signer
+from tests.training.synthetic import GLOSSES, SIGNERS, arrays, config, examples, write
+from training.config import ConfigError, load_config
+from training.data import (
+    DataError,
+    batches,
+    classes_of,
+    draw_weights,
+    fingerprint,
+    load_npz,
+    load_sets,
+    load_split,
+    split_by_signer,
+)
 
 
 def save(path: Path, **changed: np.ndarray | None) -> Path:
@@ -77,6 +88,63 @@ def test_no_signer_is_on_both_sides_of_a_split() -> None:
     assert {e.signer for e in unseen} == {"cem"}
     with pytest.raises(DataError, match="dora"):
         split_by_signer(examples(), ["dora"])
+
+
+def test_sets_have_roles(tmp_path: Path) -> None:
+    tiny = config(tmp_path).data
+    for signer in SIGNERS:
+        keep = arrays()["signer"] == signer
+        save(tmp_path / f"{signer}.npz", **{name: value[keep] for name, value in arrays().items()})
+    ann, bea, cem = (tiny.sets[0].model_copy(update={"file": f"{signer}.npz"}) for signer in SIGNERS)
+    sets = (ann, bea.model_copy(update={"role": "dev"}), cem.model_copy(update={"role": "test"}))
+    data = tiny.model_copy(update={"held_out": (), "sets": sets})
+    split = load_split(data, tmp_path)
+    assert [{e.signer for e in part} for part in split] == [{"ann"}, {"bea"}, {"cem"}]
+    assert {e.signer for e in load_sets(data, tmp_path)} == {"ann"}
+    both = data.model_copy(update={"sets": (tiny.sets[0], *sets[1:])})
+    with pytest.raises(DataError, match="signers both in train and in dev: bea"):
+        load_split(both, tmp_path)
+    with pytest.raises(DataError, match="signers both in train and in test: cem"):
+        load_split(both.model_copy(update={"sets": (both.sets[0], sets[2])}), tmp_path)
+    shared = load_split(both.model_copy(update={"shared_signers": True}), tmp_path)
+    assert {e.signer for e in shared.train} == set(SIGNERS)
+    kept_back = load_split(both.model_copy(update={"held_out": ("bea", "cem"), "sets": both.sets[:1]}), tmp_path)
+    assert [{e.signer for e in part} for part in kept_back] == [{"ann"}, set(), set()]
+    with pytest.raises(DataError, match="no clip with a gloss of the vocabulary is left for dev"):
+        load_split(data.model_copy(update={"held_out": ("bea",), "sets": (tiny.sets[0], sets[1])}), tmp_path)
+
+
+def test_dev_signers_are_taken_out_of_training(tmp_path: Path) -> None:
+    data = config(tmp_path).data.model_copy(update={"dev_signers": ("bea",)})
+    split = load_split(data, tmp_path)
+    assert [{e.signer for e in part} for part in split] == [{"ann"}, {"bea"}, set()]
+    with pytest.raises(DataError, match="dev signers not in the data: dora"):
+        load_split(data.model_copy(update={"dev_signers": ("dora",)}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('file = "tiny.npz"', 'file = "tiny.npz"\nrole = "dev"', "no set has the role train"),
+        ('file = "tiny.npz"', 'file = "tiny.npz"\nrole = "training"', r"sets\.0\.role"),
+        ('["cem"]', '["cem"]\ndev_signers = ["cem"]', "cem: both in held_out and in dev_signers"),
+    ],
+)
+def test_a_split_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ConfigError, match=rf"tiny\.toml: data.*{said}"):
+        load_config(path)
+
+
+def test_a_fingerprint_knows_clips_labels_and_order() -> None:
+    clips = examples()
+    other = examples()
+    other[0].clip.keypoints[0, 0, 0] += 1e-3
+    changed = ([*clips[1:], clips[0]], clips[1:], [replace(clips[0], gloss="low"), *clips[1:]], other)
+    prints = {fingerprint(given) for given in (clips, *changed)}
+    assert len(prints) == 5
+    assert fingerprint(examples()) in prints
 
 
 def test_aliases_faults_and_distractors(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import torch
 from tests.training.synthetic import config, examples, write
 from training.config import ConfigError, load_config
 from training.data import DataError
+from training.evaluate import TorchClassifier, score
 from training.feed import Feed, split_mining
 from training.losses.adaptive import AdaptiveLoss
 from training.losses.isolated import isolated_loss
 from training.model import Output
-from training.train import LrFactor, fit
+from training.schedule import LrFactor
+from training.train import fit
 
 CLASSES = ("high", "low", "no sign")
 
@@ -74,12 +77,18 @@ def test_with_few_clips_confusions_are_counted_on_the_training_ones() -> None:
 
 
 def test_the_learning_rate_rises_then_falls_to_a_hundredth(tmp_path: Path) -> None:
-    factor = LrFactor(config(tmp_path, epochs=10))  # 4 steps an epoch, half an epoch of warm-up
+    factor = LrFactor(config(tmp_path, epochs=10).optimiser, 4)  # half an epoch of warm-up
     assert [factor(0), factor(1)] == [0.5, 1.0]
     rates = [factor(step) for step in range(2, 40)]
     assert all(a >= b for a, b in pairwise(rates))
     assert factor(40) == pytest.approx(0.01)
     assert factor(21) == pytest.approx(0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi / 2)), abs=1e-3)
+
+
+def test_steps_are_counted_as_the_optimiser_makes_them(tmp_path: Path) -> None:
+    optimiser = config(tmp_path, epochs=10).optimiser
+    halved, same = LrFactor(optimiser.model_copy(update={"accumulate": 2}), 7), LrFactor(optimiser, 4)
+    assert [halved(step) for step in range(41)] == [same(step) for step in range(41)]
 
 
 def test_the_adaptive_loss_starts_after_its_warm_up(tmp_path: Path) -> None:
@@ -97,6 +106,20 @@ def test_the_adaptive_loss_starts_after_its_warm_up(tmp_path: Path) -> None:
 def test_a_gloss_without_a_clip_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no clip of low"):
         fit(config(tmp_path), [e for e in examples() if e.gloss != "low"])
+
+
+def test_dev_clips_are_scored_and_teach_nothing(tmp_path: Path) -> None:
+    tiny = config(tmp_path, epochs=2)
+    seen, dev = examples(), [e for e in examples() if e.signer == "cem"]
+    watched = fit(tiny, seen, progress=False, dev=dev, out=tmp_path)
+    unwatched = fit(tiny, seen, progress=False)
+    assert all(torch.equal(value, unwatched.state[name]) for name, value in watched.state.items())
+    last = (tmp_path / "logs" / "log.csv").read_text().splitlines()[-1]
+    classify = TorchClassifier(watched.build(), 3)
+    scores = score(dev, tiny.data.vocabulary, tiny.clip, tiny.segmenter, tiny.decoder, classify)
+    assert float(last.split(",")[4]) == pytest.approx(scores.accuracy, abs=1e-5)
+    with pytest.raises(DataError, match="no dev clip has a gloss of the vocabulary"):
+        fit(tiny, seen, progress=False, dev=[replace(dev[0], gloss="other")])
 
 
 def test_what_is_kept_is_the_average_of_the_weights(tmp_path: Path) -> None:
