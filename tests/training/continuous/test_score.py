@@ -71,7 +71,7 @@ def test_nothing_read_is_no_accuracy() -> None:
 
 def test_recorded_sentences_are_scored_as_they_are_and_clips_are_joined(tmp_path: Path) -> None:
     joined = sentences_of(config(tmp_path), [*examples(), sentence("low", "high")], 5, seed=1)
-    assert [s.glosses for s in joined][0] == ("low", "high")
+    assert joined[0].glosses == ("low", "high")
     assert len(joined) == 6
     again = sentences_of(config(tmp_path), examples(), 5, seed=1)
     assert all(np.array_equal(a.clip.keypoints, b.clip.keypoints) for a, b in zip(joined[1:], again, strict=True))

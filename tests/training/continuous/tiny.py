@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from tests.training import synthetic
-from tests.training.synthetic import FRAMES, GLOSSES
+from tests.training.synthetic import FRAMES
 from training.config import Config, load_config
 
 SIGNS = ("high", "low")
+SENTENCES = (("high",), ("low",), ("high", "low"), ("low", "high"))
 JOINED = """
 [continuous.sentences]
 fps = 15.0
@@ -54,7 +55,7 @@ def config(folder: Path, *, streams: str = '"keypoints"', epochs: int = 2) -> Co
 
 
 def recorded_config(folder: Path, *, epochs: int = 2) -> Config:
-    """Sentences of two signs, written as an extraction of PHOENIX would: gloss texts with spaces."""
+    """Sentences written as an extraction of PHOENIX would: gloss texts with spaces."""
     content = text(joined=False, epochs=epochs).replace("fps = 15.0\naspect", "fps = 15.0\nsentences = true\naspect")
     content = content.replace('"low", "no sign"]', '"low"]').replace('no_sign = "no sign"\n', "")
     path = write(folder, content.replace("distractors = false", "distractors = true"))
@@ -63,17 +64,19 @@ def recorded_config(folder: Path, *, epochs: int = 2) -> Config:
 
 
 def recorded_arrays(sentences: int = 12) -> dict[str, np.ndarray]:
+    """Each of `SENTENCES` equally often by each signer; signs follow each other without a pause."""
     rng = np.random.default_rng(0)
-    drawn = [(signer, rng.choice(GLOSSES[:2], 2)) for signer in synthetic.SIGNERS for _ in range(sentences)]
+    drawn = [(signer, SENTENCES[i % len(SENTENCES)]) for signer in synthetic.SIGNERS for i in range(sentences)]
     made = [
-        [np.concatenate(p) for p in zip(*(synthetic.parts(g, rng) for g in pair), strict=True)] for _, pair in drawn
+        [np.concatenate(part) for part in zip(*(synthetic.parts(gloss, rng) for gloss in glosses), strict=True)]
+        for _, glosses in drawn
     ]
-    pose, left, right = (np.stack(part) for part in zip(*made, strict=True))
-    return {
-        "pose": pose,
-        "left_hand": left,
-        "right_hand": right,
-        "gloss": np.array([" ".join(pair) for _, pair in drawn]),
+    padded = {
+        name: np.stack([np.pad(parts[i], ((0, 2 * FRAMES - len(parts[i])), (0, 0), (0, 0))) for parts in made])
+        for i, name in enumerate(("pose", "left_hand", "right_hand"))
+    }
+    return padded | {
+        "gloss": np.array([" ".join(glosses) for _, glosses in drawn]),
         "signer": np.array([signer for signer, _ in drawn]),
-        "frames": np.array([2 * FRAMES] * len(drawn)),
+        "frames": np.array([FRAMES * len(glosses) for _, glosses in drawn]),
     }
