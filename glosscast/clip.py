@@ -90,6 +90,17 @@ def cut_window(clip: Clip, start_ms: float, spec: ClipSpec) -> Window:
     return Window(normalise(keypoints, clip.aspect), mask, start_ms)
 
 
+def sample_recording(clip: Clip, fps: float) -> NDArray[np.float32]:
+    """Normalised keypoints (T, 171, 4) of a whole recording at `fps`, from its first frame on.
+
+    One window over everything: place and size are medians over the recording, and across a pause of the camera frames
+    are held.
+    """
+    frames = int(clip.duration_ms * fps / 1000.0 + 1e-6) + 1  # rounding must not cost a clip its last frame
+    keypoints, _ = resample(clip.t_ms, clip.keypoints, clip.t_ms[0] + np.arange(frames) * (1000.0 / fps))
+    return normalise(keypoints, clip.aspect)
+
+
 def resample(
     t_ms: NDArray[np.float64], keypoints: NDArray[np.float32], at_ms: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""`python -m training train | evaluate | compare | inspect | audit | extract | wer`."""
+"""`python -m training train | evaluate | evaluate-sentences | compare | inspect | audit | extract | wer`."""
 
 import argparse
 import json
@@ -66,6 +66,18 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--aspect", type=positive, default=4 / 3, help="frame width / height (default: 4/3)")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=run_evaluate)
+
+    sentences = commands.add_parser("evaluate-sentences", help="score a checkpoint of sentences on left-out signers")
+    sentences.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
+    sentences.add_argument(
+        "--signers", type=names, default=[], help="comma-separated (default: those held out, and the test sets)"
+    )
+    sentences.add_argument("--count", type=int, default=200, help="sentences made of isolated clips (default: 200)")
+    sentences.add_argument("--seed", type=int, default=0, help="of their drawing (default: 0)")
+    sentences.add_argument("--beam", type=int, default=1, help="width of the beam search; 1, the default: best path")
+    sentences.add_argument("--json", action="store_true", help="print JSON, with what was read of each sentence")
+    add_data_folder(sentences)
+    sentences.set_defaults(run=run_evaluate_sentences)
 
     compare = commands.add_parser("compare", help="train and score variants with signers left out, and report on them")
     compare.add_argument("--config", type=Path, required=True, metavar="FILE")
@@ -167,6 +179,11 @@ def whole_numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers") from None
 
 
+def names(text: str) -> list[str]:
+    """Comma-separated names."""
+    return text.split(",")
+
+
 def read_aliases(pairs: Sequence[str], glosses: Collection[str], vocabulary: Collection[str]) -> dict[str, str]:
     """`GLOSS=NAME` options.
 
@@ -228,6 +245,22 @@ def run_evaluate(args: argparse.Namespace) -> int:
             print(f"  {title} {name}: {row.accuracy:.3f} of {row.n}")
     for confusion in scores.confusions[:10]:
         print(f"  {confusion.gloss} taken for {confusion.predicted}: {confusion.count}")
+    return 0
+
+
+def run_evaluate_sentences(args: argparse.Namespace) -> int:
+    """`evaluate-sentences`."""
+    from training.checkpoint import load_checkpoint
+    from training.continuous.score import describe_scores, held_out_examples, score_sentences, sentences_of
+
+    if min(args.count, args.beam) < 1 or args.seed < 0:
+        raise ValueError("evaluate-sentences: --count and --beam must be 1 or more, --seed 0 or more")
+    checkpoint = load_checkpoint(args.checkpoint)
+    config, model = checkpoint.config, checkpoint.build_continuous()
+    examples = held_out_examples(config, args.data, args.signers)
+    sentences = sentences_of(config, examples, args.count, args.seed)
+    scores = score_sentences(model, sentences, config.data.vocabulary, config.clip.fps, args.beam)
+    print(scores.model_dump_json() if args.json else describe_scores(scores))
     return 0
 
 

@@ -71,19 +71,26 @@ class Augmentation:
 
     def draw(self, clips: Sequence[Clip], rng: np.random.Generator) -> Augmented:
         """The same, with what is needed to change pictures alike."""
-        c = self.config
         sampled = [self._sample(clip, rng) for clip in clips]
         keypoints, mask, taken = (np.stack(part) for part in zip(*sampled, strict=True))
         windows = normalise(keypoints, np.array([clip.aspect for clip in clips]))
-        swap = rng.random(len(clips)) < c.mirror
+        return Augmented(windows, mask, taken, self.change(windows, rng))
+
+    def change(self, windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Change normalised windows (B, T, 171, 4) in place in every way but their timing.
+
+        Returns:
+            (B,) whether left and right were swapped.
+        """
+        swap = rng.random(len(windows)) < self.config.mirror
         windows[swap] = mirror(windows[swap])
         self._move(windows, rng)
         for hand in (LEFT_HAND, RIGHT_HAND):
             self._move_hand(windows[:, :, hand], rng)
-        windows[..., :2] += rng.normal(0.0, c.noise, windows[..., :2].shape).astype(np.float32)
+        windows[..., :2] += rng.normal(0.0, self.config.noise, windows[..., :2].shape).astype(np.float32)
         self._drop(windows, rng)
         windows[windows[..., PRESENCE] <= 0] = 0.0
-        return Augmented(windows, mask, taken, swap)
+        return swap
 
     def _sample(
         self, clip: Clip, rng: np.random.Generator

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from training.config import Config
+from training.continuous.model import ContinuousRecogniser, recogniser_of
 from training.data import Example
 from training.model import Recogniser
+
+Kind = Literal["isolated", "continuous"]
 
 
 class CheckpointError(ValueError):
@@ -24,9 +28,9 @@ class Checkpoint:
 
     Attributes:
         config: the run's config.
-        classes: the vocabulary, then distractors; one per output of the trained head.
+        classes: the vocabulary, then distractors; one per output of the trained head, but for a blank.
         state: the model's weights.
-        confusion: (C, C) class similarity of the adaptive loss at the end of training, or None.
+        confusion: (C, C) class similarity of the adaptive loss, of signs or sentences, at the end of training, or None.
         signers: for each vocabulary gloss, the number of signers it was learned from.
     """
 
@@ -36,9 +40,32 @@ class Checkpoint:
     confusion: Tensor | None
     signers: dict[str, int]
 
+    @property
+    def kind(self) -> Kind:
+        """What the model reads: isolated signs or sentences."""
+        return "continuous" if self.config.continuous else "isolated"
+
     def build(self) -> Recogniser:
-        """The model in eval mode."""
+        """The model of isolated signs, in eval mode.
+
+        Raises:
+            CheckpointError: it is one of sentences.
+        """
+        if self.kind != "isolated":
+            raise CheckpointError(f"the checkpoint of {self.config.name} is of sentences, not of isolated signs")
         model = Recogniser(self.config.model, len(self.classes), self.config.clip.alpha)
+        model.load_state_dict(self.state)
+        return model.eval()
+
+    def build_continuous(self) -> ContinuousRecogniser:
+        """The model of sentences, in eval mode.
+
+        Raises:
+            CheckpointError: it is one of isolated signs.
+        """
+        if self.kind != "continuous":
+            raise CheckpointError(f"the checkpoint of {self.config.name} is of isolated signs, not of sentences")
+        model = recogniser_of(self.config, len(self.classes))
         model.load_state_dict(self.state)
         return model.eval()
 
@@ -49,6 +76,7 @@ class Checkpoint:
             OSError: it cannot be written.
         """
         content = {
+            "kind": self.kind,
             "config": self.config.model_dump(mode="json"),
             "classes": list(self.classes),
             "state": self.state,
@@ -95,7 +123,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
             confusion=content["confusion"],
             signers=content["signers"],
         )
-        checkpoint.build()
+        if checkpoint.kind == "continuous":
+            checkpoint.build_continuous()
+        else:
+            checkpoint.build()
         return checkpoint
     except Exception as error:
         raise CheckpointError(f"{path}: not a Glosscast checkpoint") from error
@@ -103,4 +134,4 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def count_signers(examples: Sequence[Example], vocabulary: Sequence[str]) -> dict[str, int]:
     """How many signers each gloss of the vocabulary was seen from."""
-    return {gloss: len({e.signer for e in examples if e.gloss == gloss}) for gloss in vocabulary}
+    return {gloss: len({e.signer for e in examples if gloss in e.glosses}) for gloss in vocabulary}

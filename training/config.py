@@ -12,6 +12,7 @@ from glosscast.faults import first_fault
 from glosscast.segmentation import SegmenterSettings
 from glosscast.vocabulary import Vocabulary
 from training.augmentation import AugmentationConfig
+from training.continuous.config import ContinuousConfig
 from training.losses.isolated import LossConfig
 from training.model import ModelConfig
 
@@ -40,6 +41,9 @@ class SetConfig(_Table):
     )
     leave_out: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="signer -> glosses not to use, for known faults in the recordings"
+    )
+    sentences: bool = Field(
+        default=False, description="the clips are recorded sentences; a gloss text is glosses with spaces between them"
     )
     share: float = Field(default=1.0, gt=0, description="how often a clip of this set is drawn, relative to others")
 
@@ -123,7 +127,31 @@ class Config(_Table):
     model: ModelConfig
     augmentation: AugmentationConfig
     optimiser: OptimiserConfig
-    loss: LossConfig
+    loss: LossConfig = LossConfig()
+    continuous: ContinuousConfig | None = Field(default=None, description="present where sentences are learned")
+
+    @model_validator(mode="after")
+    def _one_task(self) -> "Config":
+        if self.continuous is None:
+            if "loss" not in self.model_fields_set:
+                raise ValueError("there must be a [loss] table, or a [continuous] one for sentences")
+            if any(source.sentences for source in self.data.sets):
+                raise ValueError("data sets of sentences need a [continuous] table")
+            return self
+        if self.loss != LossConfig():
+            raise ValueError("[loss] is for isolated signs: sentences have [continuous.loss]")
+        if self.model.frame_size is not None or not self.model.face:
+            raise ValueError("sentences are read from the pose and keypoints streams, face included")
+        recorded = {source.sentences for source in self.data.sets if source.role == "train"}
+        if len(recorded) > 1:
+            raise ValueError("the training sets are in part sentences, in part clips of one sign")
+        if (True in recorded) != (self.continuous.sentences is None):
+            raise ValueError("[continuous.sentences] says how clips of one sign are joined, and goes with those only")
+        if self.clip.alpha % self.continuous.stride:
+            raise ValueError(
+                f"stride {self.continuous.stride} does not divide alpha {self.clip.alpha}: a slow frame would be torn"
+            )
+        return self
 
 
 def load_config(path: Path) -> Config:

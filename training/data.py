@@ -27,13 +27,28 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A labelled clip, and its pictures where a model looks at them: one for each of the clip's frames."""
+    """A labelled clip.
+
+    Attributes:
+        clip: its keypoints.
+        gloss: what is signed; all of it, joined by spaces, where `sentence` is given.
+        signer: by whom.
+        share: how often it is drawn, relative to others.
+        frames: its pictures, one for each frame, where a model looks at them.
+        sentence: the glosses of a clip that shows several, in order.
+    """
 
     clip: Clip
     gloss: str
     signer: str
     share: float = 1.0
     frames: Pictures | None = None
+    sentence: tuple[str, ...] = ()
+
+    @property
+    def glosses(self) -> tuple[str, ...]:
+        """What is signed, in order."""
+        return self.sentence or (self.gloss,)
 
 
 def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
@@ -135,16 +150,21 @@ def load_sets(
         if source.role != role:
             continue
         loaded = load_npz(folder / source.file, source.fps, source.aspect)
+        if not all(_glosses(example, source) for example in loaded):
+            raise DataError(f"{source.file}: a sentence has no glosses")
         _check_names(source, loaded)
         if model is not None and model.frame_size is not None:
             loaded = with_frames(loaded, frames_path(folder / source.file), model.frame_size)
         for example in loaded:
-            gloss = _rename(example.gloss, source)
+            glosses = [_rename(gloss, source) for gloss in _glosses(example, source)]
             left_out = source.leave_out.get(example.signer, ())
-            if gloss in left_out or ((model is None or model.needs_signer) and not _has_signer(example.clip)):
+            if not set(glosses).isdisjoint(left_out):
                 continue
-            if gloss in config.vocabulary or config.distractors:
-                examples.append(replace(example, gloss=gloss, share=source.share))
+            if (model is None or model.needs_signer) and not _has_signer(example.clip):
+                continue
+            if config.distractors or set(glosses) <= set(config.vocabulary):
+                sentence = tuple(glosses) if source.sentences else ()
+                examples.append(replace(example, gloss=" ".join(glosses), share=source.share, sentence=sentence))
     return examples
 
 
@@ -163,9 +183,14 @@ def with_frames(examples: Sequence[Example], path: Path, size: int) -> list[Exam
     return [replace(example, frames=source) for example, source in zip(examples, sources, strict=True)]
 
 
+def _glosses(example: Example, source: SetConfig) -> list[str]:
+    """What a clip shows, as the file calls it."""
+    return example.gloss.split() if source.sentences else [example.gloss]
+
+
 def _check_names(source: SetConfig, examples: Sequence[Example]) -> None:
     """A misspelt name would change nothing and go unnoticed."""
-    glosses, signers = {e.gloss for e in examples}, {e.signer for e in examples}
+    glosses, signers = {g for e in examples for g in _glosses(e, source)}, {e.signer for e in examples}
     renamed = {_rename(gloss, source) for gloss in glosses}
     for what, named, known in (
         ("alias of gloss", set(source.alias), glosses),
@@ -205,7 +230,7 @@ def load_split(config: DataConfig, folder: Path, model: ModelConfig | None = Non
     split = Split(train, dev, load_sets(config, folder, model, "test"))
     roles = {source.role for source in config.sets} | ({"dev"} if config.dev_signers else set())
     for role, examples in split._asdict().items():
-        if role in roles and not any(e.gloss in config.vocabulary for e in examples):
+        if role in roles and not any(set(e.glosses) & set(config.vocabulary) for e in examples):
             raise DataError(f"no clip with a gloss of the vocabulary is left for {role}")
         shared = {e.signer for e in examples} & {e.signer for e in train}
         if role != "train" and shared and not config.shared_signers:

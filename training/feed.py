@@ -83,12 +83,12 @@ class Feed:
 
 
 def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """Clips to learn from, and every tenth clip of each signer's gloss for counting confusions."""
+    """Clips to learn from, and every tenth clip of each signer's gloss, or sentences, for counting confusions."""
     seen: dict[tuple[str, str], int] = {}
     training: list[Example] = []
     mining: list[Example] = []
     for example in examples:
-        key = (example.gloss, example.signer)
+        key = ("" if example.sentence else example.gloss, example.signer)
         seen[key] = seen.get(key, 0) + 1
         (mining if seen[key] % MINING_SHARE == 0 else training).append(example)
     return training, mining or training

@@ -86,9 +86,10 @@ class TemporalBlock(nn.Module):
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, width) to the same."""
-        mixed = self.depthwise(self.norm(x).transpose(1, 2)).transpose(1, 2)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, width) to the same; frames outside a mask (B, T) are kept from the others, as if time ended there."""
+        normed = self.norm(x) if mask is None else self.norm(x) * mask[..., None]
+        mixed = self.depthwise(normed.transpose(1, 2)).transpose(1, 2)
         change: Tensor = self.dropout(self.feed(mixed))
         return x + change
 
@@ -99,6 +100,7 @@ class KeypointEncoder(nn.Module):
     def __init__(self, width: int = 192, hand_width: int = 96, blocks: int = 3, dropout: float = 0.2) -> None:
         super().__init__()
         self.features = 2 * width
+        self.frame_features = width
         self.hand = HandEncoder(hand_width)
         per_frame = 2 * hand_width + len(BODY) * 3 + len(FACE_POINTS) * 2 + 1
         self.enter = nn.Sequential(nn.Linear(2 * per_frame, width), nn.LayerNorm(width), nn.Dropout(dropout))
@@ -108,16 +110,21 @@ class KeypointEncoder(nn.Module):
 
     def forward(self, keypoints: Tensor, mask: Tensor) -> Tensor:
         """Encode; frames outside the mask take no part in the pooling."""
-        frame = self._per_frame(keypoints)
-        velocity = torch.cat([torch.zeros_like(frame[:, :1]), frame[:, 1:] - frame[:, :-1]], dim=1)
-        x = self.enter(torch.cat([frame, velocity], dim=-1))
-        for block in self.blocks:
-            x = block(x)
-        x = self.norm(x)
+        x = self.frames(keypoints)
         score = self.attention(x).squeeze(-1).masked_fill(mask < 0.5, -1e4)
         attended = (torch.softmax(score, dim=1)[..., None] * x).sum(dim=1)
         mean = (x * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1.0)
         return torch.cat([attended, mean], dim=-1)
+
+    def frames(self, keypoints: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Features of each frame (B, T, frame_features), before any pooling; of a mask see `TemporalBlock`."""
+        frame = self._per_frame(keypoints)
+        velocity = torch.cat([torch.zeros_like(frame[:, :1]), frame[:, 1:] - frame[:, :-1]], dim=1)
+        x = self.enter(torch.cat([frame, velocity], dim=-1))
+        for block in self.blocks:
+            x = block(x, mask)
+        normed: Tensor = self.norm(x)
+        return normed
 
     def _per_frame(self, keypoints: Tensor) -> Tensor:
         flip = torch.ones(4, device=keypoints.device, dtype=keypoints.dtype)

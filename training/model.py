@@ -127,6 +127,6 @@ def channels_last(volume: Tensor) -> Tensor:
 
 
 def drop_one(features: list[Tensor], chance: float) -> list[Tensor]:
-    """Zero at most one stream of each sample, each with probability `chance`, so that none is leaned on alone."""
-    draw = torch.rand(len(features[0]), 1, device=features[0].device)
+    """Zero at most one stream (B, ...) of each sample, each with probability `chance`: none is leaned on alone."""
+    draw = torch.rand(len(features[0]), *[1] * (features[0].ndim - 1), device=features[0].device)
     return [f * ((draw < i * chance) | (draw >= (i + 1) * chance)) for i, f in enumerate(features)]

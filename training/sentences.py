@@ -10,36 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from glosscast.clip import Clip, resample
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y, Z, normalise
+from glosscast.clip import Clip, sample_recording
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y, Z
+from training.continuous.config import SentenceConfig
 from training.data import DataError, Example
 
 # The camera that looks at every sentence: clips are brought to one place and size first, else the signer would jump.
 ASPECT = 4 / 3
 SHOULDERS_AT = (0.5, 0.5)
 SHOULDER_WIDTH = 0.25  # of the frame's height
-
-
-class SentenceConfig(BaseModel):
-    """How sentences are drawn; both ends of a range are included."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    fps: float = Field(gt=0, description="frame rate of the sentences")
-    signs: tuple[int, int] = Field(description="range of the number of signs")
-    transition_ms: tuple[float, float] = Field(
-        description="range of the time from a sign's last frame to the next one's first"
-    )
-
-    @model_validator(mode="after")
-    def _ranges(self) -> "SentenceConfig":
-        if not 1 <= self.signs[0] <= self.signs[1]:
-            raise ValueError(f"signs {self.signs} must be a range from 1 up")
-        if not 0 <= self.transition_ms[0] <= self.transition_ms[1]:
-            raise ValueError(f"transition_ms {self.transition_ms} must be a range from 0 up")
-        return self
 
 
 @dataclass(frozen=True)
@@ -164,10 +144,7 @@ def transition(before: NDArray[np.float32], after: NDArray[np.float32], frames: 
 
 def _steady(example: Example, fps: float) -> NDArray[np.float32]:
     """A clip's keypoints (T, 171, 4) at `fps`, normalised over the whole clip."""
-    clip = example.clip
-    frames = int(clip.duration_ms * fps / 1000.0 + 1e-6) + 1  # rounding must not cost a clip its last frame
-    keypoints, _ = resample(clip.t_ms, clip.keypoints, clip.t_ms[0] + np.arange(frames) * (1000.0 / fps))
-    points = normalise(keypoints, clip.aspect)
+    points = sample_recording(example.clip, fps)
     if not points.any():
         raise DataError(f"a clip of {example.gloss} by {example.signer} never shows both shoulders")
     return points

@@ -109,7 +109,7 @@ class SlowFast(nn.Module):
         self.layout = layout
         self.alpha = alpha
         slow, fast = layout.slow, layout.fast
-        self.features = slow[-1] + fast[-1]
+        self.features = self.frame_features = slow[-1] + fast[-1]
         self.slow_stem = stem(inputs, slow[0], layout.slow_stem, layout.stem_pool)
         self.fast_stem = stem(inputs, fast[0], layout.fast_stem, layout.stem_pool)
         self.laterals, self.slow_stages, self.fast_stages = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
@@ -135,14 +135,31 @@ class SlowFast(nn.Module):
         """
         if mask is None:
             mask = frames.new_ones(frames.shape[0], frames.shape[2])
+        slow, fast = self._pathways(frames)
+        features = torch.cat([pool(slow, mask[:, :: self.alpha]), pool(fast, mask)], dim=1)
+        return self.head(features)  # type: ignore[no-any-return]
+
+    def frames(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Features of each frame (B, T, features), pooled over space only; a slow frame stands for the next alpha.
+
+        Frames outside the mask (B, T) are kept from the others, as if time ended there.
+        """
+        slow, fast = (pathway.mean(dim=(3, 4)).transpose(1, 2) for pathway in self._pathways(frames, mask))
+        held = slow.repeat_interleave(self.alpha, dim=1)[:, : fast.shape[1]]
+        return torch.cat([held, fast], dim=2)
+
+    def _pathways(self, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What both pathways make of the frames, (B, C, T / alpha, H, W) and (B, C, T, H, W)."""
+        slow_mask = None if mask is None else mask[:, :: self.alpha]
+        frames = masked(frames, mask)
         # [::alpha], never linspace: both pathways must agree on which instant a slow frame shows.
         slow = torch.relu(self.slow_stem(frames[:, :, :: self.alpha]))
         fast = torch.relu(self.fast_stem(frames))
         for lateral, slow_stage, fast_stage in zip(self.laterals, self.slow_stages, self.fast_stages, strict=True):
-            slow = slow_stage(torch.cat([slow, torch.relu(lateral(fast))], dim=1))
-            fast = fast_stage(fast)
-        features = torch.cat([pool(slow, mask[:, :: self.alpha]), pool(fast, mask)], dim=1)
-        return self.head(features)  # type: ignore[no-any-return]
+            fast = masked(fast, mask)
+            slow = slow_stage(torch.cat([slow, torch.relu(lateral(fast))], dim=1), slow_mask)
+            fast = fast_stage(fast, mask)
+        return slow, fast
 
 
 class Block(nn.Module):
@@ -160,19 +177,30 @@ class Block(nn.Module):
             else conv_bn(inputs, outputs, (1, 1, 1), (1, stride, stride))
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, T, H, W) to (B, outputs, T, H / stride, W / stride)."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, inputs, T, H, W) to (B, outputs, T, H / stride, W / stride); frames outside a mask (B, T) count as 0."""
+        x = masked(x, mask)
         out = self.spatial(torch.relu(self.temporal(x)))
         if self.expand is not None:
             out = self.expand(torch.relu(out))
         return torch.relu(out + self.shortcut(x))
 
 
+class Blocks(nn.Sequential):
+    """Blocks one after the other, each of which is told the mask."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """See `Block`."""
+        for block in self:
+            x = block(x, mask)
+        return x
+
+
 def stage(depth: int, inputs: int, outputs: int, temporal: int, stride: int, *, bottleneck: bool) -> nn.Module:
     """`depth` residual blocks, the stride in the first; a single one stands for itself, with no index in its names."""
     first = Block(inputs, outputs, temporal, stride, bottleneck=bottleneck)
     rest = [Block(outputs, outputs, temporal, 1, bottleneck=bottleneck) for _ in range(depth - 1)]
-    return nn.Sequential(first, *rest) if rest else first
+    return Blocks(first, *rest) if rest else first
 
 
 def stem(inputs: int, outputs: int, kernel: Kernel, pooled: bool) -> nn.Sequential:
@@ -192,6 +220,11 @@ def conv_bn(inputs: int, outputs: int, kernel: Kernel, stride: Kernel = (1, 1, 1
         nn.Conv3d(inputs, outputs, kernel, stride, padding, bias=False),  # type: ignore[arg-type]
         nn.BatchNorm3d(outputs),
     )
+
+
+def masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, C, T, H, W) with the frames outside a mask (B, T) set to 0, as convolutions pad time."""
+    return x if mask is None else x * mask[:, None, :, None, None]
 
 
 def pool(features: Tensor, mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Train a recogniser of isolated signs from a config."""
+"""Train a recogniser from a config, of isolated signs or of sentences."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,9 +7,11 @@ import torch
 
 from training.checkpoint import Checkpoint, count_signers
 from training.config import Config
+from training.continuous.task import ContinuousTask
 from training.data import Example, fingerprint, load_split
 from training.isolated import IsolatedTask
 from training.losses.adaptive import AdaptiveLoss
+from training.losses.continuous import ContinuousLoss
 from training.pretrained import load_stream
 from training.trainer import run
 
@@ -56,15 +58,17 @@ def fit(
         resume: go on from `resume.ckpt`.
 
     Raises:
-        DataError: a gloss of the vocabulary has no clip.
+        DataError: a gloss of the vocabulary has no clip, or sentences are too short for their signs.
         PretrainedError: the weights cannot be used.
         CheckpointError: there is nothing to resume, or it is of another run.
         OSError: a file cannot be written.
         ValueError: the loss is no number any more, or the config asks for what is not there.
     """
     torch.manual_seed(config.seed)
-    task = IsolatedTask(config, examples, dev)
+    task = ContinuousTask(config, examples, dev) if config.continuous else IsolatedTask(config, examples, dev)
     if pretrained is not None:
+        if not isinstance(task, IsolatedTask):
+            raise ValueError("pretrained weights are for the rgb stream, which sentences do not have")
         print(load_stream(task.model, pretrained).describe(pretrained))
     identity = {}
     if out is not None:
@@ -74,7 +78,7 @@ def fit(
             "data": [fingerprint(examples), fingerprint(dev)],
         }
     state = run(task, config.optimiser, config.seed, progress=progress, out=out, resume=resume, identity=identity)
-    adaptive = task.criterion if isinstance(task.criterion, AdaptiveLoss) else None
+    adaptive = task.criterion if isinstance(task.criterion, (AdaptiveLoss, ContinuousLoss)) else None
     return Checkpoint(
         config=config,
         classes=task.classes,

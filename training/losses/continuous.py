@@ -19,8 +19,8 @@ from training.losses.weighting import GradientWeighting, StaticWeighting, Uncert
 WEIGHTINGS = {"static": StaticWeighting, "uncertainty": UncertaintyWeighting, "gradient": GradientWeighting}
 
 
-class ContinuousConfig(BaseModel):
-    """Settings of the continuous loss."""
+class ContinuousLossConfig(BaseModel):
+    """The `[continuous.loss]` table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -35,7 +35,7 @@ class ContinuousConfig(BaseModel):
     adaptive: AdaptiveConfig
 
     @model_validator(mode="after")
-    def _frames_are_taught(self) -> "ContinuousConfig":
+    def _frames_are_taught(self) -> "ContinuousLossConfig":
         if self.ctc == self.focal_ctc == 0.0:
             raise ValueError("ctc and focal_ctc are both 0: nothing would teach the frame-wise logits")
         return self
@@ -48,7 +48,7 @@ class ContinuousLoss(nn.Module):
     `count_substitutions`.
     """
 
-    def __init__(self, config: ContinuousConfig, classes: Sequence[str], embedding: int) -> None:
+    def __init__(self, config: ContinuousLossConfig, classes: Sequence[str], embedding: int) -> None:
         super().__init__()
         self.config = config
         self.confusion = ConfusionState(config.adaptive, classes)

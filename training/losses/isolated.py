@@ -18,7 +18,7 @@ class LossConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    label_smoothing: float = Field(ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     triplet: TripletConfig | None = None
     focal: FocalConfig | None = None
     adaptive: AdaptiveConfig | None = None

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tests.training.losses import oracles
 from tests.training.synthetic import adaptive_config
-from training.losses.continuous import ContinuousConfig, ContinuousLoss
+from training.losses.continuous import ContinuousLoss, ContinuousLossConfig
 
 CLASSES = ("a", "b")
 # The last target needs a blank between its two equal signs, and has no frame for it.
@@ -18,7 +18,7 @@ FRAMES = torch.tensor([5, 5, 4, 2])
 
 def continuous(adaptive: dict[str, object] | None = None, **changes: object) -> ContinuousLoss:
     settings = {"ctc": 1.0, "focal_ctc": 0.5, "triplet": 2.0, "weighting": "static", **changes}
-    config = ContinuousConfig.model_validate({**settings, "adaptive": adaptive_config(**(adaptive or {}))})
+    config = ContinuousLossConfig.model_validate({**settings, "adaptive": adaptive_config(**(adaptive or {}))})
     loss = ContinuousLoss(config, CLASSES, embedding=6)
     loss.confusion.update(torch.tensor([[6.0, 3.0], [1.0, 8.0]]))
     return loss
@@ -133,4 +133,4 @@ def test_a_restored_loss_goes_on_as_if_never_stopped(weighting: str, form: str) 
 
 def test_a_loss_that_teaches_no_logits_is_refused() -> None:
     with pytest.raises(ValidationError, match="ctc and focal_ctc are both 0"):
-        ContinuousConfig(ctc=0, focal_ctc=0, adaptive=adaptive_config())
+        ContinuousLossConfig(ctc=0, focal_ctc=0, adaptive=adaptive_config())
