@@ -80,11 +80,6 @@ class Access:
             raise AccessError(f"{PREFIX}TOKEN_SECRET_FILE: {error}") from error
         self._tokens = Tokens(secret, settings.token_s, wall_clock)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there are no keys."""
-        return self._file is None
-
     def admit(self, connection: HTTPConnection, role: Role | None) -> Caller:
         """Who asks, if they may.
 
