@@ -117,6 +117,9 @@ def test_a_change_of_the_file_forgets_no_rate_of_a_key_that_stays(path, access, 
     path.write_text(kept.replace("kiosk", "renamed"))
     access.admit(asking(f"Bearer {key}"), Role.STREAM)
     assert [known.name for known in access._buckets] == ["renamed"]
+    path.write_text("")
+    access.admit(asking(f"Bearer {add_key(path, 'renamed', [Role.STREAM])}"), Role.STREAM)  # another key of that name
+    assert len(access._buckets) == 1
 
 
 # --- tokens
