@@ -1,12 +1,14 @@
-"""`python -m service`: start the web service with the settings of the environment."""
+"""`python -m service`: start the web service with the settings of the environment, or make an API key for it."""
 
 import logging
+import os
 import socket
 import sys
 
 import uvicorn
 
 from glosscast.holistic import HolisticTracker
+from service import commands
 from service.app import create_app
 from service.connection import Connection
 from service.engine import MakeTracker, Services, StartError
@@ -41,7 +43,7 @@ def server(settings: Settings, make_tracker: MakeTracker = HolisticTracker) -> u
     """A server with everything loaded; see `create_app` for the arguments.
 
     Raises:
-        StartError: the bundle or an execution provider cannot be used.
+        StartError: the bundle, an execution provider or a file for access cannot be used, or strangers could get in.
     """
     app = create_app(settings, make_tracker)
     services: Services = app.state.services
@@ -63,7 +65,10 @@ def server(settings: Settings, make_tracker: MakeTracker = HolisticTracker) -> u
 
 
 def main() -> int:
-    """Run until a signal ends it."""
+    """Run until a signal ends it, or do what the command line says."""
+    arguments = commands.parser().parse_args()
+    if arguments.command == "keys":
+        return commands.add(arguments, dict(os.environ))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         server(load_settings()).run()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,8 +32,10 @@ def create_app(settings: Settings | None = None, make_tracker: MakeTracker = Hol
 
     Raises:
         SettingsError: the environment holds a wrong setting.
+        StartError: the service would be open to strangers, or a file for access is wrong.
     """
-    services = Services(settings or load_settings(), make_tracker)
+    settings = settings or load_settings()
+    services = Services(settings, make_tracker)
     app = FastAPI(
         title="Glosscast",
         version=__version__,
@@ -43,6 +46,14 @@ def create_app(settings: Settings | None = None, make_tracker: MakeTracker = Hol
     )
     app.state.services = services
     problems.install(app)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+        )
     app.add_middleware(RequestMetrics, metrics=services.metrics)
     app.add_middleware(SecurityHeaders)
     for module in (rest, stream, docs):

@@ -24,8 +24,9 @@ class CloseCode(IntEnum):
     INTERNAL = 1011, "Something went wrong in the service."
     OVERLOADED = 1013, "No tracker is free for another stream of pictures, or the client does not read what it is sent."
     BAD_MESSAGE = 4000, "The client does not keep to the protocol; the error before says how."
+    NOT_AUTHENTICATED = 4001, "There is no key or token, or none that may open streams; the error before says which."
     EXPIRED = 4008, "The session lasted as long as a session may."
-    TOO_MANY_STREAMS = 4029, "As many streams are open as the service takes."
+    TOO_MANY_STREAMS = 4029, "As many streams are open as the service takes or the key may have, or it asks too often."
     IDLE = 4031, "Nothing was received for too long."
 
 
@@ -49,7 +50,16 @@ class ErrorCode(StrEnum):
     TOO_LARGE = "too_large", "A frame's picture has more pixels than the service takes; it is left out."
     BAD_MESSAGE = "bad_message", "The client does not keep to the protocol; the stream ends with 4000."
     FRAME_TOO_BIG = "frame_too_big", "A message is larger than max_frame_bytes; the stream ends with 1009."
-    TOO_MANY_STREAMS = "too_many_streams", "As many streams are open as the service takes; this one ends with 4029."
+    NOT_AUTHENTICATED = (
+        "not_authenticated",
+        "There is no key, or the key or token is not known, has expired or was used; the stream ends with 4001.",
+    )
+    NOT_ALLOWED = "not_allowed", "The key may not open streams; the stream ends with 4001."
+    TOO_MANY_REQUESTS = "too_many_requests", "The key asks too often; the stream ends with 4029."
+    TOO_MANY_STREAMS = (
+        "too_many_streams",
+        "As many streams are open as the service takes or the key may have; this one ends with 4029.",
+    )
     OVERLOADED = "overloaded", "No tracker is free for another stream of pictures; this one ends with 1013."
     SLOW_READER = "slow_reader", "The client does not read what it is sent; the stream ends with 1013."
     IDLE = "idle", "Nothing was received for too long; the stream ends with 4031."

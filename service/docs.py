@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
-from service import protocol
+from service import auth, protocol
 from service.codes import CloseCode, ErrorCode
 from service.problems import CODES, Problem
 from service.security import HEADERS
@@ -49,6 +49,7 @@ async def docs(request: Request) -> HTMLResponse:
         (
             "<h1>Glosscast: interfaces</h1>",
             '<p><a href="/">The page</a> · <a href="/openapi.json">openapi.json</a></p>',
+            f"<h2>Access</h2><pre>{escape(auth.__doc__ or '')}</pre>",
             "<h2>REST</h2>",
             *(_operation(api, path, method, o) for path, item in api["paths"].items() for method, o in item.items()),
             "<h2>Errors</h2><p>application/problem+json (RFC 9457); decide by <code>code</code>.</p>",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.codes import CloseCode, ErrorCode
+from service.problems import ProblemError
 from service.protocol import Error
 
 
@@ -37,6 +38,10 @@ IDLE = Ending(CloseCode.IDLE, _error(ErrorCode.IDLE, "Nothing was received for t
 FULL = Ending(
     CloseCode.TOO_MANY_STREAMS, _error(ErrorCode.TOO_MANY_STREAMS, "All places are taken; try again later.", True, 5.0)
 )
+KEY_FULL = Ending(
+    CloseCode.TOO_MANY_STREAMS,
+    _error(ErrorCode.TOO_MANY_STREAMS, "This key has as many streams open as it may have.", True, 5.0),
+)
 BUSY = Ending(CloseCode.OVERLOADED, _error(ErrorCode.OVERLOADED, "No tracker is free; try again later.", True, 5.0))
 SLOW = Ending(CloseCode.OVERLOADED, _error(ErrorCode.SLOW_READER, "Messages are not read fast enough.", True))
 INTERNAL_ERROR = _error(ErrorCode.INTERNAL, "Something went wrong in the service.", True)
@@ -46,6 +51,19 @@ INTERNAL = Ending(CloseCode.INTERNAL, INTERNAL_ERROR)
 def violation(message: str) -> Ending:
     """The client does not keep to the protocol, as `message` says."""
     return Ending(CloseCode.BAD_MESSAGE, _error(ErrorCode.BAD_MESSAGE, message, False))
+
+
+def refused(problem: ProblemError) -> Ending:
+    """The client may not come in, as a problem of `service.auth` says."""
+    again_s = problem.response.headers.get("retry-after")
+    code = CloseCode.NOT_AUTHENTICATED if again_s is None else CloseCode.TOO_MANY_STREAMS
+    error = _error(
+        ErrorCode[problem.code.upper()],
+        problem.detail,
+        again_s is not None,
+        None if again_s is None else float(again_s),
+    )
+    return Ending(code, error)
 
 
 def too_big(max_bytes: int) -> Ending:

@@ -13,6 +13,7 @@ from glosscast.bundle import BundleError, load_bundle
 from glosscast.holistic import HolisticTracker, TrackerPool
 from glosscast.recogniser import ProviderError, Recogniser
 from service import endings
+from service.auth import Access, AccessError, Caller
 from service.batcher import Batcher
 from service.endings import Ending
 from service.metrics import Metrics
@@ -71,22 +72,24 @@ class Streams:
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
         self._limit, self._metrics = limit, metrics
-        self._open: set[OpenStream] = set()
+        self._open: dict[OpenStream, Caller] = {}
         self._stopping = False
 
-    def enter(self, stream: OpenStream) -> Ending | None:
+    def enter(self, stream: OpenStream, caller: Caller) -> Ending | None:
         """Take a place; where there is none, how the stream is to end."""
         if self._stopping:
             return endings.SHUTTING_DOWN
         if len(self._open) >= self._limit:
             return endings.FULL
-        self._open.add(stream)
+        if sum(other.name == caller.name for other in self._open.values()) >= caller.max_streams:
+            return endings.KEY_FULL
+        self._open[stream] = caller
         self._metrics.active_streams.set(len(self._open))
         return None
 
     def leave(self, stream: OpenStream) -> None:
         """Give the place back."""
-        self._open.discard(stream)
+        self._open.pop(stream, None)
         self._metrics.active_streams.set(len(self._open))
 
     async def shut_down(self, timeout_s: float) -> None:
@@ -102,7 +105,11 @@ class Streams:
 
 @dataclass(eq=False)
 class Services:
-    """One application's state, at `app.state.services`."""
+    """One application's state, at `app.state.services`.
+
+    Raises:
+        StartError: the service would be open to strangers, or a file for access is wrong.
+    """
 
     settings: Settings
     make_tracker: MakeTracker
@@ -111,6 +118,10 @@ class Services:
     uploads: int = 0  # under way
 
     def __post_init__(self) -> None:
+        try:
+            self.access = Access(self.settings)
+        except AccessError as error:
+            raise StartError(str(error)) from error
         self.streams = Streams(self.settings.max_streams, self.metrics)
         self.classifying = asyncio.Semaphore(self.settings.classifiers)
 

@@ -1,28 +1,38 @@
-"""Who may open a stream."""
+"""What browsers are held to: pages of other sites stay out, unless they are allowed."""
 
 from urllib.parse import urlsplit
 
-from fastapi import WebSocket
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
 
 from service.problems import ProblemError
 from service.protocol import SUBPROTOCOL
 
 
-def check_handshake(websocket: WebSocket, allowed: tuple[str, ...]) -> None:
-    """Refuse who may not come in: pages of other sites, and clients that do not offer our subprotocol.
+def check_origin(connection: HTTPConnection, allowed: tuple[str, ...]) -> None:
+    """Refuse pages of other sites.
 
-    A client without Origin is no browser, and no page can make it connect.
+    A client without Origin is no browser, or a browser that does no more than show what its user asked for.
 
     Args:
-        websocket: not accepted yet.
+        connection: a request, or a websocket that is not accepted yet.
         allowed: origins of the sites whose pages may come as well as our own.
+
+    Raises:
+        ProblemError: "origin_not_allowed".
+    """
+    origin = connection.headers.get("origin")
+    if origin is not None and not _is_at(origin, connection.headers.get("host", "")) and origin not in allowed:
+        raise ProblemError("origin_not_allowed")
+
+
+def check_handshake(websocket: WebSocket, allowed: tuple[str, ...]) -> None:
+    """Refuse pages of other sites, and clients that do not offer our subprotocol; see `check_origin`.
 
     Raises:
         ProblemError: "origin_not_allowed" or "subprotocol_required".
     """
-    origin = websocket.headers.get("origin")
-    if origin is not None and not _is_at(origin, websocket.headers.get("host", "")) and origin not in allowed:
-        raise ProblemError("origin_not_allowed")
+    check_origin(websocket, allowed)
     if SUBPROTOCOL not in websocket.scope["subprotocols"]:
         raise ProblemError("subprotocol_required")
 

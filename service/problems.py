@@ -28,9 +28,11 @@ CODES: dict[str, tuple[int, str]] = {
     "too_long": (422, "The clip is longer than the service takes."),
     "no_signer": (422, "Nobody is in view in the clip."),
     "upload_timeout": (408, "The upload did not arrive in time."),
-    "too_many_requests": (429, "Too many clips are under way; try again after Retry-After seconds."),
+    "too_many_requests": (429, "Too many clips are under way, or the key asks too often; see Retry-After, in seconds."),
+    "not_authenticated": (401, "The header Authorization with a key is missing, or the key is not known."),
+    "not_allowed": (403, "The key has not the role that this takes."),
     "not_ready": (503, "The service is starting or stopping; try again after Retry-After seconds."),
-    "origin_not_allowed": (403, "A page of another site may not open a stream."),
+    "origin_not_allowed": (403, "A page of another site may not use the service, unless it is set up for that."),
     "subprotocol_required": (400, "The websocket must offer the subprotocol glosscast.v1."),
     "not_found": (404, "There is nothing at this address."),
     "method_not_allowed": (405, "This address does not take that method."),
@@ -54,8 +56,8 @@ class ProblemError(Exception):
 
     def __init__(self, code: str, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(code)
-        self.code = code
-        self.response = problem(code, detail, headers=headers)
+        self.code, self.detail = code, detail or CODES[code][1]
+        self.response = problem(code, self.detail, headers=headers)
 
 
 def problem(

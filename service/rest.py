@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from threading import Event
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from glosscast.keypoints import CHANNELS, POINTS
 from service import clips
+from service.admission import Needs
+from service.auth import Caller
 from service.engine import Services, engine_of, services_of
+from service.keys import Role
 from service.problems import ProblemError, described
 from service.schemas import (
     BundleDescription,
@@ -22,6 +26,7 @@ from service.schemas import (
     ClipLimits,
     GlossEntry,
     KeypointLayout,
+    StreamToken,
 )
 from service.upload import FIELD, read_upload
 
@@ -47,7 +52,9 @@ UPLOAD_BODY = {
         },
     }
 }
+ACCESS_PROBLEMS = ("not_authenticated", "not_allowed", "origin_not_allowed", "too_many_requests")
 CLASSIFY_PROBLEMS = described(
+    *ACCESS_PROBLEMS,
     *(
         "malformed_form",
         "upload_timeout",
@@ -57,11 +64,17 @@ CLASSIFY_PROBLEMS = described(
         "undecodable",
         "too_long",
     ),
-    *("no_signer", "too_many_requests", "not_ready"),
+    *("no_signer", "not_ready"),
 )
 
 
-@router.post("/v1/classify", responses=CLASSIFY_PROBLEMS, openapi_extra=UPLOAD_BODY, tags=["recognition"])
+@router.post(
+    "/v1/classify",
+    responses=CLASSIFY_PROBLEMS,
+    openapi_extra=UPLOAD_BODY,
+    tags=["recognition"],
+    dependencies=[Depends(Needs(Role.CLASSIFY))],
+)
 async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -> Classification:
     """Read a recorded clip as one sign. The clip is kept in memory only, and only until the answer is sent."""
     engine, services = engine_of(request), services_of(request)
@@ -103,7 +116,19 @@ async def _watched(request: Request) -> AsyncIterator[Event]:
         watcher.cancel()
 
 
-@router.get("/v1/bundle", responses=described("not_ready"), tags=["recognition"])
+@router.post("/v1/tokens", responses=described(*ACCESS_PROBLEMS), tags=["access"])
+async def tokens(request: Request, caller: Annotated[Caller, Depends(Needs(Role.STREAM))]) -> StreamToken:
+    """A token that opens one stream, for a page: offer the subprotocol `bearer.TOKEN` beside `glosscast.v1`."""
+    token, expires = services_of(request).access.issue(caller)
+    return StreamToken(token=token, expires_at=datetime.fromtimestamp(expires, UTC))
+
+
+@router.get(
+    "/v1/bundle",
+    responses=described(*ACCESS_PROBLEMS, "not_ready"),
+    tags=["recognition"],
+    dependencies=[Depends(Needs())],
+)
 async def bundle(request: Request) -> BundleDescription:
     """What the service recognises, and how well."""
     engine, settings = engine_of(request), services_of(request).settings
@@ -155,5 +180,5 @@ async def readyz(request: Request) -> dict[str, str]:
 
 @router.get("/metrics", tags=["monitoring"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
-    """Figures for Prometheus."""
+    """Figures for Prometheus; needs no key, so a proxy should not pass it on."""
     return Response(services_of(request).metrics.text(), media_type=METRICS_TYPE)

@@ -1,5 +1,7 @@
 """What the REST interface is asked and what it answers."""
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.bundle import ConfusablePair
@@ -38,6 +40,13 @@ class Classification(BaseModel):
     frames: int = Field(description="frames that were looked at")
     predictions: list[Prediction] = Field(description="best first")
     timings_ms: Timings
+
+
+class StreamToken(BaseModel):
+    """What opens one stream."""
+
+    token: str
+    expires_at: datetime = Field(description="ISO 8601, UTC; it must be used before, and can be used once")
 
 
 class GlossEntry(BaseModel):

@@ -14,6 +14,7 @@ from glosscast.decoding import Classify, Decoder, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
 from service.codes import ErrorCode
 from service.protocol import Alternative, Config, Final, Interim, Landmarks, Point, SignStarted, Start
+from service.rates import Bucket
 from service.wire import FrameFault
 
 LANDMARKS_S = 1 / 8  # between two landmarks messages
@@ -42,9 +43,7 @@ class FrameGate:
     """
 
     def __init__(self, max_fps: float) -> None:
-        self._rate = max_fps
-        self._capacity = max(1.0, max_fps)
-        self._tokens, self._counted_s = self._capacity, 0.0
+        self._bucket = Bucket(max_fps, max(1.0, max_fps))
         self._last_ms: float | None = None
 
     def admit(self, t_ms: float, now_s: float) -> bool:
@@ -55,11 +54,8 @@ class FrameGate:
         """
         if self._last_ms is not None and t_ms <= self._last_ms:
             raise FrameFault(ErrorCode.BAD_TIME, f"t_ms must grow: {t_ms:g} is not after {self._last_ms:g}")
-        self._tokens = min(self._capacity, self._tokens + (now_s - self._counted_s) * self._rate)
-        self._counted_s = now_s
-        if self._tokens < 1:
+        if self._bucket.take(now_s) > 0:
             return False
-        self._tokens -= 1
         self._last_ms = t_ms
         return True
 

@@ -32,7 +32,21 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
     allowed_origins: Names = Field(
         default=(),
-        description="origins of other sites whose pages may open streams, comma-separated, https://example.org",
+        description="origins of other sites whose pages may use the service, comma-separated, https://example.org",
+    )
+
+    api_keys_file: Path | None = Field(
+        default=None, description="API keys, see `python -m service keys add`; without it only this machine is served"
+    )
+    token_secret_file: Path | None = Field(
+        default=None, description="32 random bytes or more, the same for all replicas; by default each makes its own"
+    )
+    token_s: float = Field(default=30.0, ge=1, le=600, description="life of a token for a stream, seconds")
+    key_requests_per_minute: int = Field(
+        default=120, ge=1, le=1_000_000, description="requests and handshakes of one key, where it has no own limit"
+    )
+    key_streams: int = Field(
+        default=8, ge=1, le=10_000, description="streams of one key open at the same time, where it has no own limit"
     )
 
     bundle: Path = Field(default=EMBEDDED, description="folder of the bundle")

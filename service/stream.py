@@ -18,10 +18,12 @@ from typing import Any, ParamSpec
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service import endings
+from service.auth import Caller
 from service.codes import CloseCode
 from service.endings import Ending
 from service.engine import Engine, Services, engine_of, services_of
 from service.handshake import check_handshake
+from service.keys import Role
 from service.mailbox import Arrival, Break, Inbox, Outbox
 from service.problems import ProblemError
 from service.protocol import (
@@ -60,7 +62,12 @@ async def stream(websocket: WebSocket) -> None:
     except ProblemError as refusal:
         await websocket.send_denial_response(refusal.response)
         return
-    await Stream(websocket, services, engine).run()
+    admission: Caller | Ending
+    try:
+        admission = services.access.admit(websocket, Role.STREAM)
+    except ProblemError as refusal:
+        admission = endings.refused(refusal)
+    await Stream(websocket, services, engine).run(admission)
 
 
 class Stream:
@@ -86,11 +93,12 @@ class Stream:
         """The service is stopping."""
         self._end(endings.SHUTTING_DOWN)
 
-    async def run(self) -> None:
-        """Serve the connection until it is closed."""
+    async def run(self, admission: Caller | Ending) -> None:
+        """Serve the connection until it is closed: that of a caller, or of one who is not let in."""
         await self._websocket.accept(SUBPROTOCOL)
-        if refusal := self._services.streams.enter(self):
-            self._end(refusal)
+        refused = admission if isinstance(admission, Ending) else self._services.streams.enter(self, admission)
+        if refused is not None:
+            self._end(refused)
         sender = asyncio.create_task(self._guard(self._send))
         receiver = asyncio.create_task(self._guard(self._receive))
         expiry = self._loop.call_later(self._settings.max_session_s, self._end, endings.EXPIRED)

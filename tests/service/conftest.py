@@ -38,10 +38,15 @@ def playwright() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
-    """Opens the page in a browser of its own, with these switches, after `prepare(page)`."""
+    """Opens the page in a browser of its own, with these switches, after `prepare(page)`, until it is `ready`."""
     launched = []
 
-    def opened(*switches: str, prepare: Callable[[Any], None] = lambda page: None, address: str = page_address) -> Any:
+    def opened(
+        *switches: str,
+        prepare: Callable[[Any], None] = lambda page: None,
+        address: str = page_address,
+        ready: str = "#foot-bundle:not(:empty)",  # the bundle's description is there
+    ) -> Any:
         chromium = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking", *switches]
         )
@@ -52,7 +57,7 @@ def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
         page.witness = Witness(page)
         prepare(page)
         page.goto(address)
-        page.locator("#foot-bundle:not(:empty)").wait_for(state="attached")  # the bundle's description is there
+        page.locator(ready).wait_for(state="attached")
         return page
 
     yield opened

@@ -18,6 +18,7 @@ from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary, runni
 
 WEBSOCKET_SCOPE = {
     "type": "websocket",
+    "server": ("127.0.0.1", 8000),
     "path": "/v1/stream",
     "headers": [],
     "query_string": b"",

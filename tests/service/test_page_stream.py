@@ -108,6 +108,7 @@ def test_close_codes_decide_what_happens_next(open_page: Open) -> None:
         (1013, None, 20, ("retry", "busy", 15_000)),
         (4000, {"retryable": False}, 0, ("stop", "disagree", None)),
         (4001, None, 0, ("stop", "unauthorised", None)),
+        (4001, {"code": "not_allowed", "retryable": False}, 0, ("stop", "not_allowed", None)),
         (4008, {"retryable": True}, 0, ("retry", "renew", 0)),
         (4029, None, 0, ("retry", "busy", 3000)),
         (4031, {"retryable": True}, 0, ("stop", "idle", None)),
@@ -149,7 +150,9 @@ def test_dead_connection_is_noticed(open_page: Open) -> None:
             onMessage: () => {}, onState: (state) => told.push(state.name),
           });
           const answer = (type) => sockets.at(-1).onmessage({ data: JSON.stringify({ type }) });
+          const soon = () => new Promise((done) => setTimeout(done));
           client.start();
+          await soon();
           sockets[0].onopen();
           answer("started");
           const watchedBefore = timers.size;
@@ -159,9 +162,33 @@ def test_dead_connection_is_noticed(open_page: Open) -> None:
           client.sendFrame(2, new ArrayBuffer(8));
           fire(); // nothing was heard for long
           fire(); // the wait before the next attempt is over
+          await soon();
           return { told, sockets: sockets.length, sent: sockets[0].sent.length, watchedBefore, watchedAfterAnswer };
         }"""
     )
     assert told["told"] == ["connecting", "open", "waiting", "connecting"]
     assert (told["sockets"], told["sent"]) == (2, 3)
     assert (told["watchedBefore"], told["watchedAfterAnswer"]) == (0, 0)
+
+
+def test_stopping_before_the_connection_is_there_leaves_none_behind(open_page: Open) -> None:
+    """A token for it may take its time."""
+    page = open_page()
+    told = page.evaluate(
+        """async () => {
+          const { StreamClient } = await import("/js/protocol.js");
+          const told = [];
+          let opened, attempts = 0, closed = 0;
+          const client = new StreamClient({
+            url: "", start: { type: "start" }, connect: () => (attempts++, new Promise((done) => (opened = done))),
+            onMessage: () => {}, onState: (state) => told.push(state.name),
+          });
+          client.start();
+          client.retryNow(); // one attempt at a time
+          client.stop();
+          opened({ close: () => closed++ });
+          await new Promise((done) => setTimeout(done));
+          return { told, attempts, closed };
+        }"""
+    )
+    assert told == {"told": ["connecting"], "attempts": 1, "closed": 1}

@@ -109,7 +109,7 @@ def test_alive_but_not_ready_before_the_start(bundle_folder):
     transport = httpx.ASGITransport(create_app(Settings(bundle=bundle_folder), ColourTracker))  # it runs no lifespan
 
     async def ask():
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             assert (await client.get("/healthz")).status_code == 200
             upload = {"file": ("a.mp4", SIGN_EAST)}
             return [

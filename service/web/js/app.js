@@ -1,5 +1,6 @@
 /** Ties the page together: sections, the bundle, and the views. */
 
+import { askForKey, credentials, onKey } from "./access.js";
 import { Captions } from "./captions.js";
 import { byId } from "./dom.js";
 import { Live } from "./live.js";
@@ -38,8 +39,12 @@ function showView(moveFocus) {
 /** What the server recognises. While it still loads its bundle it answers 503: then ask again. */
 async function loadBundle() {
   try {
-    const response = await fetch(new URL("v1/bundle", document.baseURI));
+    const response = await fetch(new URL("v1/bundle", document.baseURI), { headers: credentials() });
     if (response.status === 503) return void setTimeout(loadBundle, BUNDLE_RETRY_MS);
+    if (response.status === 401) {
+      signs.showFailure(askForKey, "This server shows its signs to those who have a key.");
+      return void askForKey();
+    }
     if (!response.ok) throw new Error(`status ${response.status}`);
     useBundle(await response.json());
   } catch {
@@ -63,4 +68,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   byId("main").focus();
 });
 showView(false);
+onKey(loadBundle);
 loadBundle();

@@ -1,5 +1,6 @@
 /** The live view: camera, stream, captions and what the person is told about them. */
 
+import { askForKey, openStream } from "./access.js";
 import { CameraError, FrameGrabber, closeCamera, openCamera, watchPermission } from "./camera.js";
 import { byId } from "./dom.js";
 import { drawIcon } from "./icons.js";
@@ -53,6 +54,7 @@ export class Live {
     this.client = new StreamClient({
       url: streamUrl(document.baseURI),
       start: START,
+      connect: openStream,
       onMessage: (message) => this.#receive(message, run),
       onState: (state) => run === this.run && this.#follow(state),
     });
@@ -77,12 +79,18 @@ export class Live {
   #listen() {
     byId("start").addEventListener("click", () => this.start());
     byId("pause").addEventListener("click", () => this.stop("paused"));
-    byId("notice-action").addEventListener("click", () => (this.state === "disagree" ? location.reload() : this.start()));
+    byId("notice-action").addEventListener("click", () => this.#act());
     byId("banner-action").addEventListener("click", () => this.client.retryNow());
     byId("skeleton").addEventListener("change", ({ target }) => this.overlay.setVisible(target.checked));
     document.addEventListener("visibilitychange", () => document.hidden && this.active && this.stop("away"));
     window.addEventListener("pagehide", () => this.active && this.stop("away"));
     watchPermission((state) => state !== "denied" && this.state === "denied" && this.#show("welcome"));
+  }
+
+  /** What the button of a notice does. */
+  async #act() {
+    if (this.state === "disagree") location.reload();
+    else if (this.state !== "unauthorised" || (await askForKey())) this.start();
   }
 
   async #showCamera(stream) {

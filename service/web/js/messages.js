@@ -76,7 +76,13 @@ export const NOTICES = {
   unauthorised: {
     icon: "offline",
     title: "This server wants a key",
-    body: "It does not let this page in. Ask whoever runs it.",
+    body: "It shows captions to those who have one. Your camera is off.",
+    action: "Enter a key",
+  },
+  not_allowed: {
+    icon: "offline",
+    title: "This key is not for captions",
+    body: "It may be good for reading clips. Ask whoever runs this server for another one. Your camera is off.",
   },
   refused: {
     icon: "offline",
@@ -115,9 +121,18 @@ const CLIP_PROBLEMS = {
     title: "Nobody to be seen",
     body: "Glosscast found no person in this clip. Film from head to waist, in good light, with the hands in the picture.",
   },
+  not_authenticated: {
+    title: "This server wants a key",
+    body: "It reads clips for those who have one. Ask whoever runs it.",
+    retry: true,
+  },
+  not_allowed: {
+    title: "This key is not for clips",
+    body: "It may be good for captions. Ask whoever runs this server for another one.",
+  },
   too_many_requests: {
     title: "The server is busy",
-    body: "It is reading other clips right now.",
+    body: "It is reading other clips right now, or was asked too often.",
     retry: true,
   },
   upload_timeout: {
@@ -143,6 +158,7 @@ const CLIP_PROBLEMS = {
 };
 
 const BY_STATUS = {
+  401: "not_authenticated",
   408: "upload_timeout",
   413: "too_large",
   415: "unsupported_media",

@@ -40,6 +40,19 @@ export function backoffMs(attempt, random = Math.random) {
 }
 
 /**
+ * The close that a refusal by HTTP stands for, when a token was asked for.
+ *
+ * @param {number} status
+ * @param {number} retryAfterS NaN where the server did not say
+ */
+export function closeOf(status, retryAfterS) {
+  if (status === 401) return { code: 4001, error: null };
+  if (status === 403) return { code: 4001, error: { code: "not_allowed", retryable: false } };
+  if (status === 429) return { code: 4029, error: { retryable: true, retry_after_s: retryAfterS } };
+  return { code: 1006, error: null };
+}
+
+/**
  * What to do when a connection has ended.
  *
  * @param {number} code close code
@@ -48,7 +61,8 @@ export function backoffMs(attempt, random = Math.random) {
  * @returns {{action: "retry"|"stop", reason: string, delayMs?: number}}
  */
 export function afterClose(code, error, attempt, random = Math.random) {
-  const final = { 1000: "done", 1009: "disagree", 4000: "disagree", 4001: "unauthorised", 4031: "idle" }[code];
+  const unauthorised = error?.code === "not_allowed" ? "not_allowed" : "unauthorised";
+  const final = { 1000: "done", 1009: "disagree", 4000: "disagree", 4001: unauthorised, 4031: "idle" }[code];
   if (final) return { action: STOP, reason: final };
   if (code === 4008) return { action: RETRY, reason: "renew", delayMs: 0 };
   if (error?.retryable === false) return { action: STOP, reason: "refused" };
@@ -64,15 +78,16 @@ export function afterClose(code, error, attempt, random = Math.random) {
  *
  * `onMessage(message)` gets every message of the server, `onState(state)` these:
  * {name: "connecting"}, {name: "open"}, {name: "waiting", reason, delayMs}, {name: "stopped", reason, error}.
+ * `connect(url)` promises a WebSocket, or fails with the close code that the attempt shall count as.
  */
 export class StreamClient {
   constructor({ url, start, onMessage, onState, connect, timer = window, now = () => performance.now() }) {
-    Object.assign(this, { url, startMessage: start, onMessage, onState, timer, now });
-    this.open = connect ?? ((address) => new WebSocket(address, [SUBPROTOCOL]));
+    Object.assign(this, { url, startMessage: start, onMessage, onState, connect, timer, now });
     this.attempt = 0;
     this.running = false;
     this.socket = null;
     this.ready = false;
+    this.opening = false;
   }
 
   start() {
@@ -83,7 +98,7 @@ export class StreamClient {
 
   /** Connect now instead of at the end of the wait. */
   retryNow() {
-    if (!this.running || this.socket) return;
+    if (!this.running || this.socket || this.opening) return;
     this.timer.clearTimeout(this.wait);
     this.#connect();
   }
@@ -116,10 +131,28 @@ export class StreamClient {
     }
   }
 
-  #connect() {
+  async #connect() {
+    Object.assign(this, { opening: true, ready: false, seq: 0, error: null, startedAt: null });
     this.onState({ name: "connecting" });
-    const socket = this.open(this.url);
-    Object.assign(this, { socket, ready: false, seq: 0, error: null, startedAt: null });
+    let socket = null;
+    let failure = null;
+    try {
+      socket = await this.connect(this.url);
+    } catch (error) {
+      failure = { code: 1006, error: null, ...error };
+    }
+    this.opening = false;
+    if (!this.running) return void socket?.close(); // stopped meanwhile
+    if (failure) {
+      this.error = failure.error;
+      return void this.#ended(failure.code);
+    }
+    this.#attach(socket);
+    return undefined;
+  }
+
+  #attach(socket) {
+    this.socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(JSON.stringify(this.startMessage));
     socket.onmessage = ({ data }) => this.#receive(socket, data);
@@ -161,7 +194,10 @@ export class StreamClient {
     this.socket = null;
     this.ready = false;
     this.#unwatch();
-    if (!this.running) return;
+    if (this.running) this.#ended(code);
+  }
+
+  #ended(code) {
     if (this.startedAt !== null && this.now() - this.startedAt > STABLE_MS) this.attempt = 0;
     const next = afterClose(code, this.error, this.attempt++);
     if (next.action === STOP) {

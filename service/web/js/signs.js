@@ -44,8 +44,8 @@ export class Signs {
     this.#render();
   }
 
-  showFailure(retry) {
-    byId("signs-lead").textContent = "The list of signs could not be loaded. Check your network, or ask whoever runs this server.";
+  showFailure(retry, why = "The list of signs could not be loaded. Check your network, or ask whoever runs this server.") {
+    byId("signs-lead").textContent = why;
     byId("signs-list").replaceChildren(h("button.button", { type: "button", onclick: retry }, "Try again"));
   }
 

@@ -1,5 +1,6 @@
 /** The clip view: choose or drop a file, watch it go, read the result. */
 
+import { askForKey, credentials } from "./access.js";
 import { couldAlsoBeLine, surenessLine } from "./captions.js";
 import { bar, byId, h } from "./dom.js";
 import { glossName, percent, sureness } from "./glosses.js";
@@ -40,6 +41,7 @@ export class Upload {
     request.onload = () => this.#answered(request);
     request.onerror = () => this.#failed(0, null, null);
     request.open("POST", new URL(`v1/classify?top_k=${TOP_K}`, document.baseURI));
+    for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
     const form = new FormData();
     form.append("file", file, file.name);
     request.send(form);
@@ -77,8 +79,10 @@ export class Upload {
     });
   }
 
-  #answered(request) {
+  async #answered(request) {
     const body = parse(request.responseText);
+    if (request.status === 401 && (await askForKey()) && request === this.request) return this.send(this.file);
+    if (request !== this.request) return undefined; // cancelled meanwhile
     if (request.status === 200 && body?.predictions) return this.#result(body);
     const wait = Number.parseInt(request.getResponseHeader("Retry-After"), 10);
     return this.#failed(request.status, body, Number.isNaN(wait) ? null : wait);

@@ -1,0 +1,32 @@
+"""What a REST route asks of those who call it, told in the OpenAPI description as well."""
+
+from fastapi import Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+
+from service.auth import Caller
+from service.engine import services_of
+from service.handshake import check_origin
+from service.keys import Role
+
+
+class Needs(SecurityBase):
+    """A dependency: a key that is good for `role`, or any key; and no page of another site.
+
+    It runs before the body of a request is read.
+    """
+
+    def __init__(self, role: Role | None = None) -> None:
+        self.model = HTTPBearer(description="An API key. A service that listens on its own machine alone needs none.")
+        self.scheme_name = "key"
+        self._role = role
+
+    async def __call__(self, request: Request) -> Caller:
+        """Who asks.
+
+        Raises:
+            ProblemError: "origin_not_allowed", "not_authenticated", "not_allowed" or "too_many_requests".
+        """
+        services = services_of(request)
+        check_origin(request, services.settings.allowed_origins)
+        return services.access.admit(request, self._role)
