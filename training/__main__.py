@@ -26,6 +26,7 @@ TABLE = (
     "keypoints+prototype",
     "lstm+ce",
 )
+SENTENCE_TABLE = ("keypoints+ctc", "keypoints+ctc+focal", "keypoints+ctc+triplet", "keypoints+adaptive")
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
@@ -93,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
         "--seeds", type=whole_numbers, default="1,2,3,4,5", help="comma-separated (default: 1,2,3,4,5)"
     )
     compare.add_argument("--glosses", help="comma-separated glosses that are scored (default: all but 'no sign')")
-    compare.add_argument("--variants", default=",".join(TABLE), help="comma-separated (default: %(default)s)")
+    compare.add_argument("--variants", help="comma-separated (default: every loss, on keypoints)")
     compare.add_argument("--baseline", metavar="VARIANT", help="default: the first one with cross-entropy")
     compare.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of one thread each (default: 1)")
     add_data_folder(compare)
@@ -268,13 +269,17 @@ def run_compare(args: argparse.Namespace) -> int:
     """`compare`."""
     from training.comparison.compare import compare
     from training.comparison.plan import make_plan
+    from training.comparison.sentences import compare_sentences
 
+    config = load_config(args.config)
+    isolated = config.continuous is None
+    variants = args.variants.split(",") if args.variants else TABLE if isolated else SENTENCE_TABLE
     plan = make_plan(
-        load_config(args.config),
+        config,
         args.out,
         folds=[fold.split(",") for fold in args.fold],
         seeds=args.seeds,
-        variants=args.variants.split(","),
+        variants=variants,
         glosses=args.glosses.split(",") if args.glosses else None,
         baseline=args.baseline,
     )
@@ -283,7 +288,8 @@ def run_compare(args: argparse.Namespace) -> int:
         command += ["--fold", fold]
     command += ["--seeds", ",".join(map(str, plan.seeds)), "--glosses", ",".join(plan.glosses)]
     command += ["--variants", ",".join(plan.variants), "--baseline", plan.baseline]
-    print(compare(plan, args.data, f"python -m training compare {shlex.join(command)}", args.jobs))
+    make = compare if isolated else compare_sentences
+    print(make(plan, args.data, f"python -m training compare {shlex.join(command)}", args.jobs))
     return 0
 
 

@@ -1,9 +1,12 @@
 """Variants of a config: what a comparison or an ablation changes about a run, and nothing else.
 
-A variant is named `STREAMS` or `STREAMS+LOSS`; without a loss it has the config's own.
+A variant is named `STREAMS` or `STREAMS+LOSS`; without a loss it has the config's own. Where sentences are learned, the
+losses are those of `training.continuous.variants`.
 """
 
 from training.config import Config
+from training.continuous.variants import LOSSES as SENTENCE_LOSSES
+from training.continuous.variants import continuous_variant_of
 from training.losses.focal import FocalConfig
 from training.losses.isolated import LossConfig
 from training.losses.triplet import TripletConfig
@@ -32,14 +35,18 @@ def variant_of(config: Config, variant: str, seed: int) -> Config:
         ValueError: no such variant, or the adaptive loss asked of a config without `[loss.adaptive]`.
     """
     streams, plus, loss = variant.partition("+")
-    if variant == LSTM:
+    if variant == LSTM and config.continuous is None:
         return config.model_copy(update={"loss": loss_variant(config.loss, loss), "seed": seed})
-    if streams not in STREAMS or (plus and loss not in LOSSES):
+    losses = LOSSES if config.continuous is None else SENTENCE_LOSSES
+    if streams not in STREAMS or (plus and loss not in losses):
         raise ValueError(
             f"unknown variant {variant!r}: must be STREAMS or STREAMS+LOSS, STREAMS one of {', '.join(STREAMS)} and "
-            f"LOSS one of {', '.join(LOSSES)}; or {LSTM}"
+            f"LOSS one of {', '.join(losses)}" + (f"; or {LSTM}" if config.continuous is None else "")
         )
     model = ModelConfig.model_validate({**config.model.model_dump(), **STREAMS[streams]})
+    if config.continuous is not None:
+        config = config.model_copy(update={"model": model, "seed": seed})
+        return continuous_variant_of(config, loss) if plus else config
     return config.model_copy(
         update={"model": model, "loss": loss_variant(config.loss, loss) if plus else config.loss, "seed": seed}
     )

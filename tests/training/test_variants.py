@@ -36,7 +36,7 @@ def test_without_a_loss_a_variant_has_the_configs_own(tmp_path: Path) -> None:
     "name", ["smell+ce", "keypoints+", "keypoints+magic", "lstm", "lstm+focal", "", "keypoints+ce+ce"]
 )
 def test_an_unknown_variant_is_told_what_there_is(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"unknown variant '.*one of fusion, keypoints, pose .*; or lstm\+ce"):
+    with pytest.raises(ValueError, match=r"unknown variant '.*one of fusion, keypoints, pose, .*; or lstm\+ce"):
         variant_of(config(tmp_path), name, 1)
 
 

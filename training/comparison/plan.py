@@ -120,7 +120,11 @@ def make_plan(
 
 
 def _is_plain(config: Config, variant: str) -> bool:
-    loss = variant_of(config, variant, config.seed).loss
+    changed = variant_of(config, variant, config.seed)
+    if changed.continuous is not None:
+        sentences = changed.continuous.loss
+        return sentences.focal_ctc == sentences.triplet == 0.0 and sentences.adaptive.alpha == 1.0
+    loss = changed.loss
     return loss.triplet is None and loss.focal is None and loss.adaptive is None
 
 

@@ -60,15 +60,15 @@ def complete(plan: Plan, clips: Clips, data: Path, jobs: int) -> None:
             load_run(plan, key, clips)
         elif key not in missing:
             load_model(plan, key)
-    _each([partial(train_run, key) for key in missing], clips, data, jobs)
+    each([partial(train_run, key) for key in missing], clips, data, jobs)
     groups = {(key.fold, key.seed): [k for k in unread if (k.fold, k.seed) == (key.fold, key.seed)] for key in unread}
-    _each([partial(read_runs, keys) for keys in groups.values()], clips, data, jobs)
+    each([partial(read_runs, keys) for keys in groups.values()], clips, data, jobs)
 
 
 Task = Callable[[Clips], str]
 
 
-def _each(tasks: Sequence[Task], clips: Clips, data: Path, jobs: int) -> None:
+def each(tasks: Sequence[Task], clips: Clips, data: Path, jobs: int) -> None:
     """Do all tasks, here or in several processes; the first failure ends it, and what is done stays."""
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:

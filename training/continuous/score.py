@@ -33,6 +33,10 @@ class Signing(Protocol):
     def glosses(self) -> tuple[str, ...]:
         """What is signed, in order."""
 
+    @property
+    def signer(self) -> str:
+        """By whom."""
+
 
 def sentences_of(config: Config, examples: Sequence[Example], count: int, seed: int) -> list[Signing]:
     """What is scored: recorded sentences as they are, and `count` made of the clips of one sign, if there are such.
