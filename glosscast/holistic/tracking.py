@@ -1,47 +1,31 @@
-"""Frames -> keypoints, with MediaPipe Holistic: one tracker per stream, taken from a pool.
+"""What follows a signer from frame to frame, one for each stream, and the pool that they are taken from.
 
-Holistic follows a person from frame to frame, so a tracker belongs to one stream at a time and forgets
-everything before the next. Its smoothing takes every frame to be 33 ms after the one before, whatever the
-camera's rate.
-
-MediaPipe is imported when the first tracker is made (0.7 s), not with this module. It runs outside Python's
-global lock, so trackers in several threads work at the same time.
+A tracker belongs to one stream at a time and forgets everything before the next. Its smoothing takes every frame to be
+33 ms after the one before, whatever the camera's rate.
 """
 
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
-from glosscast.keypoints import FACE_INDICES, LEFT_HAND, POSE, assemble
 from glosscast.video import MIN_SIDE_PX, RGB, Frame
 
-POSE_INDICES = range(POSE.stop - POSE.start)
-HAND_INDICES = range(LEFT_HAND.stop - LEFT_HAND.start)
 
-
-class HolisticTracker:
+class Tracker(Protocol):
     """Follows one signer through the frames of one stream. Not for two threads at once.
 
     Attributes:
-        broken: MediaPipe failed or the tracker was closed; nothing more comes from it.
+        broken: something failed or the tracker was closed; nothing more comes from it.
     """
 
     broken: bool
-
-    def __init__(self) -> None:
-        from mediapipe.python.solutions.holistic import Holistic
-
-        self.broken = False
-        self._used = False
-        # Complexity 1 is the one pose model inside the wheel; the others would be downloaded.
-        self._holistic = Holistic(static_image_mode=False, model_complexity=1, refine_face_landmarks=False)
 
     def track(self, rgb: RGB) -> NDArray[np.float32]:
         """Keypoints of the stream's next frame.
@@ -56,71 +40,49 @@ class HolisticTracker:
             ValueError: `rgb` is no such array. The tracker stays as it was.
             RuntimeError: the tracker is broken, now or before.
         """
-        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or min(rgb.shape[:2]) < MIN_SIDE_PX:
-            # An empty frame would stop MediaPipe's graph for good.
-            raise ValueError(f"a frame is (H, W, 3) uint8, 16 px or more a side; got {rgb.shape} {rgb.dtype}")
-        with self._watched():
-            self._used = True
-            found = self._holistic.process(np.ascontiguousarray(rgb))
-        return assemble(
-            _points(found.pose_landmarks, POSE_INDICES, ("x", "y", "z", "visibility")),
-            _points(found.left_hand_landmarks, HAND_INDICES),
-            _points(found.right_hand_landmarks, HAND_INDICES),
-            _points(found.face_landmarks, FACE_INDICES),
-        )
+        ...
 
     def reset(self) -> None:
-        """Forget the stream: the next frame is treated as a new tracker would treat it, bit for bit.
-
-        Takes 5 ms, and about 100 ms more from the next frame, which loads the models again.
-        """
-        with self._watched():
-            if self._used:
-                self._holistic.reset()
-                self._used = False
+        """Forget the stream: the next frame is treated as a new tracker would treat it, bit for bit."""
+        ...
 
     def close(self) -> None:
-        """Free the models' memory. A second call does nothing."""
-        if self._holistic is not None:
-            with suppress(Exception):  # a broken graph reports its error once more; nothing is left to do
-                self._holistic.close()
-        self._holistic = None
-        self.broken = True
+        """Let go of everything. A second call does nothing."""
+        ...
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Refuse to use a broken graph; note when it breaks."""
-        if self.broken:
-            raise RuntimeError("the tracker is closed or broken")
-        try:
-            yield
-        except BaseException:
-            self.broken = True
-            raise
+
+def checked(rgb: RGB) -> RGB:
+    """A frame that a tracker can work on, contiguous.
+
+    Raises:
+        ValueError: it is not (H, W, 3) uint8, 16 px or more a side.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or min(rgb.shape[:2]) < MIN_SIDE_PX:
+        raise ValueError(f"a frame is (H, W, 3) uint8, 16 px or more a side; got {rgb.shape} {rgb.dtype}")
+    return np.ascontiguousarray(rgb)
 
 
 class TrackerPool:
     """Up to `size` trackers, made when first needed and then reused. Safe to use from several threads.
 
-    The first tracker takes about 380 MB and each further one 220 MB. Resets add up to 200 MB within the first
-    thirty and nothing after; making and closing trackers goes on adding, hence the pool.
+    What a tracker costs depends on which it is; MediaPipe's are dear to keep and dearer to make, hence the pool.
 
     Args:
         size: how many streams are tracked at the same time, 1 or more.
         factory: makes a tracker.
     """
 
-    def __init__(self, size: int, factory: Callable[[], HolisticTracker] = HolisticTracker) -> None:
+    def __init__(self, size: int, factory: Callable[[], Tracker]) -> None:
         if size < 1:
             raise ValueError(f"a pool holds at least one tracker, got {size}")
         self._factory = factory
         self._changed = threading.Condition()
         self._vacant = size  # trackers that may still be made
-        self._idle: list[HolisticTracker] = []
-        self._leased: set[HolisticTracker] = set()
+        self._idle: list[Tracker] = []
+        self._leased: set[Tracker] = set()
         self._closed = False
 
-    def acquire(self, timeout: float | None = None) -> HolisticTracker:
+    def acquire(self, timeout: float | None = None) -> Tracker:
         """Take a tracker that remembers nothing; give it back with `release`.
 
         Args:
@@ -147,7 +109,7 @@ class TrackerPool:
             self._leased.add(tracker)
         return tracker
 
-    def release(self, tracker: HolisticTracker) -> None:
+    def release(self, tracker: Tracker) -> None:
         """Give a tracker back. A broken one is closed and its place is free for a new one.
 
         Raises:
@@ -165,7 +127,7 @@ class TrackerPool:
         self._vacate()
 
     @contextmanager
-    def lease(self, timeout: float | None = None) -> Iterator[HolisticTracker]:
+    def lease(self, timeout: float | None = None) -> Iterator[Tracker]:
         """`acquire` on entry, `release` on exit, however the block ends."""
         tracker = self.acquire(timeout)
         try:
@@ -182,7 +144,7 @@ class TrackerPool:
         for tracker in idle:
             tracker.close()
 
-    def _prepare(self, idle: HolisticTracker | None) -> HolisticTracker:
+    def _prepare(self, idle: Tracker | None) -> Tracker:
         if idle is not None:
             with suppress(Exception):
                 idle.reset()
@@ -196,7 +158,7 @@ class TrackerPool:
             self._changed.notify()
 
 
-def extract(frames: Iterable[Frame], tracker: HolisticTracker) -> Clip:
+def extract(frames: Iterable[Frame], tracker: Tracker) -> Clip:
     """Keypoints of a recording's frames.
 
     Args:
@@ -235,11 +197,3 @@ def quiet_native_logs() -> Iterator[None]:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
-
-
-def _points(landmarks: Any, indices: Sequence[int], fields: Sequence[str] = "xyz") -> NDArray[np.float32]:
-    """(len(indices), len(fields)) of a landmark list; zeros where the part was not detected."""
-    if landmarks is None:
-        return np.zeros((len(indices), len(fields)), np.float32)
-    points = landmarks.landmark
-    return np.array([[getattr(points[i], field) for field in fields] for i in indices], np.float32)

@@ -1,0 +1,203 @@
+"""MediaPipe Holistic's graph on LiteRT: its models and its regions, without the package.
+
+Built after the expanded graph of `holistic_landmark_cpu.binarypb` in mediapipe 0.10.21, from which all numbers are:
+https://github.com/google-ai-edge/mediapipe/tree/v0.10.21/mediapipe/modules/holistic_landmark. A person is detected only
+where none is followed; the pose tells where hands and face may be, a small model each finds their place there, and the
+last frame's points are trusted with the region where both agree.
+"""
+
+from dataclasses import dataclass, field
+from math import pi
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.holistic.detection import anchors, best_keypoints
+from glosscast.holistic.networks import NetworkPool, Networks, shared_networks
+from glosscast.holistic.region import Points, Region, Tracking, angle, around_all, around_hand, around_two
+from glosscast.holistic.smoothing import LowPass, OneEuroFilter, refine
+from glosscast.holistic.tracking import checked
+from glosscast.keypoints import FACE_INDICES, Pose, assemble
+from glosscast.video import RGB
+
+POSE_ANCHORS = anchors(224, (8, 16, 32, 32, 32))
+FACE_ANCHORS = anchors(128, (8, 16, 16, 16))
+MIN_PRESENCE = 0.5
+MIN_WRIST_VISIBILITY = 0.1
+POSE_POINTS = 33
+CENTRE, EDGE = 33, 34  # two further points of the pose model that tell the region of the next frame
+LEFT_FINGERS, RIGHT_FINGERS = (15, 17, 19), (16, 18, 20)  # pose points: wrist, little finger, index finger
+HEAD = slice(0, 11)  # pose points
+HAND_TRACKING = Tracking(rotation=40, translation=0.2, scale=0.4, margin=-0.1)
+FACE_TRACKING = Tracking(rotation=15, translation=0.1, scale=0.3, margin=-0.2)
+RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 33, 263  # of the face mesh
+HAND_DEPTH = 0.4  # the hand model's z is in units of so much of its region
+
+
+@dataclass
+class _Followed:
+    """What is remembered of the person in view; a person who was lost takes it along."""
+
+    region: Region | None = None
+    aim: OneEuroFilter = field(default_factory=lambda: OneEuroFilter(0.01, 10))
+    pose: OneEuroFilter = field(default_factory=lambda: OneEuroFilter(0.05, 80))
+    visibility: LowPass = field(default_factory=lambda: LowPass(0.1))
+
+
+@dataclass
+class _Frame:
+    """A frame and the models that look at it."""
+
+    rgb: RGB
+    networks: Networks
+
+
+class LiteRtTracker:
+    """Follows one signer through the frames of one stream. Not for two threads at once.
+
+    Holds a few kilobytes; the models belong to the process and are taken for a frame at a time.
+
+    Args:
+        networks: by default this process's.
+    """
+
+    def __init__(self, networks: NetworkPool | None = None) -> None:
+        self.broken = False
+        self._networks = networks or shared_networks()
+        self._forget()
+
+    def track(self, rgb: RGB) -> NDArray[np.float32]:
+        """Keypoints of the stream's next frame; see `Tracker.track`.
+
+        Raises:
+            ModelError: the models were not fetched, or are damaged.
+        """
+        if self.broken:
+            raise RuntimeError("the tracker is closed or broken")
+        rgb = checked(rgb)
+        try:
+            with self._networks.lease() as networks:
+                return self._track(_Frame(rgb, networks))
+        except BaseException:
+            self.broken = True
+            raise
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        if self.broken:
+            raise RuntimeError("the tracker is closed or broken")
+        self._forget()
+
+    def close(self) -> None:
+        """Let go of the models. A second call does nothing."""
+        self.broken = True
+
+    def _forget(self) -> None:
+        self._followed = _Followed()
+        self._hands: list[Points | None] = [None, None]
+        self._face: Points | None = None
+
+    def _track(self, frame: _Frame) -> NDArray[np.float32]:
+        height, width = frame.rgb.shape[:2]
+        pose = self._pose(frame)
+        if pose is None:
+            self._forget()
+            return assemble(np.zeros((POSE_POINTS, 4)), *[np.zeros((21, 3))] * 2)
+        points, visibility = pose
+        self._hands = [
+            _hand(frame, points[list(fingers)], last) if visibility[fingers[0]] > MIN_WRIST_VISIBILITY else None
+            for fingers, last in zip((LEFT_FINGERS, RIGHT_FINGERS), self._hands, strict=True)
+        ]
+        self._face = _face(frame, points, self._face)
+        unit = np.array([width, height, width])
+        left, right = (np.zeros((21, 3)) if hand is None else hand / unit for hand in self._hands)
+        face = np.zeros((len(FACE_INDICES), 3)) if self._face is None else self._face[list(FACE_INDICES)] / unit
+        return assemble(np.concatenate([points / unit, visibility[:, None]], -1), left, right, face)
+
+    def _pose(self, frame: _Frame) -> tuple[Points, NDArray[np.float32]] | None:
+        """Smoothed pose (33, 3) and its visibility (33,), or None where nobody is in view."""
+        followed = self._followed
+        region = followed.region or _detect_person(frame)
+        if region is None:
+            return None
+        network = frame.networks.pose_landmark
+        raw, presence, heatmap = network(region.crop(frame.rgb, network.side))
+        if presence[0, 0] <= MIN_PRESENCE:
+            return None
+        values = raw.reshape(-1, 5)[: EDGE + 1]
+        shares = values[:, :3] / network.side
+        refine(shares, heatmap[0])
+        points = region.project(shares)
+        size = around_two(points[CENTRE], points[EDGE], pi / 2).width
+        aim = followed.aim(points[CENTRE:], size)
+        followed.region = around_two(aim[0], aim[1], pi / 2).adjusted(1.25)
+        visibility = followed.visibility(1 / (1 + np.exp(-values[:POSE_POINTS, 3])))
+        return followed.pose(points[:POSE_POINTS], size), visibility
+
+
+def _detect_person(frame: _Frame) -> Region | None:
+    height, width = frame.rgb.shape[:2]
+    side = max(width, height)
+    whole = Region(width / 2, height / 2, side, side)
+    network = frame.networks.pose_detection
+    raw, logits = network(whole.crop(frame.rgb, network.side, cv2.BORDER_CONSTANT))
+    found = best_keypoints(raw, logits, POSE_ANCHORS, network.side)
+    if found is None:
+        return None
+    hips, edge = whole.project(found)[:2]
+    return around_two(hips, edge, pi / 2).adjusted(1.25)
+
+
+def _hand(frame: _Frame, fingers: Points, last: Points | None) -> Points | None:
+    """A hand's points (21, 3), or None where there is none.
+
+    Args:
+        frame: where to look.
+        fingers: (3, 3) pose points of the wrist, the little finger and the index finger.
+        last: the hand's points in the last frame.
+    """
+    wrist, little, index = fingers
+    # `HandDetectionsFromPoseToRectsCalculator`
+    near = around_two((2 * index + little) / 3, wrist, 0)
+    rough = Region(near.x, near.y, near.width, near.height, angle(wrist, (2 * index + little) / 3, pi / 2))
+    rough = rough.adjusted(2.7, -0.1)
+    network = frame.networks.hand_recrop
+    (corners,) = network(rough.crop(frame.rgb, network.side))
+    centre, edge = rough.project(corners.reshape(2, 2) / network.side)
+    region = around_two(centre, edge, -pi / 2).adjusted(1, -0.1)
+    if last is not None:
+        region = HAND_TRACKING.choose(region, around_hand(last).adjusted(2, -0.1), last)
+    network = frame.networks.hand_landmark
+    raw, presence, *_ = network(region.crop(frame.rgb, network.side))
+    if presence[0, 0] <= MIN_PRESENCE:
+        return None
+    shares = raw.reshape(-1, 3) / network.side
+    shares[:, 2] /= HAND_DEPTH
+    return region.project(shares)
+
+
+def _face(frame: _Frame, pose: Points, last: Points | None) -> Points | None:
+    """The face mesh (468, 3), or None where there is no face.
+
+    Args:
+        frame: where to look.
+        pose: (33, 3) points.
+        last: the mesh in the last frame.
+    """
+    head = around_all(pose[HEAD], angle(pose[Pose.RIGHT_EYE], pose[Pose.LEFT_EYE], 0)).adjusted(3)
+    network = frame.networks.face_detection
+    raw, logits = network(head.crop(frame.rgb, network.side, cv2.BORDER_CONSTANT))
+    found = best_keypoints(raw, logits, FACE_ANCHORS, network.side)
+    if found is None:
+        return None
+    features = head.project(found)
+    region = around_all(features, angle(features[0], features[1], 0)).adjusted(2, -0.1)
+    if last is not None:
+        turned = angle(last[RIGHT_EYE_CORNER], last[LEFT_EYE_CORNER], 0)
+        region = FACE_TRACKING.choose(region, around_all(last, turned).adjusted(1.5), last)
+    network = frame.networks.face_landmark
+    raw, presence = network(region.crop(frame.rgb, network.side))
+    if 1 / (1 + np.exp(-float(presence.item()))) <= MIN_PRESENCE:
+        return None
+    return region.project(raw.reshape(-1, 3) / network.side)
