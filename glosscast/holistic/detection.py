@@ -7,7 +7,7 @@ with weighted averaging, of which only the best detection is ever used.
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_SCORE = 0.5
+MIN_LOGIT = 0.0  # a score of 0.5
 MIN_OVERLAP = 0.3  # intersection over union with the best box from which a box counts as the same object
 BOX = 4  # leading values of a detection: centre x, centre y, width, height
 
@@ -40,11 +40,10 @@ def best_keypoints(
         centres: (N, 2) from `anchors`.
         side: of the model's input, pixels.
     """
-    scores = 1 / (1 + np.exp(-np.clip(logits[0, :, 0], -80, 80)))
-    chosen = np.flatnonzero(scores >= MIN_SCORE)
+    chosen = np.flatnonzero(logits[0, :, 0] >= MIN_LOGIT)
     if not chosen.size:
         return None
-    values, scores = raw[0, chosen] / side, scores[chosen]
+    values, scores = raw[0, chosen] / side, 1 / (1 + np.exp(-logits[0, chosen, 0]))
     values[:, 2:BOX] /= 2
     points = values.reshape(len(chosen), -1, 2) + centres[chosen, None]
     low, high = points[:, 0] - values[:, 2:BOX], points[:, 0] + values[:, 2:BOX]

@@ -6,7 +6,7 @@ where none is followed; the pose tells where hands and face may be, a small mode
 last frame's points are trusted with the region where both agree.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import pi
 
 import cv2
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glosscast.holistic.detection import anchors, best_keypoints
 from glosscast.holistic.networks import NetworkPool, Networks, shared_networks
-from glosscast.holistic.region import Points, Region, Tracking, angle, around_all, around_hand, around_two
+from glosscast.holistic.region import Limits, Points, Region, Tracking, angle, around_all, around_hand, around_two
 from glosscast.holistic.smoothing import LowPass, OneEuroFilter, refine
 from glosscast.holistic.tracking import checked
 from glosscast.keypoints import FACE_INDICES, Pose, assemble
@@ -24,13 +24,17 @@ from glosscast.video import RGB
 POSE_ANCHORS = anchors(224, (8, 16, 32, 32, 32))
 FACE_ANCHORS = anchors(128, (8, 16, 16, 16))
 MIN_PRESENCE = 0.5
+MIN_FACE_LOGIT = 0.0  # a presence of 0.5
 MIN_WRIST_VISIBILITY = 0.1
 POSE_POINTS = 33
 CENTRE, EDGE = 33, 34  # two further points of the pose model that tell the region of the next frame
-LEFT_FINGERS, RIGHT_FINGERS = (15, 17, 19), (16, 18, 20)  # pose points: wrist, little finger, index finger
+FINGERS = [15, 17, 19], [16, 18, 20]  # pose points of the left and the right wrist, little finger and index finger
 HEAD = slice(0, 11)  # pose points
-HAND_TRACKING = Tracking(rotation=40, translation=0.2, scale=0.4, margin=-0.1)
-FACE_TRACKING = Tracking(rotation=15, translation=0.1, scale=0.3, margin=-0.2)
+HAND_TRACKING = Tracking(Limits(rotation=40, translation=0.2, scale=0.4), margin=-0.1)
+FACE_TRACKING = Tracking(Limits(rotation=15, translation=0.1, scale=0.3), margin=-0.2)
+# While the pose says that the head has hardly moved since the face was last looked up, it is not looked up again as
+# MediaPipe does in every frame. The same for hands saves little, and costs accuracy, since they turn without moving.
+FACE_STEADY = Limits(rotation=10, translation=0.05, scale=0.1)
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 33, 263  # of the face mesh
 HAND_DEPTH = 0.4  # the hand model's z is in units of so much of its region
 
@@ -43,6 +47,19 @@ class _Followed:
     aim: OneEuroFilter = field(default_factory=lambda: OneEuroFilter(0.01, 10))
     pose: OneEuroFilter = field(default_factory=lambda: OneEuroFilter(0.05, 80))
     visibility: LowPass = field(default_factory=lambda: LowPass(0.1))
+
+
+@dataclass(frozen=True)
+class _Face:
+    """The face in the last frame.
+
+    Attributes:
+        points: (468, 3).
+        near: where the pose said the head was when the face was last looked up.
+    """
+
+    points: Points
+    near: Region
 
 
 @dataclass
@@ -96,7 +113,7 @@ class LiteRtTracker:
     def _forget(self) -> None:
         self._followed = _Followed()
         self._hands: list[Points | None] = [None, None]
-        self._face: Points | None = None
+        self._face: _Face | None = None
 
     def _track(self, frame: _Frame) -> NDArray[np.float32]:
         height, width = frame.rgb.shape[:2]
@@ -105,14 +122,13 @@ class LiteRtTracker:
             self._forget()
             return assemble(np.zeros((POSE_POINTS, 4)), *[np.zeros((21, 3))] * 2)
         points, visibility = pose
-        self._hands = [
-            _hand(frame, points[list(fingers)], last) if visibility[fingers[0]] > MIN_WRIST_VISIBILITY else None
-            for fingers, last in zip((LEFT_FINGERS, RIGHT_FINGERS), self._hands, strict=True)
-        ]
+        self._hands = _hands(frame, points, visibility, self._hands)
         self._face = _face(frame, points, self._face)
         unit = np.array([width, height, width])
         left, right = (np.zeros((21, 3)) if hand is None else hand / unit for hand in self._hands)
-        face = np.zeros((len(FACE_INDICES), 3)) if self._face is None else self._face[list(FACE_INDICES)] / unit
+        face = np.zeros((len(FACE_INDICES), 3))
+        if self._face is not None:
+            face = self._face.points[list(FACE_INDICES)] / unit
         return assemble(np.concatenate([points / unit, visibility[:, None]], -1), left, right, face)
 
     def _pose(self, frame: _Frame) -> tuple[Points, NDArray[np.float32]] | None:
@@ -149,55 +165,85 @@ def _detect_person(frame: _Frame) -> Region | None:
     return around_two(hips, edge, pi / 2).adjusted(1.25)
 
 
-def _hand(frame: _Frame, fingers: Points, last: Points | None) -> Points | None:
-    """A hand's points (21, 3), or None where there is none.
+def _hands(
+    frame: _Frame, pose: Points, visibility: NDArray[np.float32], last: list[Points | None]
+) -> list[Points | None]:
+    """The points (21, 3) of the left and the right hand, None where there is none.
 
     Args:
         frame: where to look.
-        fingers: (3, 3) pose points of the wrist, the little finger and the index finger.
-        last: the hand's points in the last frame.
+        pose: (33, 3) points.
+        visibility: (33,) of them.
+        last: the hands' points in the last frame.
     """
-    wrist, little, index = fingers
-    # `HandDetectionsFromPoseToRectsCalculator`
-    near = around_two((2 * index + little) / 3, wrist, 0)
-    rough = Region(near.x, near.y, near.width, near.height, angle(wrist, (2 * index + little) / 3, pi / 2))
-    rough = rough.adjusted(2.7, -0.1)
-    network = frame.networks.hand_recrop
-    (corners,) = network(rough.crop(frame.rgb, network.side))
-    centre, edge = rough.project(corners.reshape(2, 2) / network.side)
-    region = around_two(centre, edge, -pi / 2).adjusted(1, -0.1)
-    if last is not None:
-        region = HAND_TRACKING.choose(region, around_hand(last).adjusted(2, -0.1), last)
+    sides = [side for side, fingers in enumerate(FINGERS) if visibility[fingers[0]] > MIN_WRIST_VISIBILITY]
+    found: list[Points | None] = [None, None]
+    if not sides:
+        return found
+    regions = [_hand_place(frame, _hand_near(*pose[FINGERS[side]]), last[side]) for side in sides]
     network = frame.networks.hand_landmark
-    raw, presence, *_ = network(region.crop(frame.rgb, network.side))
-    if presence[0, 0] <= MIN_PRESENCE:
-        return None
-    shares = raw.reshape(-1, 3) / network.side
-    shares[:, 2] /= HAND_DEPTH
-    return region.project(shares)
+    raw, presence, *_ = network(*[region.crop(frame.rgb, network.side) for region in regions])
+    shares = raw.reshape(len(sides), -1, 3) / network.side
+    shares[..., 2] /= HAND_DEPTH
+    for row, side in enumerate(sides):
+        if presence[row, 0] > MIN_PRESENCE:
+            found[side] = regions[row].project(shares[row])
+    return found
 
 
-def _face(frame: _Frame, pose: Points, last: Points | None) -> Points | None:
-    """The face mesh (468, 3), or None where there is no face.
+def _hand_place(frame: _Frame, near: Region, last: Points | None) -> Region:
+    """A hand's region, given where the pose says it is and its points in the last frame."""
+    network = frame.networks.hand_recrop
+    (corners,) = network(near.crop(frame.rgb, network.side))
+    centre, edge = near.project(corners.reshape(2, 2) / network.side)
+    region = around_two(centre, edge, -pi / 2).adjusted(1, -0.1)
+    if last is None:
+        return region
+    return HAND_TRACKING.choose(region, around_hand(last).adjusted(2, -0.1), last)
+
+
+def _hand_near(wrist: Points, little: Points, index: Points) -> Region:
+    """Where the pose says a hand is; `HandDetectionsFromPoseToRectsCalculator`."""
+    middle = (2 * index + little) / 3
+    rotation = angle(wrist, middle, pi / 2)
+    return replace(around_two(middle, wrist, 0), rotation=rotation).adjusted(2.7, -0.1)
+
+
+def _face(frame: _Frame, pose: Points, last: _Face | None) -> _Face | None:
+    """The face mesh of 468 points, or None where there is no face.
 
     Args:
         frame: where to look.
         pose: (33, 3) points.
         last: the mesh in the last frame.
     """
-    head = around_all(pose[HEAD], angle(pose[Pose.RIGHT_EYE], pose[Pose.LEFT_EYE], 0)).adjusted(3)
+    near = around_all(pose[HEAD], angle(pose[Pose.RIGHT_EYE], pose[Pose.LEFT_EYE], 0)).adjusted(3)
+    place = _face_place(frame, near, last)
+    if place is None:
+        return None
+    region, near = place
+    network = frame.networks.face_landmark
+    raw, presence = network(region.crop(frame.rgb, network.side))
+    if presence.item() <= MIN_FACE_LOGIT:
+        return None
+    return _Face(region.project(raw.reshape(-1, 3) / network.side), near)
+
+
+def _face_place(frame: _Frame, near: Region, last: _Face | None) -> tuple[Region, Region] | None:
+    """The face's region, and where the pose said the head was when that was last looked up; None without a face."""
+    before = None
+    if last is not None:
+        turned = angle(last.points[RIGHT_EYE_CORNER], last.points[LEFT_EYE_CORNER], 0)
+        before = around_all(last.points, turned).adjusted(1.5)
+        if FACE_STEADY.hold(near, last.near):
+            return before, last.near
     network = frame.networks.face_detection
-    raw, logits = network(head.crop(frame.rgb, network.side, cv2.BORDER_CONSTANT))
+    raw, logits = network(near.crop(frame.rgb, network.side, cv2.BORDER_CONSTANT))
     found = best_keypoints(raw, logits, FACE_ANCHORS, network.side)
     if found is None:
         return None
-    features = head.project(found)
+    features = near.project(found)
     region = around_all(features, angle(features[0], features[1], 0)).adjusted(2, -0.1)
-    if last is not None:
-        turned = angle(last[RIGHT_EYE_CORNER], last[LEFT_EYE_CORNER], 0)
-        region = FACE_TRACKING.choose(region, around_all(last, turned).adjusted(1.5), last)
-    network = frame.networks.face_landmark
-    raw, presence = network(region.crop(frame.rgb, network.side))
-    if 1 / (1 + np.exp(-float(presence.item()))) <= MIN_PRESENCE:
-        return None
-    return region.project(raw.reshape(-1, 3) / network.side)
+    if last is not None and before is not None:
+        region = FACE_TRACKING.choose(region, before, last.points)
+    return region, near

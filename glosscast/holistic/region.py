@@ -110,19 +110,40 @@ def around_hand(points: Points) -> Region:
 
 
 @dataclass(frozen=True)
-class Tracking:
-    """How much a region may change from frame to frame; `RoiTrackingCalculator`.
+class Limits:
+    """How far two regions may differ and still count as the same.
 
     Attributes:
         rotation: degrees.
         translation: share of the new region's side.
         scale: share of the new region's side.
-        margin: by what share of its side the new region is enlarged before it must hold the old points.
     """
 
     rotation: float
     translation: float
     scale: float
+
+    def hold(self, new: Region, old: Region) -> bool:
+        """Whether the two are that close; the `rect_requirements` of `RoiTrackingCalculator`."""
+        c, s = cos(new.rotation), sin(new.rotation)
+        dx, dy = old.x - new.x, old.y - new.y
+        return (
+            abs(degrees(_wrapped(old.rotation - new.rotation))) <= self.rotation
+            and max(abs(c * dx + s * dy), abs(c * dy - s * dx)) <= self.translation * new.width
+            and abs(old.width - new.width) <= self.scale * new.width
+        )
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """How much a region may change from frame to frame; `RoiTrackingCalculator`.
+
+    Attributes:
+        limits: between this frame's finding and what follows from the last frame.
+        margin: by what share of its side the new region is enlarged before it must hold the old points.
+    """
+
+    limits: Limits
     margin: float
 
     def choose(self, new: Region, old: Region, points: Points) -> Region:
@@ -133,18 +154,10 @@ class Tracking:
             old: follows from `points`.
             points: (N, 2 or 3) of the last frame.
         """
-        turned = abs(degrees(_wrapped(old.rotation - new.rotation)))
         c, s = cos(new.rotation), sin(new.rotation)
         from_new = (points[:, :2] - (new.x, new.y)) @ np.array([[c, -s], [s, c]])
-        dx, dy = old.x - new.x, old.y - new.y
-        moved = max(abs(c * dx + s * dy), abs(c * dy - s * dx))
-        steady = (
-            turned <= self.rotation
-            and moved <= self.translation * new.width
-            and abs(old.width - new.width) <= self.scale * new.width
-            and bool(np.abs(from_new).max() < new.width * (1 + self.margin) / 2)
-        )
-        return old if steady else new
+        inside = np.abs(from_new).max() < new.width * (1 + self.margin) / 2
+        return old if inside and self.limits.hold(new, old) else new
 
 
 def _wrapped(radians: float) -> float:
