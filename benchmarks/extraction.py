@@ -32,7 +32,7 @@ from glosscast.keypoints import (
     X,
 )
 from glosscast.recogniser import Recogniser
-from glosscast.video import VideoError, decode_video
+from glosscast.video import Frame, VideoError, decode_video
 
 Keypoints = NDArray[np.float64]
 WARM_UP = 2  # frames of a recording after which CPU time counts: a reset MediaPipe loads its models again
@@ -80,17 +80,20 @@ def main() -> int:
 def watch(path: Path, fps: float, reference: Tracker, ours: Tracker) -> Seen:
     """Both trackers on one recording, one after the other."""
     frames = list(decode_video(path, fps))
-    found, cpu = [], []
-    for tracker in (reference, ours):
-        tracker.reset()
-        marks, keypoints = [time.process_time()], []
-        for frame in frames:
-            keypoints.append(tracker.track(frame.rgb))
-            marks.append(time.process_time())
-        found.append(np.stack(keypoints))
-        cpu.append(np.diff(marks) * 1000)
+    (one, one_ms), (two, two_ms) = (run(tracker, frames) for tracker in (reference, ours))
     height, width = frames[0].rgb.shape[:2]
-    return Seen(np.array([frame.t_ms for frame in frames]), (width, height), *found, np.stack(cpu, -1))
+    t_ms = np.array([frame.t_ms for frame in frames])
+    return Seen(t_ms, (width, height), one, two, np.stack([one_ms, two_ms], -1))
+
+
+def run(tracker: Tracker, frames: list[Frame]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Keypoints (T, 171, 4) of a recording and the CPU time (T,) of each frame, ms."""
+    tracker.reset()
+    marks, keypoints = [time.process_time()], []
+    for frame in frames:
+        keypoints.append(tracker.track(frame.rgb))
+        marks.append(time.process_time())
+    return np.stack(keypoints), np.diff(marks) * 1000
 
 
 def agreement(seen: list[Seen]) -> Iterator[str]:
@@ -106,9 +109,11 @@ def agreement(seen: list[Seen]) -> Iterator[str]:
         both = one & two
         apart = np.linalg.norm(a[both, part] - b[both, part], axis=-1).mean(1) / unit(name, a[both])
         shares = f"{one.mean():.2%} | {two.mean():.2%} | {both.sum() / max(one.sum(), 1):.2%}"
-        yield f"| {name} | {shares} | {UNITS[name]} | " + " | ".join(
-            f"{value:.2%}" for value in np.percentile(apart, (50, 90, 99))
-        ) + " |"
+        yield (
+            f"| {name} | {shares} | {UNITS[name]} | "
+            + " | ".join(f"{value:.2%}" for value in np.percentile(apart, (50, 90, 99)))
+            + " |"
+        )
 
 
 def unit(name: str, points: Keypoints) -> Keypoints:
@@ -133,7 +138,7 @@ def glosses(seen: list[Seen], bundle: Bundle) -> Iterator[str]:
             try:
                 pair.append(classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, model))
             except NoSignerError:
-                pair.append(np.zeros(len(manifest.vocabulary)))
+                pair.append(np.zeros(len(manifest.vocabulary), np.float32))
         same += int(pair[0].argmax() == pair[1].argmax())
         apart.append(float(np.abs(pair[0] - pair[1]).max()))
     yield f"The embedded bundle reads the same gloss from both in {same} of {len(seen)} recordings;"

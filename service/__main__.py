@@ -6,7 +6,6 @@ import sys
 
 import uvicorn
 
-from glosscast.holistic import HolisticTracker
 from service.app import create_app
 from service.connection import Connection
 from service.engine import MakeTracker, Services, StartError
@@ -37,11 +36,11 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(settings: Settings, make_tracker: MakeTracker = HolisticTracker) -> uvicorn.Server:
+def server(settings: Settings, make_tracker: MakeTracker | None = None) -> uvicorn.Server:
     """A server with everything loaded; see `create_app` for the arguments.
 
     Raises:
-        StartError: the bundle or an execution provider cannot be used.
+        StartError: the bundle, an execution provider or the extractor cannot be used.
     """
     app = create_app(settings, make_tracker)
     services: Services = app.state.services

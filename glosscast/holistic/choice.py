@@ -1,9 +1,10 @@
-"""Which extractor finds the keypoints: the same models run by LiteRT, or MediaPipe's own package."""
+"""Which extractor finds the keypoints: MediaPipe's package, or the same models run by LiteRT."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, get_args
 
+from glosscast.holistic import models
 from glosscast.holistic.litert import LiteRtTracker
 from glosscast.holistic.mediapipe_graph import MediaPipeTracker
 from glosscast.holistic.tracking import Tracker
@@ -12,6 +13,9 @@ Extractor = Literal["litert", "mediapipe"]
 EXTRACTORS: tuple[Extractor, ...] = get_args(Extractor)
 DEFAULT: Extractor = "mediapipe"
 VARIABLE = "GLOSSCAST_EXTRACTOR"
+PACKAGES: dict[Extractor, str] = {"litert": "ai-edge-litert", "mediapipe": "mediapipe"}
+# What docs/extraction.md measured between the two.
+EFFECT = "EFFECT_TEXT"
 
 
 class ExtractorError(ValueError):
@@ -38,25 +42,60 @@ def new_tracker(extractor: Extractor | None = None) -> Tracker:
         extractor: by default the one `chosen`.
 
     Raises:
-        ExtractorError: the name is wrong or the package behind it is not installed.
-        ModelError: LiteRT's models were not fetched.
+        ExtractorError: the extractor's package is not installed, or the variable names no extractor.
+        ModelError: LiteRT's models were not fetched or are damaged.
     """
-    kind: type[LiteRtTracker | MediaPipeTracker] = {"litert": LiteRtTracker, "mediapipe": MediaPipeTracker}[
-        extractor or chosen()
-    ]
-    try:
-        return kind()
-    except ImportError as error:
-        raise ExtractorError(f"extractor {extractor or chosen()!r}: {error}") from error
+    extractor = extractor or chosen()
+    require(extractor)
+    return LiteRtTracker() if extractor == "litert" else MediaPipeTracker()
+
+
+def require(extractor: Extractor) -> None:
+    """See to it that an extractor can run.
+
+    Raises:
+        ExtractorError: its package is not installed.
+        ModelError: LiteRT's models were not fetched or are damaged.
+    """
+    description(extractor)
+    if extractor == "litert":
+        for model in models.MODELS:
+            models.read(model, models.folder())
 
 
 def description(extractor: Extractor) -> str:
-    """Name and version, as a bundle's manifest gives them: "mediapipe-holistic 0.10.21"."""
-    package, name = {
-        "litert": ("ai-edge-litert", "litert-holistic"),
-        "mediapipe": ("mediapipe", "mediapipe-holistic"),
-    }[extractor]
+    """Name and version, as a bundle's manifest gives them: "mediapipe-holistic 0.10.21".
+
+    Raises:
+        ExtractorError: its package is not installed.
+    """
     try:
-        return f"{name} {version(package)}"
-    except PackageNotFoundError as error:
-        raise ExtractorError(f"extractor {extractor!r}: {error.name} is not installed") from error
+        return f"{extractor}-holistic {version(PACKAGES[extractor])}"
+    except PackageNotFoundError:
+        raise ExtractorError(f"{VARIABLE}={extractor} needs a package: pip install 'glosscast[{extractor}]'") from None
+
+
+def model_hashes(extractor: Extractor) -> dict[str, str]:
+    """The hashes that tell which models an extractor ran; none for MediaPipe, whose version says it."""
+    return models.hashes() if extractor == "litert" else {}
+
+
+def mismatch(trained_with: str, trained_models: dict[str, str], extractor: Extractor) -> str | None:
+    """What to tell where a bundle learned from another extractor's keypoints; None where it did not.
+
+    Args:
+        trained_with: the manifest's `keypoints.extractor`.
+        trained_models: its `keypoints.models`.
+        extractor: the one that is to run.
+
+    Raises:
+        ExtractorError: its package is not installed.
+    """
+    running = description(extractor)
+    if extractor == "litert" and trained_models and trained_models != model_hashes(extractor):
+        return (
+            f"trained on keypoints of {trained_with} with other models than {running} has; the effect was not measured"
+        )
+    if trained_with.partition(" ")[0] == running.partition(" ")[0]:
+        return None
+    return f"trained on keypoints of {trained_with}, and {running} is to find them: {EFFECT}"

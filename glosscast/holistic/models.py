@@ -172,7 +172,9 @@ def _downloaded() -> dict[str, bytes]:
         arguments = ["--require-hashes", "--requirement", str(wanted), "--dest", temporary]
         done = subprocess.run([*pip, *platform, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
-            reason = next((line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), "no reason")
+            reason = next(
+                (line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), "no reason"
+            )
             raise ModelError(f"pip cannot download mediapipe {MEDIAPIPE}: {reason}")
         (wheel,) = Path(temporary).glob("*.whl")
         try:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glosscast.holistic import HolisticTracker, TrackerPool
+from glosscast.holistic import Tracker as AnyTracker
+from glosscast.holistic import TrackerPool
 from glosscast.keypoints import FACE, FACE_INDICES, LEFT_HAND, POSE, PRESENCE, RIGHT_HAND
 from glosscast.video import RGB
 from tests.glosscast.media import encode
@@ -15,7 +16,7 @@ from training.datasets.clips import read_clip
 from training.datasets.item import Item
 
 
-class Tracker(HolisticTracker):
+class Tracker(AnyTracker):
     """Sees a point at the brightness of the picture's first pixel."""
 
     def __init__(self) -> None:
