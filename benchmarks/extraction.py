@@ -93,7 +93,8 @@ def run(tracker: Tracker, frames: list[Frame]) -> tuple[NDArray[np.float32], NDA
     for frame in frames:
         keypoints.append(tracker.track(frame.rgb))
         marks.append(time.process_time())
-    return np.stack(keypoints), np.diff(marks) * 1000
+    clock = np.array(marks)
+    return np.stack(keypoints), (clock[1:] - clock[:-1]) * 1000
 
 
 def agreement(seen: list[Seen]) -> Iterator[str]:

@@ -111,12 +111,16 @@ class LiteRtTracker:
         self.broken = True
 
     def _forget(self) -> None:
+        self._size = (0, 0)
         self._followed = _Followed()
         self._hands: list[Points | None] = [None, None]
         self._face: _Face | None = None
 
     def _track(self, frame: _Frame) -> NDArray[np.float32]:
         height, width = frame.rgb.shape[:2]
+        if (width, height) != self._size:  # what is remembered is in pixels
+            self._forget()
+            self._size = (width, height)
         pose = self._pose(frame)
         if pose is None:
             self._forget()

