@@ -91,11 +91,10 @@ def mismatch(trained_with: str, trained_models: dict[str, str], extractor: Extra
     Raises:
         ExtractorError: its package is not installed.
     """
-    running = description(extractor)
-    if extractor == "litert" and trained_models and trained_models != model_hashes(extractor):
-        return (
-            f"trained on keypoints of {trained_with} with other models than {running} has; the effect was not measured"
-        )
-    if trained_with.partition(" ")[0] == running.partition(" ")[0]:
+    running, trained = description(extractor), trained_with.partition(" ")[0]
+    same_models = extractor == "mediapipe" or not trained_models or trained_models == models.hashes()
+    if trained == running.partition(" ")[0] and same_models:
         return None
-    return f"trained on keypoints of {trained_with}, and {running} is to find them: {EFFECT}"
+    known = same_models and trained in {f"{name}-holistic" for name in EXTRACTORS}
+    effect = EFFECT if known else "the effect was not measured"
+    return f"trained on keypoints of {trained_with}, and {running} is to find them: {effect}"

@@ -109,4 +109,5 @@ def test_a_bundle_that_learned_from_another_extractor_is_told_with_the_effect():
     assert mismatch("litert-holistic 1.0", models.hashes(), "litert") is None
     assert "% of hand size" in mismatch("mediapipe-holistic 0.10.21", {}, "litert")
     assert "% of hand size" in mismatch("litert-holistic 1.0", models.hashes(), "mediapipe")
+    assert "not measured" in mismatch("openpose 1.7", {}, "mediapipe")
     assert "not measured" in mismatch("litert-holistic 1.0", {"hand_landmark.tflite": "0" * 64}, "litert")
