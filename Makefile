@@ -16,7 +16,9 @@ ANY_PYTHON = $(firstword $(wildcard $(BIN)/python) $(PYTHON))
 PIP_INSTALL = $(BIN)/pip install -c constraints.txt --build-constraint constraints.txt $(PIP_ARGS)
 # An environment is made again, in place, when what it should hold has changed.
 VENV_STAMP := $(VENV)/.stamp-venv
-SERVE_STAMP := $(VENV)/.stamp-serve
+# What finds keypoints in pictures; the service reads the same variable.
+EXTRACTOR := $(or $(GLOSSCAST_EXTRACTOR),mediapipe)
+SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
 
 # What OpenCV's wheel takes from the system, and the Debian and Ubuntu packages that have it.
@@ -68,9 +70,11 @@ $(VENV_STAMP): constraints.txt | system-check
 	touch $@
 
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service]'
+	$(PIP_INSTALL) -e '.[service,$(EXTRACTOR)]'
+	test $(EXTRACTOR) != litert || $(BIN)/python -m glosscast.holistic
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,training,report,export,datasets,ray]' --group dev
+	$(PIP_INSTALL) -e '.[service,mediapipe,litert,training,report,export,datasets,ray]' --group dev
+	$(BIN)/python -m glosscast.holistic
 	touch $(SERVE_STAMP) $@

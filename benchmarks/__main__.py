@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
 from glosscast.clip import Window
 from glosscast.decoding import Classify, classify_clip
-from glosscast.holistic import HolisticTracker, extract, quiet_native_logs
+from glosscast.holistic import extract, new_tracker, quiet_native_logs
 from glosscast.recogniser import Recogniser
 from glosscast.video import VideoError, decode_video
 
@@ -108,7 +108,7 @@ def clip_rows(bundle: Bundle, path: Path) -> list[Row]:
     content = path.read_bytes()
     frames = list(decode_video(content, manifest.clip.fps))
     with quiet_native_logs():
-        tracker = HolisticTracker()
+        tracker = new_tracker()
         clip = extract(frames, tracker)
 
         def track() -> None:

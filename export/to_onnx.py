@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from glosscast.bundle import (
     load_bundle,
     sha256,
 )
+from glosscast.holistic import chosen, description, model_hashes
 from glosscast.keypoints import CHANNELS, LAYOUT, NORMALISATION, POINTS, PRESENCE
 from glosscast.recogniser import Recogniser
 from training.checkpoint import Checkpoint
@@ -208,7 +208,8 @@ def make_manifest(checkpoint: Checkpoint, graph: ExportGraph, files: dict[str, s
         keypoints=KeypointSpec(
             layout=LAYOUT,
             normalisation=NORMALISATION,
-            extractor=f"mediapipe-holistic {version('mediapipe')}",
+            extractor=description(chosen()),
+            models=model_hashes(chosen()),
         ),
         vocabulary=vocabulary,
         no_sign=config.data.no_sign,

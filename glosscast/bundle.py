@@ -37,6 +37,10 @@ class BundleError(ValueError):
     """A bundle is damaged or not one; the message names the file and the field."""
 
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -56,15 +60,19 @@ class VisualStream(_Part):
 
 
 class KeypointSpec(_Part):
-    """How the keypoints of a window are laid out and normalised, and which extractor the training data came from."""
+    """How the keypoints of a window are laid out and normalised, and which extractor the training data came from.
+
+    Attributes:
+        layout: `glosscast.keypoints.LAYOUT`.
+        normalisation: `glosscast.keypoints.NORMALISATION`.
+        extractor: name and version.
+        models: sha256 of each model by file name, where the extractor's version does not say it.
+    """
 
     layout: Literal["holistic-171"]
     normalisation: Literal["mid-shoulder-per-window"]
     extractor: str
-
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    models: dict[str, Sha256] = {}
 
 
 class Manifest(_Part):

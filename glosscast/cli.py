@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
 from glosscast.clip import Clip
 from glosscast.decoding import NoSignerError, classify_clip
-from glosscast.holistic import HolisticTracker, extract, quiet_native_logs
+from glosscast.holistic import ExtractorError, ModelError, chosen, extract, mismatch, new_tracker, quiet_native_logs
 from glosscast.video import VideoError, decode_video
 
 
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{args.clip}: nobody is in view", file=sys.stderr)
     except VideoError as error:
         print(f"{args.clip}: {error}", file=sys.stderr)
-    except BundleError as error:
+    except (BundleError, ExtractorError, ModelError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
@@ -58,6 +58,9 @@ def positive(text: str) -> int:
 def run_classify(args: argparse.Namespace) -> int:
     """`classify`."""
     bundle = load_bundle(args.bundle)
+    trained = bundle.manifest.keypoints
+    if warning := mismatch(trained.extractor, trained.models, chosen()):
+        print(f"bundle {bundle.id} was {warning}", file=sys.stderr)
     clip, probabilities, timings = classify_file(args.clip, bundle)
     best = np.argsort(-probabilities)[: args.top_k]
     predictions = [
@@ -98,7 +101,7 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, NDArray[np.float32]
     frames = list(decode_video(path, manifest.clip.fps))
     marks.append(perf_counter())
     with quiet_native_logs():
-        tracker = HolisticTracker()
+        tracker = new_tracker()
         try:
             clip = extract(frames, tracker)
         finally:

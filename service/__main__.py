@@ -7,7 +7,6 @@ import sys
 
 import uvicorn
 
-from glosscast.holistic import HolisticTracker
 from service import commands
 from service.app import create_app
 from service.connection import Connection
@@ -39,11 +38,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(settings: Settings, make_tracker: MakeTracker = HolisticTracker) -> uvicorn.Server:
+def server(settings: Settings, make_tracker: MakeTracker | None = None) -> uvicorn.Server:
     """A server with everything loaded; see `create_app` for the arguments.
 
     Raises:
-        StartError: the bundle, an execution provider or a file for access cannot be used, or strangers could get in.
+        StartError: the bundle, an execution provider, the extractor or a file for access cannot be used, or strangers
+            could get in.
     """
     app = create_app(settings, make_tracker)
     services: Services = app.state.services

@@ -13,7 +13,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from glosscast import __version__
-from glosscast.holistic import HolisticTracker
 from service import docs, problems, rest, stream
 from service.engine import MakeTracker, Services
 from service.metrics import RequestMetrics
@@ -23,12 +22,12 @@ from service.settings import Settings, load_settings
 WEB = Path(__file__).parent / "web"
 
 
-def create_app(settings: Settings | None = None, make_tracker: MakeTracker = HolisticTracker) -> FastAPI:
+def create_app(settings: Settings | None = None, make_tracker: MakeTracker | None = None) -> FastAPI:
     """The application; its start loads the bundle, the model and the trackers' pool.
 
     Args:
         settings: by default from the environment.
-        make_tracker: makes what finds keypoints in pictures.
+        make_tracker: makes what finds keypoints in pictures; by default the extractor of the settings.
 
     Raises:
         SettingsError: the environment holds a wrong setting.

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from starlette.requests import HTTPConnection
 
 from glosscast import __version__
 from glosscast.bundle import BundleError, load_bundle
-from glosscast.holistic import HolisticTracker, TrackerPool
+from glosscast.holistic import ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
 from glosscast.recogniser import ProviderError, Recogniser
 from service import endings
 from service.auth import Access, AccessError, Caller
@@ -22,7 +23,7 @@ from service.settings import PREFIX, Settings
 
 log = logging.getLogger("glosscast.service")
 
-MakeTracker = Callable[[], HolisticTracker]
+MakeTracker = Callable[[], Tracker]
 
 
 class StartError(RuntimeError):
@@ -35,10 +36,10 @@ class Engine:
     Streams and uploads have trackers of their own, so that neither can keep the other waiting.
 
     Raises:
-        StartError: the bundle or an execution provider cannot be used.
+        StartError: the bundle, an execution provider or the extractor cannot be used.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None) -> None:
         try:
             self.bundle = load_bundle(settings.bundle)
             self.recogniser = Recogniser(self.bundle, settings.providers, settings.inference_threads)
@@ -46,12 +47,24 @@ class Engine:
             raise StartError(f"{PREFIX}BUNDLE: {error}") from error
         except ProviderError as error:
             raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
+        make_tracker = make_tracker or self._extractor(settings)
         self.classify = Batcher(self.recogniser, settings.max_batch, observe=metrics.inference)
         self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
         self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
         metrics.bundle.info(
             {"bundle": self.bundle.id, "provider": self.recogniser.providers[0], "glosscast": __version__}
         )
+
+    def _extractor(self, settings: Settings) -> MakeTracker:
+        """What makes the trackers that the settings ask for, once it is known to work."""
+        trained = self.bundle.manifest.keypoints
+        try:
+            require(settings.extractor)
+            if warning := mismatch(trained.extractor, trained.models, settings.extractor):
+                log.warning("bundle %s was %s", self.bundle.id, warning)
+        except (ExtractorError, ModelError) as error:
+            raise StartError(f"{PREFIX}EXTRACTOR: {error}") from error
+        return partial(new_tracker, settings.extractor)
 
     def close(self) -> None:
         """End the model's thread and free the trackers."""
@@ -112,7 +125,7 @@ class Services:
     """
 
     settings: Settings
-    make_tracker: MakeTracker
+    make_tracker: MakeTracker | None  # None takes the settings' extractor
     metrics: Metrics = field(default_factory=Metrics)
     engine: Engine | None = None
     uploads: int = 0  # under way

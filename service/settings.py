@@ -8,12 +8,16 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from glosscast.bundle import EMBEDDED
+from glosscast.holistic.choice import DEFAULT, Extractor
 from glosscast.recogniser import DEFAULT_PROVIDERS
 from glosscast.video import MIB
 
 PREFIX = "GLOSSCAST_"
 # Variables of this prefix that are for other parts of the project and may be set when the service starts.
-FOREIGN = {"GLOSSCAST_DATA"}  # folder of recordings, for training and tests
+FOREIGN = {
+    "GLOSSCAST_DATA",  # folder of recordings, for training and tests
+    "GLOSSCAST_MODELS",  # folder of the models that LiteRT runs
+}
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
@@ -55,6 +59,7 @@ class Settings(BaseSettings):
         min_length=1,
         description="ONNX Runtime execution providers, best first, comma-separated",
     )
+    extractor: Extractor = Field(default=DEFAULT, description="what finds keypoints in pictures: litert or mediapipe")
     inference_threads: int = Field(
         default=1, ge=0, le=256, description="threads of one inference; 0 takes one per core; trackers need cores too"
     )
@@ -62,7 +67,10 @@ class Settings(BaseSettings):
 
     max_streams: int = Field(default=32, ge=1, le=10_000, description="streams open at the same time")
     trackers: int = Field(
-        default=4, ge=1, le=256, description="of them, those with input frames; each takes 220 MB, the first 380 MB"
+        default=4,
+        ge=1,
+        le=256,
+        description="of them, those with input frames; with mediapipe each takes 220 MB, the first 380 MB",
     )
     max_fps: float = Field(default=30.0, gt=0, le=1000, description="frames per second of one stream")
     max_frame_bytes: int = Field(default=MIB, ge=4096, description="one websocket message, bytes")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glosscast.holistic import HolisticTracker
+from glosscast.holistic import Tracker
 from glosscast.video import VideoError, decode_image
 from service.codes import ErrorCode
 from service.engine import Engine
@@ -83,7 +83,7 @@ class Worker:
         finally:
             pool.release(tracker)
 
-    def _read(self, tracker: HolisticTracker | None) -> None:
+    def _read(self, tracker: Tracker | None) -> None:
         self._hooks.ready()
         while (item := self._inbox.get()) is not None:
             if isinstance(item, Break):
@@ -108,7 +108,7 @@ class Worker:
         if messages:
             self._hooks.messages(messages)
 
-    def _keypoints(self, item: Arrival, tracker: HolisticTracker | None) -> tuple[NDArray[np.float32], float]:
+    def _keypoints(self, item: Arrival, tracker: Tracker | None) -> tuple[NDArray[np.float32], float]:
         """Keypoints (171, 4) of a frame and its width / height."""
         payload = item.frame.payload
         if tracker is None or not isinstance(payload, bytes):

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from glosscast.holistic import HolisticTracker, TrackerPool, extract, quiet_native_logs
+from glosscast.holistic import TrackerPool, extract, quiet_native_logs
+from glosscast.holistic.mediapipe_graph import MediaPipeTracker
 from glosscast.keypoints import (
     CHANNELS,
     FACE,
@@ -34,7 +35,7 @@ TWO_HANDED = "clips/health__startasl_M1__health.mp4"
 @pytest.fixture(scope="module")
 def tracker():
     """One for the module: each takes memory that MediaPipe does not give back at once."""
-    tracker = HolisticTracker()
+    tracker = MediaPipeTracker()
     yield tracker
     tracker.close()
 
@@ -77,7 +78,7 @@ def test_frames_need_not_be_contiguous_or_writable(tracker):
 
 
 def test_a_tracker_that_failed_says_so():
-    tracker = HolisticTracker()
+    tracker = MediaPipeTracker()
     real, tracker._holistic = tracker._holistic, None
     with pytest.raises(AttributeError):
         tracker.track(BLANK)
@@ -91,7 +92,7 @@ def test_a_tracker_that_failed_says_so():
 
 
 def test_a_graph_that_saw_an_empty_frame_can_still_be_closed():
-    tracker = HolisticTracker()
+    tracker = MediaPipeTracker()
     with pytest.raises(Exception, match=r".+"):  # what `track` guards against
         tracker._holistic.process(np.zeros((0, 0, 3), np.uint8))
     with pytest.raises(Exception, match=r".+"):

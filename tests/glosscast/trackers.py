@@ -1,9 +1,14 @@
-"""A tracker for tests that look at no picture."""
+"""A tracker for tests that look at no picture, and what tests of real ones need."""
+
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
 
 from glosscast.keypoints import CHANNELS, POINTS
 
+needs_litert = pytest.mark.skipif(find_spec("ai_edge_litert") is None, reason="ai-edge-litert is not installed")
+needs_mediapipe = pytest.mark.skipif(find_spec("mediapipe") is None, reason="mediapipe is not installed")
 BLANK = np.zeros((48, 64, 3), np.uint8)
 
 

@@ -36,7 +36,7 @@ ROOMY = {"queue_frames": 1000, "max_fps": 1000.0}  # for frames that come faster
 
 
 class ColourTracker:
-    """Stands in for HolisticTracker. `hold` keeps it from returning until it is set; `entered` is set meanwhile."""
+    """Stands in for a tracker. `hold` keeps it from returning until it is set; `entered` is set meanwhile."""
 
     def __init__(self, hold: threading.Event | None = None, entered: threading.Event | None = None) -> None:
         self.broken = False

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from glosscast.bundle import EMBEDDED
-from glosscast.holistic import HolisticTracker
 from glosscast.video import decode_video
 from tests.service.process import DATA
 from tests.service.serving import Client, binary, serve
@@ -35,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address():
-    with serve(EMBEDDED, HolisticTracker, queue_frames=1000, max_fps=1000.0, idle_s=PATIENCE_S) as address:
+    with serve(EMBEDDED, None, queue_frames=1000, max_fps=1000.0, idle_s=PATIENCE_S) as address:
         yield address
 
 

@@ -53,6 +53,7 @@ def test_values_come_from_the_environment(environment):
         ("PORT", "70000"),
         ("PORT", ""),
         ("HOST", ""),
+        ("EXTRACTOR", "openpose"),
         ("PROVIDERS", " , "),
         ("MAX_STREAMS", "0"),
         ("MAX_STREAMS", "1.5"),
@@ -113,6 +114,10 @@ def without_opset(manifest):
         pytest.param(
             lambda b, t: {"BUNDLE": b, "PROVIDERS": "NoSuchExecutionProvider"},
             "GLOSSCAST_PROVIDERS: NoSuchExecutionProvider", id="no such provider",
+        ),
+        pytest.param(
+            lambda b, t: {"BUNDLE": b, "EXTRACTOR": "litert", "MODELS": t},
+            "GLOSSCAST_EXTRACTOR: .*(python -m glosscast.holistic|pip install)", id="no models",
         ),
     ],
 )  # fmt: skip
