@@ -73,7 +73,11 @@ def introduction(analysis: Analysis) -> str:
     plan, optimiser = analysis.plan, analysis.plan.config.optimiser
     clips = {(key.fold, int(number)) for key, run in analysis.everything.items() for number in run.clips}
     signers = {str(signer) for run in analysis.everything.values() for signer in run.signers}
-    unseen = "" if plan.config.data.shared_signers else "Every clip is of a signer whom its model never saw: "
+    unseen = (
+        ""
+        if plan.config.data.shared_signers
+        else "Every clip is of a signer whom its model never saw, by the names in the data: "
+    )
     yardstick = ""
     if LSTM in plan.variants:
         yardstick = (
@@ -87,7 +91,7 @@ def introduction(analysis: Analysis) -> str:
         f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
         f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was "
         f"read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} "
-        f"in play.{yardstick}"
+        f"in play. The clips show {plan.config.card.seen}.{yardstick}"
     )
 
 
