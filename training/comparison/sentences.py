@@ -1,63 +1,16 @@
 """Comparisons of models of sentences: each reads the same sentences of left-out signers, and WER says how well."""
 
-import json
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from glosscast.faults import first_fault
 from training.checkpoint import Checkpoint
-from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS
 from training.comparison.plan import Clips, Key, Plan, open_folder
-from training.comparison.predictions import PredictionsError
+from training.comparison.readings import SentenceReadings, load_readings, readings_path
 from training.comparison.runs import each, load_model, locked, train_run
-from training.comparison.tables import spread, table
-from training.continuous.score import SentenceScores, score_sentences, sentences_of, tally
-from training.wer import align
+from training.comparison.sentence_report import markdown
+from training.continuous.score import score_sentences, sentences_of
 
 SENTENCES, SEED = 200, 0  # of each fold; drawn from isolated clips where the sets hold no recorded sentences
-PAPER_RELATIVE = -0.127  # of the word error rate, Alishzade et al., Table I
-
-Figures = NDArray[np.float64]
-
-
-class SentenceReadings(BaseModel):
-    """What one run read: sentence by sentence the signer, the glosses signed and those read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    variant: str
-    seed: int
-    held_out: tuple[str, ...]
-    signers: tuple[str, ...]
-    references: tuple[tuple[str, ...], ...]
-    hypotheses: tuple[tuple[str, ...], ...]
-
-    @property
-    def scores(self) -> SentenceScores:
-        """Their figures."""
-        return tally(self.references, self.hypotheses)
-
-    @property
-    def errors(self) -> Figures:
-        """(sentences,) substitutions, deletions and insertions of each."""
-        pairs = zip(self.references, self.hypotheses, strict=True)
-        return np.array([sum(s.reference != s.hypothesis for s in align(*pair)) for pair in pairs], float)
-
-
-@dataclass(frozen=True)
-class WerDifference:
-    """A variant's WER less the baseline's, relative to it, and the middle 95 % of a paired bootstrap; None: unknown."""
-
-    value: float
-    relative: float
-    relative_interval: tuple[float, float] | None
 
 
 def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
@@ -83,11 +36,6 @@ def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Pa
         return path
 
 
-def readings_path(plan: Plan, key: Key) -> Path:
-    """Where a run's readings are."""
-    return plan.out / "predictions" / f"{key.name}.json"
-
-
 def read_run(key: Key, clips: Clips) -> str:
     """Read a fold's sentences with one model and keep what was read; returns what to say of it."""
     plan = clips.plan
@@ -108,128 +56,3 @@ def read_run(key: Key, clips: Clips) -> str:
     path.with_suffix(".partial").write_text(readings.model_dump_json(), "utf-8")
     path.with_suffix(".partial").replace(path)
     return f"{key.name}: {len(sentences)} sentences read, WER {scores.rate.wer:.3f}"
-
-
-def load_readings(plan: Plan, key: Key) -> SentenceReadings:
-    """What a run read.
-
-    Raises:
-        PredictionsError: the file is damaged, or of another run.
-    """
-    path = readings_path(plan, key)
-    try:
-        readings = SentenceReadings.model_validate(json.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise PredictionsError(f"{path}: not readable as JSON") from error
-    except ValidationError as error:
-        raise PredictionsError(f"{path}: {first_fault(error)}") from error
-    if (readings.variant, readings.seed, readings.held_out) != (key.variant, key.seed, plan.folds[key.fold]):
-        raise PredictionsError(f"{path}: of another run")
-    return readings
-
-
-def paired_wer(plan: Plan, runs: Mapping[Key, SentenceReadings], variant: str, seed: int = 0) -> WerDifference:
-    """The difference to the baseline; drawn are the sentences of each fold and the seeds, alike for both.
-
-    Figures are means over folds, then over seeds, as in the tables.
-    """
-    rng = np.random.default_rng(seed)
-    drawn_seeds = rng.multinomial(len(plan.seeds), [1 / len(plan.seeds)] * len(plan.seeds), DRAWS) / len(plan.seeds)
-    point, drawn = np.zeros(2), np.zeros((2, DRAWS))
-    for fold in range(len(plan.folds)):
-        of = [[runs[Key(v, s, fold)] for s in plan.seeds] for v in (variant, plan.baseline)]
-        tokens = np.array([len(glosses) for glosses in of[0][0].references], float)
-        errors = np.array([[run.errors for run in row] for row in of])  # (2, S, N)
-        weights = rng.multinomial(len(tokens), [1 / len(tokens)] * len(tokens), DRAWS).astype(float)  # (B, N)
-        point += errors.sum(axis=2).mean(axis=1) / tokens.sum() / len(plan.folds)
-        rates = errors @ weights.T / (weights @ tokens)  # (2, S, B)
-        drawn += np.einsum("vsb,bs->vb", rates, drawn_seeds) / len(plan.folds)
-    relative = drawn[0] / np.maximum(drawn[1], 1e-12) - 1
-    low, high = np.percentile(relative, (2.5, 97.5))
-    interval = (float(low), float(high)) if len(plan.seeds) >= FEWEST_SEEDS else None
-    return WerDifference(float(point[0] - point[1]), float(point[0] / max(point[1], 1e-12) - 1), interval)
-
-
-def markdown(plan: Plan, runs: Mapping[Key, SentenceReadings], command: str) -> str:
-    """The report."""
-    some = [runs[Key(plan.baseline, plan.seeds[0], fold)] for fold in range(len(plan.folds))]
-    about = (
-        f"{sum(len(r.references) for r in some)} sentences of {len({s for r in some for s in r.signers})} signers, "
-        f"each read by models that never saw the signer; {len(plan.folds)} fold(s), {len(plan.seeds)} seed(s) "
-        f"({', '.join(map(str, plan.seeds))}), the best path of each, no language model. Where the data hold isolated "
-        "clips, the sentences are made of them (docs/continuous.md): they are not continuous signing."
-    )
-    sections = [
-        f"# {plan.config.name}: {len(plan.variants)} variants compared",
-        about,
-        "## Figures",
-        "Means over folds, then mean ± standard deviation over seeds. Substitutions, deletions and insertions are "
-        "shares of the glosses signed; accuracy and macro-F1 are of the signs that the alignment sets side by side.",
-        figure_table(plan, runs),
-        f"## Differences to {plan.baseline}",
-        f"WER relative to the baseline's, with the middle 95 % of a paired bootstrap over sentences and seeds ({DRAWS} "
-        f"draws; from {FEWEST_SEEDS} seeds on). Signers were not drawn. The paper has {100 * PAPER_RELATIVE:.1f} % for "
-        "the adaptive loss.",
-        difference_table(plan, runs),
-        "## By signer",
-        signer_table(plan, runs),
-        "## What is taken for what",
-        *(f"{variant}: {substitutions(plan, runs, variant)}" for variant in plan.variants),
-        "## Once more",
-        f"    {command}",
-    ]
-    return "\n\n".join(sections) + "\n"
-
-
-def figure_table(plan: Plan, runs: Mapping[Key, SentenceReadings]) -> str:
-    """WER and its parts, by variant."""
-    rows = []
-    for variant in plan.variants:
-        found = np.array([[_figures(runs[Key(variant, s, f)]) for f in range(len(plan.folds))] for s in plan.seeds])
-        rows.append([variant, *(spread(column) for column in found.mean(axis=1).T)])
-    return table(["variant", "WER", "substitutions", "deletions", "insertions", "accuracy", "macro F1"], rows)
-
-
-def _figures(run: SentenceReadings) -> list[float]:
-    scores, rate = run.scores, run.scores.rate
-    parts = [count / rate.tokens for count in (rate.substitutions, rate.deletions, rate.insertions)]
-    return [rate.wer, *parts, scores.accuracy, scores.macro_f1]
-
-
-def difference_table(plan: Plan, runs: Mapping[Key, SentenceReadings]) -> str:
-    """How each rival's WER differs from the baseline's."""
-    rows = []
-    for variant in plan.rivals:
-        found = paired_wer(plan, runs, variant)
-        interval = found.relative_interval
-        shown = "too few seeds" if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f} %"
-        rows.append([variant, f"{100 * found.value:+.1f} points", f"{100 * found.relative:+.1f} %", shown])
-    return table(["variant", "WER", "relative", "95 %"], rows)
-
-
-def signer_table(plan: Plan, runs: Mapping[Key, SentenceReadings]) -> str:
-    """WER of each signer, over seeds."""
-    signers = sorted({signer for run in runs.values() for signer in run.signers})
-    rows = [[s, *(f"{100 * _of_signer(plan, runs, v, s):.1f} %" for v in plan.variants)] for s in signers]
-    return table(["signer", *plan.variants], rows)
-
-
-def _of_signer(plan: Plan, runs: Mapping[Key, SentenceReadings], variant: str, signer: str) -> float:
-    errors = tokens = 0.0
-    for key in plan.keys:
-        run = runs[key]
-        if key.variant == variant:
-            chosen = np.array([s == signer for s in run.signers])
-            errors += run.errors[chosen].sum()
-            tokens += sum(len(glosses) for glosses, own in zip(run.references, chosen, strict=True) if own)
-    return errors / max(tokens, 1.0)
-
-
-def substitutions(plan: Plan, runs: Mapping[Key, SentenceReadings], variant: str, most: int = 6) -> str:
-    """The most frequent ones of a variant, over all its runs."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for key in plan.keys:
-        if key.variant == variant:
-            for c in runs[key].scores.rate.confusions:
-                counts[c.reference, c.hypothesis] += c.count
-    return ", ".join(f"{wanted} read as {got} ({n})" for (wanted, got), n in counts.most_common(most)) or "nothing"

@@ -9,7 +9,8 @@ from tests.training.continuous.tiny import text, write
 from training.__main__ import main
 from training.comparison.bootstrap import DRAWS
 from training.comparison.plan import Key, make_plan
-from training.comparison.sentences import SentenceReadings, paired_wer
+from training.comparison.readings import SentenceReadings
+from training.comparison.sentence_report import paired_wer
 from training.config import load_config
 from training.wer import error_rate
 

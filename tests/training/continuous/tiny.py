@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.training import synthetic
-from tests.training.synthetic import FRAMES
+from tests.training.synthetic import ADAPTIVE, FRAMES
 from training.config import Config, load_config
 
 SIGNS = ("high", "low")
@@ -21,24 +21,13 @@ CONTINUOUS = """
 stride = 2
 blocks = 1
 kernel = 3
-[continuous.loss.adaptive]
-alpha = 0.6
-warmup_epochs = 1
-ramp_epochs = 0
-momentum = 0.7
-kappa = 1.0
-threshold = 0.0
-top_k = 2
-margin = 0.6
-margin_growth = 0.5
-margin_max = 1.2
 """
 
 
 def text(*, joined: bool = True, streams: str = '"keypoints"', epochs: int = 2) -> str:
     isolated, _, _ = synthetic.CONFIG.partition("[loss]")
     filled = isolated.replace("{streams}", streams).replace("{epochs}", str(epochs))
-    return filled + CONTINUOUS + (JOINED if joined else "")
+    return filled + CONTINUOUS + ADAPTIVE.replace("[loss.", "[continuous.loss.") + (JOINED if joined else "")
 
 
 def write(folder: Path, content: str) -> Path:
