@@ -1,6 +1,5 @@
 """What a training run leaves behind: weights, config and what the model card must say about the data."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,6 +13,7 @@ from training.config import Config
 from training.continuous.model import ContinuousRecogniser, recogniser_of
 from training.data import Example
 from training.model import Recogniser
+from training.writing import whole_file
 
 Kind = Literal["isolated", "continuous"]
 
@@ -94,16 +94,8 @@ def write_whole(content: object, path: Path) -> None:
     """
     buffer = BytesIO()  # torch's own writer tells of a full disk by a RuntimeError without a reason
     torch.save(content, buffer)
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with whole_file(path) as file:
+        file.write(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

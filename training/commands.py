@@ -112,6 +112,8 @@ def run_compare(args: argparse.Namespace) -> int:
     from training.comparison.plan import make_plan
     from training.comparison.sentences import compare_sentences
 
+    if args.jobs < 1:
+        raise ValueError(f"--jobs must be 1 or more, got {args.jobs}")
     config = load_config(args.config)
     isolated = config.continuous is None
     variants = args.variants.split(",") if args.variants else TABLE if isolated else SENTENCE_TABLE

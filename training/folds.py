@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from glosscast.faults import first_fault
 from training.config import Config
 from training.evaluate import Scores
+from training.writing import write_text
 
 MAIN_VARIANT = "fusion+adaptive"
 
@@ -114,6 +115,4 @@ def load_report(path: Path) -> FoldReport:
 
 def save(report: FoldReport, path: Path) -> None:
     """Write a report, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(report.model_dump_json(indent=1), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, report.model_dump_json(indent=1))

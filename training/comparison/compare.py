@@ -26,8 +26,6 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
     absent = [name for name, module in (("matplotlib",) * 2, ("scikit-learn", "sklearn")) if find_spec(module) is None]
     if absent:
         raise ValueError(f"{', '.join(absent)} not installed: pip install '.[report]'")
-    if jobs < 1:
-        raise ValueError(f"--jobs must be 1 or more, got {jobs}")
     clips = Clips(plan, data)
     open_folder(plan)
     with locked(plan.out):

@@ -12,6 +12,7 @@ from training.comparison.pictures import draw_all
 from training.folds import save
 from training.lstm import EPOCHS
 from training.variants import LSTM
+from training.writing import write_text
 
 PAPER_RELATIVE = -0.18  # "up to 18 %" on high-similarity pairs, Alishzade et al., section V
 
@@ -22,9 +23,7 @@ def write_report(analysis: Analysis, command: str) -> Path:
     save(analysis.report, out / "runs.json")
     draw_all(analysis, out)
     path = out / "README.md"
-    partial = path.with_suffix(".partial")
-    partial.write_text(markdown(analysis, command), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, markdown(analysis, command))
     return path
 
 

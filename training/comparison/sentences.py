@@ -9,14 +9,13 @@ from training.comparison.readings import SentenceReadings, load_readings, readin
 from training.comparison.runs import each, load_model, locked, train_run
 from training.comparison.sentence_report import markdown
 from training.continuous.score import score_sentences, sentences_of
+from training.writing import write_text
 
 SENTENCES, SEED = 200, 0  # of each fold; drawn from isolated clips where the sets hold no recorded sentences
 
 
 def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
     """Bring a report folder up to its plan; returns the path of the report. Arguments and errors as in `compare`."""
-    if jobs < 1:
-        raise ValueError(f"--jobs must be 1 or more, got {jobs}")
     clips = Clips(plan, data)
     open_folder(plan)
     with locked(plan.out):
@@ -30,9 +29,7 @@ def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Pa
         each([partial(train_run, key) for key in missing], clips, data, jobs)
         each([partial(read_run, key) for key in unread], clips, data, jobs)
         path = plan.out / "README.md"
-        partial_path = path.with_suffix(".partial")
-        partial_path.write_text(markdown(plan, {k: load_readings(plan, k) for k in plan.keys}, command), "utf-8")
-        partial_path.replace(path)
+        write_text(path, markdown(plan, {k: load_readings(plan, k) for k in plan.keys}, command))
         return path
 
 
@@ -52,7 +49,5 @@ def read_run(key: Key, clips: Clips) -> str:
         references=tuple(s.glosses for s in sentences),
         hypotheses=scores.hypotheses,
     )
-    path = readings_path(plan, key)
-    path.with_suffix(".partial").write_text(readings.model_dump_json(), "utf-8")
-    path.with_suffix(".partial").replace(path)
+    write_text(readings_path(plan, key), readings.model_dump_json())
     return f"{key.name}: {len(sentences)} sentences read, WER {scores.rate.wer:.3f}"

@@ -17,8 +17,8 @@ from glosscast.crop import crop, signer_square
 from training.data import DataError
 from training.datasets.clips import read_frames
 from training.datasets.item import Item
-from training.datasets.writing import whole_file
 from training.frames import entry_name
+from training.writing import whole_file
 
 QUALITY = 95  # of the JPEGs
 

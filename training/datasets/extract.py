@@ -28,8 +28,8 @@ from training.data import DataError
 from training.datasets.clips import read_clip, read_unseen
 from training.datasets.crops import join_crops, write_crops
 from training.datasets.item import Item
-from training.datasets.writing import whole_file
 from training.frames import frames_path
+from training.writing import whole_file
 
 UNSPLIT = "all"  # file of clips that are in no split
 UNSIGNED = "unknown"  # signer of clips that do not say

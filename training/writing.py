@@ -12,7 +12,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, renamed to `path` at the end of the block; after an exception nothing is left of it.
 
     Raises:
-        OSError: it cannot be written, or what the block raised.
+        OSError: it cannot be written, for one because the disk is full; names the file.
     """
     partial = path.with_suffix(".partial")
     try:
@@ -21,5 +21,19 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, in UTF-8.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
