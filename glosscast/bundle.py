@@ -19,7 +19,9 @@ from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
 from glosscast.faults import first_fault
 from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.learned_segmentation import TaggerSettings, Tagging
 from glosscast.segmentation import SegmenterSettings
+from glosscast.tagger import load_weights
 from glosscast.vocabulary import Vocabulary
 
 MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
@@ -30,6 +32,7 @@ MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
     "MODEL_CARD.md",
 )
 FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # what every bundle has; the manifest holds the hash of each
+SEGMENTER = "segmenter.npz"  # weights of the learned segmenter, where the manifest has a `tagger`
 EMBEDDED = Path(__file__).parent / "bundles" / "asl_demo"
 
 
@@ -90,6 +93,7 @@ class Manifest(_Part):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     segmenter: SegmenterSettings
+    tagger: TaggerSettings | None = None
     decoder: DecoderSettings
     opset: int = Field(gt=0)
     git_commit: str
@@ -108,7 +112,9 @@ class Manifest(_Part):
             for name, shape in tensors:
                 if known.get(name) != shape:
                     raise ValueError(f"{field}: {name} must be {shape}, the manifest says {known.get(name)}")
-        absent = set(FILES) - set(self.files)
+        if self.no_sign is None and (self.decoder.reject or self.tagger):
+            raise ValueError("reject and tagger need a no_sign to report instead")
+        absent = {*FILES, *([SEGMENTER] if self.tagger else [])} - set(self.files)
         if absent:
             raise ValueError(f"files: no hash for {', '.join(sorted(absent))}")
         return self
@@ -156,6 +162,7 @@ class Bundle:
     manifest: Manifest
     report: Report
     vocabulary: Vocabulary
+    tagging: Tagging | None = None
 
     @property
     def id(self) -> str:
@@ -198,7 +205,7 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
         if Path(name).name != name:
             raise BundleError(f"{path / MANIFEST}: files: {name!r} is not a plain file name")
         if not file.is_file():
-            if name not in FILES:  # kept beside the bundle for training on, and left out where it is only served
+            if name not in (*FILES, SEGMENTER):  # kept beside the bundle for training on, and left out where it is only served
                 continue
             raise BundleError(f"{file}: missing")
         if sha256(file) != expected:
@@ -208,7 +215,17 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
         raise BundleError(f"{path / REPORT}: glosses: not those of the vocabulary")
     if not {gloss for pair in report.confusable for gloss in pair.glosses} <= set(manifest.vocabulary):
         raise BundleError(f"{path / REPORT}: confusable: names a gloss that is not in the vocabulary")
-    return Bundle(path, manifest, report, Vocabulary(manifest.vocabulary, manifest.no_sign))
+    return Bundle(path, manifest, report, Vocabulary(manifest.vocabulary, manifest.no_sign), _tagging(path, manifest))
+
+
+def _tagging(path: Path, manifest: Manifest) -> Tagging | None:
+    """The learned segmenter, if the bundle has one."""
+    if manifest.tagger is None:
+        return None
+    try:
+        return Tagging(manifest.tagger, load_weights(path / SEGMENTER))
+    except ValueError as error:
+        raise BundleError(str(error)) from error
 
 
 def sha256(path: Path) -> str:

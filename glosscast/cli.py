@@ -107,7 +107,9 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, NDArray[np.float32]
         finally:
             tracker.close()
     marks.append(perf_counter())
-    found = classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle))
+    found = classify_clip(
+        clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle), tagging=bundle.tagging
+    )
     marks.append(perf_counter())
     steps = zip(("decode", "keypoints", "inference"), pairwise(marks), strict=True)
     return clip, found, {name: round((end - start) * 1000, 1) for name, (start, end) in steps}

@@ -5,7 +5,7 @@ The service's live streams, clip classification and evaluation all go through `D
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.clip import Clip, ClipSpec, Window, cut_window
 from glosscast.keypoints import POSE, PRESENCE, X, Z
+from glosscast.learned_segmentation import LearnedSegmenter, Tagging
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
 
 MAX_FPS = 120.0  # frames a second, by the stream's own clock, beyond which the oldest are forgotten early
@@ -26,6 +27,7 @@ class DecoderSettings(BaseModel):
 
     interim_ms: float = Field(gt=0, description="time between interim results inside a sign")
     hop_ms: float = Field(gt=0, description="distance of the windows in a sign longer than one window")
+    reject: float = Field(default=0.0, ge=0, lt=1, description="a final less sure than this is not reported")
 
 
 class Classify(Protocol):
@@ -46,6 +48,7 @@ class SignEvent:
         end_ms: where it ends, as far as known.
         revision: 1, 2, 3 … for interims, 0 otherwise.
         probabilities: (classes,); None for "started".
+        quiet: a final that is not to be reported: too unsure, or the sign before it going on.
     """
 
     kind: Literal["started", "interim", "final"]
@@ -54,6 +57,7 @@ class SignEvent:
     end_ms: float
     revision: int = 0
     probabilities: NDArray[np.float32] | None = None
+    quiet: bool = False
 
 
 class NoSignerError(ValueError):
@@ -69,6 +73,7 @@ class Decoder:
         settings: how segments are read.
         classify: the model.
         interim: whether interim results are wanted; without them a sign costs inference only at its end.
+        tagging: the learned segmenter, to use instead of the rule.
     """
 
     def __init__(
@@ -78,15 +83,18 @@ class Decoder:
         settings: DecoderSettings,
         classify: Classify,
         interim: bool = True,
+        tagging: Tagging | None = None,
     ) -> None:
         self.spec, self.settings, self.interim = spec, settings, interim
         self._classify = classify
-        self._segmenter = Segmenter(segmenter)
+        self._segmenter = Segmenter(segmenter) if tagging is None else LearnedSegmenter(segmenter, tagging)
         self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
         # A clock that crawls would let them grow without end.
         self._frames: deque[tuple[float, NDArray[np.float32]]] = deque(maxlen=int(self._keep_ms / 1000 * MAX_FPS))
         self._open: int | None = None
         self._revision, self._interim_due = 0, 0.0
+        self._repeat_ms = 0.0 if tagging is None else tagging.settings.repeat_ms
+        self._told: tuple[int, float] | None = None  # what the last final was taken for, and where it ended
 
     def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float) -> list[SignEvent]:
         """Take one frame.
@@ -122,12 +130,24 @@ class Decoder:
             self._interim_due = now_ms + self.settings.interim_ms
             events.append(SignEvent("started", segment.index, segment.start_ms, segment.end_ms))
         if segment.closed:
-            events.append(self._event("final", segment, now_ms, 0))
+            events.append(self._final(self._event("final", segment, now_ms, 0)))
         elif self.interim and now_ms >= self._interim_due:
             self._revision += 1
             self._interim_due = now_ms + self.settings.interim_ms
             events.append(self._event("interim", segment, now_ms, self._revision))
         return events
+
+    def _final(self, event: SignEvent) -> SignEvent:
+        """The event, quiet where nothing new or nothing sure is to be told."""
+        assert event.probabilities is not None
+        best = int(event.probabilities.argmax())
+        repeated = self._told is not None and (
+            best == self._told[0] and event.start_ms - self._told[1] < self._repeat_ms
+        )
+        unsure = bool(event.probabilities[best] < self.settings.reject)
+        if not unsure:
+            self._told = best, event.end_ms
+        return replace(event, quiet=repeated or unsure)
 
     def _event(self, kind: Literal["interim", "final"], segment: Segment, now_ms: float, revision: int) -> SignEvent:
         t_ms = np.array([t for t, _ in self._frames])
@@ -169,6 +189,7 @@ def classify_clip(
     settings: DecoderSettings,
     classify: Classify,
     needs_signer: bool = True,
+    tagging: Tagging | None = None,
 ) -> NDArray[np.float32]:
     """Probabilities (classes,) for a recording taken as one sign.
 
@@ -182,13 +203,14 @@ def classify_clip(
         settings: how segments are read.
         classify: the model.
         needs_signer: whether the model looks at keypoints, and can say nothing without any.
+        tagging: the learned segmenter, to use instead of the rule.
 
     Raises:
         NoSignerError: nobody is in view, and the model needs somebody.
     """
     if needs_signer and not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
         raise NoSignerError("nobody is in view")
-    events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False))
+    events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False, tagging=tagging))
     finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
     if finals:
         return pool(finals)

@@ -4,6 +4,8 @@ The same interface as the rule in `glosscast.segmentation`, and the same limits:
 Other than the rule it tells signs apart that follow each other with the hands up.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +23,7 @@ class TaggerSettings(BaseModel):
     leave: float = Field(gt=0, lt=1, description="probability of being in a sign below which it ends; at most enter")
     begin: float = Field(gt=0, lt=1, description="probability of a sign's start that splits a running one")
     min_ms: float = Field(ge=0, description="a sign that ends or is split is at least this long")
+    repeat_ms: float = Field(ge=0, description="a sign like the last one that begins sooner after it is that one going on")
 
     @model_validator(mode="after")
     def _hysteresis(self) -> "TaggerSettings":
@@ -29,18 +32,25 @@ class TaggerSettings(BaseModel):
         return self
 
 
+@dataclass(frozen=True, eq=False)
+class Tagging:
+    """What a bundle says about the tagger."""
+
+    settings: TaggerSettings
+    weights: Weights
+
+
 class LearnedSegmenter:
     """Push frames in order of time; learn of a segment when it starts, as it grows and when it closes.
 
     Args:
         settings: the limits that it shares with the rule.
-        tagging: how tags become segments.
-        weights: of the network.
+        tagging: the network, and how its tags become segments.
     """
 
-    def __init__(self, settings: SegmenterSettings, tagging: TaggerSettings, weights: Weights) -> None:
-        self.settings, self.tagging = settings, tagging
-        self._tagger = Tagger(weights, settings.follow_ms, settings.visible)
+    def __init__(self, settings: SegmenterSettings, tagging: Tagging) -> None:
+        self.settings, self.tagging = settings, tagging.settings
+        self._tagger = Tagger(tagging.weights, settings.follow_ms, settings.visible)
         self._index = 0
         self._now_ms = 0.0
         self._start_ms: float | None = None

@@ -34,7 +34,14 @@ def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: 
     clip, timings = _keypoints(engine, services.settings, data, gone)
     manifest, began = engine.bundle.manifest, perf_counter()
     try:
-        found = classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, engine.classify)
+        found = classify_clip(
+            clip,
+            manifest.clip,
+            manifest.segmenter,
+            manifest.decoder,
+            engine.classify,
+            tagging=engine.bundle.tagging,
+        )
     except NoSignerError:
         raise ProblemError("no_signer") from None
     timings.inference = _ms(perf_counter() - began)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glosscast.keypoints import X, Z
+from glosscast.learned_segmentation import TaggerSettings
 from glosscast.segmentation import SegmenterSettings
 from glosscast.tagger import BEGIN, FEATURES, INSIDE, LOOKAHEAD, OUTSIDE, TAGS, FrameFeatures, Weights
 from training.sentences import Sentence
@@ -18,6 +19,8 @@ BEGIN_TICKS = 2  # how long a start lasts: one tick alone is too rare to be lear
 BEGIN_WEIGHT = 3.0
 EPOCHS, BATCH, LR = 12, 16, 3e-3
 IGNORED = -100
+# Chosen on streams of signers other than those that the figures in docs/results.md are of.
+TAGGING = TaggerSettings(enter=0.5, leave=0.3, begin=0.6, min_ms=500.0, repeat_ms=700.0)
 
 
 class TaggerNet(nn.Module):

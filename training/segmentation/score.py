@@ -1,13 +1,12 @@
 """How well a segmenter finds signs in streams, and what is then read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.clip import ClipSpec
-from glosscast.decoding import Classify, Decoder
+from glosscast.decoding import Decoder, SignEvent
 from training.sentences import Sentence, Sign
 from training.wer import ErrorRate, error_rate
 
@@ -16,12 +15,13 @@ IOU = 0.5
 
 @dataclass(frozen=True)
 class Found:
-    """A sign that was found: its times, the time of the frame with which its final came, and what it was read as."""
+    """A sign that was found: its times, the time of the frame with which its final came, and what it was
+    read as, None where it is not reported."""
 
     start_ms: float
     end_ms: float
     told_ms: float
-    gloss: str
+    gloss: str | None
 
 
 class SegmentScores(BaseModel):
@@ -68,12 +68,41 @@ def watch(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list
     found = []
     clip = stream.clip
     for t_ms, keypoints in zip(clip.t_ms, clip.keypoints, strict=True):
-        events = decoder.push(float(t_ms), keypoints, clip.aspect)
-        found += [_found(e.start_ms, e.end_ms, float(t_ms), e.probabilities, vocabulary) for e in events if e.kind == "final"]
-    last = float(clip.t_ms[-1])
-    found += [_found(e.start_ms, e.end_ms, last, e.probabilities, vocabulary) for e in decoder.finish() if e.kind == "final"]
-    return found
+        found += _finals(decoder.push(float(t_ms), keypoints, clip.aspect), float(t_ms), vocabulary)
+    return found + _finals(decoder.finish(), float(clip.t_ms[-1]), vocabulary)
 
 
-def _found(start: float, end: float, told: float, probabilities: object, vocabulary: Sequence[str]) -> Found:
-    return Found(start, end, told, vocabulary[int(np.argmax(probabilities))])  # type: ignore[call-overload]
+def _finals(events: Sequence[SignEvent], told_ms: float, vocabulary: Sequence[str]) -> list[Found]:
+    return [
+        Found(e.start_ms, e.end_ms, told_ms, None if e.quiet else vocabulary[int(e.probabilities.argmax())])
+        for e in events
+        if e.probabilities is not None and e.kind == "final"
+    ]
+
+
+def score(
+    streams: Sequence[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
+) -> SegmentScores:
+    """Read streams with a new decoder each, and compare what is found with what is there.
+
+    A final that is not reported still is a segment that was found; only the gloss error leaves it out.
+    """
+    signs = found_signs = hits = 0
+    delays: list[float] = []
+    readings: list[tuple[tuple[str, ...], list[str]]] = []
+    for stream in streams:
+        found = watch(stream, decoder(), vocabulary)
+        pairs = matched(stream.signs, found)
+        signs, found_signs, hits = signs + len(stream.signs), found_signs + len(found), hits + len(pairs)
+        delays += [f.told_ms - sign.end_ms for sign, f in pairs]
+        readings.append((stream.glosses, [f.gloss for f in found if f.gloss not in (None, no_sign)]))  # type: ignore[misc]
+    median, late = np.percentile(delays or [np.nan], [50, 95])
+    return SegmentScores(
+        streams=len(streams),
+        signs=signs,
+        precision=hits / max(found_signs, 1),
+        recall=hits / signs,
+        f1=2 * hits / (signs + found_signs),
+        rate=error_rate(readings),
+        delay_ms=(float(median), float(late)),
+    )
