@@ -38,9 +38,7 @@ IDLE = Ending(CloseCode.IDLE, _error(ErrorCode.IDLE, "Nothing was received for t
 NO_SESSION = Ending(
     CloseCode.EXPIRED, _error(ErrorCode.NO_SESSION, "There is no such session to resume; start a new one.", True)
 )
-RESUMED = Ending(
-    CloseCode.RESUMED, _error(ErrorCode.RESUMED, "The session goes on over another connection.", False)
-)
+RESUMED_ERROR = _error(ErrorCode.RESUMED, "The session goes on over another connection.", False)
 FULL = Ending(CloseCode.OVERLOADED, _error(ErrorCode.OVERLOADED, "All places are taken; try again later.", True, 5.0))
 KEY_FULL = Ending(
     CloseCode.TOO_MANY_STREAMS,

@@ -1,6 +1,6 @@
 """The messages of websocket `/v1/stream`, subprotocol `glosscast.v1`: what a client may say and what it hears.
 
-Client to server, text: `start` or `resume` first, later `finalize`, `keepalive`, `stop`, each at most 4096 characters long.
+Client to server, text: `start` or `resume` first, later `finalize`, `keepalive`, `stop`, each at most 4096 characters.
 Client to server, binary, one frame a message:
 
     4 bytes     the length of the header, uint32, little-endian
@@ -19,13 +19,14 @@ Every `sign_started` is followed by exactly one `final`, unless the connection b
 protocol, or the server fails. The gloss of a `final` may be the vocabulary's no-sign class (`no_sign` in
 `GET /v1/bundle`): a hand was raised and meant nothing.
 
-A session outlives its connection by `limits.resume_s`. A client whose connection broke opens another one and says `resume`
-instead of `start`. It hears `started` again, then every `final` that it missed, then `sign_started` of the sign that is under
-way, if any. Segments and the client's clock go on; of the frames that were on their way, those after `last_t_ms` did not
-arrive. An older connection that is still open is closed with 4009.
+A session outlives a connection that breaks, by `limits.resume_s`. Its client opens another one and says `resume`
+instead of `start`. It hears `started` again, then every `final` that it missed, then `sign_started` of the sign that is
+under way, if any. Segments and the client's clock go on; of the frames that were on their way, those after `last_t_ms`
+did not arrive. An older connection that is still open is closed with 4009. A client that will not come back says
+`stop`, or closes with 1000 or 1001.
 
-A session's captions are at `GET /v1/sessions/{session}/captions.vtt` (or `.srt`, `.json`) while it lasts and for a while
-after, for who sends its `token`.
+A session's captions are at `GET /v1/sessions/{session}/captions.vtt` (or `.srt`, `.json`) while it lasts and for a
+while after, for who sends its `token`.
 
 All times are the client's own `t_ms`, in milliseconds.
 """

@@ -29,7 +29,7 @@ WEBSOCKET_SCOPE = {
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch):
     monkeypatch.setattr("service.mailbox.MAX_UNSENT", 20)
-    monkeypatch.setattr("service.stream.SEND_S", 0.2)
+    monkeypatch.setattr("service.link.SEND_S", 0.2)
 
 
 def never_ending_signs():
