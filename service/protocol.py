@@ -130,6 +130,9 @@ class Started(_Message):
     expires_at: datetime = Field(description="when the server will end it, ISO 8601, UTC")
     config: Config
     bundle: str = Field(description='name and version, "asl-demo@1"')
+    no_sign: str | None = Field(
+        description="the gloss that stands for hands that say nothing, null where there is none"
+    )
     limits: Limits
 
 

@@ -194,6 +194,7 @@ class Stream:
             expires_at=datetime.now(UTC) + timedelta(seconds=settings.max_session_s - self._tally.age_s),
             config=self.config,
             bundle=self._engine.bundle.id,
+            no_sign=self._engine.bundle.manifest.no_sign,
             limits=Limits(
                 max_fps=settings.max_fps, max_frame_bytes=settings.max_frame_bytes, resume_s=settings.resume_s
             ),

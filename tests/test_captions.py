@@ -2,6 +2,7 @@
 
 import html
 import io
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -46,7 +47,7 @@ def test_cues_never_overlap_and_are_never_empty(captions, origin_ms):
     laid_out = spans(captions, origin_ms)
     assert len(laid_out) == len(captions)
     assert all(0 <= start < end for start, end in laid_out)
-    assert all(before[1] <= after[0] for before, after in zip(laid_out, laid_out[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(laid_out))
 
 
 def test_nothing_signed():
