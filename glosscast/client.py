@@ -9,8 +9,8 @@ import json
 import random
 import struct
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -74,10 +74,11 @@ async def caption(
         await session.open()
         while not session.done:
             try:
-                async with connect(
+                socket = await connect(
                     address(url), subprotocols=[SUBPROTOCOL], additional_headers=headers, compression=None
-                ) as socket:
-                    async for message in session.over(socket):
+                )
+                async with socket, aclosing(session.over(socket)) as messages:
+                    async for message in messages:
                         failures = 0
                         yield message
             except (ConnectionClosed, InvalidHandshake, OSError, TimeoutError) as error:
@@ -122,7 +123,7 @@ class _Session:
         """Find out whether the source can be used."""
         await self._shot()
 
-    async def over(self, socket: ClientConnection) -> AsyncIterator[Message]:
+    async def over(self, socket: ClientConnection) -> AsyncGenerator[Message, None]:
         """Send and hear over one connection.
 
         Raises:
@@ -144,6 +145,9 @@ class _Session:
             self.done = closed.rcvd is not None and closed.rcvd.code == CloseCode.NORMAL_CLOSURE
             if not self.done:
                 raise
+        except (GeneratorExit, asyncio.CancelledError):
+            await socket.close()  # with 1000: nobody will come back
+            raise
         finally:
             if sending is not None:
                 sending.cancel()
