@@ -101,6 +101,12 @@ def address(url: str) -> str:
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or PATH, "", ""))
 
 
+def pack(seq: int, t_ms: float, payload: bytes) -> bytes:
+    """A frame as a binary message: its number, its time in ms, and a picture or keypoints."""
+    header = json.dumps({"seq": seq, "t_ms": t_ms}).encode()
+    return struct.pack("<I", len(header)) + header + payload
+
+
 class _Session:
     """One session, over as many connections as it takes."""
 
@@ -227,9 +233,8 @@ class _Session:
             await socket.close()
 
     async def _send_shot(self, socket: ClientConnection, shot: Shot) -> None:
-        header = json.dumps({"seq": self._seq, "t_ms": shot.t_ms}).encode()
+        await socket.send(pack(self._seq, shot.t_ms, shot.payload))
         self._seq += 1
-        await socket.send(struct.pack("<I", len(header)) + header + shot.payload)
 
     async def _shot(self) -> Shot | None:
         """The frame that comes next, None at the end; the same one until `_coming` is None."""
