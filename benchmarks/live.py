@@ -5,8 +5,8 @@
     python -m benchmarks.live --streams 80 --seconds 60                     # twice as many: has each its share?
     python -m benchmarks.live --streams 40 --minutes 30                     # does memory stay?
 
-Real websockets, real clips. Starts the service by itself, in another process. Both share the machine's cores, so what the
-senders cost is told as well.
+Real websockets, real clips. Starts the service by itself, in another process. Both share the machine's cores, so what
+the senders cost is told as well.
 Prints JSON.
 """
 

@@ -47,7 +47,9 @@ class Engine:
         except ProviderError as error:
             raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
         make_tracker = make_tracker or self._extractor(settings)
-        self.classify = Batcher(self.recogniser, settings.max_batch, observe=metrics.inference)
+        self.classify = Batcher(
+            self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
+        )
         self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
         self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
         metrics.bundle.info(

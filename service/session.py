@@ -68,13 +68,23 @@ class Session:
         classify: the bundle's model.
         config: what the client wants.
         clock: seconds, for `latency_ms`.
+        spare: whether there is time for an interim now.
     """
 
-    def __init__(self, bundle: Bundle, classify: Classify, config: Config, clock: Clock = monotonic) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        classify: Classify,
+        config: Config,
+        clock: Clock = monotonic,
+        spare: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.signs = 0
         manifest = bundle.manifest
         self._bundle, self._config, self._clock = bundle, config, clock
-        self._decoder = Decoder(manifest.clip, manifest.segmenter, manifest.decoder, classify, interim=config.interim)
+        self._decoder = Decoder(
+            manifest.clip, manifest.segmenter, manifest.decoder, classify, interim=config.interim, spare=spare
+        )
 
     def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, arrived_s: float) -> list[Event]:
         """Take one frame.

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
         default=1, ge=0, le=256, description="threads of one inference; 0 takes one per core; trackers need cores too"
     )
     max_batch: int = Field(default=16, ge=1, le=1024, description="windows in one inference, from all streams together")
+    interim_wait_ms: float = Field(
+        default=50.0, ge=0, le=10_000, description="interims that would wait longer for the model are left out, ms"
+    )
 
     max_streams: int = Field(default=32, ge=1, le=10_000, description="streams open at the same time")
     trackers: int = Field(
