@@ -87,6 +87,24 @@ def test_a_stuck_stream_does_not_hold_up_another(bundle_folder):
     assert healthy.finals() == ["west"]
 
 
+def test_what_follows_stop_does_not_keep_it_from_ending(bundle_folder):
+    hold, entered = threading.Event(), threading.Event()
+    with serve(bundle_folder, lambda: ColourTracker(hold, entered)) as address, Client(address) as client:
+        client.start(input="frames")
+        client.pictures([EAST])
+        assert entered.wait(TIMEOUT_S)
+        client.send({"type": "stop"})
+        client.send({"type": "finalize"})
+        client.pictures([EAST], first=1)
+        client.send({"type": "keepalive"})
+        client.socket.ping().wait(TIMEOUT_S)  # all of it has arrived
+        time.sleep(0.2)  # and been read
+        hold.set()
+
+        assert client.until_closed() == 1000
+    assert client.heard[-1]["summary"]["frames"] == 1
+
+
 def test_more_streams_than_allowed_are_turned_away(bundle_folder):
     with serve(bundle_folder, max_streams=2) as address:
         with Client(address) as first, Client(address) as second:
