@@ -149,7 +149,7 @@ def hear(message: dict[str, Any], heard: Heard) -> None:
 def figures(heard: Sequence[Heard]) -> dict[str, Any]:
     """All streams in numbers."""
     sent = [len(h.sent_s) for h in heard]
-    dropped = [h.summary.get("dropped", n) for h, n in zip(heard, sent, strict=True)]
+    dropped = [h.summary.get("dropped", h.told) for h in heard]  # without a summary the stream was cut off
     shares = [1 - lost / n for lost, n in zip(dropped, sent, strict=True)]
     worst_late_ms = max(h.late_ms for h in heard)
     return {

@@ -9,7 +9,7 @@ import json
 import random
 import struct
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from time import monotonic
 from typing import Any
@@ -47,7 +47,7 @@ async def caption(
     interim: bool = True,
     top_k: int = 3,
     realtime: bool = True,
-) -> AsyncIterator[Message]:
+) -> AsyncGenerator[Message, None]:
     """What the service says about a camera or a clip, message by message: `final`, `interim` and the rest.
 
     A session whose connection broke goes on without a word, but for another `started`. Where it could not be resumed,

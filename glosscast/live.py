@@ -9,8 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from glosscast.sources import SourceError
-
 
 class LiveError(RuntimeError):
     """Captions cannot be had; one line that says why."""
@@ -40,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
         VideoError, OSError, ExtractorError, ModelError: the clip, or what finds keypoints in it, cannot be used.
     """
     try:
+        # These load what `glosscast classify` does without.
         from glosscast.client import CaptionError, caption
+        from glosscast.sources import SourceError
     except ModuleNotFoundError as error:
         raise LiveError(f"{error.name} is not installed: pip install 'glosscast[client]'") from error
     try:
@@ -73,7 +73,7 @@ class Printer:
         if self._as_json:
             self._write(json.dumps(message, ensure_ascii=False) + "\n")
         elif kind == "started":
-            self._no_sign = str(message["no_sign"])
+            self._no_sign = message["no_sign"]
         elif kind == "interim" and self._terminal:
             self._write(f"{CLEAR_LINE}{message['gloss']} …")
         elif kind == "final":

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         default=50.0, ge=0, le=10_000, description="interims that would wait longer for the model are left out, ms"
     )
 
-    max_streams: int = Field(default=32, ge=1, le=10_000, description="streams open at the same time")
+    max_streams: int = Field(default=48, ge=1, le=10_000, description="streams open at the same time")
     trackers: int = Field(
         default=4,
         ge=1,

@@ -127,10 +127,11 @@ class Stream:
         if self._link is not link:
             return
         self._link = None
-        if self.ready.is_set() and not self.ending:
+        known = self.ready.is_set()  # before that nobody has its token
+        if known and self._settings.resume_s > 0 and not self.ending:
             self._away = self._loop.call_later(self._settings.resume_s, self.end, endings.GONE)
         else:
-            self.end(endings.GONE)  # nobody knows its token
+            self.end(endings.GONE)
 
     def _stop_waiting(self) -> None:
         if self._away is not None:
