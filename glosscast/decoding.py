@@ -4,7 +4,7 @@ The service's live streams, clip classification and evaluation all go through `D
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -69,6 +69,7 @@ class Decoder:
         settings: how segments are read.
         classify: the model.
         interim: whether interim results are wanted; without them a sign costs inference only at its end.
+        spare: asked before each interim; while there is nothing to spare it is put off, to a later frame or for good.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class Decoder:
         settings: DecoderSettings,
         classify: Classify,
         interim: bool = True,
+        spare: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.spec, self.settings, self.interim = spec, settings, interim
+        self.spec, self.settings, self.interim, self._spare = spec, settings, interim, spare
         self._classify = classify
         self._segmenter = Segmenter(segmenter)
         self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
@@ -123,7 +125,7 @@ class Decoder:
             events.append(SignEvent("started", segment.index, segment.start_ms, segment.end_ms))
         if segment.closed:
             events.append(self._event("final", segment, now_ms, 0))
-        elif self.interim and now_ms >= self._interim_due:
+        elif self.interim and now_ms >= self._interim_due and self._spare():
             self._revision += 1
             self._interim_due = now_ms + self.settings.interim_ms
             events.append(self._event("interim", segment, now_ms, self._revision))
