@@ -1,4 +1,4 @@
-"""The command line: `glosscast classify CLIP` and `glosscast info`."""
+"""The command line: `glosscast classify CLIP`, `glosscast live` and `glosscast info`."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from glosscast import live
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
 from glosscast.clip import Clip
 from glosscast.decoding import NoSignerError, classify_clip
@@ -26,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{args.clip}: nobody is in view", file=sys.stderr)
     except VideoError as error:
         print(f"{args.clip}: {error}", file=sys.stderr)
-    except (BundleError, ExtractorError, ModelError) as error:
+    except (BundleError, ExtractorError, ModelError, live.LiveError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
@@ -35,11 +36,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="glosscast", description="Read signs from recorded clips.")
+    top = argparse.ArgumentParser(prog="glosscast", description="Read signs from recorded clips and from a camera.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     classify = commands.add_parser("classify", help="name the sign in a clip")
     classify.add_argument("clip", type=Path, metavar="CLIP", help="an mp4, mov, webm, mkv or avi file")
     classify.add_argument("--top-k", type=positive, default=5, metavar="N", help="how many glosses (default: 5)")
+    captions = commands.add_parser("live", help="captions of a camera or a clip, from a running service")
+    live.add_arguments(captions)
+    captions.set_defaults(run=live.run)
     info = commands.add_parser("info", help="what a bundle knows and how well")
     for command, run in ((classify, run_classify), (info, run_info)):
         command.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR", help="default: the embedded one")

@@ -4,7 +4,7 @@ The service's live streams, clip classification and evaluation all go through `D
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -74,6 +74,7 @@ class Decoder:
         classify: the model.
         interim: whether interim results are wanted; without them a sign costs inference only at its end.
         tagging: the learned segmenter, to use instead of the rule.
+        spare: asked before each interim; while there is nothing to spare it is put off, to a later frame or for good.
     """
 
     def __init__(
@@ -84,8 +85,9 @@ class Decoder:
         classify: Classify,
         interim: bool = True,
         tagging: Tagging | None = None,
+        spare: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.spec, self.settings, self.interim = spec, settings, interim
+        self.spec, self.settings, self.interim, self._spare = spec, settings, interim, spare
         self._classify = classify
         self._segmenter = Segmenter(segmenter) if tagging is None else LearnedSegmenter(segmenter, tagging)
         self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
@@ -131,7 +133,7 @@ class Decoder:
             events.append(SignEvent("started", segment.index, segment.start_ms, segment.end_ms))
         if segment.closed:
             events.append(self._final(self._event("final", segment, now_ms, 0)))
-        elif self.interim and now_ms >= self._interim_due:
+        elif self.interim and now_ms >= self._interim_due and self._spare():
             self._revision += 1
             self._interim_due = now_ms + self.settings.interim_ms
             events.append(self._event("interim", segment, now_ms, self._revision))

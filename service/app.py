@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from glosscast import __version__
-from service import docs, problems, rest, stream
+from service import docs, link, problems, rest
 from service.engine import MakeTracker, Services
 from service.metrics import RequestMetrics
 from service.security import SecurityHeaders
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None, make_tracker: MakeTracker | Non
         )
     app.add_middleware(RequestMetrics, metrics=services.metrics)
     app.add_middleware(SecurityHeaders)
-    for module in (rest, stream, docs):
+    for module in (rest, link, docs):
         app.include_router(module.router)
     if WEB.is_dir():
         app.router.default = _Page(StaticFiles(directory=WEB, html=True), app.router.default)

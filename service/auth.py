@@ -25,6 +25,7 @@ from service.settings import PREFIX, Settings
 from service.tokens import SecretFileError, Tokens, read_secret
 
 TOKEN_PREFIX = "bearer."
+BEARER = {"WWW-Authenticate": "Bearer"}  # what a 401 asks for
 OPEN_DETAIL = "Without keys the service answers on the machine itself alone."
 
 
@@ -93,10 +94,10 @@ class Access:
         if self._file is None:
             return self._anyone(connection.scope.get("server"))
         keys = {key.name: key for key in self._file.current()}
-        secret = _bearer(connection.headers)
+        secret = bearer(connection.headers)
         key = self._by_token(connection.scope, keys) if secret is None else find(keys.values(), secret)
         if key is None:
-            raise ProblemError("not_authenticated", headers={"WWW-Authenticate": "Bearer"})
+            raise ProblemError("not_authenticated", headers=BEARER)
         if role is not None and role not in key.roles:
             raise ProblemError("not_allowed", f"This key has not the role {role}.")
         if secret is not None:  # a token was paid for when it was issued
@@ -144,7 +145,7 @@ def _is_loopback_address(address: str) -> bool:
         return False
 
 
-def _bearer(headers: Mapping[str, str]) -> str | None:
+def bearer(headers: Mapping[str, str]) -> str | None:
     """What stands in Authorization: a key, or something that is none; None where the header is not there."""
     header = headers.get("authorization")
     if header is None:

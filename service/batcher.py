@@ -2,6 +2,9 @@
 
 Nothing waits for a batch to fill. While one inference runs, requests gather, and the next one takes what is there, one
 window from each caller in turn, so that a long clip does not hold up a live stream.
+
+What is not needed, an interim result, is left out while it would have to wait for longer than a budget: so interims
+become rarer when many sign, and finals do not become later.
 """
 
 import threading
@@ -15,6 +18,8 @@ from numpy.typing import NDArray
 
 from glosscast.clip import Window
 from glosscast.decoding import Classify
+
+SMOOTHING = 0.1  # weight of the newest inference in the mean duration of a window
 
 Observe = Callable[[int, float], None]
 
@@ -45,13 +50,21 @@ class Batcher:
         model: windows to probabilities (len(windows), classes).
         max_batch: windows in one inference.
         max_waiting: windows that may wait; beyond, callers are held until some have been read.
+        budget_s: how long what can be left out may have to wait.
         observe: told the size and the duration in s of each inference.
     """
 
     def __init__(
-        self, model: Classify, max_batch: int, max_waiting: int = 1024, observe: Observe = lambda size, seconds: None
+        self,
+        model: Classify,
+        max_batch: int,
+        max_waiting: int = 1024,
+        budget_s: float = 0.05,
+        observe: Observe = lambda size, seconds: None,
     ) -> None:
         self._model, self._max_batch, self._max_waiting, self._observe = model, max_batch, max_waiting, observe
+        self._budget_s, self._window_s = budget_s, 0.0
+        self._reading = 0  # windows in the inference that is running
         self._changed = threading.Condition()
         self._jobs: deque[_Job] = deque()
         self._waiting = 0
@@ -78,6 +91,11 @@ class Batcher:
             self._changed.notify_all()
         return job.answer.result()
 
+    def spare(self) -> bool:
+        """Whether a window that could be left out would be read within the budget."""
+        with self._changed:
+            return (self._waiting + self._reading) * self._window_s <= self._budget_s
+
     def close(self) -> None:
         """Finish the inference that is running, refuse what waits, and end the thread. A second call does nothing."""
         with self._changed:
@@ -88,6 +106,8 @@ class Batcher:
     def _run(self) -> None:
         while batch := self._take():
             self._read(batch)
+            with self._changed:
+                self._reading = 0
         for job in self._jobs:
             job.answer.set_exception(BatcherClosedError("the batcher was closed"))
 
@@ -105,6 +125,7 @@ class Batcher:
                 if job.taken < len(job.windows):
                     self._jobs.append(job)
             self._waiting -= len(batch)
+            self._reading = len(batch)
             self._changed.notify_all()
         return batch
 
@@ -117,7 +138,9 @@ class Batcher:
         except Exception as error:
             self._isolate(batch, error)
             return
-        self._observe(len(batch), perf_counter() - began)
+        took_s = perf_counter() - began
+        self._observe(len(batch), took_s)
+        self._window_s += SMOOTHING * (took_s / len(batch) - self._window_s)
         for (job, index), row in zip(batch, rows, strict=True):
             job.put(index, row)
 

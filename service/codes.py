@@ -22,11 +22,12 @@ class CloseCode(IntEnum):
     SHUTTING_DOWN = 1001, "The service is shutting down."
     TOO_BIG = 1009, "A message was larger than max_frame_bytes."
     INTERNAL = 1011, "Something went wrong in the service."
-    OVERLOADED = 1013, "No tracker is free for another stream of pictures, or the client does not read what it is sent."
+    OVERLOADED = 1013, "The service has no place or no tracker free, or the client does not read what it is sent."
     BAD_MESSAGE = 4000, "The client does not keep to the protocol; the error before says how."
     NOT_AUTHENTICATED = 4001, "There is no key or token, or none that may open streams; the error before says which."
-    EXPIRED = 4008, "The session lasted as long as a session may."
-    TOO_MANY_STREAMS = 4029, "As many streams are open as the service takes or the key may have, or it asks too often."
+    EXPIRED = 4008, "The session lasted as long as a session may, or there is none to resume."
+    RESUMED = 4009, "The session goes on over another connection."
+    TOO_MANY_STREAMS = 4029, "The key has as many streams open as it may have, or asks too often."
     IDLE = 4031, "Nothing was received for too long."
 
 
@@ -58,11 +59,19 @@ class ErrorCode(StrEnum):
     TOO_MANY_REQUESTS = "too_many_requests", "The key asks too often; the stream ends with 4029."
     TOO_MANY_STREAMS = (
         "too_many_streams",
-        "As many streams are open as the service takes or the key may have; this one ends with 4029.",
+        "The key has as many streams open as it may have; this one ends with 4029.",
     )
-    OVERLOADED = "overloaded", "No tracker is free for another stream of pictures; this one ends with 1013."
+    OVERLOADED = (
+        "overloaded",
+        "All places are taken, or no tracker is free for another stream of pictures; this one ends with 1013.",
+    )
     SLOW_READER = "slow_reader", "The client does not read what it is sent; the stream ends with 1013."
     IDLE = "idle", "Nothing was received for too long; the stream ends with 4031."
     SESSION_EXPIRED = "session_expired", "The session lasted as long as a session may; the stream ends with 4008."
+    NO_SESSION = (
+        "no_session",
+        "There is no such session to resume: it has ended, or the token is not its own; the stream ends with 4008.",
+    )
+    RESUMED = "resumed", "The session goes on over another connection; this one ends with 4009."
     SHUTTING_DOWN = "shutting_down", "The service is shutting down; the stream ends with 1001."
     INTERNAL = "internal", "Something went wrong in the service; the stream ends with 1011."

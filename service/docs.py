@@ -34,7 +34,7 @@ th, td { padding: .2rem 1rem .2rem 0; vertical-align: top; border-bottom: 1px so
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = HEADERS["Content-Security-Policy"] + f"; style-src 'sha256-{STYLE_HASH}'"
 
-CLIENT_MESSAGES = (protocol.Start, protocol.Finalize, protocol.Keepalive, protocol.Stop)
+CLIENT_MESSAGES = (protocol.Start, protocol.Resume, protocol.Finalize, protocol.Keepalive, protocol.Stop)
 SERVER_MESSAGES = (
     *(protocol.Started, protocol.SignStarted, protocol.Interim, protocol.Final, protocol.Landmarks),
     *(protocol.FramesDropped, protocol.Error, protocol.Ended),

@@ -27,7 +27,7 @@ def _error(code: ErrorCode, message: str, retryable: bool, retry_after_s: float 
 
 
 DONE = Ending(CloseCode.DONE, drain=True)
-GONE = Ending(None)
+GONE = Ending(None, drain=True)  # for good; the captions are still to be whole
 SHUTTING_DOWN = Ending(
     CloseCode.SHUTTING_DOWN, _error(ErrorCode.SHUTTING_DOWN, "The service is shutting down.", True, 5.0), drain=True
 )
@@ -35,9 +35,11 @@ EXPIRED = Ending(
     CloseCode.EXPIRED, _error(ErrorCode.SESSION_EXPIRED, "The session has expired; start a new one.", True), drain=True
 )
 IDLE = Ending(CloseCode.IDLE, _error(ErrorCode.IDLE, "Nothing was received for too long.", True), drain=True)
-FULL = Ending(
-    CloseCode.TOO_MANY_STREAMS, _error(ErrorCode.TOO_MANY_STREAMS, "All places are taken; try again later.", True, 5.0)
+NO_SESSION = Ending(
+    CloseCode.EXPIRED, _error(ErrorCode.NO_SESSION, "There is no such session to resume; start a new one.", True)
 )
+RESUMED_ERROR = _error(ErrorCode.RESUMED, "The session goes on over another connection.", False)
+FULL = Ending(CloseCode.OVERLOADED, _error(ErrorCode.OVERLOADED, "All places are taken; try again later.", True, 5.0))
 KEY_FULL = Ending(
     CloseCode.TOO_MANY_STREAMS,
     _error(ErrorCode.TOO_MANY_STREAMS, "This key has as many streams open as it may have.", True, 5.0),

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from starlette.requests import HTTPConnection
 
@@ -13,13 +12,13 @@ from glosscast import __version__
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.holistic import ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
 from glosscast.recogniser import ProviderError, Recogniser
-from service import endings
-from service.auth import Access, AccessError, Caller
+from service.auth import Access, AccessError
 from service.batcher import Batcher
-from service.endings import Ending
 from service.metrics import Metrics
 from service.problems import ProblemError
 from service.settings import PREFIX, Settings
+from service.streams import Streams
+from service.transcripts import Transcripts
 
 log = logging.getLogger("glosscast.service")
 
@@ -48,7 +47,9 @@ class Engine:
         except ProviderError as error:
             raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
         make_tracker = make_tracker or self._extractor(settings)
-        self.classify = Batcher(self.recogniser, settings.max_batch, observe=metrics.inference)
+        self.classify = Batcher(
+            self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
+        )
         self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
         self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
         metrics.bundle.info(
@@ -73,49 +74,6 @@ class Engine:
         self.clip_trackers.close()
 
 
-class OpenStream(Protocol):
-    """What the list of open streams needs of one."""
-
-    def shut_down(self) -> None:
-        """Begin to end, without blocking."""
-
-
-class Streams:
-    """The streams that are open; belongs to the event loop."""
-
-    def __init__(self, limit: int, metrics: Metrics) -> None:
-        self._limit, self._metrics = limit, metrics
-        self._open: dict[OpenStream, Caller] = {}
-        self._stopping = False
-
-    def enter(self, stream: OpenStream, caller: Caller) -> Ending | None:
-        """Take a place; where there is none, how the stream is to end."""
-        if self._stopping:
-            return endings.SHUTTING_DOWN
-        if len(self._open) >= self._limit:
-            return endings.FULL
-        if sum(other.name == caller.name for other in self._open.values()) >= caller.max_streams:
-            return endings.KEY_FULL
-        self._open[stream] = caller
-        self._metrics.active_streams.set(len(self._open))
-        return None
-
-    def leave(self, stream: OpenStream) -> None:
-        """Give the place back."""
-        self._open.pop(stream, None)
-        self._metrics.active_streams.set(len(self._open))
-
-    async def shut_down(self, timeout_s: float) -> None:
-        """Let every stream say its last words; returns when all have ended or after `timeout_s`."""
-        self._stopping = True
-        for stream in self._open:
-            stream.shut_down()
-        waited_s = 0.0
-        while self._open and waited_s < timeout_s:
-            await asyncio.sleep(0.05)
-            waited_s += 0.05
-
-
 @dataclass(eq=False)
 class Services:
     """One application's state, at `app.state.services`.
@@ -136,6 +94,7 @@ class Services:
         except AccessError as error:
             raise StartError(str(error)) from error
         self.streams = Streams(self.settings.max_streams, self.metrics)
+        self.transcripts = Transcripts(self.settings.captions_s)
         self.classifying = asyncio.Semaphore(self.settings.classifiers)
 
     def open(self) -> None:

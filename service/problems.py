@@ -32,6 +32,7 @@ CODES: dict[str, tuple[int, str]] = {
     "not_authenticated": (401, "The header Authorization with a key is missing, or the key is not known."),
     "not_allowed": (403, "The key has not the role that this takes."),
     "not_ready": (503, "The service is starting or stopping; try again after Retry-After seconds."),
+    "no_session": (404, "There are no captions of this session, or the token is not its own."),
     "origin_not_allowed": (403, "A page of another site may not use the service, unless it is set up for that."),
     "subprotocol_required": (400, "The websocket must offer the subprotocol glosscast.v1."),
     "not_found": (404, "There is nothing at this address."),

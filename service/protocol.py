@@ -1,6 +1,6 @@
 """The messages of websocket `/v1/stream`, subprotocol `glosscast.v1`: what a client may say and what it hears.
 
-Client to server, text: `start` first, later `finalize`, `keepalive`, `stop`, each at most 4096 characters long.
+Client to server, text: `start` or `resume` first, later `finalize`, `keepalive`, `stop`, each at most 4096 characters.
 Client to server, binary, one frame a message:
 
     4 bytes     the length of the header, uint32, little-endian
@@ -18,6 +18,15 @@ Server to client, text: `started`, `sign_started`, `interim`, `final`, `landmark
 Every `sign_started` is followed by exactly one `final`, unless the connection breaks, the client violates the
 protocol, or the server fails. The gloss of a `final` may be the vocabulary's no-sign class (`no_sign` in
 `GET /v1/bundle`): a hand was raised and meant nothing.
+
+A session outlives a connection that breaks, by `limits.resume_s`. Its client opens another one and says `resume`
+instead of `start`. It hears `started` again, then every `final` that it missed, then `sign_started` of the sign that is
+under way, if any. Segments and the client's clock go on; of the frames that were on their way, those after `last_t_ms`
+did not arrive. An older connection that is still open is closed with 4009. A client that will not come back says
+`stop`, or closes with 1000 or 1001.
+
+A session's captions are at `GET /v1/sessions/{session}/captions.vtt` (or `.srt`, `.json`) while it lasts and for a
+while after, for who sends its `token`.
 
 All times are the client's own `t_ms`, in milliseconds.
 """
@@ -60,6 +69,17 @@ class Start(_Message):
         return self
 
 
+class Resume(_Message):
+    """The client's first message on a new connection, to go on with a session whose connection broke."""
+
+    type: Literal["resume"]
+    session: str = Field(max_length=64, description="`session` of `started`")
+    token: str = Field(max_length=64, description="`token` of `started`")
+    last_segment: int | None = Field(
+        default=None, ge=0, description="segment of the last `final` that was heard, null where there was none"
+    )
+
+
 class Finalize(_Message):
     """Close the sign that is under way now; the stream goes on."""
 
@@ -78,7 +98,7 @@ class Stop(_Message):
     type: Literal["stop"]
 
 
-ClientMessage = Start | Finalize | Keepalive | Stop
+ClientMessage = Start | Resume | Finalize | Keepalive | Stop
 
 
 class Config(_Message):
@@ -96,16 +116,23 @@ class Limits(_Message):
 
     max_fps: float = Field(description="frames per second; what comes faster is dropped")
     max_frame_bytes: int = Field(description="size of one binary message; a larger one ends the stream")
+    resume_s: float = Field(description="seconds within which a session whose connection broke can be resumed")
 
 
 class Started(_Message):
-    """The stream is set up; frames may come."""
+    """The stream is set up, or goes on; frames may come."""
 
     type: Literal["started"] = "started"
-    session: str = Field(description="random id of this stream")
+    session: str = Field(description="random id of this session")
+    token: str = Field(description="secret of this session: who has it may resume it and read its captions")
+    resumed: bool = Field(description="whether this answers `resume`")
+    last_t_ms: float | None = Field(description="time of the last frame that was taken, null where there was none")
     expires_at: datetime = Field(description="when the server will end it, ISO 8601, UTC")
     config: Config
     bundle: str = Field(description='name and version, "asl-demo@1"')
+    no_sign: str | None = Field(
+        description="the gloss that stands for hands that say nothing, null where there is none"
+    )
     limits: Limits
 
 
@@ -187,7 +214,7 @@ class Error(_Message):
 class Summary(_Message):
     """What a stream was, in numbers."""
 
-    duration_ms: float = Field(description="from the handshake to `ended`, by the server's clock")
+    duration_ms: float = Field(description="from `start` to `ended`, by the server's clock")
     frames: int = Field(description="frames received")
     dropped: int = Field(description="of them, left out because they came too fast")
     faulty: int = Field(description="of them, left out because they could not be used")

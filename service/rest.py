@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from threading import Event
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -15,8 +15,9 @@ from starlette.responses import Response
 from glosscast.keypoints import CHANNELS, POINTS
 from service import clips
 from service.admission import Needs
-from service.auth import Caller
+from service.auth import BEARER, Caller, bearer
 from service.engine import Services, engine_of, services_of
+from service.handshake import check_origin
 from service.keys import Role
 from service.problems import ProblemError, described
 from service.schemas import (
@@ -28,6 +29,7 @@ from service.schemas import (
     KeypointLayout,
     StreamToken,
 )
+from service.transcripts import CAPTION_FORMS, CaptionForm
 from service.upload import FIELD, read_upload
 
 router = APIRouter()
@@ -53,6 +55,9 @@ UPLOAD_BODY = {
     }
 }
 ACCESS_PROBLEMS = ("not_authenticated", "not_allowed", "origin_not_allowed", "too_many_requests")
+CAPTION_FILES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {kind: {} for kind, _ in CAPTION_FORMS.values()}}
+}
 CLASSIFY_PROBLEMS = described(
     *ACCESS_PROBLEMS,
     *(
@@ -162,6 +167,29 @@ async def bundle(request: Request) -> BundleDescription:
         limits=ClipLimits(max_upload_bytes=settings.max_upload_bytes, max_clip_s=settings.max_clip_s),
         providers=list(engine.recogniser.providers),
     )
+
+
+@router.get(
+    "/v1/sessions/{session}/captions.{form}",
+    responses=described("not_authenticated", "origin_not_allowed", "no_session") | CAPTION_FILES,
+    tags=["captions"],
+)
+async def captions(request: Request, session: str, form: CaptionForm) -> Response:
+    """What was signed in a session, while it lasts and for ten minutes after, as a file.
+
+    `Authorization` takes the `token` of the session's `started` message. Times of WebVTT and SRT begin with the
+    session's first frame. Hands that say nothing are left out.
+    """
+    services = services_of(request)
+    check_origin(request, services.settings.allowed_origins)
+    token = bearer(request.headers)
+    if token is None:
+        raise ProblemError("not_authenticated", "Authorization must have the session's token.", BEARER)
+    found = services.transcripts.find(session, token)
+    if found is None:
+        raise ProblemError("no_session")
+    kind, write = CAPTION_FORMS[form]
+    return Response(write(found), media_type=kind, headers={"Cache-Control": "no-store"})
 
 
 @router.head("/healthz", include_in_schema=False)

@@ -49,6 +49,24 @@ class StreamToken(BaseModel):
     expires_at: datetime = Field(description="ISO 8601, UTC; it must be used before, and can be used once")
 
 
+class CaptionEntry(BaseModel):
+    """One sign."""
+
+    start_ms: float = Field(description="by the client's own clock, as in the session's messages")
+    end_ms: float
+    gloss: str
+    confidence: float = Field(description="0..1")
+
+
+class Captions(BaseModel):
+    """What was signed in a session."""
+
+    session: str
+    ended: bool = Field(description="whether no more will come")
+    origin_ms: float = Field(description="time of the first frame, which is 0 in WebVTT and SRT")
+    captions: list[CaptionEntry] = Field(description="in order; at most the last 10,000")
+
+
 class GlossEntry(BaseModel):
     """One gloss of the vocabulary, and what is known about it."""
 

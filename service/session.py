@@ -44,7 +44,7 @@ class FrameGate:
 
     def __init__(self, max_fps: float) -> None:
         self._bucket = Bucket(max_fps, max(1.0, max_fps))
-        self._last_ms: float | None = None
+        self.last_ms: float | None = None  # time of the last frame taken
 
     def admit(self, t_ms: float, now_s: float) -> bool:
         """Whether a frame is taken, by its own time and the time now on the monotonic clock; False: it came too fast.
@@ -52,11 +52,11 @@ class FrameGate:
         Raises:
             FrameFault: its time is not after that of the last frame taken.
         """
-        if self._last_ms is not None and t_ms <= self._last_ms:
-            raise FrameFault(ErrorCode.BAD_TIME, f"t_ms must grow: {t_ms:g} is not after {self._last_ms:g}")
+        if self.last_ms is not None and t_ms <= self.last_ms:
+            raise FrameFault(ErrorCode.BAD_TIME, f"t_ms must grow: {t_ms:g} is not after {self.last_ms:g}")
         if self._bucket.take(now_s) > 0:
             return False
-        self._last_ms = t_ms
+        self.last_ms = t_ms
         return True
 
 
@@ -68,14 +68,28 @@ class Session:
         classify: the bundle's model.
         config: what the client wants.
         clock: seconds, for `latency_ms`.
+        spare: whether there is time for an interim now.
     """
 
-    def __init__(self, bundle: Bundle, classify: Classify, config: Config, clock: Clock = monotonic) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        classify: Classify,
+        config: Config,
+        clock: Clock = monotonic,
+        spare: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.signs = 0
         manifest = bundle.manifest
         self._bundle, self._config, self._clock = bundle, config, clock
         self._decoder = Decoder(
-            manifest.clip, manifest.segmenter, manifest.decoder, classify, interim=config.interim, tagging=bundle.tagging
+            manifest.clip,
+            manifest.segmenter,
+            manifest.decoder,
+            classify,
+            interim=config.interim,
+            tagging=bundle.tagging,
+            spare=spare,
         )
 
     def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, arrived_s: float) -> list[Event]:

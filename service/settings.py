@@ -64,8 +64,11 @@ class Settings(BaseSettings):
         default=1, ge=0, le=256, description="threads of one inference; 0 takes one per core; trackers need cores too"
     )
     max_batch: int = Field(default=16, ge=1, le=1024, description="windows in one inference, from all streams together")
+    interim_wait_ms: float = Field(
+        default=50.0, ge=0, le=10_000, description="interims that would wait longer for the model are left out, ms"
+    )
 
-    max_streams: int = Field(default=32, ge=1, le=10_000, description="streams open at the same time")
+    max_streams: int = Field(default=48, ge=1, le=10_000, description="streams open at the same time")
     trackers: int = Field(
         default=4,
         ge=1,
@@ -79,6 +82,12 @@ class Settings(BaseSettings):
     )
     idle_s: Seconds = Field(default=30.0, description="a stream without any message for so long is closed, seconds")
     max_session_s: Seconds = Field(default=3600.0, description="length of a stream, seconds")
+    resume_s: float = Field(
+        default=30.0, ge=0, le=600, description="a stream whose connection broke can be resumed for so long, seconds"
+    )
+    captions_s: float = Field(
+        default=600.0, ge=0, le=24 * 3600, description="captions are kept for so long after their stream, seconds"
+    )
 
     max_upload_bytes: int = Field(default=50 * MIB, ge=1024, description="size of an uploaded clip, bytes")
     max_upload_s: Seconds = Field(default=60.0, description="time an upload may take to arrive, seconds")

@@ -20,7 +20,7 @@ HEADER_LENGTH = struct.Struct("<I")
 KEYPOINT_BYTES = POINTS * CHANNELS * 4  # float32
 MAX_COORDINATE = 100.0  # frame widths; a point that far away is damage, and its square must stay finite in the model
 
-CLIENT_TYPES = "start, finalize, keepalive, stop"
+CLIENT_TYPES = "start, resume, finalize, keepalive, stop"
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 
 

@@ -51,7 +51,7 @@ class Worker:
 
     def __init__(self, engine: Engine, metrics: Metrics, config: Config, inbox: Inbox, hooks: Hooks) -> None:
         self._engine, self._metrics, self._config, self._inbox, self._hooks = engine, metrics, config, inbox, hooks
-        self._session = Session(engine.bundle, engine.classify, config)
+        self._session = Session(engine.bundle, engine.classify, config, spare=engine.classify.spare)
         self._landmarks = LandmarksFeed()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
 

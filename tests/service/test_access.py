@@ -178,6 +178,7 @@ def test_a_key_has_so_many_streams_however_they_were_opened_and_costs_no_other_k
             third.start()
             for options in (with_key(key), with_token(token(client, key)), with_key(other)):
                 with Client(guarded, **options) as refused:
+                    refused.send({"type": "start", "input": "keypoints"})
                     assert refused.until_closed() == 4029
                 assert refused.heard[0]["code"] == "too_many_streams"
             second.send({"type": "stop"})

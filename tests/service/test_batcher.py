@@ -172,3 +172,37 @@ def test_closing_refuses_what_waits_and_what_comes(pool):
     with pytest.raises(BatcherClosedError):
         batcher([window(3)])
     batcher.close()
+
+
+def test_what_can_be_left_out_is_while_it_would_wait_too_long(pool):
+    model = Model(hold=True)
+    batcher = Batcher(model, max_batch=16, budget_s=0.0)
+    assert batcher.spare()
+    first = hold_up(batcher, model, pool)
+    assert batcher.spare()  # nothing is known yet about how long a window takes
+    model.go.set()
+    first.result(TIMEOUT_S)
+    model.go.clear()
+    model.entered.clear()
+    second = hold_up(batcher, model, pool)
+    assert not batcher.spare()  # one is being read
+    waiting = submit(batcher, pool, [1])
+    assert not batcher.spare()
+    model.go.set()
+    wait_for_all([second, *waiting], TIMEOUT_S)
+    batcher.close()
+    assert batcher.spare()
+
+
+def test_a_budget_leaves_room_for_some(pool):
+    model = Model(hold=True)
+    batcher = Batcher(model, max_batch=16, budget_s=3600.0)
+    model.go.set()
+    batcher([window(0)])
+    model.go.clear()
+    model.entered.clear()
+    first = hold_up(batcher, model, pool)
+    assert batcher.spare()
+    model.go.set()
+    first.result(TIMEOUT_S)
+    batcher.close()

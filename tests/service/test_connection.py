@@ -29,7 +29,7 @@ WEBSOCKET_SCOPE = {
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch):
     monkeypatch.setattr("service.mailbox.MAX_UNSENT", 20)
-    monkeypatch.setattr("service.stream.SEND_S", 0.2)
+    monkeypatch.setattr("service.link.SEND_S", 0.2)
 
 
 def never_ending_signs():
@@ -45,7 +45,7 @@ def never_ending_signs():
 @pytest.fixture
 def app(bundle_folder):
     """The application, open, without a network."""
-    app = create_app(Settings(bundle=bundle_folder, **ROOMY), ColourTracker)
+    app = create_app(Settings(bundle=bundle_folder, resume_s=0, **ROOMY), ColourTracker)
     app.state.services.open()
     yield app
     app.state.services.close()
@@ -59,6 +59,7 @@ async def converse(app, messages, send):
         kind = "text" if isinstance(message, str) else "bytes"
         inbound.put_nowait(message if isinstance(message, dict) else {"type": "websocket.receive", kind: message})
     await asyncio.wait_for(app(WEBSOCKET_SCOPE, inbound.get, send), TIMEOUT_S)
+    await app.state.services.streams.shut_down(TIMEOUT_S)  # the stream has a task of its own
 
 
 def test_a_client_that_never_reads_is_let_go(app):

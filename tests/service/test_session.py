@@ -70,6 +70,20 @@ def test_no_interims_unless_wanted(bundle, model):
     assert [m.type for m in messages] == ["sign_started", "final"] * 2
 
 
+def test_interims_are_put_off_while_there_is_no_time_and_finals_are_not(bundle, model):
+    busy = [True]
+    config = effective_config(Start(type="start", input="keypoints"), bundle)
+    live = Session(bundle, model, config, spare=lambda: not busy[0])
+    frames = signing("east", "west")
+    first = feed(live, frames[:40])
+    busy[0] = False
+    second = feed(live, frames[40:])
+
+    assert [m.type for m in first] == ["sign_started", "final"]
+    assert [m.gloss for m in of([*first, *second], "final")] == ["east", "west"]
+    assert len(of(second, "interim")) >= 3
+
+
 @pytest.mark.parametrize(("top_k", "alternatives"), [(1, 0), (2, 1), (50, 2)])
 def test_top_k_counts_the_best(bundle, model, top_k, alternatives):
     (final,) = of(feed(session(bundle, model, top_k=top_k), signing("west")), "final")

@@ -31,12 +31,14 @@ def test_keypoints_from_start_to_end(address, bundle_folder):
         client.send({"type": "stop"})
 
         assert client.until_closed() == 1000
-    assert set(started) == {"type", "session", "expires_at", "config", "bundle", "limits"}
+    fields = {"type", "session", "token", "resumed", "last_t_ms", "expires_at", "config", "bundle", "no_sign", "limits"}
+    assert set(started) == fields
+    assert (started["resumed"], started["last_t_ms"]) == (False, None)
     assert started["bundle"] == "compass@1"
     assert started["config"] == {
         "input": "keypoints", "interim": True, "top_k": 2, "landmarks": False, "aspect": ASPECT
     }  # fmt: skip
-    assert started["limits"] == {"max_fps": 1000.0, "max_frame_bytes": 100_000}
+    assert started["limits"] == {"max_fps": 1000.0, "max_frame_bytes": 100_000, "resume_s": 30.0}
     expires = datetime.fromisoformat(started["expires_at"])
     assert abs(expires - before - timedelta(hours=1)) < timedelta(seconds=10)
     assert client.finals() == ["east", "west"]

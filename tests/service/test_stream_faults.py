@@ -78,6 +78,7 @@ def test_violations_end_the_stream_and_no_other(address, messages):
         pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, b""), id="empty picture"),
         pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, picture(EAST)[:300]), id="cut off"),
         pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, picture(EAST, (8, 8))), id="tiny"),
+        pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, picture(EAST, (1, 1), "PNG")), id="1 x 1"),
         pytest.param("too_large", lambda i: binary(i, i * FRAME_MS, claiming(20_000)), id="20,000 x 20,000"),
         pytest.param("bad_time", lambda i: binary(i, 0.0, picture(EAST)), id="time going backwards"),
         pytest.param("bad_time", lambda i: binary(i, (i - 1) * FRAME_MS, picture(EAST)), id="time standing still"),

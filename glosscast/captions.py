@@ -1,0 +1,85 @@
+"""Recognised signs as captions: WebVTT, SubRip (SRT) and their layout in time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+SHOWN_MS = 1000  # a sign may be over in a third of a second; nobody reads that fast
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One sign.
+
+    Attributes:
+        start_ms: where it starts, by the stream's own clock.
+        end_ms: where it ends.
+        gloss: what it was.
+        confidence: 0..1.
+    """
+
+    start_ms: float
+    end_ms: float
+    gloss: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Cue:
+    """Text on the screen, in whole ms from the beginning of the recording."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+def cues(captions: Iterable[Caption], origin_ms: float = 0.0) -> Iterator[Cue]:
+    """Lay captions out: in order, readable for a second unless the next one comes, never overlapping, never empty.
+
+    Args:
+        captions: in any order.
+        origin_ms: what the stream's clock said at the beginning of the recording; what was before begins there.
+    """
+    ordered = sorted(captions, key=lambda caption: caption.start_ms)
+    starts = [max(0, round(caption.start_ms - origin_ms)) for caption in ordered]
+    earliest = 0
+    for index, caption in enumerate(ordered):
+        start = max(starts[index], earliest)
+        end = max(start + SHOWN_MS, round(caption.end_ms - origin_ms))
+        if index + 1 < len(starts):
+            end = min(end, max(starts[index + 1], start + 1))
+        earliest = end
+        yield Cue(start, end, " ".join(caption.gloss.split()))
+
+
+def to_webvtt(captions: Iterable[Caption], origin_ms: float = 0.0) -> str:
+    """A WebVTT file (https://www.w3.org/TR/webvtt1/); see `cues`."""
+    blocks = [
+        f"{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}\n{_webvtt_text(cue.text)}\n"
+        for cue in cues(captions, origin_ms)
+    ]
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def to_srt(captions: Iterable[Caption], origin_ms: float = 0.0) -> str:
+    """A SubRip file; see `cues`."""
+    blocks = [
+        f"{number}\n{_time(cue.start_ms, ',')} --> {_time(cue.end_ms, ',')}\n{_srt_text(cue.text)}\n"
+        for number, cue in enumerate(cues(captions, origin_ms), 1)
+    ]
+    return "\n".join(blocks)
+
+
+def _time(ms: int, point: str) -> str:
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{ms:03}"
+
+
+def _webvtt_text(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _srt_text(text: str) -> str:
+    # SubRip has no escapes, and players take what is in angle brackets for a tag.
+    return text.replace("<", "(").replace(">", ")")

@@ -1,0 +1,89 @@
+"""What has been signed in each session, for its captions: in memory only, and only for a while after its end."""
+
+import asyncio
+import hmac
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from glosscast.captions import Caption, to_srt, to_webvtt
+from service.protocol import Final
+from service.schemas import CaptionEntry, Captions
+
+MAX_CAPTIONS = 10_000  # of one session, the oldest go first; 0.2 KB each
+MAX_KEPT = 1000  # sessions that have ended, the oldest go first
+
+
+class Transcript:
+    """The captions of one session.
+
+    Args:
+        session: its id.
+        token: its secret.
+        no_sign: the gloss that is left out, if there is one.
+    """
+
+    def __init__(self, session: str, token: str, no_sign: str | None) -> None:
+        self.session, self.token = session, token
+        self.origin_ms = 0.0  # the client's time of its first frame
+        self.ended = False
+        self.captions: deque[Caption] = deque(maxlen=MAX_CAPTIONS)
+        self._no_sign = no_sign
+
+    def add(self, final: Final) -> None:
+        """Take a sign, if it was one."""
+        if final.gloss != self._no_sign:
+            self.captions.append(Caption(final.start_ms, final.end_ms, final.gloss, final.confidence))
+
+
+CaptionForm = Literal["vtt", "srt", "json"]
+
+
+def to_json(transcript: Transcript) -> str:
+    """A `Captions` document, in the client's own time."""
+    return Captions(
+        session=transcript.session,
+        ended=transcript.ended,
+        origin_ms=transcript.origin_ms,
+        captions=[CaptionEntry.model_validate(caption, from_attributes=True) for caption in transcript.captions],
+    ).model_dump_json()
+
+
+CAPTION_FORMS: Mapping[CaptionForm, tuple[str, Callable[[Transcript], str]]] = {
+    "vtt": ("text/vtt; charset=utf-8", lambda found: to_webvtt(found.captions, found.origin_ms)),
+    "srt": ("application/x-subrip; charset=utf-8", lambda found: to_srt(found.captions, found.origin_ms)),
+    "json": ("application/json", to_json),
+}
+
+
+class Transcripts:
+    """Of the sessions that are open, and of those that ended not long ago; belongs to the event loop.
+
+    Args:
+        keep_s: how long after the end of a session.
+    """
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_s = keep_s
+        self._open: dict[str, Transcript] = {}
+        self._kept: dict[str, Transcript] = {}
+
+    def open(self, transcript: Transcript) -> None:
+        """A session has begun."""
+        self._open[transcript.session] = transcript
+
+    def close(self, transcript: Transcript) -> None:
+        """A session has ended."""
+        self._open.pop(transcript.session, None)
+        transcript.ended = True
+        if not transcript.captions:
+            return  # so that empty sessions push out no others
+        while len(self._kept) >= MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[transcript.session] = transcript
+        asyncio.get_running_loop().call_later(self._keep_s, self._kept.pop, transcript.session, None)
+
+    def find(self, session: str, token: str) -> Transcript | None:
+        """A session's captions; None where there are none for this session and this token."""
+        found = self._open.get(session) or self._kept.get(session)
+        return found if found and hmac.compare_digest(found.token.encode(), token.encode()) else None

@@ -1,0 +1,259 @@
+"""The client against a real service, through a network that breaks."""
+
+import asyncio
+import json
+from contextlib import aclosing, suppress
+
+import pytest
+
+from glosscast import cli
+from glosscast.client import CaptionError, address, caption
+from glosscast.live import Printer
+from glosscast.sources import SourceError
+from glosscast.video import VideoError
+from service.keys import Role, add_key
+from tests.service.serving import EAST, WEST, ColourTracker, colours, metric, serve, video, wait_until
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "east_west.mp4"
+    path.write_bytes(video(colours(EAST, WEST)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def service(bundle_folder):
+    with serve(bundle_folder, queue_frames=1000, max_fps=200.0) as host:
+        yield host
+
+
+class Network:
+    """A relay between client and service. Told to `fail`, it swallows some of what the client says and then cuts."""
+
+    def __init__(self, host):
+        self._host, self._writers = host, []
+        self.connections = self.swallowed = 0
+        self.failing = False
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *exception):
+        self._server.close()
+        self.cut()
+
+    def fail(self):
+        self.failing = True
+
+    def cut(self):
+        self.failing = False
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _relay(self, reader, writer):
+        self.connections += 1
+        to_reader, to_writer = await asyncio.open_connection(*self._host.split(":"))
+        self._writers += [writer, to_writer]
+        await asyncio.gather(self._pump(reader, to_writer, self._swallow), self._pump(to_reader, writer))
+
+    def _swallow(self, data):
+        if self.failing:
+            self.swallowed += len(data)
+            if self.swallowed > 4000:  # some frames
+                self.cut()
+            return b""
+        return data
+
+    async def _pump(self, reader, writer, through=lambda data: data):
+        with suppress(OSError):
+            while data := await reader.read(4096):
+                writer.write(through(data))
+                await writer.drain()
+            writer.write_eof()
+
+
+async def all_of(url, source, **options):
+    return [message async for message in caption(url, source, **options)]
+
+
+def glosses(messages):
+    return [m["gloss"] for m in messages if m["type"] == "final"]
+
+
+def hear(url, source, **options):
+    return asyncio.run(asyncio.wait_for(all_of(url, source, **options), 60))
+
+
+def test_a_clip_from_start_to_end(service, clip):
+    messages = hear(f"http://{service}", clip, realtime=False)
+
+    assert glosses(messages) == ["east", "west"]
+    assert messages[0]["type"] == "started"
+    assert messages[-1]["type"] == "ended"
+    assert messages[-1]["summary"]["frames"] == 76
+
+
+def test_keypoints_alone_can_be_sent(service, clip, monkeypatch):
+    monkeypatch.setattr("glosscast.sources.new_tracker", ColourTracker)
+    messages = hear(f"ws://{service}/v1/stream", clip, keypoints=True, realtime=False, interim=False, top_k=1)
+
+    assert messages[0]["config"] == {
+        "input": "keypoints", "interim": False, "top_k": 1, "landmarks": False, "aspect": pytest.approx(4 / 3)
+    }  # fmt: skip
+    assert glosses(messages) == ["east", "west"]
+
+
+@pytest.mark.parametrize("when", ["started", "sign_started", "final"])
+def test_a_broken_connection_loses_nothing(service, clip, when):
+    async def talk():
+        heard = []
+        async with Network(service) as network:
+            async for message in caption(network.url, clip, realtime=False):
+                heard.append(message)
+                if message["type"] == when and not network.swallowed:
+                    network.fail()
+        return heard, network.connections
+
+    heard, connections = asyncio.run(asyncio.wait_for(talk(), 60))
+
+    assert connections == 2
+    assert [m["resumed"] for m in heard if m["type"] == "started"] == [False, True]
+    assert len({m["session"] for m in heard if m["type"] == "started"}) == 1
+    assert glosses(heard) == ["east", "west"]
+    summary = heard[-1]["summary"]
+    assert (summary["signs"], summary["frames"], summary["dropped"], summary["faulty"]) == (2, 76, 0, 0)
+
+
+def test_a_lost_session_is_followed_by_another(bundle_folder, clip):
+    async def talk(host):
+        heard = []
+        async with Network(host) as network:
+            async for message in caption(network.url, clip, realtime=False):
+                heard.append(message)
+                if message["type"] == "final" and network.connections == 1:
+                    network.cut()
+        return heard
+
+    with serve(bundle_folder, queue_frames=1000, max_fps=200.0, resume_s=0.0) as host:
+        heard = asyncio.run(asyncio.wait_for(talk(host), 60))
+
+    assert [m["resumed"] for m in heard if m["type"] == "started"] == [False, False]
+    assert glosses(heard)[0] == "east"
+    assert heard[-1]["type"] == "ended"
+
+
+def test_a_clip_keeps_its_own_speed(service, clip, monkeypatch):
+    waits = []
+
+    async def sleep(delay, original=asyncio.sleep):
+        waits.append(delay)
+        await original(0)
+
+    monkeypatch.setattr("glosscast.client.asyncio.sleep", sleep)
+    monkeypatch.setattr("glosscast.client.monotonic", lambda: 0.0)
+    hear(f"http://{service}", clip, realtime=True)
+
+    waits = [s for s in waits if s < 10]  # the others are those of websockets
+    assert max(waits) == pytest.approx(75 * 0.0625, abs=0.01)  # no time passes, so waits add up to the clip's length
+
+
+def test_who_stops_listening_says_goodbye(service, clip):
+    async def talk():
+        async with aclosing(caption(f"http://{service}", clip, realtime=False)) as messages:
+            async for message in messages:
+                if message["type"] == "sign_started":
+                    break
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(talk()) == 1
+    wait_until(lambda: metric(service, "glosscast_active_streams") == 0)
+
+
+def test_a_service_that_refuses(bundle_folder, clip, tmp_path):
+    keys = tmp_path / "keys.toml"
+    secret = add_key(keys, "me", [Role.STREAM])
+    with serve(bundle_folder, api_keys_file=keys, queue_frames=1000, max_fps=200.0) as host:
+        with pytest.raises(CaptionError, match="key"):
+            hear(f"http://{host}", clip, api_key="wrong")
+        assert glosses(hear(f"http://{host}", clip, api_key=secret, realtime=False)) == ["east", "west"]
+        with pytest.raises(CaptionError, match="HTTP 403"):
+            hear(f"http://{host}/elsewhere", clip)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", ""])
+def test_addresses_that_are_none(url):
+    with pytest.raises(CaptionError, match="http://HOST:PORT"):
+        address(url)
+
+
+def test_addresses():
+    assert address("https://host:1/") == "wss://host:1/v1/stream"
+    assert address("ws://host/x/v1/stream?key=1") == "ws://host/x/v1/stream"
+
+
+def test_a_service_that_is_not_there(clip):
+    with pytest.raises(CaptionError, match="cannot be reached"):
+        hear("http://127.0.0.1:9", clip)
+
+
+def test_sources_that_cannot_be_used(service, tmp_path):
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(b"no video")
+    with pytest.raises(VideoError):
+        hear(f"http://{service}", damaged)
+    with pytest.raises(FileNotFoundError):
+        hear(f"http://{service}", tmp_path / "none.mp4")
+    with pytest.raises(SourceError, match="camera 97"):
+        hear(f"http://{service}", 97)
+
+
+# --- the command
+
+
+def test_glosscast_live_prints_a_line_for_each_sign(service, clip, capsys):
+    assert cli.main(["live", str(clip), "--url", f"http://{service}", "--fast"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == ["east", "west"]
+    assert float(lines[0].split()[0]) == pytest.approx(0.75, abs=0.01)
+
+
+def test_glosscast_live_prints_json(service, clip, capsys):
+    assert cli.main(["live", str(clip), "--url", f"http://{service}", "--fast", "--json"]) == 0
+    assert glosses(map(json.loads, capsys.readouterr().out.splitlines())) == ["east", "west"]
+
+
+def test_glosscast_live_says_what_is_wrong_in_one_line(clip, tmp_path, capsys):
+    for arguments in ([str(clip), "--url", "http://127.0.0.1:9"], ["--camera", "97"], [str(tmp_path / "none.mp4")]):
+        assert cli.main(["live", *arguments]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert len(err.splitlines()) == 1
+
+
+class Terminal:
+    def __init__(self):
+        self.text = ""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_on_a_terminal_guesses_are_replaced():
+    out = Terminal()
+    printer = Printer(out, as_json=False)
+    final = {"type": "final", "gloss": "hello", "start_ms": 500.0, "confidence": 0.9}
+    for message in ({"type": "started", "no_sign": "rest"}, {"type": "interim", "gloss": "help"}, final):
+        printer.show(message)
+    printer.show({**final, "gloss": "rest"})
+
+    assert out.text == "\r\x1b[Khelp …\r\x1b[K    0.50 s   90%  hello\n\r\x1b[K"
