@@ -6,7 +6,7 @@ trained by `training.segmentation`; its weights are a file of the bundle.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -48,9 +48,9 @@ class Weights(NamedTuple):
     leave: Floats
     leave_bias: Floats
 
-    def save(self, path: Path) -> None:
-        """Write them."""
-        np.savez(path, **self._asdict())
+    def save(self, file: BinaryIO) -> None:
+        """Write them as an .npz."""
+        np.savez(file, allow_pickle=False, **self._asdict())
 
 
 def load_weights(path: Path) -> Weights:

@@ -1,0 +1,160 @@
+"""How sure a model may claim to be: temperature scaling (Guo et al., ICML 2017), and the confidence below which it says nothing.
+
+Both are found on signers that the models have not seen: on those it was trained on, every model is sure and right.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from glosscast.decoding import NoSignerError, classify_clip
+from training.checkpoint import Checkpoint
+from training.data import DataError, Example
+from training.evaluate import TorchClassifier
+
+Floats = NDArray[np.float64]
+
+TEMPERATURES = np.geomspace(0.25, 4.0, 241)
+BINS = 15  # of the expected calibration error
+KEPT = 0.95  # share of the rightly read clips that must stay above the threshold
+
+
+class ClipReadings(NamedTuple):
+    """What a model made of the clips of unseen signers.
+
+    Attributes:
+        known: (N, V) probabilities of clips whose gloss is in the vocabulary.
+        labels: (N,) their glosses.
+        unknown: (M, V) probabilities of other signs.
+    """
+
+    known: Floats
+    labels: NDArray[np.intp]
+    unknown: Floats
+
+
+class Calibration(BaseModel):
+    """`calibration.json`.
+
+    Attributes:
+        temperature: what logits are divided by.
+        reject: confidence, after that, below which a final is not reported.
+        ece: expected calibration error before and after; after is measured on each fold with the temperature of the
+            others, and with a single fold on itself.
+        kept: share of the rightly read clips that is reported still.
+        wrong_rejected: share of the wrongly read clips that is not.
+        unknown_rejected: share of the clips of other signs that is not, or None where there are none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    temperature: float = Field(gt=0)
+    reject: float = Field(ge=0, lt=1)
+    clips: int
+    unknown_clips: int
+    ece: tuple[float, float]
+    kept: float
+    wrong_rejected: float | None
+    unknown_rejected: float | None
+
+    def describe(self) -> str:
+        """In words."""
+
+        def share(value: float | None) -> str:
+            return "none there" if value is None else f"{100 * value:.1f} %"
+
+        return (
+            f"temperature {self.temperature:.3f}, calibration error {self.ece[0]:.3f} -> {self.ece[1]:.3f} ({self.clips} clips)\n"
+            f"reject below {self.reject:.3f}: keeps {share(self.kept)} of what is read rightly, rejects "
+            f"{share(self.wrong_rejected)} of what is not, and {share(self.unknown_rejected)} of other signs ({self.unknown_clips} clips)"
+        )
+
+
+def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadings:
+    """Read clips through the decoder; those in which nobody is seen are left out.
+
+    Raises:
+        DataError: no clip has a gloss of the vocabulary.
+    """
+    config = checkpoint.config
+    vocabulary = config.data.vocabulary
+    classify = TorchClassifier(checkpoint.build(), len(vocabulary))
+    known: list[Floats] = []
+    unknown: list[Floats] = []
+    labels: list[int] = []
+    for example in examples:
+        try:
+            found = classify_clip(
+                example.clip,
+                config.clip,
+                config.segmenter,
+                config.decoder,
+                classify.watching(example, config.clip),
+                classify.needs_signer,
+            ).astype(np.float64)
+        except NoSignerError:
+            continue
+        if example.gloss in vocabulary:
+            known.append(found)
+            labels.append(vocabulary.index(example.gloss))
+        else:
+            unknown.append(found)
+    if not known:
+        raise DataError("no clip has a gloss of the vocabulary")
+    return ClipReadings(np.stack(known), np.array(labels), np.array(unknown).reshape(-1, len(vocabulary)))
+
+
+def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
+    """The temperature with the least cross-entropy over all folds, and the threshold that goes with it."""
+    known, labels = np.concatenate([f.known for f in folds]), np.concatenate([f.labels for f in folds])
+    unknown = np.concatenate([f.unknown for f in folds])
+    temperature = best_temperature(known, labels)
+    cooled = scaled(known, temperature)
+    right = cooled.argmax(axis=1) == labels
+    sure = cooled.max(axis=1)
+    if not right.any():
+        raise DataError("not one clip is read rightly: there is nothing to calibrate")
+    reject = float(np.quantile(sure[right], 1 - KEPT))
+    others = [[g for g in folds if g is not f] or [f] for f in folds]
+    after = [
+        (scaled(f.known, best_temperature(np.concatenate([g.known for g in o]), np.concatenate([g.labels for g in o]))), f.labels)
+        for f, o in zip(folds, others, strict=True)
+    ]
+    return Calibration(
+        temperature=temperature,
+        reject=reject,
+        clips=len(known),
+        unknown_clips=len(unknown),
+        ece=(
+            calibration_error(known, labels),
+            calibration_error(np.concatenate([p for p, _ in after]), np.concatenate([y for _, y in after])),
+        ),
+        kept=float((sure[right] >= reject).mean()),
+        wrong_rejected=None if right.all() else float((sure[~right] < reject).mean()),
+        unknown_rejected=float((scaled(unknown, temperature).max(axis=1) < reject).mean()) if len(unknown) else None,
+    )
+
+
+def scaled(probabilities: Floats, temperature: float) -> Floats:
+    """Probabilities (N, V) of logits divided by a temperature."""
+    logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
+    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
+
+
+def best_temperature(probabilities: Floats, labels: NDArray[np.intp]) -> float:
+    """The one of `TEMPERATURES` with the least cross-entropy."""
+    rows = np.arange(len(labels))
+    losses = [-np.log(scaled(probabilities, t)[rows, labels]).mean() for t in TEMPERATURES]
+    return float(TEMPERATURES[int(np.argmin(losses))])
+
+
+def calibration_error(probabilities: Floats, labels: NDArray[np.intp]) -> float:
+    """Expected calibration error: mean distance between confidence and accuracy over bins of confidence."""
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    gaps = [abs(sure[bins == b].sum() - right[bins == b].sum()) for b in np.unique(bins)]
+    return float(np.sum(gaps) / len(labels))
