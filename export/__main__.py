@@ -1,4 +1,4 @@
-"""`python -m export onnx | verify`."""
+"""`python -m export onnx | verify | quantize`."""
 
 import argparse
 import sys
@@ -41,6 +41,16 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--provider", metavar="P", help="cpu, openvino, cuda or tensorrt (default: all that are there)")
     verify.add_argument("--clips", type=Path, metavar="FILE.npz", help="real clips to compare on, too")
     verify.set_defaults(run=run_verify)
+    quantize = commands.add_parser("quantize", help="write a bundle of lower precision, if it reads as well")
+    quantize.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE_DIR")
+    quantize.add_argument("--out", type=Path, required=True, metavar="BUNDLE_DIR")
+    quantize.add_argument("--precision", choices=["int8", "bf16"], required=True)
+    quantize.add_argument("--calibrate", type=Path, metavar="FILE.npz", help="training clips; for int8")
+    quantize.add_argument(
+        "--evaluate", type=Path, required=True, metavar="FILE.npz", help="clips of signers never trained on"
+    )
+    quantize.add_argument("--provider", metavar="P", help="measure on (default: cpu for int8, openvino for bf16)")
+    quantize.set_defaults(run=run_quantize)
     return top
 
 
@@ -72,6 +82,20 @@ def run_verify(args: argparse.Namespace) -> int:
     passed = all(c.passed for c in comparisons)
     print("passed" if passed else "FAILED")
     return 0 if passed else 1
+
+
+def run_quantize(args: argparse.Namespace) -> int:
+    """`quantize`."""
+    from export.quantize import GateError, describe, quantize
+
+    provider = args.provider or {"int8": "cpu", "bf16": "openvino"}[args.precision]
+    try:
+        report = quantize(args.bundle, args.out, args.precision, args.calibrate, args.evaluate, provider)
+    except GateError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{args.out}: {args.precision}, {describe(report)}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -183,12 +183,35 @@ class ConfusablePair(_Part):
     similarity: float = Field(ge=0, le=1)
 
 
+class PrecisionReport(_Part):
+    """How a bundle of lower precision reads people that it never saw, against the fp32 one that it was made from.
+
+    Attributes:
+        provider: the execution provider it was measured on.
+        calibrated: windows of training clips that int8 took its scales from; 0 for bf16.
+        clips: how many were read.
+        signers: whose they are.
+        accuracy_fp32: share read rightly by the fp32 bundle.
+        accuracy: share read rightly by this one.
+        agreement: share that both read alike.
+    """
+
+    provider: str
+    calibrated: int = Field(ge=0)
+    clips: int = Field(gt=0)
+    signers: tuple[str, ...]
+    accuracy_fp32: float = Field(ge=0, le=1)
+    accuracy: float = Field(ge=0, le=1)
+    agreement: float = Field(ge=0, le=1)
+
+
 class Report(_Part):
-    """`report.json`: how good the bundle is, as far as it was measured."""
+    """`report.json`: how good the bundle is, as far as it was measured; `precision` where that is not fp32."""
 
     metrics: dict[str, float]
     glosses: dict[str, GlossReport]
     confusable: tuple[ConfusablePair, ...]
+    precision: PrecisionReport | None = None
 
     def confusable_with(self, gloss: str) -> list[str]:
         """Glosses easily taken for this one, the most similar first."""
