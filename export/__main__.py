@@ -1,4 +1,4 @@
-"""`python -m export onnx | verify | quantize`."""
+"""`python -m export onnx | verify | quantize | tensorrt`."""
 
 import argparse
 import sys
@@ -51,6 +51,11 @@ def parser() -> argparse.ArgumentParser:
     )
     quantize.add_argument("--provider", metavar="P", help="measure on (default: cpu for int8, openvino for bf16)")
     quantize.set_defaults(run=run_quantize)
+    tensorrt = commands.add_parser("tensorrt", help="build a TensorRT engine for this machine's GPU")
+    tensorrt.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="BUNDLE_DIR")
+    tensorrt.add_argument("--precision", choices=["fp16", "fp32", "int8"], required=True)
+    tensorrt.add_argument("--through", choices=["tensorrt", "onnxruntime"], default="tensorrt", help="who builds it")
+    tensorrt.set_defaults(run=run_tensorrt)
     return top
 
 
@@ -95,6 +100,18 @@ def run_quantize(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{args.out}: {args.precision}, {describe(report)}")
+    return 0
+
+
+def run_tensorrt(args: argparse.Namespace) -> int:
+    """`tensorrt`."""
+    from export.to_tensorrt import TensorRtError, build
+
+    try:
+        print(build(args.bundle, args.precision, args.through))
+    except TensorRtError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

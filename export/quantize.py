@@ -1,9 +1,9 @@
 """A bundle in a lower precision, refused where it reads people it never saw worse than the one it is made from.
 
 int8 is static: each channel of a weight has a scale of its own, each activation one that is measured on training clips.
-Both are in the graph as pairs of QuantizeLinear and DequantizeLinear, which ONNX Runtime, OpenVINO and TensorRT turn into
-integer arithmetic. Scales are symmetric: TensorRT knows no others. Only what has weights is quantised. bf16 leaves the
-graph as it is and has the provider compute in it.
+Both are in the graph as pairs of QuantizeLinear and DequantizeLinear, which ONNX Runtime, OpenVINO and TensorRT turn
+into integer arithmetic. Scales are symmetric: TensorRT knows no others. Only what has weights is quantised. bf16 leaves
+the graph as it is and has the provider compute in it.
 """
 
 import shutil
