@@ -61,7 +61,7 @@ def positive(text: str) -> int:
 
 def run_classify(args: argparse.Namespace) -> int:
     """`classify`."""
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle).require_servable()
     trained = bundle.manifest.keypoints
     if warning := mismatch(trained.extractor, trained.models, chosen()):
         print(f"bundle {bundle.id} was {warning}", file=sys.stderr)

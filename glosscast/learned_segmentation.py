@@ -23,7 +23,9 @@ class TaggerSettings(BaseModel):
     leave: float = Field(gt=0, lt=1, description="probability of being in a sign below which it ends; at most enter")
     begin: float = Field(gt=0, lt=1, description="probability of a sign's start that splits a running one")
     min_ms: float = Field(ge=0, description="a sign that ends or is split is at least this long")
-    repeat_ms: float = Field(ge=0, description="a sign like the last one that begins sooner after it is that one going on")
+    repeat_ms: float = Field(
+        ge=0, description="a sign like the last one that begins sooner after it is that one going on"
+    )
 
     @model_validator(mode="after")
     def _hysteresis(self) -> "TaggerSettings":

@@ -40,7 +40,7 @@ class Engine:
 
     def __init__(self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None) -> None:
         try:
-            self.bundle = load_bundle(settings.bundle)
+            self.bundle = load_bundle(settings.bundle).require_servable()
             self.recogniser = Recogniser(self.bundle, settings.providers, settings.inference_threads)
         except BundleError as error:
             raise StartError(f"{PREFIX}BUNDLE: {error}") from error

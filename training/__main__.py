@@ -91,7 +91,9 @@ def parser() -> argparse.ArgumentParser:
     add_data_folder(segmenter)
     segmenter.set_defaults(run=segmentation.run_segmenter)
 
-    streams = choices.add_parser("evaluate-segmenter", help="score segmenters on streams made of left-out signers' clips")
+    streams = choices.add_parser(
+        "evaluate-segmenter", help="score segmenters on streams made of left-out signers' clips"
+    )
     add_folds(streams)
     streams.add_argument("--json", action="store_true", help="print JSON, by fold")
     streams.set_defaults(run=segmentation.run_evaluate_segmenter)
@@ -152,7 +154,9 @@ def parser() -> argparse.ArgumentParser:
 def add_folds(command: argparse.ArgumentParser) -> None:
     """The options of what is measured on left-out signers with a recogniser that has not seen them."""
     command.add_argument("--config", type=Path, required=True, metavar="FILE")
-    command.add_argument("--fold", action="append", default=[], metavar="SIGNER,SIGNER", help="signers left out together")
+    command.add_argument(
+        "--fold", action="append", default=[], metavar="SIGNER,SIGNER", help="signers left out together"
+    )
     command.add_argument(
         "--checkpoint", action="append", default=[], type=Path, metavar="FILE", help="trained without them, one a fold"
     )

@@ -120,7 +120,12 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     reject = float(np.quantile(sure[right], 1 - KEPT))
     others = [[g for g in folds if g is not f] or [f] for f in folds]
     after = [
-        (scaled(f.known, best_temperature(np.concatenate([g.known for g in o]), np.concatenate([g.labels for g in o]))), f.labels)
+        (
+            scaled(
+                f.known, best_temperature(np.concatenate([g.known for g in o]), np.concatenate([g.labels for g in o]))
+            ),
+            f.labels,
+        )
         for f, o in zip(folds, others, strict=True)
     ]
     return Calibration(

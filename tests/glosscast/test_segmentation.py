@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from glosscast.keypoints import CHANNELS, LEFT_HAND, POINTS, PRESENCE, WRISTS, X, Y
 from glosscast.activity import ActivityMeter
+from glosscast.keypoints import CHANNELS, LEFT_HAND, POINTS, PRESENCE, WRISTS, X, Y
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
 from tests.bundles import ASPECT, pose
 

@@ -49,7 +49,9 @@ def teach(config: Config, examples: Sequence[Example], seed: int = TAUGHT_SEED) 
     return Tagging(TAGGING, learn(streams, config.segmenter, seed).weights())
 
 
-def score_fold(checkpoint: Checkpoint, tagging: Tagging, held_out: Sequence[str], examples: Sequence[Example]) -> list[FoldScores]:
+def score_fold(
+    checkpoint: Checkpoint, tagging: Tagging, held_out: Sequence[str], examples: Sequence[Example]
+) -> list[FoldScores]:
     """Both segmenters on all kinds of streams of these signers' clips."""
     config = checkpoint.config
     vocabulary, none = config.data.vocabulary, no_signs(config)
@@ -61,9 +63,7 @@ def score_fold(checkpoint: Checkpoint, tagging: Tagging, held_out: Sequence[str]
         for name, learned in (("rule", None), ("learned", tagging)):
 
             def decoder(learned: Tagging | None = learned) -> Decoder:
-                return Decoder(
-                    config.clip, config.segmenter, config.decoder, classify, interim=False, tagging=learned
-                )
+                return Decoder(config.clip, config.segmenter, config.decoder, classify, interim=False, tagging=learned)
 
             scores = score(streams, decoder, vocabulary, config.data.no_sign)
             result.append(FoldScores(held_out=tuple(held_out), streams=kind, segmenter=name, scores=scores))
@@ -94,8 +94,12 @@ def table(folds: Sequence[FoldScores]) -> str:
         for name in dict.fromkeys(f.segmenter for f in folds):
             of = [f.scores for f in folds if (f.streams, f.segmenter) == (kind, name)]
             tokens = sum(s.rate.tokens for s in of)
-            parts = [sum(getattr(s.rate, part) for s in of) / tokens for part in ("substitutions", "deletions", "insertions")]
-            mean = [sum(v) / len(of) for v in zip(*((s.f1, s.precision, s.recall, *s.delay_ms) for s in of), strict=True)]
+            parts = [
+                sum(getattr(s.rate, part) for s in of) / tokens for part in ("substitutions", "deletions", "insertions")
+            ]
+            mean = [
+                sum(v) / len(of) for v in zip(*((s.f1, s.precision, s.recall, *s.delay_ms) for s in of), strict=True)
+            ]
             figures = " | ".join(f"{value:.3f}" for value in mean[:3])
             shares = " | ".join(f"{100 * value:.1f} %" for value in (sum(parts), *parts))
             lines.append(f"| {kind} | {name} | {figures} | {shares} | {mean[3]:.0f} ({mean[4]:.0f}) |")

@@ -16,7 +16,8 @@ IOU = 0.5
 @dataclass(frozen=True)
 class Found:
     """A sign that was found: its times, the time of the frame with which its final came, and what it was
-    read as, None where it is not reported."""
+    read as, None where it is not reported.
+    """
 
     start_ms: float
     end_ms: float

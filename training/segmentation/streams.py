@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
-from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y
 from training.data import DataError, Example
 from training.sentences import ASPECT, Sentence, Sign, seen_by_camera, steady, transition
 
@@ -54,8 +54,8 @@ def draw_streams(
 ) -> list[Sentence]:
     """Draw streams; the same arguments give the same ones, and a larger `count` only adds to them.
 
-    Each begins and ends at rest. Signers are drawn alike, then each sign from the signer's glosses alike, then one of its
-    clips. A gloss follows itself only after a rest: without one nobody can tell where it was repeated.
+    Each begins and ends at rest. Signers are drawn alike, then each sign from the signer's glosses alike, then one
+    of its clips. A gloss follows itself only after a rest: without one nobody can tell where it was repeated.
 
     Args:
         examples: clips of one side of a split by signer.
@@ -172,13 +172,13 @@ class _Rest:
             out[[wrist, *fingers], PRESENCE] = self._visibility[side]
         for elbow, place in ELBOWS.items():
             out[elbow, :2] = place
-        out[POSE][out[POSE][:, PRESENCE] <= 0] = 0.0
+        out[out[:, PRESENCE] <= 0] = 0.0
         return out
 
 
 def _played(points: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     """Frames (T, 171, 4) played `speed` times as fast, each shown as the nearest one."""
-    count = max(int(round(len(points) / speed)), 2)
+    count = max(round(len(points) / speed), 2)
     return points[np.linspace(0, len(points) - 1, count).round().astype(int)]
 
 
