@@ -291,7 +291,10 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
         if Path(name).name != name:
             raise BundleError(f"{path / MANIFEST}: files: {name!r} is not a plain file name")
         if not file.is_file():
-            if name not in (*FILES, SEGMENTER):  # kept beside the bundle for training on, and left out where it is only served
+            if name not in (
+                *FILES,
+                SEGMENTER,
+            ):  # kept beside the bundle for training on, and left out where it is only served
                 continue
             raise BundleError(f"{file}: missing")
         if sha256(file) != expected:
