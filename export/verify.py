@@ -53,9 +53,9 @@ def verify(bundle_path: Path, checkpoint_path: Path) -> list[Comparison]:
     comparisons = [Comparison("golden, torch against stored logits", 1, stored)]
     for name in OUTPUTS:
         runs = {
-            "golden": (wanted_golden, recogniser.outputs(golden["keypoints"], golden["mask"], OUTPUTS)),
+            "golden": (wanted_golden, recogniser.outputs({n: golden[n] for n in ("keypoints", "mask")}, OUTPUTS)),
             "random, one by one": (wanted, one_by_one(recogniser, windows, masks)),
-            "random, as a batch": (wanted, recogniser.outputs(windows, masks, OUTPUTS)),
+            "random, as a batch": (wanted, recogniser.outputs({"keypoints": windows, "mask": masks}, OUTPUTS)),
         }
         for title, (torch_side, onnx_side) in runs.items():
             difference = _difference(torch_side[name], onnx_side[name])
@@ -72,7 +72,10 @@ def run_torch(graph: ExportGraph, keypoints: Floats, mask: Floats) -> dict[str, 
 
 def one_by_one(recogniser: Recogniser, keypoints: Floats, mask: Floats) -> dict[str, Floats]:
     """ONNX Runtime on each window alone."""
-    parts = [recogniser.outputs(keypoints[i : i + 1], mask[i : i + 1], OUTPUTS) for i in range(len(keypoints))]
+    parts = [
+        recogniser.outputs({"keypoints": keypoints[i : i + 1], "mask": mask[i : i + 1]}, OUTPUTS)
+        for i in range(len(keypoints))
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUTS}
 
 

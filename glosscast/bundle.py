@@ -38,6 +38,7 @@ class BundleError(ValueError):
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+Precision = Literal["fp32", "bf16", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -76,12 +77,17 @@ class KeypointSpec(_Part):
 
 
 class Manifest(_Part):
-    """Everything about a bundle that is not weights."""
+    """Everything about a bundle that is not weights.
+
+    Attributes:
+        precision: what the graph is computed in. "int8" is in the graph itself, "bf16" is asked of the provider.
+    """
 
     schema_version: Literal[1]
     name: str = Field(min_length=1)
     version: str = Field(min_length=1)
     task: Literal["isolated"]
+    precision: Precision = "fp32"
     clip: ClipSpec
     visual: VisualStream
     keypoints: KeypointSpec
