@@ -37,7 +37,7 @@ class _Timed:
         self.running_ms = (perf_counter() - began) * 1000
 
 
-def overheads(bundle: Bundle) -> dict[str, Spread]:
+def overheads(bundle: Bundle, repeats: int = REPEATS) -> dict[str, Spread]:
     """Time of the recogniser beyond its session's own, by batch, and of cutting one window out of a stream, ms."""
     recogniser, golden = Recogniser(bundle), bundle.golden()
     session = recogniser._buffers._session = _Timed(recogniser._session)
@@ -48,11 +48,11 @@ def overheads(bundle: Bundle) -> dict[str, Spread]:
 
     found = {
         f"recogniser beyond the session, {count} window(s)": spread(
-            [overhead([window] * count) for _ in range(REPEATS)][REPEATS // 10 :]
+            [overhead([window] * count) for _ in range(repeats)][repeats // 10 :]
         )
         for count in BATCHES
     }
-    return found | {"cut one window": spread([timed(cutting(bundle)) for _ in range(REPEATS)])}
+    return found | {"cut one window": spread([timed(cutting(bundle)) for _ in range(repeats)])}
 
 
 def cutting(bundle: Bundle) -> Run:
