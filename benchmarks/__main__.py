@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="also measure classifying this video")
     parser.add_argument("--service", action="store_true", help="only the service and the clip, not the models")
+    parser.add_argument("--compile", action="store_true", help="torch.compile takes part; minutes more for each model")
     parser.add_argument("--training", action="store_true", help="measure training steps instead (three minutes)")
     parser.add_argument("--reuse", action="store_true", help="what windows of --clip have in common instead")
     parser.add_argument("--json", action="store_true")
@@ -31,31 +32,31 @@ def main() -> int:
         elif args.reuse:
             report_reuse(load_bundle(args.bundle), args.clip, args.json)
         else:
-            report(load_bundle(args.bundle), args.clip, not args.service, args.json)
+            report(load_bundle(args.bundle), args)
     except (BundleError, ProviderError, VideoError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def report(bundle: Bundle, clip: Path | None, models: bool, as_json: bool) -> None:
+def report(bundle: Bundle, args: argparse.Namespace) -> None:
     """Print inference and service; what measures torch needs it, the rest does not."""
     from benchmarks import serving
 
     times, resident = serving.overheads(bundle), serving.resident_mb(bundle)
-    if clip is not None:
+    if args.clip is not None:
         from benchmarks.clips import clip_times
 
-        times |= clip_times(bundle, clip)
+        times |= clip_times(bundle, args.clip)
     found: dict[str, object] = {"service": {n: t._asdict() for n, t in times.items()}, "resident_mb": resident}
     text = serving.describe(times, resident)
-    if models:
+    if not args.service:
         from benchmarks import inference
 
-        comparison = inference.compare(bundle)
+        comparison = inference.compare(bundle, args.compile)
         found |= inference.as_json(comparison)
         text = f"{inference.as_markdown(comparison)}\n\n{text}"
-    print(json.dumps(found, indent=1) if as_json else text)
+    print(json.dumps(found, indent=1) if args.json else text)
 
 
 def report_training(as_json: bool) -> None:

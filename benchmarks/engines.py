@@ -24,15 +24,22 @@ PRECISION = {name: precision for name, (_, precision) in SESSIONS.items()}  # al
 class Engines:
     """A subject, loaded by everything that can run it.
 
+    Args:
+        subject: the model.
+        threads: of one inference.
+        compiled: whether torch.compile takes part; the first inference of each subject then takes minutes.
+
     Attributes:
         absent: why an engine is not among them, by name.
     """
 
-    def __init__(self, subject: Subject, threads: int) -> None:
+    def __init__(self, subject: Subject, threads: int, compiled: bool = False) -> None:
         self.subject = subject
         self.absent: dict[str, str] = {}
         self._modules: dict[str, nn.Module] = {EAGER: subject.module}
-        if shutil.which("g++") or shutil.which("clang++"):
+        if not compiled:
+            self.absent[COMPILED] = "takes minutes to compile; add --compile"
+        elif shutil.which("g++") or shutil.which("clang++"):
             self._modules[COMPILED] = torch.compile(subject.module, dynamic=True)  # type: ignore[assignment]
         else:
             self.absent[COMPILED] = "needs a C++ compiler"

@@ -38,8 +38,8 @@ class Comparison(NamedTuple):
     peaks: dict[str, float]
 
 
-def compare(bundle: Bundle) -> Comparison:
-    """Measure; about nine minutes on two idle cores, the compiling of models included."""
+def compare(bundle: Bundle, compiled: bool) -> Comparison:
+    """Measure; at most nine minutes on two idle cores, without the compiling where torch.compile takes part."""
     threads = os.cpu_count() or 1
     torch.set_num_threads(threads)
     rows: list[Row] = []
@@ -47,7 +47,7 @@ def compare(bundle: Bundle) -> Comparison:
     peaks: dict[str, list[float]] = {name: [] for name in DTYPES}
     with subjects(bundle) as measured:
         for subject in measured:
-            engines = Engines(subject, threads)
+            engines = Engines(subject, threads, compiled)
             absent |= engines.absent
             for batch, budget_s in zip(BATCHES, subject.budgets_s, strict=True):
                 times = alternate(gemms() | engines.runs(batch), budget_s)

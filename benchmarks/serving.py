@@ -17,7 +17,7 @@ from glosscast.clip import Clip, Window, cut_window
 from glosscast.recogniser import Recogniser
 
 ROOT = Path(__file__).parent.parent
-REPEATS = 200
+REPEATS = 60
 BATCHES = (1, 16)
 
 
