@@ -3,7 +3,6 @@
 The service's live streams, clip classification and evaluation all go through `Decoder`, so they agree by construction.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.clip import Clip, ClipSpec, Window, cut_window
 from glosscast.keypoints import POSE, PRESENCE, X, Z
+from glosscast.recent import RecentFrames
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
 
 MAX_FPS = 120.0  # frames a second, by the stream's own clock, beyond which the oldest are forgotten early
@@ -86,7 +86,7 @@ class Decoder:
         self._segmenter = Segmenter(segmenter)
         self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
         # A clock that crawls would let them grow without end.
-        self._frames: deque[tuple[float, NDArray[np.float32]]] = deque(maxlen=int(self._keep_ms / 1000 * MAX_FPS))
+        self._frames = RecentFrames(limit=int(self._keep_ms / 1000 * MAX_FPS))
         self._open: int | None = None
         self._revision, self._interim_due = 0, 0.0
 
@@ -101,21 +101,20 @@ class Decoder:
         Raises:
             ValueError: time stands still or goes backwards.
         """
-        if self._frames and t_ms <= self._frames[-1][0]:
-            raise ValueError(f"t_ms {t_ms} is not after {self._frames[-1][0]}")
+        if len(self._frames) and t_ms <= self._frames.t_ms[-1]:
+            raise ValueError(f"t_ms {t_ms} is not after {self._frames.t_ms[-1]}")
         square = keypoints.astype(np.float32, copy=True)
         square[:, [X, Z]] *= aspect  # from here on x, y and z share one scale, whatever shape later frames have
-        self._frames.append((t_ms, square))
+        self._frames.append(t_ms, square)
         segment = self._segmenter.push(t_ms, square)
         events = [] if segment is None else self._read(segment, t_ms)
-        while self._frames[0][0] < t_ms - self._keep_ms:  # only now: after a pause the last sign is read first
-            self._frames.popleft()
+        self._frames.drop_before(t_ms - self._keep_ms)  # only now: after a pause the last sign is read first
         return events
 
     def finish(self) -> list[SignEvent]:
         """Close the sign that is under way, if any."""
         segment = self._segmenter.finish()
-        return [] if segment is None else self._read(segment, self._frames[-1][0])
+        return [] if segment is None else self._read(segment, float(self._frames.t_ms[-1]))
 
     def _read(self, segment: Segment, now_ms: float) -> list[SignEvent]:
         events = []
@@ -132,9 +131,9 @@ class Decoder:
         return events
 
     def _event(self, kind: Literal["interim", "final"], segment: Segment, now_ms: float, revision: int) -> SignEvent:
-        t_ms = np.array([t for t, _ in self._frames])
-        clip = Clip(t_ms, np.stack([k for _, k in self._frames]), aspect=1.0)
-        starts = window_starts(segment.start_ms, segment.end_ms, t_ms[0], now_ms, self.spec, self.settings.hop_ms)
+        clip = Clip(self._frames.t_ms, self._frames.keypoints, aspect=1.0)
+        first_ms = float(clip.t_ms[0])
+        starts = window_starts(segment.start_ms, segment.end_ms, first_ms, now_ms, self.spec, self.settings.hop_ms)
         pooled = self._classify([cut_window(clip, start, self.spec) for start in starts]).mean(axis=0)
         return SignEvent(kind, segment.index, segment.start_ms, segment.end_ms, revision, pooled)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from glosscast.bundle import ConfusablePair
+from glosscast.bundle import ConfusablePair, Precision
 from glosscast.clip import ClipSpec
 
 
@@ -108,3 +108,4 @@ class BundleDescription(BaseModel):
     keypoints: KeypointLayout
     limits: ClipLimits
     providers: list[str] = Field(description="ONNX Runtime execution providers in use, best first")
+    precision: Precision = Field(description="what they compute in")

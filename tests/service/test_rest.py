@@ -90,7 +90,8 @@ def test_the_bundle_is_described(client):
     assert answer["clip"] == SPEC.model_dump()
     assert answer["keypoints"]["points"] == 171
     assert answer["limits"] == {"max_upload_bytes": MAX_UPLOAD, "max_clip_s": 5}
-    assert answer["providers"] == ["CPUExecutionProvider"]
+    assert answer["providers"][-1] == "CPUExecutionProvider"
+    assert answer["precision"] == "fp32"
 
 
 def test_alive_and_ready(client):
@@ -138,7 +139,7 @@ def test_metrics(client):
         'glosscast_stage_seconds_count{stage="decode"}',
         'glosscast_stage_seconds_count{stage="keypoints"}',
         'glosscast_stage_seconds_count{stage="inference"}',
-        'glosscast_bundle_info{bundle="compass@1",glosscast="0.1.0",provider="CPUExecutionProvider"} 1.0',
+        'glosscast_bundle_info{bundle="compass@1",glosscast="0.1.0",precision="fp32",provider="',
         "glosscast_active_streams 0.0",
         "glosscast_inferences_total",
         'glosscast_batch_windows_bucket{le="1.0"}',
