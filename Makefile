@@ -20,13 +20,15 @@ VENV_STAMP := $(VENV)/.stamp-venv
 EXTRACTOR := $(or $(GLOSSCAST_EXTRACTOR),mediapipe)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
+# A machine without npm serves all the same: the page says what it lacks.
+OR_WITHOUT_PRIVACY = $(BIN)/python -m service.vendor || true
 
 # What OpenCV's wheel takes from the system, and the Debian and Ubuntu packages that have it.
 SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast check bench system-check system-install
+.PHONY: help setup serve privacy test test-fast check bench system-check system-install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -35,6 +37,9 @@ setup: $(SETUP_STAMP) | system-check ## Install everything: service, training, e
 
 serve: $(SERVE_STAMP) | system-check ## Install what the service needs (no torch) and start it
 	@exec $(BIN)/python -m service
+
+privacy: $(VENV_STAMP) ## Fetch what the page's privacy mode runs (needs npm); serve and setup try it once
+	$(BIN)/python -m service.vendor
 
 test: setup ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
@@ -72,9 +77,11 @@ $(VENV_STAMP): constraints.txt | system-check
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e '.[service,$(EXTRACTOR)]'
 	test $(EXTRACTOR) != litert || $(BIN)/python -m glosscast.holistic
+	$(OR_WITHOUT_PRIVACY)
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e '.[service,mediapipe,litert,training,report,export,datasets,ray]' --group dev
 	$(BIN)/python -m glosscast.holistic
+	$(OR_WITHOUT_PRIVACY)
 	touch $(SERVE_STAMP) $@

@@ -61,6 +61,16 @@ function useBundle(bundle) {
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
 }
 
+/** Whether the server hands out what privacy mode runs. Where it does not say, it does not. */
+async function findPrivacy() {
+  try {
+    const { holistic } = await (await fetch(new URL("page.json", document.baseURI))).json();
+    live.usePrivacy(holistic ?? null);
+  } catch {
+    live.usePrivacy(null);
+  }
+}
+
 byId("host").textContent = location.host ? `this server (${location.host})` : "this server";
 window.addEventListener("hashchange", () => showView(true));
 document.querySelector(".skip").addEventListener("click", (event) => {
@@ -70,3 +80,4 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 showView(false);
 onKey(loadBundle);
 loadBundle();
+findPrivacy();
