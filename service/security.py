@@ -32,11 +32,11 @@ WORKER = "/js/holistic-worker.js"
 WORKER_POLICY = POLICY + "; script-src 'self' 'wasm-unsafe-eval'"
 
 
-def headers_of(path: str) -> dict[str, str]:
-    """The headers of what lies at an address."""
+def headers_of(path: str, status: int) -> dict[str, str]:
+    """The headers of an answer."""
     if path.startswith(API):
         return HEADERS | {"Cache-Control": API_CACHE}
-    if path.startswith(VENDOR):
+    if path.startswith(VENDOR) and status == 200:  # what is missing may come
         return HEADERS | {"Cache-Control": VENDOR_CACHE}
     if path == WORKER:
         return HEADERS | {"Content-Security-Policy": WORKER_POLICY}
@@ -55,7 +55,7 @@ class SecurityHeaders:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in headers_of(scope["path"]).items():
+                for name, value in headers_of(scope["path"], message["status"]).items():
                     headers.setdefault(name, value)
             await send(message)
 

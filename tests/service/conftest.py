@@ -38,7 +38,10 @@ def playwright() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
-    """Opens the page in a browser of its own, with these switches and in such a context, after `prepare(page)`, until it is `ready`."""
+    """Opens the page in a browser of its own, with these switches, after `prepare(page)`, until it is `ready`.
+
+    `context` is for the browser: the size of the window, the colours that the person prefers.
+    """
     launched = []
 
     def opened(

@@ -37,7 +37,7 @@ export class FrameGrabber {
     return this.sentAt.length / (COUNTED_MS / 1000);
   }
 
-  /** @param {{read: (video: HTMLVideoElement, tMs: number) => Promise<ArrayBuffer|null>}} reader see readers.js */
+  /** @param {{read: (video: HTMLVideoElement) => Promise<ArrayBuffer|null>}} reader see readers.js */
   start(reader) {
     this.stop();
     this.reader = reader;
@@ -79,7 +79,7 @@ export class FrameGrabber {
     this.reading = true;
     const { reader } = this;
     try {
-      const payload = await reader.read(this.video, tMs);
+      const payload = await reader.read(this.video);
       if (!payload || !this.running || reader !== this.reader) return;
       this.sentAt.push(performance.now());
       this.onFrame(tMs, payload);

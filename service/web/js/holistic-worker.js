@@ -2,14 +2,19 @@
  * MediaPipe Holistic in a worker of its own, so that the page stays responsive. A classic worker: the package loads its
  * parts with importScripts. WebAssembly is allowed to this file alone, see service/security.py.
  *
- * In, one at a time: {type: "load", folder, cpu}, {type: "frame", tMs, image: ImageBitmap}, {type: "reset"}.
+ * In, one at a time: {type: "load", folder, cpu}, {type: "frame", image: ImageBitmap}, {type: "reset"}.
  * Out, one for each: {type: "done"}, {type: "done", pose, left_hand, right_hand, face}, or {type: "failed", message}.
  */
 
 "use strict";
 
+// MediaPipe on the server takes every frame for a 30th of a second, whatever its pace, and the models learned from what its
+// filters made of that: the same here.
+const STEP_MS = 33.333;
+
 let holistic = null;
 let found = null;
+let clockMs = 0;
 
 const answers = { load, frame, reset };
 
@@ -56,9 +61,10 @@ function useWebGl2(solution) {
   solution.K = module.canvas.getContext("webgl2");
 }
 
-async function frame({ tMs, image }) {
+async function frame({ image }) {
   found = null;
-  await sendAt(tMs, image);
+  clockMs += STEP_MS;
+  await sendAt(clockMs, image);
   image.close();
   return {
     pose: flat(found.poseLandmarks, true),
@@ -68,7 +74,7 @@ async function frame({ tMs, image }) {
   };
 }
 
-/** The package takes the time of a frame from the clock; the filters inside must get the time it was taken at. */
+/** The package asks the clock what time a frame is of. */
 function sendAt(tMs, image) {
   const clock = performance.now;
   performance.now = () => tMs;

@@ -18,11 +18,10 @@ export class Holistic {
   }
 
   /**
-   * @param {HTMLVideoElement|HTMLCanvasElement} picture
-   * @param {number} tMs when it was taken; must grow
+   * @param {HTMLVideoElement|HTMLCanvasElement|ImageBitmap} picture
    * @returns {Promise<import("./keypoints.js").Parts>} one at a time
    */
-  async find(picture, tMs) {
+  async find(picture) {
     const width = picture.videoWidth ?? picture.width;
     const height = picture.videoHeight ?? picture.height;
     const scale = Math.min(1, LONGEST_SIDE_PX / Math.max(width, height));
@@ -31,10 +30,10 @@ export class Holistic {
       resizeHeight: Math.max(1, Math.round(height * scale)),
       resizeQuality: "medium",
     });
-    return this.#ask({ type: "frame", tMs, image }, [image]);
+    return this.#ask({ type: "frame", image }, [image]);
   }
 
-  /** Forget the signer and the time: the next frame may be of another recording. */
+  /** Forget the signer: the next frame may be of another recording. */
   reset() {
     return this.#ask({ type: "reset" });
   }

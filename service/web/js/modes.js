@@ -61,7 +61,7 @@ export class Modes {
     this.holistic = null;
   }
 
-  /** Holistic, ready for frames of any time. */
+  /** Holistic, ready for another recording. */
   async #loaded() {
     if (this.holistic) {
       await this.holistic.reset();
@@ -92,7 +92,7 @@ export class Modes {
     const times = [];
     while (verdict(times) === null) {
       const began = performance.now();
-      await holistic.find(video, began);
+      await holistic.find(video);
       times.push(performance.now() - began);
     }
     return verdict(times);

@@ -62,9 +62,9 @@ export class KeypointReader {
   limit() {}
 
   /** @returns {Promise<ArrayBuffer>} 171 × 4 float32 */
-  async read(video, tMs) {
+  async read(video) {
     const began = performance.now();
-    const parts = await this.holistic.find(video, tMs);
+    const parts = await this.holistic.find(video);
     this.frameMs = performance.now() - began;
     this.onPoints(landmarksOf(parts));
     return assemble(parts).buffer;
