@@ -15,8 +15,12 @@ const TITLES = {
 };
 const BUNDLE_RETRY_MS = 4000;
 
+// For streaming software: nothing but captions on a transparent page.
+const overlayOnly = new URLSearchParams(location.search).get("overlay") === "1";
+document.documentElement.classList.toggle("overlay", overlayOnly);
+
 const captions = new Captions();
-const live = new Live(captions);
+const live = new Live(captions, { staysOn: overlayOnly });
 const upload = new Upload();
 const signs = new Signs();
 
@@ -24,7 +28,10 @@ function showView(moveFocus) {
   const wanted = location.hash.slice(1);
   const name = wanted in TITLES ? wanted : "live";
   if (name !== "live" && live.active) live.stop("paused");
-  if (name !== "clip") byId("preview-video").pause();
+  if (name !== "clip") {
+    byId("preview-video").pause();
+    upload.recorder.close();
+  }
   for (const other of Object.keys(TITLES)) byId(`view-${other}`).hidden = other !== name;
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
@@ -80,4 +87,4 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 showView(false);
 onKey(loadBundle);
 loadBundle();
-findPrivacy();
+findPrivacy().then(() => overlayOnly && live.start());
