@@ -116,7 +116,7 @@ def test_overlay_for_streaming_software_is_the_caption_alone(
     open_page: Open, page_address: str, tmp_path: Path
 ) -> None:
     page = open_page(*ALLOWED_CAMERA, coloured_webcam(tmp_path), address=f"{page_address}/?overlay=1")
-    page.locator("#caption[data-kind='final'] .gloss").wait_for()  # it starts by itself
+    page.locator("#caption[data-kind='final'] #caption-word .gloss").wait_for()  # it starts by itself
     for hidden in (".top", ".side", "#settings", "#controls", ".foot"):
         assert page.locator(hidden).is_hidden()
     for element in ("html", "body", "#stage"):

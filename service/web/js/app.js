@@ -43,7 +43,7 @@ function showView(moveFocus) {
   byId(`${name}-title`).focus({ preventScroll: true });
 }
 
-/** What the server recognises. While it still loads its bundle it answers 503: then ask again. */
+/** What the server recognises. While it cannot be reached, or answers 503 since it still loads its bundle, ask again. */
 async function loadBundle() {
   try {
     const response = await fetch(new URL("v1/bundle", document.baseURI), { headers: credentials() });
@@ -52,10 +52,11 @@ async function loadBundle() {
       signs.showFailure(askForKey, "This server shows its signs to those who have a key.");
       return void askForKey();
     }
-    if (!response.ok) throw new Error(`status ${response.status}`);
+    if (!response.ok) return void signs.showFailure(loadBundle);
     useBundle(await response.json());
   } catch {
     signs.showFailure(loadBundle);
+    setTimeout(loadBundle, BUNDLE_RETRY_MS); // the network will be back
   }
   return undefined;
 }
