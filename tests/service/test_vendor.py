@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import io
 import tarfile
@@ -21,12 +22,12 @@ FILES = {"a.js": b"one", "deep/b.data": b""}
 
 def tarball(files: dict[str, bytes] = FILES) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+    with tarfile.open(fileobj=out, mode="w") as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(f"package/{name}")
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    return out.getvalue()
+    return gzip.compress(out.getvalue(), mtime=0)  # the same bytes each time
 
 
 def package(content: bytes, files: tuple[str, ...] = tuple(FILES)) -> Package:
