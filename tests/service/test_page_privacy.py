@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -62,7 +63,10 @@ def start(open_page: Open, fps: float, heard: list[Any]) -> Any:
     page = open_page(*ALLOWED_CAMERA, prepare=prepare, privacy=True)
     page.locator("#start").click()
     page.locator("#stage[data-state='running']").wait_for()
-    page.locator("#figures:not(:empty)").wait_for(state="attached")
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while len(heard) < 3:  # the first words and two frames
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
     return page
 
 
