@@ -25,13 +25,15 @@ $(if $(filter $(RUNTIME),cpu openvino gpu),,$(error GLOSSCAST_RUNTIME must be cp
 RUNTIME_STAMP := $(VENV)/.stamp-runtime-$(RUNTIME)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
+# A machine without npm serves all the same: the page says what it lacks.
+OR_WITHOUT_PRIVACY = $(BIN)/python -m service.vendor || true
 
 # What OpenCV's wheel takes from the system, and the Debian and Ubuntu packages that have it.
 SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast check bench system-check system-install
+.PHONY: help setup serve privacy test test-fast check bench system-check system-install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,6 +42,9 @@ setup: $(SETUP_STAMP) $(RUNTIME_STAMP) | system-check ## Install everything: ser
 
 serve: $(SERVE_STAMP) $(RUNTIME_STAMP) | system-check ## Install what the service needs (no torch) and start it
 	@exec $(BIN)/python -m service
+
+privacy: $(VENV_STAMP) ## Fetch what the page's privacy mode runs (needs npm); serve and setup try it once
+	$(BIN)/python -m service.vendor
 
 test: setup ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
@@ -83,9 +88,12 @@ $(RUNTIME_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e '.[service,$(EXTRACTOR)]'
 	test $(EXTRACTOR) != litert || $(BIN)/python -m glosscast.holistic
+	$(OR_WITHOUT_PRIVACY)
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e '.[service,mediapipe,litert,training,report,export,datasets,ray]' --group dev
 	$(BIN)/python -m glosscast.holistic
+	$(OR_WITHOUT_PRIVACY)
+	$(BIN)/python -m tests.service.axe || true
 	touch $(SERVE_STAMP) $@

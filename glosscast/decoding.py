@@ -56,6 +56,19 @@ class SignEvent:
     probabilities: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class ClipReading:
+    """A recording as it was read.
+
+    Attributes:
+        probabilities: (classes,) of the recording taken as one sign.
+        signs: the "final" events of the signs that the segmenter found, in order; none where it found none.
+    """
+
+    probabilities: NDArray[np.float32]
+    signs: list[SignEvent]
+
+
 class NoSignerError(ValueError):
     """Nobody is in view anywhere in the clip."""
 
@@ -163,15 +176,15 @@ def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
     return events + decoder.finish()
 
 
-def classify_clip(
+def read_clip(
     clip: Clip,
     spec: ClipSpec,
     segmenter: SegmenterSettings,
     settings: DecoderSettings,
     classify: Classify,
     needs_signer: bool = True,
-) -> NDArray[np.float32]:
-    """Probabilities (classes,) for a recording taken as one sign.
+) -> ClipReading:
+    """A recording taken as one sign, and the signs in it.
 
     Where the segmenter finds several signs they are pooled by their length; where it finds none, the whole recording is
     read.
@@ -192,10 +205,23 @@ def classify_clip(
     events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False))
     finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
     if finals:
-        return pool(finals)
+        return ClipReading(pool(finals), finals)
     first, last = float(clip.t_ms[0]), float(clip.t_ms[-1])
     starts = window_starts(first, last, first, last, spec, settings.hop_ms)
-    return np.asarray(classify([cut_window(clip, start, spec) for start in starts]).mean(axis=0), np.float32)
+    windows = [cut_window(clip, start, spec) for start in starts]
+    return ClipReading(np.asarray(classify(windows).mean(axis=0), np.float32), [])
+
+
+def classify_clip(
+    clip: Clip,
+    spec: ClipSpec,
+    segmenter: SegmenterSettings,
+    settings: DecoderSettings,
+    classify: Classify,
+    needs_signer: bool = True,
+) -> NDArray[np.float32]:
+    """Probabilities (classes,) for a recording taken as one sign; see `read_clip`."""
+    return read_clip(clip, spec, segmenter, settings, classify, needs_signer).probabilities
 
 
 def pool(finals: Iterable[SignEvent]) -> NDArray[np.float32]:
