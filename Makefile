@@ -2,6 +2,7 @@
 #   PYTHON     the interpreter that makes the environment: python3.11, or python3.12 where there is only that
 #   PIP_ARGS   more flags for pip; the small CPU-only torch instead of the CUDA one:
 #              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#   GLOSSCAST_RUNTIME  the build of ONNX Runtime to install: cpu (default), openvino (x86-64) or gpu
 #   ARGS       more flags for pytest or the benchmarks
 #   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
 # A version that pyenv only has a name for does not run.
@@ -18,23 +19,32 @@ PIP_INSTALL = $(BIN)/pip install -c constraints.txt --build-constraint constrain
 VENV_STAMP := $(VENV)/.stamp-venv
 # What finds keypoints in pictures; the service reads the same variable.
 EXTRACTOR := $(or $(GLOSSCAST_EXTRACTOR),mediapipe)
+# The build of ONNX Runtime, named as its extra. All install one folder, so what is there is taken away first.
+RUNTIME := $(or $(GLOSSCAST_RUNTIME),cpu)
+$(if $(filter $(RUNTIME),cpu openvino gpu),,$(error GLOSSCAST_RUNTIME must be cpu, openvino or gpu, not $(RUNTIME)))
+RUNTIME_STAMP := $(VENV)/.stamp-runtime-$(RUNTIME)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
+# A machine without npm serves all the same: the page says what it lacks.
+OR_WITHOUT_PRIVACY = $(BIN)/python -m service.vendor || true
 
 # What OpenCV's wheel takes from the system, and the Debian and Ubuntu packages that have it.
 SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast check bench system-check system-install
+.PHONY: help setup serve privacy test test-fast check bench system-check system-install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-setup: $(SETUP_STAMP) | system-check ## Install everything: service, training, export, data sets, development tools
+setup: $(SETUP_STAMP) $(RUNTIME_STAMP) | system-check ## Install everything: service, training, export, data sets, development tools
 
-serve: $(SERVE_STAMP) | system-check ## Install what the service needs (no torch) and start it
+serve: $(SERVE_STAMP) $(RUNTIME_STAMP) | system-check ## Install what the service needs (no torch) and start it
 	@exec $(BIN)/python -m service
+
+privacy: $(VENV_STAMP) ## Fetch what the page's privacy mode runs (needs npm); serve and setup try it once
+	$(BIN)/python -m service.vendor
 
 test: setup ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
@@ -69,12 +79,21 @@ $(VENV_STAMP): constraints.txt | system-check
 	$(BIN)/pip install -c constraints.txt $(PIP_ARGS) --upgrade pip
 	touch $@
 
+$(RUNTIME_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
+	$(BIN)/pip uninstall -q -y onnxruntime onnxruntime-openvino onnxruntime-gpu
+	$(PIP_INSTALL) -e '.[$(RUNTIME)]'
+	rm -f $(VENV)/.stamp-runtime-*
+	touch $@
+
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e '.[service,$(EXTRACTOR)]'
 	test $(EXTRACTOR) != litert || $(BIN)/python -m glosscast.holistic
+	$(OR_WITHOUT_PRIVACY)
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e '.[service,mediapipe,litert,training,report,export,datasets,ray]' --group dev
 	$(BIN)/python -m glosscast.holistic
+	$(OR_WITHOUT_PRIVACY)
+	$(BIN)/python -m tests.service.axe || true
 	touch $(SERVE_STAMP) $@

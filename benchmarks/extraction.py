@@ -127,6 +127,8 @@ def agreement(seen: list[Seen], name: str) -> Iterator[str]:
     for title, part in PARTS.items():
         one, two = ((points[:, part, PRESENCE] > 0).any(1) for points in (reference, ours))
         both = one & two
+        if not both.any():
+            continue
         apart = np.linalg.norm(a[both, part] - b[both, part], axis=-1).mean(1) / unit(title, a[both])
         shares = f"{one.mean():.2%} | {two.mean():.2%} | {both.sum() / max(one.sum(), 1):.2%}"
         yield (

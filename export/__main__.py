@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from glosscast.bundle import EMBEDDED
-from glosscast.recogniser import ProviderError
+from glosscast.providers import ProviderError
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,7 +3,6 @@
 The service's live streams, clip classification and evaluation all go through `Decoder`, so they agree by construction.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glosscast.clip import Clip, ClipSpec, Window, cut_window
 from glosscast.keypoints import POSE, PRESENCE, X, Z
 from glosscast.learned_segmentation import LearnedSegmenter, Tagging
+from glosscast.recent import RecentFrames
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
 
 MAX_FPS = 120.0  # frames a second, by the stream's own clock, beyond which the oldest are forgotten early
@@ -60,6 +60,20 @@ class SignEvent:
     quiet: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class ClipReading:
+    """A recording as it was read.
+
+    Attributes:
+        probabilities: (classes,) of the recording taken as one sign.
+        signs: the "final" events of the signs that the segmenter found, in order, without those that are not to be
+            reported; none where it found none.
+    """
+
+    probabilities: NDArray[np.float32]
+    signs: list[SignEvent]
+
+
 class NoSignerError(ValueError):
     """Nobody is in view anywhere in the clip."""
 
@@ -92,7 +106,7 @@ class Decoder:
         self._segmenter = Segmenter(segmenter) if tagging is None else LearnedSegmenter(segmenter, tagging)
         self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
         # A clock that crawls would let them grow without end.
-        self._frames: deque[tuple[float, NDArray[np.float32]]] = deque(maxlen=int(self._keep_ms / 1000 * MAX_FPS))
+        self._frames = RecentFrames(limit=int(self._keep_ms / 1000 * MAX_FPS))
         self._open: int | None = None
         self._revision, self._interim_due = 0, 0.0
         self._repeat_ms = 0.0 if tagging is None else tagging.settings.repeat_ms
@@ -109,21 +123,20 @@ class Decoder:
         Raises:
             ValueError: time stands still or goes backwards.
         """
-        if self._frames and t_ms <= self._frames[-1][0]:
-            raise ValueError(f"t_ms {t_ms} is not after {self._frames[-1][0]}")
+        if len(self._frames) and t_ms <= self._frames.t_ms[-1]:
+            raise ValueError(f"t_ms {t_ms} is not after {self._frames.t_ms[-1]}")
         square = keypoints.astype(np.float32, copy=True)
         square[:, [X, Z]] *= aspect  # from here on x, y and z share one scale, whatever shape later frames have
-        self._frames.append((t_ms, square))
+        self._frames.append(t_ms, square)
         segment = self._segmenter.push(t_ms, square)
         events = [] if segment is None else self._read(segment, t_ms)
-        while self._frames[0][0] < t_ms - self._keep_ms:  # only now: after a pause the last sign is read first
-            self._frames.popleft()
+        self._frames.drop_before(t_ms - self._keep_ms)  # only now: after a pause the last sign is read first
         return events
 
     def finish(self) -> list[SignEvent]:
         """Close the sign that is under way, if any."""
         segment = self._segmenter.finish()
-        return [] if segment is None else self._read(segment, self._frames[-1][0])
+        return [] if segment is None else self._read(segment, float(self._frames.t_ms[-1]))
 
     def _read(self, segment: Segment, now_ms: float) -> list[SignEvent]:
         events = []
@@ -152,9 +165,9 @@ class Decoder:
         return replace(event, quiet=repeated or unsure)
 
     def _event(self, kind: Literal["interim", "final"], segment: Segment, now_ms: float, revision: int) -> SignEvent:
-        t_ms = np.array([t for t, _ in self._frames])
-        clip = Clip(t_ms, np.stack([k for _, k in self._frames]), aspect=1.0)
-        starts = window_starts(segment.start_ms, segment.end_ms, t_ms[0], now_ms, self.spec, self.settings.hop_ms)
+        clip = Clip(self._frames.t_ms, self._frames.keypoints, aspect=1.0)
+        first_ms = float(clip.t_ms[0])
+        starts = window_starts(segment.start_ms, segment.end_ms, first_ms, now_ms, self.spec, self.settings.hop_ms)
         pooled = self._classify([cut_window(clip, start, self.spec) for start in starts]).mean(axis=0)
         return SignEvent(kind, segment.index, segment.start_ms, segment.end_ms, revision, pooled)
 
@@ -184,7 +197,7 @@ def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
     return events + decoder.finish()
 
 
-def classify_clip(
+def read_clip(
     clip: Clip,
     spec: ClipSpec,
     segmenter: SegmenterSettings,
@@ -192,8 +205,8 @@ def classify_clip(
     classify: Classify,
     needs_signer: bool = True,
     tagging: Tagging | None = None,
-) -> NDArray[np.float32]:
-    """Probabilities (classes,) for a recording taken as one sign.
+) -> ClipReading:
+    """A recording taken as one sign, and the signs in it.
 
     Where the segmenter finds several signs they are pooled by their length; where it finds none, the whole recording is
     read.
@@ -215,10 +228,24 @@ def classify_clip(
     events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False, tagging=tagging))
     finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
     if finals:
-        return pool(finals)
+        return ClipReading(pool(finals), [e for e in finals if not e.quiet])
     first, last = float(clip.t_ms[0]), float(clip.t_ms[-1])
     starts = window_starts(first, last, first, last, spec, settings.hop_ms)
-    return np.asarray(classify([cut_window(clip, start, spec) for start in starts]).mean(axis=0), np.float32)
+    windows = [cut_window(clip, start, spec) for start in starts]
+    return ClipReading(np.asarray(classify(windows).mean(axis=0), np.float32), [])
+
+
+def classify_clip(
+    clip: Clip,
+    spec: ClipSpec,
+    segmenter: SegmenterSettings,
+    settings: DecoderSettings,
+    classify: Classify,
+    needs_signer: bool = True,
+    tagging: Tagging | None = None,
+) -> NDArray[np.float32]:
+    """Probabilities (classes,) for a recording taken as one sign; see `read_clip`."""
+    return read_clip(clip, spec, segmenter, settings, classify, needs_signer, tagging).probabilities
 
 
 def pool(finals: Iterable[SignEvent]) -> NDArray[np.float32]:

@@ -11,7 +11,8 @@ from starlette.requests import HTTPConnection
 from glosscast import __version__
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.holistic import ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
-from glosscast.recogniser import ProviderError, Recogniser
+from glosscast.providers import ProviderError
+from glosscast.recogniser import Recogniser
 from service.auth import Access, AccessError
 from service.batcher import Batcher
 from service.metrics import Metrics
@@ -41,7 +42,9 @@ class Engine:
     def __init__(self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None) -> None:
         try:
             self.bundle = load_bundle(settings.bundle).require_servable()
-            self.recogniser = Recogniser(self.bundle, settings.providers, settings.inference_threads)
+            self.recogniser = Recogniser(
+                self.bundle, settings.providers or (), settings.inference_threads, settings.precision
+            )
         except BundleError as error:
             raise StartError(f"{PREFIX}BUNDLE: {error}") from error
         except ProviderError as error:
@@ -53,7 +56,12 @@ class Engine:
         self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
         self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
         metrics.bundle.info(
-            {"bundle": self.bundle.id, "provider": self.recogniser.providers[0], "glosscast": __version__}
+            {
+                "bundle": self.bundle.id,
+                "provider": self.recogniser.providers[0],
+                "precision": self.recogniser.precision,
+                "glosscast": __version__,
+            }
         )
 
     def _extractor(self, settings: Settings) -> MakeTracker:
@@ -105,7 +113,8 @@ class Services:
         """
         if self.engine is None:
             self.engine = Engine(self.settings, self.metrics, self.make_tracker)
-            log.info("bundle %s on %s", self.engine.bundle.id, ", ".join(self.engine.recogniser.providers))
+            model = self.engine.recogniser
+            log.info("bundle %s on %s in %s", model.bundle.id, ", ".join(model.providers), model.precision)
 
     def close(self) -> None:
         """Stop recognising; from here on the service is not ready."""

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -107,7 +108,9 @@ def test_a_corrupted_graph_is_refused(own: Path, capsys: pytest.CaptureFixture[s
     assert "sha256" in capsys.readouterr().err
     rehash(own)
     assert main(["verify", "--bundle", str(own)]) == 2
-    assert "model.onnx: ONNX Runtime cannot load it" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert re.search(r"model.onnx: ONNX Runtime \S+ cannot load it", error)
+    assert "export the bundle again" in error
 
 
 def test_an_opset_that_onnx_runtime_does_not_know_is_named(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,5 +120,5 @@ def test_an_opset_that_onnx_runtime_does_not_know_is_named(own: Path, capsys: py
     rehash(own, opset=99)
     assert main(["verify", "--bundle", str(own)]) == 2
     error = capsys.readouterr().err
-    assert "opset 99" in error.lower()
+    assert "the graph has a newer one" in error
     assert len(error.splitlines()) == 1

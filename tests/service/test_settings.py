@@ -26,7 +26,7 @@ def test_defaults(environment):
     settings = load_settings()
 
     assert (settings.host, settings.port, settings.bundle) == ("127.0.0.1", 8000, EMBEDDED)
-    assert settings.providers == ("CPUExecutionProvider",)
+    assert (settings.providers, settings.precision, settings.inference_threads) == (None, None, 0)
     assert settings.allowed_origins == ()
 
 
@@ -37,12 +37,15 @@ def test_values_come_from_the_environment(environment):
         PROVIDERS="OpenVINOExecutionProvider, CPUExecutionProvider",
         ALLOWED_ORIGINS="https://a.example/,https://b.example",
         IDLE_S="2.5",
+        PRECISION="bf16",
+        RUNTIME="openvino",  # for make
         DATA="/recordings",  # for training and tests, not for the service
     )
     settings = load_settings()
 
     assert (settings.port, settings.bundle, settings.idle_s) == (9000, Path("/somewhere/else"), 2.5)
     assert settings.providers == ("OpenVINOExecutionProvider", "CPUExecutionProvider")
+    assert settings.precision == "bf16"
     assert settings.allowed_origins == ("https://a.example", "https://b.example")
 
 
@@ -55,6 +58,7 @@ def test_values_come_from_the_environment(environment):
         ("HOST", ""),
         ("EXTRACTOR", "openpose"),
         ("PROVIDERS", " , "),
+        ("PRECISION", "fp16"),
         ("MAX_STREAMS", "0"),
         ("MAX_STREAMS", "1.5"),
         ("TRACKERS", "-1"),
@@ -114,6 +118,10 @@ def without_opset(manifest):
         pytest.param(
             lambda b, t: {"BUNDLE": b, "PROVIDERS": "NoSuchExecutionProvider"},
             "GLOSSCAST_PROVIDERS: NoSuchExecutionProvider", id="no such provider",
+        ),
+        pytest.param(
+            lambda b, t: {"BUNDLE": b, "PROVIDERS": "CPUExecutionProvider", "PRECISION": "bf16"},
+            "GLOSSCAST_PROVIDERS: CPUExecutionProvider does not compute in bf16", id="no such precision",
         ),
         pytest.param(
             lambda b, t: {"BUNDLE": b, "EXTRACTOR": "litert", "MODELS": t},
