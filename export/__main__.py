@@ -34,6 +34,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="MS",
         help="for a model of sentences: read so much at a time (default: config)",
     )
+    onnx.add_argument("--segmenter", type=Path, metavar="FILE.npz", help="from `python -m training segmenter`")
+    onnx.add_argument("--calibration", type=Path, metavar="FILE.json", help="from `python -m training calibrate`")
     onnx.set_defaults(run=run_onnx)
     verify = commands.add_parser("verify", help="compare torch with ONNX Runtime")
     verify.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="BUNDLE_DIR")
@@ -62,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
 def run_onnx(args: argparse.Namespace) -> int:
     """`onnx`."""
     from export.to_onnx import export_bundle, with_window
+    from training.calibration import load_calibration
     from training.checkpoint import load_checkpoint
     from training.folds import load_report
 
@@ -69,7 +72,8 @@ def run_onnx(args: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(args.checkpoint)
     if args.window_ms is not None:
         checkpoint = with_window(checkpoint, args.window_ms)
-    export_bundle(checkpoint, args.out, folds)
+    calibration = None if args.calibration is None else load_calibration(args.calibration)
+    export_bundle(checkpoint, args.out, folds, segmenter=args.segmenter, calibration=calibration)
     size = sum(file.stat().st_size for file in args.out.iterdir())
     print(f"{args.out}: {size / 1e6:.1f} MB")
     return 0

@@ -38,11 +38,11 @@ class Graph(nn.Module):
 class IsolatedGraph(Graph):
     """One sign a window: logits (B, vocabulary) and embedding (B, D)."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, temperature: float) -> None:
         super().__init__()
         config, classes = checkpoint.config, len(checkpoint.config.data.vocabulary)
         self.model = checkpoint.build()
-        self.model.classify = rows(self.model.classify, range(classes))
+        self.model.classify = rows(self.model.classify, range(classes), temperature)
         self.inputs = input_specs(config)
         self.outputs = (
             TensorSpec(name="logits", shape=("batch", classes)),
@@ -77,9 +77,9 @@ class ContinuousGraph(Graph):
         return (self.model.read(keypoints, mask).logits,)
 
 
-def graph_of(checkpoint: Checkpoint) -> Graph:
-    """The torch module that a bundle of this checkpoint must agree with."""
-    return ContinuousGraph(checkpoint) if checkpoint.kind == "continuous" else IsolatedGraph(checkpoint)
+def graph_of(checkpoint: Checkpoint, temperature: float = 1.0) -> Graph:
+    """The torch module that a bundle of this checkpoint must agree with; see `Manifest.temperature`."""
+    return ContinuousGraph(checkpoint) if checkpoint.kind == "continuous" else IsolatedGraph(checkpoint, temperature)
 
 
 def input_specs(config: Config) -> tuple[TensorSpec, ...]:
@@ -93,12 +93,12 @@ def input_specs(config: Config) -> tuple[TensorSpec, ...]:
     return (*specs, TensorSpec(name="mask", shape=("batch", frames)))
 
 
-def rows(layer: nn.Linear, kept: Sequence[int]) -> nn.Linear:
-    """A linear layer with some of the outputs of another."""
+def rows(layer: nn.Linear, kept: Sequence[int], temperature: float = 1.0) -> nn.Linear:
+    """A linear layer with some of the outputs of another, divided by a temperature."""
     cut = nn.Linear(layer.in_features, len(kept))
     with torch.no_grad():
-        cut.weight.copy_(layer.weight[list(kept)])
-        cut.bias.copy_(layer.bias[list(kept)])
+        cut.weight.copy_(layer.weight[list(kept)] / temperature)
+        cut.bias.copy_(layer.bias[list(kept)] / temperature)
     return cut
 
 

@@ -19,6 +19,7 @@ from glosscast.bundle import (
     MODEL,
     MODEL_CARD,
     REPORT,
+    SEGMENTER,
     ConfusablePair,
     CtcSpec,
     GlossReport,
@@ -33,9 +34,12 @@ from glosscast.clip import ClipSpec
 from glosscast.holistic import chosen, description, model_hashes
 from glosscast.keypoints import LAYOUT, NORMALISATION
 from glosscast.recogniser import Recogniser
+from glosscast.tagger import load_weights
+from training.calibration import Calibration
 from training.checkpoint import Checkpoint
 from training.folds import MAIN_VARIANT, FoldReport, without_seed
 from training.model import ModelConfig
+from training.segmentation.learn import TAGGING
 
 CONFUSABLE_FROM = 0.05  # similarity from which a pair is reported: one clip in twenty is taken for the other gloss
 GOLDEN_SEED = 7
@@ -43,22 +47,34 @@ GOLDEN_SEED = 7
 CHECKPOINT = "checkpoint.pt"
 
 
-def export_bundle(checkpoint: Checkpoint, out: Path, folds: FoldReport | None = None) -> None:
+def export_bundle(
+    checkpoint: Checkpoint,
+    out: Path,
+    folds: FoldReport | None = None,
+    *,
+    segmenter: Path | None = None,
+    calibration: Calibration | None = None,
+) -> None:
     """Write a bundle folder; an existing one is replaced only once the new one is complete and loads.
 
     Args:
         checkpoint: a trained model.
         out: the bundle folder.
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
+        segmenter: weights that `python -m training segmenter` wrote; without them the bundle segments by rule.
+        calibration: temperature and threshold; None changes nothing about what the model says.
 
     Raises:
-        ValueError: `out` is something else than a bundle, or the folds are of another config or incomplete.
+        ValueError: `out` is something else than a bundle, the folds are of another config or incomplete, or a model of
+            sentences is to have a segmenter or a temperature.
         BundleError: what came out does not load.
     """
     if folds is not None:
         check_folds(checkpoint, folds)
+    if checkpoint.kind == "continuous" and (segmenter or calibration):
+        raise ValueError("a model of sentences has no use for a segmenter or a calibration of signs")
     with whole_bundle(out) as partial:
-        write_bundle(checkpoint, partial, folds)
+        write_bundle(checkpoint, partial, folds, segmenter, calibration)
 
 
 @contextmanager
@@ -108,26 +124,37 @@ def check_folds(checkpoint: Checkpoint, folds: FoldReport) -> None:
         raise ValueError(f"the folds are not complete: {len(runs)} runs of {MAIN_VARIANT}")
 
 
-def write_bundle(checkpoint: Checkpoint, partial: Path, folds: FoldReport | None) -> None:
+def write_bundle(
+    checkpoint: Checkpoint,
+    partial: Path,
+    folds: FoldReport | None,
+    segmenter: Path | None,
+    calibration: Calibration | None,
+) -> None:
     """Write a bundle's files into an empty folder, and load it as a service would.
 
     Raises:
         BundleError: it does not load or fails its golden check, as with weights that are no numbers.
     """
-    graph = graph_of(checkpoint)
+    graph = graph_of(checkpoint, calibration.temperature if calibration else 1.0)
     golden = sample_inputs(graph.inputs, checkpoint.config.clip, 1, GOLDEN_SEED)
     write_graph(graph, partial / MODEL, golden)
     np.savez(partial / GOLDEN, **golden, logits=graph.run(golden)["logits"])
-    report = make_report(checkpoint, folds)
+    report = make_report(checkpoint, folds, calibration)
     (partial / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (partial / MODEL_CARD).write_text(model_card(checkpoint, graph, report, folds), encoding="utf-8")
     checkpoint.save(partial / CHECKPOINT)
-    manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in (*FILES, CHECKPOINT)})
+    names = [*FILES, CHECKPOINT]
+    if segmenter is not None:
+        load_weights(segmenter)
+        shutil.copyfile(segmenter, partial / SEGMENTER)
+        names.append(SEGMENTER)
+    manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in names}, calibration)
     write_manifest(manifest, partial)
     Recogniser(load_bundle(partial))
 
 
-def make_report(checkpoint: Checkpoint, folds: FoldReport | None) -> Report:
+def make_report(checkpoint: Checkpoint, folds: FoldReport | None, calibration: Calibration | None) -> Report:
     """Per-gloss figures and confusable pairs.
 
     Confusions counted on left-out signers are what a stranger meets; those of the adaptive loss's mining clips are
@@ -155,13 +182,15 @@ def make_report(checkpoint: Checkpoint, folds: FoldReport | None) -> Report:
         if similarity[i, j] >= CONFUSABLE_FROM and checkpoint.config.data.no_sign not in (vocabulary[i], vocabulary[j])
     ]
     return Report(
-        metrics=folds.metrics if folds else {},
+        metrics={**(folds.metrics if folds else {}), **(calibration.metrics if calibration else {})},
         glosses=glosses,
         confusable=tuple(sorted(pairs, key=lambda p: -p.similarity)),
     )
 
 
-def make_manifest(checkpoint: Checkpoint, graph: Graph, files: dict[str, str]) -> Manifest:
+def make_manifest(
+    checkpoint: Checkpoint, graph: Graph, files: dict[str, str], calibration: Calibration | None = None
+) -> Manifest:
     """The manifest of a bundle whose files have these hashes."""
     config = checkpoint.config
     vocabulary, continuous = config.data.vocabulary, config.continuous
@@ -171,6 +200,7 @@ def make_manifest(checkpoint: Checkpoint, graph: Graph, files: dict[str, str]) -
         version=config.version,
         task=checkpoint.kind,
         ctc=None if continuous is None else CtcSpec(blank=len(vocabulary), stride=continuous.stride),
+        temperature=calibration.temperature if calibration else 1.0,
         clip=config.clip,
         visual=visual_stream(config.model),
         keypoints=KeypointSpec(
@@ -184,7 +214,8 @@ def make_manifest(checkpoint: Checkpoint, graph: Graph, files: dict[str, str]) -
         inputs=graph.inputs,
         outputs=graph.outputs,
         segmenter=config.segmenter,
-        decoder=config.decoder,
+        tagger=TAGGING if SEGMENTER in files else None,
+        decoder=config.decoder.model_copy(update={"reject": calibration.reject}) if calibration else config.decoder,
         opset=OPSET,
         git_commit=git_commit(),
         files=files,

@@ -102,6 +102,8 @@ class Manifest(_Part):
     Attributes:
         ctc: of continuous models only.
         precision: what the graph is computed in. "int8" is in the graph itself, "bf16" is asked of the provider.
+        temperature: what the graph divides the model's logits by, so that a confidence is the share that is right.
+        tagger: of the learned segmenter, where the bundle has one.
     """
 
     schema_version: Literal[1]
@@ -110,6 +112,7 @@ class Manifest(_Part):
     task: Literal["isolated", "continuous"]
     ctc: CtcSpec | None = None
     precision: Precision = "fp32"
+    temperature: float = Field(default=1.0, gt=0)
     clip: ClipSpec
     visual: VisualStream
     keypoints: KeypointSpec

@@ -1,7 +1,7 @@
 """Where a sign starts and ends, as a small network has learned it from joined clips.
 
-The same interface as the rule in `glosscast.segmentation`, and the same limits: a longest sign, and none across a pause.
-Other than the rule it tells signs apart that follow each other with the hands up.
+The same interface as the rule in `glosscast.segmentation`, and the same limits: a longest sign, and none across a
+pause. Other than the rule it tells signs apart that follow each other with the hands up.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Tags the frames of a stream as inside, outside and at the start of a sign: a small recurrent network in numpy.
 
-A frame costs some tens of microseconds, state is one vector per stream, and nothing but numpy is needed. The network was
-trained by `training.segmentation`; its weights are a file of the bundle.
+A frame costs about a tenth of a millisecond, state is one vector per stream, and nothing but numpy is needed. The
+network was trained by `training.segmentation`; its weights are a file of the bundle.
 """
 
 from dataclasses import dataclass
@@ -85,8 +85,8 @@ def load_weights(path: Path) -> Weights:
 class FrameFeatures:
     """What the network sees of a frame; wants frames in order of time.
 
-    For each hand: whether the hand model and the pose model see it, the wrist's place and speed against the shoulders, the
-    fingertips against the wrist in hand sizes, and how fast they move there.
+    For each hand: whether the hand model and the pose model see it, the wrist's place and speed against the shoulders,
+    the fingertips against the wrist in hand sizes, and how fast they move there.
     """
 
     def __init__(self, follow_ms: float, visible: float) -> None:
@@ -94,7 +94,7 @@ class FrameFeatures:
         self._before: tuple[float, Floats] | None = None
 
     def push(self, t_ms: float, keypoints: Floats) -> Floats:
-        """Features (FEATURES,) of one frame (171, 4), x already in units of frame height; zeros where nobody is seen."""
+        """Features (FEATURES,) of a frame (171, 4), x already in units of frame height; zeros where nobody is seen."""
         place = self._line.place(t_ms, keypoints)
         if place is None:
             self._before = None
@@ -115,8 +115,10 @@ class FrameFeatures:
         self._before = t_ms, hands
         return np.concatenate([hands, np.clip(speed, -FASTEST, FASTEST) / 4.0, _height(hands)], axis=1).reshape(-1)
 
-    def _hand(self, keypoints: Floats, place: tuple[Floats, float], side: Pose, hand: slice, flip: float) -> Floats:
-        """(14,): seen by the hand model, by the pose model, wrist x and y, five fingertips x and y; left ones mirrored."""
+    def _hand(
+        self, keypoints: Floats, place: tuple[NDArray[np.float64], float], side: Pose, hand: slice, flip: float
+    ) -> Floats:
+        """(14,): seen by the hand model, by the pose model, wrist x, y, five fingertips x, y; left ones mirrored."""
         middle, width = place
         out = np.zeros(14, np.float32)
         points, pose = keypoints[hand], keypoints[side]
@@ -135,7 +137,8 @@ class FrameFeatures:
 def _height(hands: Floats) -> Floats:
     """(2, 1): how far a seen wrist is above the hips, so that "up" needs no threshold learned from two features."""
     seen = hands[:, :2].any(axis=1)
-    return np.where(seen, np.clip(2.0 - hands[:, 3], 0.0, FARTHEST), 0.0)[:, None].astype(np.float32)
+    height = np.where(seen, np.clip(2.0 - hands[:, 3], 0.0, FARTHEST), 0.0).astype(np.float32)
+    return np.asarray(height[:, None], np.float32)
 
 
 @dataclass(frozen=True, eq=False)

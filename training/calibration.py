@@ -1,16 +1,19 @@
-"""How sure a model may claim to be: temperature scaling (Guo et al., ICML 2017), and the confidence below which it says nothing.
+"""How sure a model may claim to be, and from which confidence on it speaks at all.
 
-Both are found on signers that the models have not seen: on those it was trained on, every model is sure and right.
+Temperature scaling is that of Guo et al. (ICML 2017). Both are found on signers that the models have not
+seen: on those it was trained on, every model is sure and right.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from glosscast.decoding import NoSignerError, classify_clip
+from glosscast.faults import first_fault
 from training.checkpoint import Checkpoint
 from training.data import DataError, Example
 from training.evaluate import TorchClassifier
@@ -60,6 +63,12 @@ class Calibration(BaseModel):
     wrong_rejected: float | None
     unknown_rejected: float | None
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What a bundle's report says about it."""
+        before, after = self.ece
+        return {"calibration_error_before": before, "calibration_error": after, "kept_by_threshold": self.kept}
+
     def describe(self) -> str:
         """In words."""
 
@@ -67,10 +76,24 @@ class Calibration(BaseModel):
             return "none there" if value is None else f"{100 * value:.1f} %"
 
         return (
-            f"temperature {self.temperature:.3f}, calibration error {self.ece[0]:.3f} -> {self.ece[1]:.3f} ({self.clips} clips)\n"
+            f"temperature {self.temperature:.3f}, calibration error {self.ece[0]:.3f} -> {self.ece[1]:.3f}\n"
             f"reject below {self.reject:.3f}: keeps {share(self.kept)} of what is read rightly, rejects "
-            f"{share(self.wrong_rejected)} of what is not, and {share(self.unknown_rejected)} of other signs ({self.unknown_clips} clips)"
+            f"{share(self.wrong_rejected)} of what is not ({self.clips} clips),\n"
+            f"and {share(self.unknown_rejected)} of other signs ({self.unknown_clips} clips)"
         )
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Read `calibration.json`.
+
+    Raises:
+        ValueError: not one; names the file.
+        OSError: it cannot be read.
+    """
+    try:
+        return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {first_fault(error)}") from error
 
 
 def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadings:

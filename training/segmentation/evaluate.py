@@ -87,7 +87,7 @@ def load_recogniser(path: Path, held_out: Sequence[str]) -> Checkpoint:
 def table(folds: Sequence[FoldScores]) -> str:
     """Markdown: one line for each kind of streams and segmenter, mean over folds; glosses are counted over all."""
     lines = [
-        "| streams | segmenter | F1 | precision | recall | gloss error | subst. | del. | ins. | end to final, ms (p95) |",
+        "| streams | segmenter | F1 | precision | recall | gloss error | subst. | del. | ins. | end to final (p95) |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for kind in dict.fromkeys(f.streams for f in folds):
@@ -102,5 +102,5 @@ def table(folds: Sequence[FoldScores]) -> str:
             ]
             figures = " | ".join(f"{value:.3f}" for value in mean[:3])
             shares = " | ".join(f"{100 * value:.1f} %" for value in (sum(parts), *parts))
-            lines.append(f"| {kind} | {name} | {figures} | {shares} | {mean[3]:.0f} ({mean[4]:.0f}) |")
+            lines.append(f"| {kind} | {name} | {figures} | {shares} | {mean[3]:.0f} ms ({mean[4]:.0f}) |")
     return "\n".join(lines)

@@ -15,8 +15,12 @@ IOU = 0.5
 
 @dataclass(frozen=True)
 class Found:
-    """A sign that was found: its times, the time of the frame with which its final came, and what it was
-    read as, None where it is not reported.
+    """A sign that was found.
+
+    Attributes:
+        start_ms, end_ms: where, in the stream's time.
+        told_ms: time of the frame with which its final came.
+        gloss: what it was read as; None where that is not reported.
     """
 
     start_ms: float
@@ -96,7 +100,7 @@ def score(
         pairs = matched(stream.signs, found)
         signs, found_signs, hits = signs + len(stream.signs), found_signs + len(found), hits + len(pairs)
         delays += [f.told_ms - sign.end_ms for sign, f in pairs]
-        readings.append((stream.glosses, [f.gloss for f in found if f.gloss not in (None, no_sign)]))  # type: ignore[misc]
+        readings.append((stream.glosses, [f.gloss for f in found if f.gloss not in (None, no_sign)]))
     median, late = np.percentile(delays or [np.nan], [50, 95])
     return SegmentScores(
         streams=len(streams),

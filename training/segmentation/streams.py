@@ -1,7 +1,7 @@
-"""Streams made of isolated clips: signs with rests and direct transitions between them, at times that are known exactly.
+"""Streams made of isolated clips: signs with rests and direct transitions between them, at times known exactly.
 
-As in `training.sentences`, real clips of one signer are joined by movements made up between them; here the hands also go
-down, rest and come up again. A sign lasts from the first to the last frame of its clip in which a hand is seen.
+As in `training.sentences`, real clips of one signer are joined by movements made up between them; here the hands also
+go down, rest and come up again. A sign lasts from the first to the last frame of its clip in which a hand is seen.
 """
 
 from collections import defaultdict
@@ -179,7 +179,8 @@ class _Rest:
 def _played(points: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     """Frames (T, 171, 4) played `speed` times as fast, each shown as the nearest one."""
     count = max(round(len(points) / speed), 2)
-    return points[np.linspace(0, len(points) - 1, count).round().astype(int)]
+    played: NDArray[np.float32] = points[np.linspace(0, len(points) - 1, count).round().astype(int)]
+    return played
 
 
 def _frames(ms: float) -> int:
