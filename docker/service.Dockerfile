@@ -29,19 +29,33 @@ RUN pip install $PIP_ARGS -c constraints.txt --build-constraint constraints.txt 
 WORKDIR /opt/models
 RUN test "$EXTRACTOR" != litert || python -m glosscast.holistic /opt/models
 WORKDIR /app
+COPY LICENSE NOTICE ./
 COPY service service
-RUN python -m compileall -q service && pip uninstall --yes pip
+RUN python -m compileall -q service \
+ && pip uninstall --yes setuptools pip \
+ # packages' own tests; LiteRT's build tools and its accelerator for graphics cards
+ && find /opt/glosscast -name tests -type d -prune -exec rm -r {} + \
+ && cd /opt/glosscast/lib/python3.*/site-packages && rm -rf ai_edge_litert/tools ai_edge_litert/*WebGpu*
 
-FROM ${PYTHON_IMAGE}
+# The system without what installs or explains software (licences stay), and without programs that run as root for others.
+FROM ${PYTHON_IMAGE} AS system
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin glosscast \
+ && rm -rf /var/cache/* /var/lib/apt/* /usr/share/man /usr/share/locale /usr/share/python-wheels \
+      /usr/lib/python3*/ensurepip /usr/lib/python3/dist-packages/pip* /usr/lib/python3/dist-packages/setuptools* \
+      /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/site-packages/* \
+ && find /usr/share/doc -not -name copyright -not -type d -delete \
+ && find / -xdev -perm /6000 -type f -exec chmod a-s {} +
+
+# One layer of its own for the system, since a layer cannot lose what the ones below it hold.
+FROM scratch
 ARG EXTRACTOR=litert
 LABEL org.opencontainers.image.title="Glosscast" org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin glosscast
-COPY --from=build /opt/glosscast /opt/glosscast
-COPY --from=build /opt/models /opt/models
+COPY --from=system / /
+COPY --from=build /opt /opt
 COPY --from=build /app /app
-COPY LICENSE NOTICE /app/
-ENV PATH=/opt/glosscast/bin:$PATH \
+ENV PATH=/opt/glosscast/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     GLOSSCAST_HOST=0.0.0.0 GLOSSCAST_PORT=8000 \
     GLOSSCAST_EXTRACTOR=$EXTRACTOR GLOSSCAST_MODELS=/opt/models
 WORKDIR /app
