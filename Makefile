@@ -3,11 +3,15 @@
 #   PIP_ARGS   more flags for pip; the small CPU-only torch instead of the CUDA one:
 #              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 #   ARGS       more flags for pytest or the benchmarks
+#   DOCKER_ARGS  more flags for docker build: --network host, --build-arg PIP_ARGS=...
+#   STANDINS=1 Debian's Caddy and Prometheus in the place of images that cannot be pulled, for test-docker
 #   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
 # A version that pyenv only has a name for does not run.
 PYTHON ?= $(firstword $(shell for p in python3.11 python3.12; do $$p -c "" 2>/dev/null && echo $$p; done) python3.11)
 PIP_ARGS ?=
 ARGS ?=
+DOCKER_ARGS ?=
+STANDINS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +30,7 @@ SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast check bench system-check system-install
+.PHONY: help setup serve test test-fast test-docker images check bench system-check system-install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,7 +44,16 @@ test: setup ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 test-fast: setup ## Run the tests that take no more than a few seconds
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not docker" $(ARGS)
+
+test-docker: setup images ## Build the images, bring the stack up and test it; needs Docker, Compose and openssl
+	$(if $(STANDINS),for name in caddy prometheus; do docker build -q $(DOCKER_ARGS) -t glosscast/standin-$$name \
+	  -f tests/docker/standins/$$name.Dockerfile tests/docker/standins || exit 1; done)
+	STANDINS=$(STANDINS) $(BIN)/python -m pytest -m docker tests/docker $(ARGS)
+
+images: ## Build the service's image and the one for training
+	docker build $(DOCKER_ARGS) -f docker/service.Dockerfile -t glosscast/service .
+	docker build $(DOCKER_ARGS) -f docker/training.Dockerfile -t glosscast/training .
 
 check: setup ## Formatting, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
