@@ -41,6 +41,7 @@ RUN python -m compileall -q service \
 FROM ${PYTHON_IMAGE} AS system
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin glosscast \
  && rm -rf /var/cache/* /var/lib/apt/* /usr/share/man /usr/share/locale /usr/share/python-wheels \
+      /usr/bin/pip* /usr/local/bin/pip* \
       /usr/lib/python3*/ensurepip /usr/lib/python3/dist-packages/pip* /usr/lib/python3/dist-packages/setuptools* \
       /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/site-packages/* \
  && find /usr/share/doc -not -name copyright -not -type d -delete \

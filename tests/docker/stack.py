@@ -22,6 +22,7 @@ from glosscast.video import decode_video
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = ROOT / "docker" / "compose.yaml"
 STANDINS = Path(__file__).parent / "standins"
+PROJECT = "glosscast-test"
 FPS = 16
 PATIENCE_S = 120
 # What the tests need to be free of: clips are sent as fast as they can be read.
@@ -62,7 +63,7 @@ class Stack:
         self.port, self.prometheus_port = _free_port(), _free_port()
         self.secrets = folder / "secrets"
         settings = SETTINGS | {
-            "COMPOSE_PROJECT_NAME": "glosscast-test",
+            "COMPOSE_PROJECT_NAME": PROJECT,
             "HTTPS_PORT": str(self.port),
             "PROMETHEUS_PORT": str(self.prometheus_port),
             "SECRETS": str(self.secrets),
@@ -88,7 +89,9 @@ class Stack:
 
     def containers(self, service: str = "service") -> list[str]:
         """Ids of the running containers of a service."""
-        return self.compose("ps", "-q", service).split()
+        project = ("--filter", f"label=com.docker.compose.project={PROJECT}")
+        of_service = ("--filter", f"label=com.docker.compose.service={service}")
+        return run("docker", "ps", "-q", *project, *of_service).split()
 
     def inside(self, container: str, code: str) -> str:
         """What a line of Python prints in a container of the service."""
@@ -96,7 +99,7 @@ class Stack:
 
     def metric(self, container: str, name: str) -> float:
         """The sum of a series of one replica; 0 where there is none yet."""
-        text = self.inside(container, "import urllib.request as r; print(r.urlopen('http://localhost:8000/metrics').read().decode())")  # fmt: skip
+        text = self.inside(container, "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000/metrics').read().decode())")  # fmt: skip
         return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
     def get(self, path: str, **more) -> httpx.Response:
@@ -138,7 +141,9 @@ class Stream:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection, self._seq, self._begin_ms = connection, 0, 0.0
         assert connection.response is not None
-        self.cookie = connection.response.headers.get("Set-Cookie", "").partition(";")[0]
+        # Each replica that was tried sets one, and as with browsers the last one counts.
+        cookies = connection.response.headers.get_all("Set-Cookie")
+        self.cookie = cookies[-1].partition(";")[0] if cookies else ""
         self.heard: list[dict] = []
         connection.send(json.dumps({"type": "start", "input": "frames", "interim": True, "top_k": 3}))
         self.until("started")
