@@ -24,13 +24,15 @@ VENV_STAMP := $(VENV)/.stamp-venv
 EXTRACTOR := $(or $(GLOSSCAST_EXTRACTOR),mediapipe)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
+# What looks at the environment lives beside it, so as not to be looked at itself.
+TOOLS := .venv-tools
 
 # What OpenCV's wheel takes from the system, and the Debian and Ubuntu packages that have it.
 SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast test-docker images check bench system-check system-install
+.PHONY: help setup serve test test-fast test-docker images check bench licences audit system-check system-install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -64,6 +66,16 @@ check: setup ## Formatting, lint, types and the direction of imports
 bench: setup ## Measure
 	$(BIN)/python -m benchmarks $(ARGS)
 
+licences: setup $(TOOLS) ## Write docs/licences.md anew: every package of the environment and its licence
+	@printf '%s\n' '# Licences of the packages' '' \
+	  'Written by `make licences` from what the packages say of themselves. [security.md](security.md#licences) says what' \
+	  'the images hold of them, and what comes with some of them under other licences.' '' >docs/licences.md
+	$(TOOLS)/bin/pip-licenses --python $(BIN)/python --ignore-packages glosscast --from mixed --format markdown \
+	  --with-urls >>docs/licences.md
+
+audit: setup $(TOOLS) ## Look for known faults of the packages that are installed (asks pypi.org)
+	$(BIN)/pip freeze --exclude-editable | $(TOOLS)/bin/pip-audit --strict --no-deps --disable-pip --requirement /dev/stdin
+
 system-check: ## Look for the interpreter and the shared libraries
 	@$(ANY_PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))" 2>/dev/null || { \
 	  echo "$(ANY_PYTHON) is not Python 3.11 or 3.12: install one, or name it with PYTHON=..." >&2; exit 1; }
@@ -80,6 +92,11 @@ system-install: ## Install the shared libraries (Debian or Ubuntu, as root)
 $(VENV_STAMP): constraints.txt | system-check
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -c constraints.txt $(PIP_ARGS) --upgrade pip
+	touch $@
+
+$(TOOLS): constraints.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install -c constraints.txt $(PIP_ARGS) pip-audit pip-licenses
 	touch $@
 
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
