@@ -3,7 +3,7 @@
     python -m benchmarks.containers VIDEO [--image glosscast/service] [--streams 4]
 
 Each container runs as in docker/compose.yaml: read-only, without capabilities. Memory is what the control group counts
-(`docker stats`, without the cache of files), measured while the streams are open and after each has sent the whole video.
+(`docker stats`, without the cache of files) while the streams are open, after each has sent the whole video.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def docker(*arguments: str) -> str:
 
 @contextmanager
 def container(image: str, streams: int) -> Iterator[tuple[str, str, float]]:
-    """A service that listens to this machine alone; its name, address, and seconds from the command until it was ready."""
+    """A service that listens to this machine alone; its name, its address, and the seconds until it was ready."""
     settings = {"HOST": "127.0.0.1", "PORT": "0", "TRACKERS": streams, "QUEUE_FRAMES": 1000, "MAX_FPS": 1000}
     chosen = [part for name, value in settings.items() for part in ("-e", f"GLOSSCAST_{name}={value}")]
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The stack of docker/compose.yaml under a name, a port and secrets of its own; and a client that speaks to it with TLS."""
+"""The stack of docker/compose.yaml under a name, a port and secrets of its own, and a client of it."""
 
 import io
 import json
@@ -24,6 +24,8 @@ COMPOSE_FILE = ROOT / "docker" / "compose.yaml"
 STANDINS = Path(__file__).parent / "standins"
 PROJECT = "glosscast-test"
 FPS = 16
+# What a container of the service runs to print its own figures.
+METRICS = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8000/metrics').read().decode())"
 PATIENCE_S = 120
 # What the tests need to be free of: clips are sent as fast as they can be read.
 SETTINGS = {
@@ -99,7 +101,7 @@ class Stack:
 
     def metric(self, container: str, name: str) -> float:
         """The sum of a series of one replica; 0 where there is none yet."""
-        text = self.inside(container, "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000/metrics').read().decode())")  # fmt: skip
+        text = self.inside(container, METRICS)
         return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
     def get(self, path: str, **more) -> httpx.Response:

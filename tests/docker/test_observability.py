@@ -13,9 +13,7 @@ from tests.docker.stack import ROOT, run, wait_until
 FOLDER = ROOT / "docker" / "observability"
 RULES = FOLDER / "alerts.yaml"
 DASHBOARD = FOLDER / "grafana" / "dashboards" / "glosscast.json"
-EXPRESSIONS = [
-    target["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel["targets"]
-]
+EXPRESSIONS = [target["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel["targets"]]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What is left when something dies: streams on other replicas go on, requests find another, and what died comes back."""
+"""What is left when something dies: streams elsewhere go on, requests find another replica, the dead come back."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor

@@ -92,7 +92,9 @@ def test_the_service_has_no_way_to_the_internet(stack):
 
 def test_the_image_holds_no_tools(stack):
     (container,) = stack.containers()
-    find = "import importlib.util as u; print([m for m in ('torch', 'pip', 'setuptools', 'training') if u.find_spec(m)])"
+    find = (
+        "import importlib.util as u; print([m for m in ('torch', 'pip', 'setuptools', 'training') if u.find_spec(m)])"
+    )
     assert stack.inside(container, find) == "[]"
     which = "import shutil; print([p for p in ('cc', 'gcc', 'pip', 'pip3') if shutil.which(p)])"
     assert stack.inside(container, which) == "[]"
