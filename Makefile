@@ -32,7 +32,7 @@ SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast test-docker images check bench licences audit system-check system-install
+.PHONY: help setup serve test test-fast test-docker images image-service check bench licences audit system-check system-install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -48,14 +48,16 @@ test: setup ## Run all tests
 test-fast: setup ## Run the tests that take no more than a few seconds
 	$(BIN)/python -m pytest -m "not slow and not docker" $(ARGS)
 
-test-docker: setup images ## Build the images, bring the stack up and test it; needs Docker, Compose and openssl
+test-docker: setup image-service ## Build the service's image, bring the stack up and test it; needs Docker, Compose and openssl
 	$(if $(STANDINS),for name in caddy prometheus; do docker build -q $(DOCKER_ARGS) -t glosscast/standin-$$name \
 	  -f tests/docker/standins/$$name.Dockerfile tests/docker/standins || exit 1; done)
 	STANDINS=$(STANDINS) $(BIN)/python -m pytest -m docker tests/docker $(ARGS)
 
-images: ## Build the service's image and the one for training
-	docker build $(DOCKER_ARGS) -f docker/service.Dockerfile -t glosscast/service .
+images: image-service ## Build the service's image and the one for training
 	docker build $(DOCKER_ARGS) -f docker/training.Dockerfile -t glosscast/training .
+
+image-service:
+	docker build $(DOCKER_ARGS) -f docker/service.Dockerfile -t glosscast/service .
 
 check: setup ## Formatting, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

@@ -70,6 +70,8 @@ def test_a_stream_comes_back_to_its_replica(two):
         for _ in range(6):
             with two.stream(cookie=first.cookie) as again:
                 assert again.cookie == ""  # no other replica was chosen
+                again.stop()
+                assert again.until_closed() == 1000
         open_streams = [two.metric(c, "glosscast_active_streams") for c in two.containers()]
         assert sorted(open_streams)[0] == 0
         assert sorted(open_streams)[1] >= 1
