@@ -46,6 +46,7 @@ def test_without_a_key_nothing_is_read(stack):
 def test_a_body_above_the_limit_is_refused(stack):
     answer = stack.post("/v1/classify", files={"file": ("big.mp4", bytes(52 * 1024 * 1024))})
     assert answer.status_code == 413
+    assert stack.get("/readyz").status_code == 200  # whoever sends one does not take the replica from the others
 
 
 def test_a_stream_is_captioned(stack):
