@@ -76,7 +76,7 @@ def container(image: str, streams: int) -> Iterator[tuple[str, str, float]]:
         address = _wait_for_address(name, began)
         yield name, address, time.perf_counter() - began
     finally:
-        docker("stop", "--time", "5", name)
+        docker("stop", "-t", "5", name)
 
 
 def memory_mib(name: str) -> float:

@@ -110,7 +110,7 @@ def test_a_replica_that_is_stopped_ends_its_streams_in_order(two):
         stream.sign(CLIP)
         assert stream.until("final")["gloss"] == GLOSS
         with ThreadPoolExecutor(1) as pool:
-            stopped = pool.submit(run, "docker", "stop", "--time", "40", mine)
+            stopped = pool.submit(run, "docker", "stop", "-t", "40", mine)
             assert stream.until_closed() == 1001
             stopped.result()
     assert stream.heard[-1]["type"] == "ended"
@@ -122,7 +122,7 @@ def test_logs_hold_neither_keys_nor_tokens_nor_addresses(stack):
     (proxy,), (service,) = stack.containers("proxy"), stack.containers()
     run("docker", "pause", service)  # the request fails, and the proxy says so in its log
     try:
-        run("docker", "restart", "--time", "1", proxy)
+        run("docker", "restart", "-t", "1", proxy)
         with pytest.raises(Exception), stack.stream(token=token):  # noqa: B017, PT011
             pass
     finally:
