@@ -4,11 +4,15 @@
 #              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 #   GLOSSCAST_RUNTIME  the build of ONNX Runtime to install: cpu (default), openvino (x86-64) or gpu
 #   ARGS       more flags for pytest or the benchmarks
+#   DOCKER_ARGS  more flags for docker build: --network host, --build-arg PIP_ARGS=...
+#   STANDINS=1 Debian's Caddy and Prometheus in the place of images that cannot be pulled, for test-docker
 #   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
 # A version that pyenv only has a name for does not run.
 PYTHON ?= $(firstword $(shell for p in python3.11 python3.12; do $$p -c "" 2>/dev/null && echo $$p; done) python3.11)
 PIP_ARGS ?=
 ARGS ?=
+DOCKER_ARGS ?=
+STANDINS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,13 +31,16 @@ SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
 # A machine without npm serves all the same: the page says what it lacks.
 OR_WITHOUT_PRIVACY = $(BIN)/python -m service.vendor || true
+# What looks at the environment lives beside it, so as not to be looked at itself.
+TOOLS := .venv-tools
 
 # What OpenCV's wheel takes from the system, and the Debian and Ubuntu packages that have it.
 SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve privacy test test-fast check bench system-check system-install
+.PHONY: help setup serve privacy test test-fast test-docker images image-service check bench licences audit system-check \
+  system-install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -50,7 +57,18 @@ test: setup ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 test-fast: setup ## Run the tests that take no more than a few seconds
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not docker" $(ARGS)
+
+test-docker: setup image-service ## Build the service's image, bring the stack up and test it; needs Docker, Compose and openssl
+	$(if $(STANDINS),for name in caddy prometheus; do docker build -q $(DOCKER_ARGS) -t glosscast/standin-$$name \
+	  -f tests/docker/standins/$$name.Dockerfile tests/docker/standins || exit 1; done)
+	STANDINS=$(STANDINS) $(BIN)/python -m pytest -m docker tests/docker $(ARGS)
+
+images: image-service ## Build the service's image and the one for training
+	docker build $(DOCKER_ARGS) -f docker/training.Dockerfile -t glosscast/training .
+
+image-service:
+	docker build $(DOCKER_ARGS) -f docker/service.Dockerfile -t glosscast/service .
 
 check: setup ## Formatting, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
@@ -60,6 +78,16 @@ check: setup ## Formatting, lint, types and the direction of imports
 
 bench: setup ## Measure
 	$(BIN)/python -m benchmarks $(ARGS)
+
+licences: setup $(TOOLS) ## Write docs/licences.md anew: every package of the environment and its licence
+	@printf '%s\n' '# Licences of the packages' '' \
+	  'Written by `make licences` from what the packages say of themselves. [security.md](security.md#licences) says what' \
+	  'the images hold of them, and what comes with some of them under other licences.' '' >docs/licences.md
+	$(TOOLS)/bin/pip-licenses --python $(BIN)/python --ignore-packages glosscast --from mixed --format markdown \
+	  --with-urls >>docs/licences.md
+
+audit: setup $(TOOLS) ## Look for known faults of the packages that are installed (asks pypi.org)
+	$(BIN)/pip freeze --exclude-editable | $(TOOLS)/bin/pip-audit --strict --no-deps --disable-pip --requirement /dev/stdin
 
 system-check: ## Look for the interpreter and the shared libraries
 	@$(ANY_PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))" 2>/dev/null || { \
@@ -83,6 +111,11 @@ $(RUNTIME_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(BIN)/pip uninstall -q -y onnxruntime onnxruntime-openvino onnxruntime-gpu
 	$(PIP_INSTALL) -e '.[$(RUNTIME)]'
 	rm -f $(VENV)/.stamp-runtime-*
+	touch $@
+
+$(TOOLS): constraints.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install -c constraints.txt $(PIP_ARGS) pip-audit pip-licenses
 	touch $@
 
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
