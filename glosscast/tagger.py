@@ -113,7 +113,8 @@ class FrameFeatures:
             speed[:, :2] = np.where(both.any(axis=1, keepdims=True), change[:, 2:4], 0.0)
             speed[:, 2] = np.where(both[:, 0], np.abs(change[:, 4:14]).mean(axis=1), 0.0)
         self._before = t_ms, hands
-        return np.concatenate([hands, np.clip(speed, -FASTEST, FASTEST) / 4.0, _height(hands)], axis=1).reshape(-1)
+        parts = [hands, np.clip(speed, -FASTEST, FASTEST) / 4.0, _height(hands)]
+        return np.asarray(np.concatenate(parts, axis=1).reshape(-1), np.float32)
 
     def _hand(
         self, keypoints: Floats, place: tuple[NDArray[np.float64], float], side: Pose, hand: slice, flip: float

@@ -19,6 +19,12 @@ BEGIN_TICKS = 2  # how long a start lasts: one tick alone is too rare to be lear
 BEGIN_WEIGHT = 3.0
 EPOCHS, BATCH, LR = 12, 16, 3e-3
 IGNORED = -100
+# Of the parameters, in the order of `Weights`.
+NAMES = (
+    *("enter.weight", "enter.bias"),
+    *("gru.weight_ih_l0", "gru.bias_ih_l0", "gru.weight_hh_l0", "gru.bias_hh_l0"),
+    *("leave.weight", "leave.bias"),
+)
 # Chosen on streams of signers other than those that the figures in docs/results.md are of.
 TAGGING = TaggerSettings(enter=0.5, leave=0.3, begin=0.6, min_ms=500.0, repeat_ms=700.0)
 
@@ -40,12 +46,8 @@ class TaggerNet(nn.Module):
 
     def weights(self) -> Weights:
         """What the numpy side reads."""
-        tensors = [
-            self.enter.weight, self.enter.bias,
-            self.gru.weight_ih_l0, self.gru.bias_ih_l0, self.gru.weight_hh_l0, self.gru.bias_hh_l0,
-            self.leave.weight, self.leave.bias,
-        ]  # fmt: skip
-        return Weights(*(np.asarray(t.detach().numpy(), np.float32) for t in tensors))
+        state = self.state_dict()
+        return Weights(*(np.asarray(state[name].numpy(), np.float32) for name in NAMES))
 
 
 def features_of(stream: Sentence, settings: SegmenterSettings) -> NDArray[np.float32]:
