@@ -45,8 +45,7 @@ class Calibration(BaseModel):
     Attributes:
         temperature: what logits are divided by.
         reject: confidence, after that, below which a final is not reported.
-        ece: expected calibration error before and after; after is measured on each fold with the temperature of the
-            others, and with a single fold on itself.
+        ece: expected calibration error before and after, see `crossed_error`.
         kept: share of the rightly read clips that is reported still.
         wrong_rejected: share of the wrongly read clips that is not.
         unknown_rejected: share of the clips of other signs that is not, or None where there are none.
@@ -131,39 +130,41 @@ def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadi
 
 
 def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
-    """The temperature with the least cross-entropy over all folds, and the threshold that goes with it."""
-    known, labels = np.concatenate([f.known for f in folds]), np.concatenate([f.labels for f in folds])
-    unknown = np.concatenate([f.unknown for f in folds])
-    temperature = best_temperature(known, labels)
+    """The temperature with the least cross-entropy over all folds, and the threshold that goes with it.
+
+    The temperature stays 1 where one found on the other folds' signers does not bring confidence nearer to the truth.
+
+    Raises:
+        DataError: not one clip is read rightly.
+    """
+    known, labels, unknown = (np.concatenate(part) for part in zip(*folds, strict=True))
+    before, after = calibration_error(known, labels), crossed_error(folds)
+    temperature = best_temperature(known, labels) if after < before else 1.0
     cooled = scaled(known, temperature)
-    right = cooled.argmax(axis=1) == labels
-    sure = cooled.max(axis=1)
+    sure, right = cooled.max(axis=1), cooled.argmax(axis=1) == labels
     if not right.any():
         raise DataError("not one clip is read rightly: there is nothing to calibrate")
     reject = float(np.quantile(sure[right], 1 - KEPT))
-    others = [[g for g in folds if g is not f] or [f] for f in folds]
-    after = [
-        (
-            scaled(
-                f.known, best_temperature(np.concatenate([g.known for g in o]), np.concatenate([g.labels for g in o]))
-            ),
-            f.labels,
-        )
-        for f, o in zip(folds, others, strict=True)
-    ]
     return Calibration(
         temperature=temperature,
         reject=reject,
         clips=len(known),
         unknown_clips=len(unknown),
-        ece=(
-            calibration_error(known, labels),
-            calibration_error(np.concatenate([p for p, _ in after]), np.concatenate([y for _, y in after])),
-        ),
+        ece=(before, min(before, after)),
         kept=float((sure[right] >= reject).mean()),
         wrong_rejected=None if right.all() else float((sure[~right] < reject).mean()),
         unknown_rejected=float((scaled(unknown, temperature).max(axis=1) < reject).mean()) if len(unknown) else None,
     )
+
+
+def crossed_error(folds: Sequence[ClipReadings]) -> float:
+    """Calibration error with each fold's temperature found on the others; of a single fold, on itself."""
+    cooled = []
+    for fold in folds:
+        others = [other for other in folds if other is not fold] or [fold]
+        known, labels, _ = (np.concatenate(part) for part in zip(*others, strict=True))
+        cooled.append(scaled(fold.known, best_temperature(known, labels)))
+    return calibration_error(np.concatenate(cooled), np.concatenate([fold.labels for fold in folds]))
 
 
 def scaled(probabilities: Floats, temperature: float) -> Floats:
