@@ -22,9 +22,10 @@ LOWER_MS = (250.0, 600.0)  # from a sign to the rest, and back
 REST_MS = (400.0, 2500.0)
 SIGN_MIN_MS = 250.0  # what is shorter is too little of a clip to be a sign
 TREMBLE = 0.006  # shoulder widths: standard deviation of the points of a hand at rest
-# Where wrists hang (shoulder widths from mid-shoulder) and how visible the pose model thinks them, out of view or not.
-HANG = {Pose.LEFT_WRIST: (0.55, 2.2), Pose.RIGHT_WRIST: (-0.55, 2.2)}
+# Where wrists are at rest, hanging or in the lap: shoulder widths from mid-shoulder outwards and down.
+HANG_ACROSS, HANG_DOWN = (0.1, 0.7), (1.5, 2.5)
 ELBOWS = {Pose.LEFT_ELBOW: (0.75, 1.15), Pose.RIGHT_ELBOW: (-0.75, 1.15)}
+SEEN_AT_REST = 0.5  # share of the streams in which the hand model sees the hands at rest
 HUNG_VISIBILITY = (0.02, 0.7)
 HAND_OF_POSE = slice(17, 23)  # pose points of the fingers, which travel with the wrists: left ones are odd
 
@@ -140,7 +141,9 @@ class _Rest:
     def __init__(self, rng: np.random.Generator, idle: Sequence[NDArray[np.float32]]) -> None:
         self._rng, self._idle = rng, idle
         self._visibility = rng.uniform(*HUNG_VISIBILITY, 2).astype(np.float32)
-        self._hang = rng.normal(0.0, 0.12, (2, 2)).astype(np.float32)
+        across, down = rng.uniform(*HANG_ACROSS, 2), rng.uniform(*HANG_DOWN) + rng.normal(0.0, 0.1, 2)
+        self._hang = np.stack([across * (1, -1), down], axis=1).astype(np.float32)
+        self._seen = rng.random() < SEEN_AT_REST
 
     def before(
         self, after: NDArray[np.float32] | None, previous: NDArray[np.float32] | None
@@ -161,18 +164,19 @@ class _Rest:
         return [*down_frames, still, *up_frames]
 
     def lowered(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same signer (171, 4) with both arms hanging, and no hand for the hand model to see."""
+        """The same signer (171, 4) with both arms down; what the hand model sees of a hand goes along or is lost."""
         out = frame.copy()
-        out[LEFT_HAND] = out[RIGHT_HAND] = 0.0
-        for side, (wrist, place) in enumerate(HANG.items()):
-            before = out[wrist, :2].copy()
-            out[wrist, :2] = np.array(place, np.float32) + self._hang[side]
+        for side, (wrist, hand) in enumerate(((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND))):
             fingers = [i for i in range(HAND_OF_POSE.start, HAND_OF_POSE.stop) if i % 2 == wrist % 2]
-            out[fingers, :2] += out[wrist, :2] - before
+            out[fingers, :2] += self._hang[side] - out[wrist, :2]
+            out[wrist, :2] = self._hang[side]
             out[[wrist, *fingers], PRESENCE] = self._visibility[side]
+            if self._seen and (out[hand, PRESENCE] > 0).all():
+                out[hand, :2] += self._hang[side] - out[hand.start, :2]
+            else:
+                out[hand] = 0.0
         for elbow, place in ELBOWS.items():
             out[elbow, :2] = place
-        out[out[:, PRESENCE] <= 0] = 0.0
         return out
 
 
