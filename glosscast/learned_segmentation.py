@@ -1,15 +1,18 @@
 """Where a sign starts and ends, as a small network has learned it from joined clips.
 
 The same interface as the rule in `glosscast.segmentation`, and the same limits: a longest sign, and none across a
-pause. Other than the rule it tells signs apart that follow each other with the hands up.
+pause. Other than the rule it tells signs apart that follow each other with the hands up. Hands that the rule calls
+lowered end a sign here too and begin none, since the network has seen few of the many ways in which hands can rest.
 """
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from glosscast.activity import ActivityMeter
 from glosscast.segmentation import Segment, SegmenterSettings
 from glosscast.tagger import BEGIN, OUTSIDE, PAUSE_MS, Tagged, Tagger, Weights
 
@@ -53,6 +56,8 @@ class LearnedSegmenter:
     def __init__(self, settings: SegmenterSettings, tagging: Tagging) -> None:
         self.settings, self.tagging = settings, tagging.settings
         self._tagger = Tagger(tagging.weights, settings.follow_ms, settings.visible)
+        self._activity = ActivityMeter(settings.follow_ms, settings.visible)
+        self._up_ms = -inf  # when a hand was last up
         self._index = 0
         self._now_ms = 0.0
         self._start_ms: float | None = None
@@ -68,6 +73,11 @@ class LearnedSegmenter:
         paused = t_ms - self._now_ms > PAUSE_MS
         self._now_ms = t_ms
         self._waiting += self._tagger.push(t_ms, keypoints)
+        if self._activity.measure(t_ms, keypoints).height < self.settings.leave_height:
+            self._up_ms = t_ms
+        if t_ms - self._up_ms >= self.settings.leave_ms:
+            self._waiting.clear()
+            return None if self._start_ms is None else self._close()
         if paused and self._start_ms is not None:
             self._waiting.clear()
             return self._close()
@@ -84,7 +94,7 @@ class LearnedSegmenter:
         return None if self._start_ms is None else self._close()
 
     def _perhaps_begin(self, tagged: Tagged) -> None:
-        if 1.0 - tagged.probabilities[OUTSIDE] >= self.tagging.enter:
+        if self._up_ms == self._now_ms and 1.0 - tagged.probabilities[OUTSIDE] >= self.tagging.enter:
             self._start_ms = self._end_ms = tagged.t_ms
 
     def _perhaps_end(self) -> Segment | None:
@@ -104,7 +114,8 @@ class LearnedSegmenter:
 
     def _close(self) -> Segment:
         assert self._start_ms is not None
-        segment = Segment(self._index, self._start_ms, self._end_ms, closed=True)
+        end_ms = max(min(self._end_ms, self._up_ms), self._start_ms)
+        segment = Segment(self._index, self._start_ms, end_ms, closed=True)
         self._start_ms = None
         self._index += 1
         return segment

@@ -104,6 +104,19 @@ def test_nobody_in_view_is_no_sign() -> None:
     assert [live.push(i * TICK_MS, empty) for i in range(30)] == [None] * 30
 
 
+def test_lowered_hands_end_a_sign_whatever_the_network_says() -> None:
+    live = segmenter()
+    for i in range(10):
+        live.push(i * TICK_MS, frame("s"))
+    lowered = frame("s")
+    lowered[[*WRISTS, *range(RIGHT_HAND.start, RIGHT_HAND.stop)], 1] += 0.4
+    told = [live.push(i * TICK_MS, lowered) for i in range(10, 30)]
+    closed = [s for s in told if s is not None and s.closed]
+    assert len(closed) == 1
+    assert closed[0].end_ms <= 9 * TICK_MS
+    assert told[-1] is None
+
+
 def test_finish_closes_what_is_open_once() -> None:
     live = segmenter()
     for i in range(12):

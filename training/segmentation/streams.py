@@ -23,10 +23,10 @@ REST_MS = (400.0, 2500.0)
 SIGN_MIN_MS = 250.0  # what is shorter is too little of a clip to be a sign
 TREMBLE = 0.006  # shoulder widths: standard deviation of the points of a hand at rest
 # Where wrists are at rest, hanging or in the lap: shoulder widths from mid-shoulder outwards and down.
-HANG_ACROSS, HANG_DOWN = (0.1, 0.7), (1.5, 2.5)
+HANG_ACROSS, HANG_DOWN = (0.1, 0.9), (1.35, 2.4)
 ELBOWS = {Pose.LEFT_ELBOW: (0.75, 1.15), Pose.RIGHT_ELBOW: (-0.75, 1.15)}
 SEEN_AT_REST = 0.5  # share of the streams in which the hand model sees the hands at rest
-HUNG_VISIBILITY = (0.02, 0.7)
+HUNG_VISIBILITY = (0.02, 1.0)
 HAND_OF_POSE = slice(17, 23)  # pose points of the fingers, which travel with the wrists: left ones are odd
 
 
