@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Y
 from tests.training.synthetic import examples
 from training.data import DataError
 from training.segmentation.streams import FPS, StreamConfig, draw_streams, signed
-from training.sentences import Sentence
+from training.sentences import SHOULDER_WIDTH, SHOULDERS_AT, Sentence
 
 SIGNS = ("high", "low")
 
@@ -27,12 +27,16 @@ def test_the_same_arguments_give_the_same_streams_and_more_only_add() -> None:
 
 
 def test_streams_begin_and_end_at_rest() -> None:
-    for stream in draw():
-        seen = hands(stream)
-        assert not seen[0]
-        assert not seen[-1]
+    seen_at_rest = 0
+    for stream in draw(12):
+        for frame in (stream.clip.keypoints[0], stream.clip.keypoints[-1]):
+            hands_seen = frame[[LEFT_HAND.start, RIGHT_HAND.start]]
+            hands_seen = hands_seen[hands_seen[:, PRESENCE] > 0]
+            assert (hands_seen[:, Y] > SHOULDERS_AT[1] + 1.2 * SHOULDER_WIDTH).all()  # down, where they are seen at all
+            seen_at_rest += len(hands_seen)
         assert stream.signs[0].start_ms > 300
         assert stream.clip.t_ms[-1] > stream.signs[-1].end_ms + 300
+    assert seen_at_rest > 0
 
 
 def test_a_hand_is_seen_at_both_ends_of_a_sign() -> None:
