@@ -30,7 +30,7 @@ from glosscast.bundle import (
     sha256,
 )
 from glosscast.clip import ClipSpec
-from glosscast.holistic import chosen, description, model_hashes
+from glosscast.holistic import model_hashes
 from glosscast.keypoints import LAYOUT, NORMALISATION
 from glosscast.recogniser import Recogniser
 from training.checkpoint import Checkpoint
@@ -176,8 +176,8 @@ def make_manifest(checkpoint: Checkpoint, graph: Graph, files: dict[str, str]) -
         keypoints=KeypointSpec(
             layout=LAYOUT,
             normalisation=NORMALISATION,
-            extractor=description(chosen()),
-            models=model_hashes(chosen()),
+            extractor=checkpoint.extractor,
+            models=model_hashes(checkpoint.extractor),
         ),
         vocabulary=vocabulary,
         no_sign=config.data.no_sign,
