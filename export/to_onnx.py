@@ -31,7 +31,7 @@ from glosscast.bundle import (
     sha256,
 )
 from glosscast.clip import ClipSpec
-from glosscast.holistic import chosen, description, model_hashes
+from glosscast.holistic import model_hashes
 from glosscast.keypoints import LAYOUT, NORMALISATION
 from glosscast.recogniser import Recogniser
 from glosscast.tagger import load_weights
@@ -206,8 +206,8 @@ def make_manifest(
         keypoints=KeypointSpec(
             layout=LAYOUT,
             normalisation=NORMALISATION,
-            extractor=description(chosen()),
-            models=model_hashes(chosen()),
+            extractor=checkpoint.extractor,
+            models=model_hashes(checkpoint.extractor),
         ),
         vocabulary=vocabulary,
         no_sign=config.data.no_sign,

@@ -74,7 +74,7 @@ class KeypointSpec(_Part):
     Attributes:
         layout: `glosscast.keypoints.LAYOUT`.
         normalisation: `glosscast.keypoints.NORMALISATION`.
-        extractor: name and version.
+        extractor: name, and version where the data say it; more than one are joined by "and".
         models: sha256 of each model by file name, where the extractor's version does not say it.
     """
 

@@ -10,7 +10,16 @@ from starlette.requests import HTTPConnection
 
 from glosscast import __version__
 from glosscast.bundle import BundleError, load_bundle
-from glosscast.holistic import ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
+from glosscast.holistic import (
+    Extractor,
+    ExtractorError,
+    ModelError,
+    Tracker,
+    TrackerPool,
+    mismatch,
+    new_tracker,
+    require,
+)
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
 from service.auth import Access, AccessError
@@ -49,12 +58,15 @@ class Engine:
             raise StartError(f"{PREFIX}BUNDLE: {error}") from error
         except ProviderError as error:
             raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
-        make_tracker = make_tracker or self._extractor(settings)
+        if make_tracker is None:
+            self._require_extractor(settings.extractor)
+        of_clips = make_tracker or partial(new_tracker, settings.extractor)
+        of_streams = make_tracker or partial(new_tracker, settings.extractor, settings.pose_every)
         self.classify = Batcher(
             self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
         )
-        self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
-        self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
+        self.stream_trackers = TrackerPool(settings.trackers, of_streams)
+        self.clip_trackers = TrackerPool(settings.classifiers, of_clips)
         metrics.bundle.info(
             {
                 "bundle": self.bundle.id,
@@ -64,16 +76,15 @@ class Engine:
             }
         )
 
-    def _extractor(self, settings: Settings) -> MakeTracker:
-        """What makes the trackers that the settings ask for, once it is known to work."""
+    def _require_extractor(self, extractor: Extractor) -> None:
+        """See to it that the extractor works, and say so where the bundle learned from another one."""
         trained = self.bundle.manifest.keypoints
         try:
-            require(settings.extractor)
-            if warning := mismatch(trained.extractor, trained.models, settings.extractor):
+            require(extractor)
+            if warning := mismatch(trained.extractor, trained.models, extractor):
                 log.warning("bundle %s was %s", self.bundle.id, warning)
         except (ExtractorError, ModelError) as error:
             raise StartError(f"{PREFIX}EXTRACTOR: {error}") from error
-        return partial(new_tracker, settings.extractor)
 
     def close(self) -> None:
         """End the model's thread and free the trackers."""

@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         default=None, description="what the model is computed in, fp32 or bf16; by default what its bundle says"
     )
     extractor: Extractor = Field(default=DEFAULT, description="what finds keypoints in pictures: litert or mediapipe")
+    pose_every: int = Field(
+        default=1,
+        ge=1,
+        le=4,
+        description="streams of pictures with litert: the pose is looked for in one of so many frames",
+    )
     inference_threads: int = Field(
         default=0, ge=0, le=256, description="threads of one inference; 0 takes all cores but one"
     )

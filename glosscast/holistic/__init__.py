@@ -1,7 +1,10 @@
 """Frames -> keypoints: trackers of one signer per stream, and the pool that hands them out."""
 
 from glosscast.holistic.choice import (
+    BOTH,
     EXTRACTORS,
+    UNSEEN,
+    UNSTATED,
     Extractor,
     ExtractorError,
     chosen,
@@ -16,7 +19,10 @@ from glosscast.holistic.pool import TrackerPool, extract, quiet_native_logs
 from glosscast.holistic.tracking import Tracker
 
 __all__ = [
+    "BOTH",
     "EXTRACTORS",
+    "UNSEEN",
+    "UNSTATED",
     "Extractor",
     "ExtractorError",
     "ModelError",
