@@ -9,7 +9,7 @@ import uvicorn
 
 from service import commands
 from service.app import create_app
-from service.connection import Connection
+from service.connection import Connection, HttpConnection
 from service.engine import MakeTracker, Services, StartError
 from service.settings import Settings, SettingsError, load_settings
 
@@ -53,7 +53,9 @@ def server(settings: Settings, make_tracker: MakeTracker | None = None) -> uvico
         host=settings.host,
         port=settings.port,
         log_level="warning",
+        http=HttpConnection,
         ws=Connection,
+        timeout_keep_alive=settings.request_s,
         access_log=False,  # it has the clients' addresses; the application logs requests without them
         # Above the limit of the protocol, so that the client is told; far above it, the connection just closes.
         ws_max_size=2 * settings.max_frame_bytes,

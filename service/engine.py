@@ -12,6 +12,7 @@ from glosscast import __version__
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.holistic import ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
 from glosscast.recogniser import ProviderError, Recogniser
+from service import sandbox
 from service.auth import Access, AccessError
 from service.batcher import Batcher
 from service.metrics import Metrics
@@ -46,6 +47,7 @@ class Engine:
             raise StartError(f"{PREFIX}BUNDLE: {error}") from error
         except ProviderError as error:
             raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
+        sandbox.prepare(["service.decoder"])
         make_tracker = make_tracker or self._extractor(settings)
         self.classify = Batcher(
             self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference

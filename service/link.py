@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -24,6 +25,7 @@ from service.keys import Role
 from service.mailbox import Outbox
 from service.problems import ProblemError
 from service.protocol import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
+from service.rates import Bucket
 from service.stream import Stream
 from service.wire import FrameFault, ProtocolViolation, parse_text
 
@@ -32,6 +34,9 @@ router = APIRouter()
 
 # Codes of a close handshake by which a client says that it will not come back: done, and the page is left.
 GOODBYES = (1000, 1001)
+# Messages a client may send for each frame it may send; who sends more is read more slowly, and may be ahead by a while.
+MESSAGES_PER_FRAME = 4
+MESSAGES_AHEAD_S = 10.0
 SEND_S = 5.0  # for a client to take the last messages, and the close
 
 
@@ -61,6 +66,8 @@ class Link:
         self._settings = services.settings
         self._closing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._outbox = Outbox()
+        rate = MESSAGES_PER_FRAME * self._settings.max_fps
+        self._pace = Bucket(rate, max(1.0, MESSAGES_AHEAD_S * rate))
         self._caller: Caller | None = None
         self._stream: Stream | None = None
 
@@ -143,6 +150,8 @@ class Link:
             if message["type"] == "websocket.disconnect":
                 self._on_disconnect(message.get("code"))
                 return
+            while (early_s := self._pace.take(monotonic())) > 0:
+                await asyncio.sleep(early_s)  # meanwhile nothing is read from the network
             text: str | None = message.get("text")
             await self._take(message["bytes"] if text is None else text)
 

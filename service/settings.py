@@ -89,9 +89,16 @@ class Settings(BaseSettings):
         default=600.0, ge=0, le=24 * 3600, description="captions are kept for so long after their stream, seconds"
     )
 
+    request_s: int = Field(
+        default=10, ge=1, le=3600, description="time for the head of a request to arrive, also of the first, seconds"
+    )
     max_upload_bytes: int = Field(default=50 * MIB, ge=1024, description="size of an uploaded clip, bytes")
     max_upload_s: Seconds = Field(default=60.0, description="time an upload may take to arrive, seconds")
     max_clip_s: Seconds = Field(default=60.0, description="length of an uploaded clip, seconds")
+    decode_s: Seconds = Field(
+        default=60.0, description="processor time of decoding a clip, and time to wait for it, seconds"
+    )
+    decode_mib: int = Field(default=2048, ge=512, le=1024 * 1024, description="address space of decoding a clip, MiB")
     max_uploads: int = Field(
         default=8, ge=1, le=1000, description="uploads taken in at the same time, waiting ones included"
     )
