@@ -16,6 +16,7 @@ from service.problems import ProblemError
 from service.schemas import Classification, Prediction, Timings
 from service.session import ranked
 from service.settings import Settings
+from service.trackers import TrackerLostError
 
 
 def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: Event) -> Classification:
@@ -69,6 +70,8 @@ def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event) -> 
                 leased = perf_counter()
                 clip = extract(frames, tracker)
                 spent = perf_counter() - leased
+    except TrackerLostError:
+        raise ProblemError("tracker_failed", headers={"Retry-After": "1"}) from None
     except VideoError as error:
         raise ProblemError(error.code, str(error)) from error
     inside = frames.seconds - frames.before

@@ -52,7 +52,8 @@ class HttpConnection(H11Protocol):
             self._deadline.cancel()
 
     def _expire(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        # None before the first request, whatever uvicorn's annotation says.
+        if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
             self.transport.abort()
 
 

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from glosscast import __version__
 from glosscast.bundle import BundleError, load_bundle
-from glosscast.holistic import ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
+from glosscast.holistic import MODULES, ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
 from glosscast.recogniser import ProviderError, Recogniser
 from service import sandbox
 from service.auth import Access, AccessError
@@ -19,6 +19,7 @@ from service.metrics import Metrics
 from service.problems import ProblemError
 from service.settings import PREFIX, Settings
 from service.streams import Streams
+from service.trackers import ProcessTracker
 from service.transcripts import Transcripts
 
 log = logging.getLogger("glosscast.service")
@@ -47,8 +48,11 @@ class Engine:
             raise StartError(f"{PREFIX}BUNDLE: {error}") from error
         except ProviderError as error:
             raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
-        sandbox.prepare(["service.decoder"])
-        make_tracker = make_tracker or self._extractor(settings)
+        modules = ["service.decoder", "service.trackers"]
+        if make_tracker is None:
+            make_tracker = self._extractor(settings, metrics)
+            modules += [MODULES[settings.extractor]] if settings.extractor_processes else []
+        sandbox.prepare(modules)
         self.classify = Batcher(
             self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
         )
@@ -58,7 +62,7 @@ class Engine:
             {"bundle": self.bundle.id, "provider": self.recogniser.providers[0], "glosscast": __version__}
         )
 
-    def _extractor(self, settings: Settings) -> MakeTracker:
+    def _extractor(self, settings: Settings, metrics: Metrics) -> MakeTracker:
         """What makes the trackers that the settings ask for, once it is known to work."""
         trained = self.bundle.manifest.keypoints
         try:
@@ -67,7 +71,10 @@ class Engine:
                 log.warning("bundle %s was %s", self.bundle.id, warning)
         except (ExtractorError, ModelError) as error:
             raise StartError(f"{PREFIX}EXTRACTOR: {error}") from error
-        return partial(new_tracker, settings.extractor)
+        make = partial(new_tracker, settings.extractor)
+        if not settings.extractor_processes:
+            return make
+        return partial(ProcessTracker, make, settings.extractor_timeout_s, metrics.tracker_lost)
 
     def close(self) -> None:
         """End the model's thread and free the trackers."""

@@ -34,9 +34,9 @@ router = APIRouter()
 
 # Codes of a close handshake by which a client says that it will not come back: done, and the page is left.
 GOODBYES = (1000, 1001)
-# Messages a client may send for each frame it may send; who sends more is read more slowly, and may be ahead by a while.
-MESSAGES_PER_FRAME = 4
-MESSAGES_AHEAD_S = 10.0
+# Who sends more messages is read more slowly.
+MESSAGES_PER_FRAME = 4  # for each frame of `max_fps`
+MESSAGES_AHEAD_S = 10.0  # messages of so long may come at once
 SEND_S = 5.0  # for a client to take the last messages, and the close
 
 
@@ -150,8 +150,9 @@ class Link:
             if message["type"] == "websocket.disconnect":
                 self._on_disconnect(message.get("code"))
                 return
-            while (early_s := self._pace.take(monotonic())) > 0:
+            if (early_s := self._pace.take(monotonic())) > 0:
                 await asyncio.sleep(early_s)  # meanwhile nothing is read from the network
+                self._pace.take(monotonic())
             text: str | None = message.get("text")
             await self._take(message["bytes"] if text is None else text)
 

@@ -30,7 +30,7 @@ class Metrics:
         )
         self.stages = Histogram(
             "glosscast_stage_seconds",
-            "Time of one stage: of a whole clip for decode and keypoints, of one frame for frame_decode and "
+            "Time of one stage: of a whole clip for decode and keypoints, of one frame, its decoding included, for "
             "frame_keypoints, of one batch for inference, from the end of a sign to its final for final",
             ["stage"],
             buckets=SECONDS,
@@ -42,6 +42,9 @@ class Metrics:
             "glosscast_frames_received", "Frames that streams received", ["input"], registry=r
         )
         self.frames_dropped = Counter("glosscast_frames_dropped", "Frames of streams left out", ["reason"], registry=r)
+        self.tracker_restarts = Counter(
+            "glosscast_tracker_restarts", "Tracker processes that had to be replaced", ["reason"], registry=r
+        )
         self.inferences = Counter("glosscast_inferences", "Runs of the model", registry=r)
         self.batch_size = Histogram(
             "glosscast_batch_windows", "Windows in one run of the model", buckets=BATCHES, registry=r
@@ -53,6 +56,10 @@ class Metrics:
         self.inferences.inc()
         self.batch_size.observe(windows)
         self.stages.labels("inference").observe(seconds)
+
+    def tracker_lost(self, reason: str) -> None:
+        """Count a tracker's process that crashed or hung."""
+        self.tracker_restarts.labels(reason).inc()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -69,7 +69,7 @@ CLASSIFY_PROBLEMS = described(
         "undecodable",
         "too_long",
     ),
-    *("no_signer", "not_ready"),
+    *("no_signer", "tracker_failed", "not_ready"),
 )
 
 

@@ -60,6 +60,12 @@ class Settings(BaseSettings):
         description="ONNX Runtime execution providers, best first, comma-separated",
     )
     extractor: Extractor = Field(default=DEFAULT, description="what finds keypoints in pictures: litert or mediapipe")
+    extractor_processes: bool = Field(
+        default=True, description="whether each tracker runs in a process of its own, so that a crash is one stream's"
+    )
+    extractor_timeout_s: Seconds = Field(
+        default=10.0, description="a tracker's process that takes longer for a frame is replaced, seconds"
+    )
     inference_threads: int = Field(
         default=1, ge=0, le=256, description="threads of one inference; 0 takes one per core; trackers need cores too"
     )
@@ -73,7 +79,7 @@ class Settings(BaseSettings):
         default=4,
         ge=1,
         le=256,
-        description="of them, those with input frames; with mediapipe each takes 220 MB, the first 380 MB",
+        description="of them, those with input frames; each takes 220 MB with mediapipe, 140 MB with litert",
     )
     max_fps: float = Field(default=30.0, gt=0, le=1000, description="frames per second of one stream")
     max_frame_bytes: int = Field(default=MIB, ge=4096, description="one websocket message, bytes")

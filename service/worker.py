@@ -8,21 +8,28 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.holistic import Tracker
-from glosscast.video import VideoError, decode_image
+from glosscast.video import VideoError
 from service.codes import ErrorCode
 from service.engine import Engine
 from service.mailbox import Arrival, Break, Inbox
 from service.metrics import Metrics
-from service.protocol import Config, ServerMessage
+from service.protocol import Config, ServerMessage, StreamWarning
+from service.rates import Bucket
 from service.session import LandmarksFeed, Session
+from service.trackers import TrackerLostError, keypoints_of
 from service.wire import FrameFault
 
 log = logging.getLogger("glosscast.service")
+
+# A picture that brings its tracker down could do so with every frame, and a restart costs a second of a core.
+RESTARTS_AT_ONCE = 3
+RESTART_EVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Worker:
         self._engine, self._metrics, self._config, self._inbox, self._hooks = engine, metrics, config, inbox, hooks
         self._session = Session(engine.bundle, engine.classify, config, spare=engine.classify.spare)
         self._landmarks = LandmarksFeed()
+        self._restarts = Bucket(1 / RESTART_EVERY_S, RESTARTS_AT_ONCE)
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
 
     def start(self) -> None:
@@ -96,6 +104,12 @@ class Worker:
             except FrameFault as fault:
                 self._hooks.fault(fault)
                 continue
+            except TrackerLostError:
+                self._metrics.frames_dropped.labels("tracker_lost").inc()
+                if self._restarts.take(monotonic()) > 0:
+                    raise
+                self._say([StreamWarning(code="tracker_restarted", count=1)])
+                continue
             t_ms = item.frame.t_ms
             if self._config.landmarks:
                 self._say([*self._landmarks.push(t_ms, keypoints)])
@@ -116,10 +130,8 @@ class Worker:
             assert self._config.aspect is not None
             return payload, self._config.aspect
         try:
-            with self._metrics.stage("frame_decode"):
-                rgb = decode_image(payload)
+            with self._metrics.stage("frame_keypoints"):
+                return keypoints_of(tracker, payload)
         except VideoError as error:
             code = ErrorCode.TOO_LARGE if error.code == "too_large" else ErrorCode.UNDECODABLE
             raise FrameFault(code, str(error)) from error
-        with self._metrics.stage("frame_keypoints"):
-            return tracker.track(rgb), rgb.shape[1] / rgb.shape[0]

@@ -2,6 +2,7 @@
 
 from glosscast.holistic.choice import (
     EXTRACTORS,
+    MODULES,
     Extractor,
     ExtractorError,
     chosen,
@@ -17,6 +18,7 @@ from glosscast.holistic.tracking import Tracker
 
 __all__ = [
     "EXTRACTORS",
+    "MODULES",
     "Extractor",
     "ExtractorError",
     "ModelError",
