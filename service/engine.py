@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from glosscast import __version__
@@ -15,6 +17,7 @@ from glosscast.recogniser import ProviderError, Recogniser
 from service import sandbox
 from service.auth import Access, AccessError
 from service.batcher import Batcher
+from service.logs import fields
 from service.metrics import Metrics
 from service.problems import ProblemError
 from service.settings import PREFIX, Settings
@@ -36,11 +39,19 @@ class Engine:
 
     Streams and uploads have trackers of their own, so that neither can keep the other waiting.
 
+    Args:
+        settings: what to load.
+        metrics: told of it.
+        make_tracker: makes what finds keypoints in pictures; None takes the settings' extractor.
+        before: the one whose place this takes, with its trackers. What uses it goes on with it.
+
     Raises:
         StartError: the bundle, an execution provider or the extractor cannot be used.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None, before: "Engine | None" = None
+    ) -> None:
         try:
             self.bundle = load_bundle(settings.bundle)
             self.recogniser = Recogniser(self.bundle, settings.providers, settings.inference_threads)
@@ -56,11 +67,37 @@ class Engine:
         self.classify = Batcher(
             self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
         )
-        self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
-        self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
+        self.stream_trackers: TrackerPool
+        self.clip_trackers: TrackerPool
+        if before is not None:
+            self.stream_trackers, self.clip_trackers = before.stream_trackers, before.clip_trackers
+        else:
+            self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
+            self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
+        self._users, self._retired = 0, False
+        metrics.windows_waiting.set_function(lambda: self.classify.waiting)
         metrics.bundle.info(
             {"bundle": self.bundle.id, "provider": self.recogniser.providers[0], "glosscast": __version__}
         )
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the model while the block lasts, also when another takes its place. For the event loop."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._let_go()
+
+    def retire(self) -> None:
+        """Another has taken its place: end the model's thread when nothing uses it any more."""
+        self._retired = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._retired and not self._users:
+            self.classify.close()
 
     def _extractor(self, settings: Settings, metrics: Metrics) -> MakeTracker:
         """What makes the trackers that the settings ask for, once it is known to work."""
@@ -104,6 +141,7 @@ class Services:
             raise StartError(str(error)) from error
         self.streams = Streams(self.settings.max_streams, self.metrics)
         self.transcripts = Transcripts(self.settings.captions_s)
+        self._reloading = asyncio.Lock()
         self.classifying = asyncio.Semaphore(self.settings.classifiers)
 
     def open(self) -> None:
@@ -114,7 +152,34 @@ class Services:
         """
         if self.engine is None:
             self.engine = Engine(self.settings, self.metrics, self.make_tracker)
-            log.info("bundle %s on %s", self.engine.bundle.id, ", ".join(self.engine.recogniser.providers))
+            self._say_bundle(self.engine)
+
+    async def reload(self) -> None:
+        """Load the bundle again, beside the one in use: new sessions take it, those under way go on with theirs.
+
+        One that cannot be used changes nothing, and the log says why.
+        """
+        async with self._reloading:
+            before = self.engine
+            if before is None:
+                return
+            try:
+                engine = await run_in_threadpool(Engine, self.settings, self.metrics, self.make_tracker, before)
+            except StartError as error:
+                self.metrics.bundle_loads.labels("refused").inc()
+                log.error("bundle %s stays: %s", before.bundle.id, error, extra=fields(bundle=before.bundle.id))
+                return
+            if self.engine is not before:  # the service has been closed meanwhile
+                engine.retire()
+                return
+            self.engine = engine
+            before.retire()
+            self._say_bundle(engine)
+
+    def _say_bundle(self, engine: Engine) -> None:
+        bundle, providers = engine.bundle.id, engine.recogniser.providers
+        self.metrics.bundle_loads.labels("used").inc()
+        log.info("bundle %s on %s", bundle, ", ".join(providers), extra=fields(bundle=bundle, provider=providers[0]))
 
     def close(self) -> None:
         """Stop recognising; from here on the service is not ready."""

@@ -19,7 +19,7 @@ from service import endings
 from service.auth import Caller
 from service.codes import CloseCode
 from service.endings import Ending
-from service.engine import Engine, Services, engine_of, services_of
+from service.engine import Services, engine_of, services_of
 from service.handshake import check_handshake
 from service.keys import Role
 from service.mailbox import Outbox
@@ -45,7 +45,7 @@ async def stream(websocket: WebSocket) -> None:
     """Live captions; see `service.protocol`."""
     services = services_of(websocket)
     try:
-        engine = engine_of(websocket)
+        engine_of(websocket)
         check_handshake(websocket, services.settings.allowed_origins)
     except ProblemError as refusal:
         await websocket.send_denial_response(refusal.response)
@@ -55,14 +55,14 @@ async def stream(websocket: WebSocket) -> None:
         admission = services.access.admit(websocket, Role.STREAM)
     except ProblemError as refusal:
         admission = endings.refused(refusal)
-    await Link(websocket, services, engine).run(admission)
+    await Link(websocket, services).run(admission)
 
 
 class Link:
     """One connection, from handshake to close."""
 
-    def __init__(self, websocket: WebSocket, services: Services, engine: Engine) -> None:
-        self._websocket, self._services, self._engine = websocket, services, engine
+    def __init__(self, websocket: WebSocket, services: Services) -> None:
+        self._websocket, self._services = websocket, services
         self._settings = services.settings
         self._closing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._outbox = Outbox()
@@ -209,7 +209,11 @@ class Link:
         return self._caller
 
     async def _start(self, start: Start) -> None:
-        stream = Stream(self._services, self._engine, self._require_caller(), start)
+        caller, engine = self._require_caller(), self._services.engine
+        if engine is None:
+            self._stop(endings.SHUTTING_DOWN)
+            return
+        stream = Stream(self._services, engine, caller, start)
         if refusal := self._services.streams.enter(stream):
             self._stop(refusal)
             return

@@ -148,7 +148,8 @@ def prepare(modules: Sequence[str]) -> None:
 
 
 def _run(connected: socket.socket, work: Callable[[Channel], None]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which ends its processes in order
+    for number in (signal.SIGINT, signal.SIGHUP):  # from a terminal; the service ends its processes in order
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":  # a process that hangs would not notice that the service has gone
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(ChannelClosedError):

@@ -11,6 +11,7 @@ from glosscast.bundle import EMBEDDED
 from glosscast.holistic.choice import DEFAULT, Extractor
 from glosscast.recogniser import DEFAULT_PROVIDERS
 from glosscast.video import MIB
+from service.logs import LogFormat
 
 PREFIX = "GLOSSCAST_"
 # Variables of this prefix that are for other parts of the project and may be set when the service starts.
@@ -53,7 +54,12 @@ class Settings(BaseSettings):
         default=8, ge=1, le=10_000, description="streams of one key open at the same time, where it has no own limit"
     )
 
-    bundle: Path = Field(default=EMBEDDED, description="folder of the bundle")
+    log: LogFormat = Field(default="text", description="lines of the log: text or json")
+    grace_s: int = Field(
+        default=15, ge=1, le=600, description="for streams and requests under way when the service is stopped, seconds"
+    )
+
+    bundle: Path = Field(default=EMBEDDED, description="folder of the bundle; SIGHUP loads it again")
     providers: Names = Field(
         default=DEFAULT_PROVIDERS,
         min_length=1,

@@ -5,7 +5,6 @@ no other. The number of threads is bounded by the number of streams.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from glosscast.holistic import Tracker
 from glosscast.video import VideoError
+from service import logs
 from service.codes import ErrorCode
 from service.engine import Engine
 from service.mailbox import Arrival, Break, Inbox
@@ -61,7 +61,7 @@ class Worker:
         self._session = Session(engine.bundle, engine.classify, config, spare=engine.classify.spare)
         self._landmarks = LandmarksFeed()
         self._restarts = Bucket(1 / RESTART_EVERY_S, RESTARTS_AT_ONCE)
-        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+        self._thread = logs.thread(self._run, "stream")
 
     def start(self) -> None:
         """Begin."""
@@ -93,12 +93,14 @@ class Worker:
 
     def _read(self, tracker: Tracker | None) -> None:
         self._hooks.ready()
+        processed = self._metrics.frames_processed.labels(self._config.input)
         while (item := self._inbox.get()) is not None:
             if isinstance(item, Break):
                 self._say([*self._session.finish(item.arrived_s)])
                 if item.last:
                     return
                 continue
+            self._metrics.stages.labels("queue").observe(monotonic() - item.arrived_s)
             try:
                 keypoints, aspect = self._keypoints(item, tracker)
             except FrameFault as fault:
@@ -114,6 +116,7 @@ class Worker:
             if self._config.landmarks:
                 self._say([*self._landmarks.push(t_ms, keypoints)])
             self._say([*self._session.push(t_ms, keypoints, aspect, item.arrived_s)])
+            processed.inc()
 
     def _say(self, messages: list[ServerMessage]) -> None:
         for message in messages:
