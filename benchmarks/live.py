@@ -140,7 +140,7 @@ def hear(message: dict[str, Any], heard: Heard) -> None:
             heard.decision_to_final_ms.append(message["latency_ms"])
         case "interim":
             heard.interims += 1
-        case "warning":
+        case "warning" if message["code"] == "frames_dropped":
             heard.told += message["count"]
         case "ended":
             heard.summary = message["summary"]

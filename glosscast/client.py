@@ -201,7 +201,7 @@ class _Session:
                 self._connected, self._started = True, message
             case "final":
                 self._last_segment = message["segment"]
-            case "warning":
+            case "warning" if message["code"] == "frames_dropped":
                 self._pace.slow_down()
             case "error":
                 self._error = message

@@ -20,8 +20,8 @@ class ClipSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    window_ms: float = Field(gt=0, description="length of a window, ms")
-    fps: float = Field(gt=0, description="frame rate of the fast pathway")
+    window_ms: float = Field(gt=0, le=3_600_000, description="length of a window, ms")
+    fps: float = Field(gt=0, le=1000, description="frame rate of the fast pathway")
     alpha: int = Field(gt=0, description="the slow pathway takes every alpha-th frame of the fast one")
 
     @model_validator(mode="after")

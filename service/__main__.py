@@ -1,22 +1,24 @@
 """`python -m service`: start the web service with the settings of the environment, or make an API key for it."""
 
+import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 
 import uvicorn
 
-from service import commands
+from service import commands, logs
 from service.app import create_app
-from service.connection import Connection
+from service.connection import Connection, HttpConnection
 from service.engine import MakeTracker, Services, StartError
 from service.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger("glosscast.service")
 
 WRONG_SETTING = 2  # exit code
-GRACE_S = 15  # for streams and requests under way when the service is told to stop
 
 
 class _Server(uvicorn.Server):
@@ -32,9 +34,16 @@ class _Server(uvicorn.Server):
             for listener in server.sockets:
                 host, port = listener.getsockname()[:2]
                 log.info("ready at http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        # Only the main thread hears signals.
+        if threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    def _on_hangup(self) -> None:
+        self._reload = asyncio.create_task(self._services.reload())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._services.streams.shut_down(GRACE_S)
+        log.info("stopping")
+        await self._services.streams.shut_down(self._services.settings.grace_s)
         await super().shutdown(sockets)
 
 
@@ -52,13 +61,16 @@ def server(settings: Settings, make_tracker: MakeTracker | None = None) -> uvico
         app,
         host=settings.host,
         port=settings.port,
+        log_config=None,  # its lines go where ours go
         log_level="warning",
+        http=HttpConnection,
         ws=Connection,
+        timeout_keep_alive=settings.request_s,
         access_log=False,  # it has the clients' addresses; the application logs requests without them
         # Above the limit of the protocol, so that the client is told; far above it, the connection just closes.
         ws_max_size=2 * settings.max_frame_bytes,
         ws_per_message_deflate=False,  # pictures are compressed already
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=settings.grace_s,
         server_header=False,
     )
     return _Server(config, services)
@@ -69,9 +81,10 @@ def main() -> int:
     arguments = commands.parser().parse_args()
     if arguments.command == "keys":
         return commands.add(arguments, dict(os.environ))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        server(load_settings()).run()
+        settings = load_settings()
+        logs.set_up(settings.log)
+        server(settings).run()
     except (SettingsError, StartError) as error:
         print(error, file=sys.stderr)
         return WRONG_SETTING

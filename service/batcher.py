@@ -96,6 +96,11 @@ class Batcher:
         with self._changed:
             return (self._waiting + self._reading) * self._window_s <= self._budget_s
 
+    @property
+    def waiting(self) -> int:
+        """Windows that wait."""
+        return self._waiting
+
     def close(self) -> None:
         """Finish the inference that is running, refuse what waits, and end the thread. A second call does nothing."""
         with self._changed:

@@ -9,12 +9,14 @@ from starlette.requests import ClientDisconnect
 from glosscast.clip import Clip
 from glosscast.decoding import NoSignerError, SignEvent, read_clip
 from glosscast.holistic import extract
-from glosscast.video import Frame, VideoError, VideoLimits, decode_video
+from glosscast.video import MIB, Frame, VideoError, VideoLimits
+from service.decoder import Budget, decoding
 from service.engine import Engine, Services
 from service.problems import ProblemError
 from service.schemas import Classification, ClipSign, Prediction, Timings
 from service.session import ranked
 from service.settings import Settings
+from service.trackers import TrackerLostError
 
 
 def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: Event) -> Classification:
@@ -78,14 +80,17 @@ def _sign(engine: Engine, final: SignEvent, first_ms: float) -> ClipSign:
 
 def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event) -> tuple[Clip, Timings]:
     limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_clip_s)
+    budget = Budget(settings.decode_s, settings.decode_mib * MIB)
     began = perf_counter()
     try:
-        decoder = decode_video(data, engine.bundle.manifest.clip.fps, limits)
-        frames = _Frames(decoder, perf_counter() - began, gone)
-        with engine.clip_trackers.lease() as tracker:
-            leased = perf_counter()
-            clip = extract(frames, tracker)
-            spent = perf_counter() - leased
+        with decoding(data, engine.bundle.manifest.clip.fps, limits, budget) as decoded:
+            frames = _Frames(decoded, perf_counter() - began, gone)
+            with engine.clip_trackers.lease() as tracker:
+                leased = perf_counter()
+                clip = extract(frames, tracker)
+                spent = perf_counter() - leased
+    except TrackerLostError:
+        raise ProblemError("tracker_failed", headers={"Retry-After": "1"}) from None
     except VideoError as error:
         raise ProblemError(error.code, str(error)) from error
     inside = frames.seconds - frames.before

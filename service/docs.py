@@ -37,7 +37,7 @@ POLICY = HEADERS["Content-Security-Policy"] + f"; style-src 'sha256-{STYLE_HASH}
 CLIENT_MESSAGES = (protocol.Start, protocol.Resume, protocol.Finalize, protocol.Keepalive, protocol.Stop)
 SERVER_MESSAGES = (
     *(protocol.Started, protocol.SignStarted, protocol.Interim, protocol.Final, protocol.Landmarks),
-    *(protocol.FramesDropped, protocol.Error, protocol.Ended),
+    *(protocol.StreamWarning, protocol.Error, protocol.Ended),
 )
 
 

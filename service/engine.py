@@ -2,32 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from glosscast import __version__
 from glosscast.bundle import BundleError, load_bundle
-from glosscast.holistic import (
-    Extractor,
-    ExtractorError,
-    ModelError,
-    Tracker,
-    TrackerPool,
-    mismatch,
-    new_tracker,
-    require,
-)
+from glosscast.holistic import MODULES, ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
+from service import sandbox
 from service.auth import Access, AccessError
 from service.batcher import Batcher
+from service.logs import fields
 from service.metrics import Metrics
 from service.problems import ProblemError
 from service.settings import PREFIX, Settings
 from service.streams import Streams
+from service.trackers import ProcessTracker
 from service.transcripts import Transcripts
 
 log = logging.getLogger("glosscast.service")
@@ -44,11 +40,19 @@ class Engine:
 
     Streams and uploads have trackers of their own, so that neither can keep the other waiting.
 
+    Args:
+        settings: what to load.
+        metrics: told of it.
+        make_tracker: makes what finds keypoints in pictures; None takes the settings' extractor.
+        before: the one whose place this takes, with its trackers. What uses it goes on with it.
+
     Raises:
         StartError: the bundle, an execution provider or the extractor cannot be used.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None, before: "Engine | None" = None
+    ) -> None:
         try:
             self.bundle = load_bundle(settings.bundle).require_servable()
             self.recogniser = Recogniser(
@@ -58,15 +62,24 @@ class Engine:
             raise StartError(f"{PREFIX}BUNDLE: {error}") from error
         except ProviderError as error:
             raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
-        if make_tracker is None:
-            self._require_extractor(settings.extractor)
-        of_clips = make_tracker or partial(new_tracker, settings.extractor)
-        of_streams = make_tracker or partial(new_tracker, settings.extractor, settings.pose_every)
+        modules = ["service.decoder", "service.trackers"]
+        of_clips = of_streams = make_tracker
+        if of_clips is None or of_streams is None:
+            of_clips, of_streams = self._extractor(settings, metrics)
+            modules += [MODULES[settings.extractor]] if settings.extractor_processes else []
+        sandbox.prepare(modules)
         self.classify = Batcher(
             self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
         )
-        self.stream_trackers = TrackerPool(settings.trackers, of_streams)
-        self.clip_trackers = TrackerPool(settings.classifiers, of_clips)
+        self.stream_trackers: TrackerPool
+        self.clip_trackers: TrackerPool
+        if before is not None:
+            self.stream_trackers, self.clip_trackers = before.stream_trackers, before.clip_trackers
+        else:
+            self.stream_trackers = TrackerPool(settings.trackers, of_streams)
+            self.clip_trackers = TrackerPool(settings.classifiers, of_clips)
+        self._users, self._retired = 0, False
+        metrics.windows_waiting.set_function(lambda: self.classify.waiting)
         metrics.bundle.info(
             {
                 "bundle": self.bundle.id,
@@ -76,15 +89,41 @@ class Engine:
             }
         )
 
-    def _require_extractor(self, extractor: Extractor) -> None:
-        """See to it that the extractor works, and say so where the bundle learned from another one."""
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the model while the block lasts, also when another takes its place. For the event loop."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._let_go()
+
+    def retire(self) -> None:
+        """Another has taken its place: end the model's thread when nothing uses it any more."""
+        self._retired = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._retired and not self._users:
+            self.classify.close()
+
+    def _extractor(self, settings: Settings, metrics: Metrics) -> tuple[MakeTracker, MakeTracker]:
+        """What makes the trackers of clips and of streams that the settings ask for, once it is known to work."""
         trained = self.bundle.manifest.keypoints
         try:
-            require(extractor)
-            if warning := mismatch(trained.extractor, trained.models, extractor):
+            require(settings.extractor)
+            if warning := mismatch(trained.extractor, trained.models, settings.extractor):
                 log.warning("bundle %s was %s", self.bundle.id, warning)
         except (ExtractorError, ModelError) as error:
             raise StartError(f"{PREFIX}EXTRACTOR: {error}") from error
+        makes = partial(new_tracker, settings.extractor), partial(new_tracker, settings.extractor, settings.pose_every)
+        if not settings.extractor_processes:
+            return makes
+        of_clips, of_streams = (
+            partial(ProcessTracker, make, settings.extractor_timeout_s, metrics.tracker_lost) for make in makes
+        )
+        return of_clips, of_streams
 
     def close(self) -> None:
         """End the model's thread and free the trackers."""
@@ -114,6 +153,7 @@ class Services:
             raise StartError(str(error)) from error
         self.streams = Streams(self.settings.max_streams, self.metrics)
         self.transcripts = Transcripts(self.settings.captions_s)
+        self._reloading = asyncio.Lock()
         self.classifying = asyncio.Semaphore(self.settings.classifiers)
 
     def open(self) -> None:
@@ -124,8 +164,39 @@ class Services:
         """
         if self.engine is None:
             self.engine = Engine(self.settings, self.metrics, self.make_tracker)
-            model = self.engine.recogniser
-            log.info("bundle %s on %s in %s", model.bundle.id, ", ".join(model.providers), model.precision)
+            self._say_bundle(self.engine)
+
+    async def reload(self) -> None:
+        """Load the bundle again, beside the one in use: new sessions take it, those under way go on with theirs.
+
+        One that cannot be used changes nothing, and the log says why.
+        """
+        async with self._reloading:
+            before = self.engine
+            if before is None:
+                return
+            try:
+                engine = await run_in_threadpool(Engine, self.settings, self.metrics, self.make_tracker, before)
+            except StartError as error:
+                self.metrics.bundle_loads.labels("refused").inc()
+                log.error("bundle %s stays: %s", before.bundle.id, error, extra=fields(bundle=before.bundle.id))
+                return
+            if self.engine is not before:  # the service has been closed meanwhile
+                engine.retire()
+                return
+            self.engine = engine
+            before.retire()
+            self._say_bundle(engine)
+
+    def _say_bundle(self, engine: Engine) -> None:
+        model = engine.recogniser
+        bundle, providers = model.bundle.id, ", ".join(model.providers)
+        self.metrics.bundle_loads.labels("used").inc()
+        log.info(
+            "bundle %s on %s in %s",
+            *(bundle, providers, model.precision),
+            extra=fields(bundle=bundle, provider=model.providers[0]),
+        )
 
     def close(self) -> None:
         """Stop recognising; from here on the service is not ready."""

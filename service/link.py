@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -18,12 +19,13 @@ from service import endings
 from service.auth import Caller
 from service.codes import CloseCode
 from service.endings import Ending
-from service.engine import Engine, Services, engine_of, services_of
+from service.engine import Services, engine_of, services_of
 from service.handshake import check_handshake
 from service.keys import Role
 from service.mailbox import Outbox
 from service.problems import ProblemError
 from service.protocol import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
+from service.rates import Bucket
 from service.stream import Stream
 from service.wire import FrameFault, ProtocolViolation, parse_text
 
@@ -32,6 +34,9 @@ router = APIRouter()
 
 # Codes of a close handshake by which a client says that it will not come back: done, and the page is left.
 GOODBYES = (1000, 1001)
+# Who sends more messages is read more slowly.
+MESSAGES_PER_FRAME = 4  # for each frame of `max_fps`
+MESSAGES_AHEAD_S = 10.0  # messages of so long may come at once
 SEND_S = 5.0  # for a client to take the last messages, and the close
 
 
@@ -40,7 +45,7 @@ async def stream(websocket: WebSocket) -> None:
     """Live captions; see `service.protocol`."""
     services = services_of(websocket)
     try:
-        engine = engine_of(websocket)
+        engine_of(websocket)
         check_handshake(websocket, services.settings.allowed_origins)
     except ProblemError as refusal:
         await websocket.send_denial_response(refusal.response)
@@ -50,17 +55,19 @@ async def stream(websocket: WebSocket) -> None:
         admission = services.access.admit(websocket, Role.STREAM)
     except ProblemError as refusal:
         admission = endings.refused(refusal)
-    await Link(websocket, services, engine).run(admission)
+    await Link(websocket, services).run(admission)
 
 
 class Link:
     """One connection, from handshake to close."""
 
-    def __init__(self, websocket: WebSocket, services: Services, engine: Engine) -> None:
-        self._websocket, self._services, self._engine = websocket, services, engine
+    def __init__(self, websocket: WebSocket, services: Services) -> None:
+        self._websocket, self._services = websocket, services
         self._settings = services.settings
         self._closing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._outbox = Outbox()
+        rate = MESSAGES_PER_FRAME * self._settings.max_fps
+        self._pace = Bucket(rate, max(1.0, MESSAGES_AHEAD_S * rate))
         self._caller: Caller | None = None
         self._stream: Stream | None = None
 
@@ -143,6 +150,9 @@ class Link:
             if message["type"] == "websocket.disconnect":
                 self._on_disconnect(message.get("code"))
                 return
+            if (early_s := self._pace.take(monotonic())) > 0:
+                await asyncio.sleep(early_s)  # meanwhile nothing is read from the network
+                self._pace.take(monotonic())
             text: str | None = message.get("text")
             await self._take(message["bytes"] if text is None else text)
 
@@ -199,7 +209,11 @@ class Link:
         return self._caller
 
     async def _start(self, start: Start) -> None:
-        stream = Stream(self._services, self._engine, self._require_caller(), start)
+        caller, engine = self._require_caller(), self._services.engine
+        if engine is None:
+            self._stop(endings.SHUTTING_DOWN)
+            return
+        stream = Stream(self._services, engine, caller, start)
         if refusal := self._services.streams.enter(stream):
             self._stop(refusal)
             return

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from service.protocol import Final, FramesDropped, Interim, Landmarks, ServerMessage
+from service.protocol import Final, Interim, Landmarks, ServerMessage, StreamWarning
 from service.wire import FrameMessage
 
 MAX_UNSENT = 256  # messages that may not be replaced; a client that reads at all never comes near it
@@ -95,7 +95,8 @@ class Inbox:
 class Outbox:
     """Messages to the client; belongs to the event loop.
 
-    A newer interim or landmarks replaces an unsent one, a final its sign's unsent interim, and warnings add up.
+    A newer interim or landmarks replaces an unsent one, a final its sign's unsent interim, and warnings of one code
+    add up.
     """
 
     def __init__(self) -> None:
@@ -105,8 +106,8 @@ class Outbox:
 
     def put(self, message: ServerMessage) -> bool:
         """Add a message; False where the client reads so slowly that there is no room."""
-        if isinstance(message, FramesDropped):
-            unsent = sum(m.count for m in self._messages if isinstance(m, FramesDropped))
+        if isinstance(message, StreamWarning):
+            unsent = sum(m.count for m in self._messages if _overtakes(message, m) and isinstance(m, StreamWarning))
             message = message.model_copy(update={"count": message.count + unsent})
         kept = [m for m in self._messages if not _overtakes(message, m)]
         if len(kept) >= MAX_UNSENT:
@@ -133,4 +134,6 @@ class Outbox:
 def _overtakes(new: ServerMessage, old: ServerMessage) -> bool:
     if isinstance(old, Interim):
         return isinstance(new, Interim | Final)
-    return isinstance(old, Landmarks | FramesDropped) and type(new) is type(old)
+    if isinstance(old, StreamWarning):
+        return isinstance(new, StreamWarning) and new.code == old.code
+    return isinstance(old, Landmarks) and isinstance(new, Landmarks)

@@ -8,6 +8,8 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.logs import fields
+
 log = logging.getLogger("glosscast.service")
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -30,8 +32,8 @@ class Metrics:
         )
         self.stages = Histogram(
             "glosscast_stage_seconds",
-            "Time of one stage: of a whole clip for decode and keypoints, of one frame for frame_decode and "
-            "frame_keypoints, of one batch for inference, from the end of a sign to its final for final",
+            "Time of one stage: of a whole clip for decode and keypoints, of one frame for queue and frame_keypoints "
+            "(its decoding included), of one batch for inference, from the end of a sign to its final for final",
             ["stage"],
             buckets=SECONDS,
             registry=r,
@@ -41,11 +43,20 @@ class Metrics:
         self.frames_received = Counter(
             "glosscast_frames_received", "Frames that streams received", ["input"], registry=r
         )
+        self.frames_processed = Counter(
+            "glosscast_frames_processed", "Frames of streams that were read", ["input"], registry=r
+        )
         self.frames_dropped = Counter("glosscast_frames_dropped", "Frames of streams left out", ["reason"], registry=r)
+        self.tracker_restarts = Counter(
+            "glosscast_tracker_restarts", "Tracker processes that had to be replaced", ["reason"], registry=r
+        )
         self.inferences = Counter("glosscast_inferences", "Runs of the model", registry=r)
         self.batch_size = Histogram(
             "glosscast_batch_windows", "Windows in one run of the model", buckets=BATCHES, registry=r
         )
+        self.uploads = Gauge("glosscast_uploads", "Clips taken in now, waiting ones included", registry=r)
+        self.windows_waiting = Gauge("glosscast_windows_waiting", "Windows that wait for the model now", registry=r)
+        self.bundle_loads = Counter("glosscast_bundle_loads", "Bundles loaded, by outcome", ["outcome"], registry=r)
         self.bundle = Info("glosscast_bundle", "The bundle in use", registry=r)
 
     def inference(self, windows: int, seconds: float) -> None:
@@ -53,6 +64,10 @@ class Metrics:
         self.inferences.inc()
         self.batch_size.observe(windows)
         self.stages.labels("inference").observe(seconds)
+
+    def tracker_lost(self, reason: str) -> None:
+        """Count a tracker's process that crashed or hung."""
+        self.tracker_restarts.labels(reason).inc()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -94,4 +109,6 @@ class RequestMetrics:
             method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
             self._metrics.requests.labels(method, route, str(status)).inc()
             level = logging.DEBUG if route in QUIET or (route == UNMATCHED and status < 400) else logging.INFO
-            log.log(level, "%s %s %d %.0f ms", method, route, status, (perf_counter() - began) * 1000)
+            took_ms = round((perf_counter() - began) * 1000)
+            named = fields(method=method, route=route, status=status, ms=took_ms)
+            log.log(level, "%s %s %d %d ms", method, route, status, took_ms, extra=named)

@@ -31,6 +31,7 @@ CODES: dict[str, tuple[int, str]] = {
     "too_many_requests": (429, "Too many clips are under way, or the key asks too often; see Retry-After, in seconds."),
     "not_authenticated": (401, "The header Authorization with a key is missing, or the key is not known."),
     "not_allowed": (403, "The key has not the role that this takes."),
+    "tracker_failed": (503, "What finds keypoints crashed or hung over this clip and was replaced; try again."),
     "not_ready": (503, "The service is starting or stopping; try again after Retry-After seconds."),
     "no_session": (404, "There are no captions of this session, or the token is not its own."),
     "origin_not_allowed": (403, "A page of another site may not use the service, unless it is set up for that."),

@@ -193,12 +193,15 @@ class Landmarks(_Message):
     right_hand: list[Point] | None = Field(description="as left_hand; left and right are the signer's own")
 
 
-class FramesDropped(_Message):
-    """Frames were left out because they came faster than they could be read."""
+WarningCode = Literal["frames_dropped", "tracker_restarted"]
+
+
+class StreamWarning(_Message):
+    """Frames were left out: they came faster than they could be read, or what finds keypoints had to be restarted."""
 
     type: Literal["warning"] = "warning"
-    code: Literal["frames_dropped"] = "frames_dropped"
-    count: int = Field(description="frames since the last warning")
+    code: WarningCode = Field(description="why")
+    count: int = Field(description="frames since the last warning of this code")
 
 
 class Error(_Message):
@@ -228,4 +231,4 @@ class Ended(_Message):
     summary: Summary
 
 
-ServerMessage = Started | SignStarted | Interim | Final | Landmarks | FramesDropped | Error | Ended
+ServerMessage = Started | SignStarted | Interim | Final | Landmarks | StreamWarning | Error | Ended

@@ -69,7 +69,7 @@ CLASSIFY_PROBLEMS = described(
         "undecodable",
         "too_long",
     ),
-    *("no_signer", "not_ready"),
+    *("no_signer", "tracker_failed", "not_ready"),
 )
 
 
@@ -82,14 +82,17 @@ CLASSIFY_PROBLEMS = described(
 )
 async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -> Classification:
     """Read a recorded clip as one sign. The clip is kept in memory only, and only until the answer is sent."""
-    engine, services = engine_of(request), services_of(request)
+    services = services_of(request)
     settings = services.settings
+    engine_of(request)  # before a body is read for nothing
     async with _place(services):
         data = await read_upload(request, settings.max_upload_bytes, settings.max_upload_s)
         async with _watched(request) as gone, services.classifying:
             if gone.is_set():
                 raise ClientDisconnect
-            return await run_in_threadpool(clips.classify, engine, services, data, query.top_k, gone)
+            engine = engine_of(request)
+            with engine.used():
+                return await run_in_threadpool(clips.classify, engine, services, data, query.top_k, gone)
 
 
 @asynccontextmanager
@@ -98,10 +101,12 @@ async def _place(services: Services) -> AsyncIterator[None]:
     if services.uploads >= services.settings.max_uploads:
         raise ProblemError("too_many_requests", headers={"Retry-After": str(RETRY_S)})
     services.uploads += 1
+    services.metrics.uploads.inc()
     try:
         yield
     finally:
         services.uploads -= 1
+        services.metrics.uploads.dec()
 
 
 @asynccontextmanager
@@ -203,8 +208,11 @@ async def healthz() -> dict[str, str]:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=described("not_ready"), tags=["monitoring"])
 async def readyz(request: Request) -> dict[str, str]:
-    """Ready: the bundle is loaded and its golden check passed."""
-    return {"status": "ready", "bundle": engine_of(request).bundle.id}
+    """Ready: the bundle is loaded, its golden check passed, and the service is not stopping."""
+    engine = engine_of(request)
+    if services_of(request).streams.stopping:
+        raise ProblemError("not_ready", headers={"Retry-After": "5"})
+    return {"status": "ready", "bundle": engine.bundle.id}
 
 
 @router.get("/metrics", tags=["monitoring"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from glosscast.bundle import EMBEDDED, Precision
 from glosscast.holistic.choice import DEFAULT, Extractor
 from glosscast.video import MIB
+from service.logs import LogFormat
 
 PREFIX = "GLOSSCAST_"
 # Variables of this prefix that are for other parts of the project and may be set when the service starts.
@@ -53,7 +54,12 @@ class Settings(BaseSettings):
         default=8, ge=1, le=10_000, description="streams of one key open at the same time, where it has no own limit"
     )
 
-    bundle: Path = Field(default=EMBEDDED, description="folder of the bundle")
+    log: LogFormat = Field(default="text", description="lines of the log: text or json")
+    grace_s: int = Field(
+        default=15, ge=1, le=600, description="for streams and requests under way when the service is stopped, seconds"
+    )
+
+    bundle: Path = Field(default=EMBEDDED, description="folder of the bundle; SIGHUP loads it again")
     providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None,
         min_length=1,
@@ -70,6 +76,12 @@ class Settings(BaseSettings):
         le=4,
         description="streams of pictures with litert: the pose is looked for in one of so many frames",
     )
+    extractor_processes: bool = Field(
+        default=True, description="whether each tracker runs in a process of its own, so that a crash is one stream's"
+    )
+    extractor_timeout_s: Seconds = Field(
+        default=10.0, description="a tracker's process that takes longer for a frame is replaced, seconds"
+    )
     inference_threads: int = Field(
         default=0, ge=0, le=256, description="threads of one inference; 0 takes all cores but one"
     )
@@ -83,7 +95,7 @@ class Settings(BaseSettings):
         default=4,
         ge=1,
         le=256,
-        description="of them, those with input frames; with mediapipe each takes 220 MB, the first 380 MB",
+        description="of them, those with input frames; each takes 220 MB with mediapipe, 140 MB with litert",
     )
     max_fps: float = Field(default=30.0, gt=0, le=1000, description="frames per second of one stream")
     max_frame_bytes: int = Field(default=MIB, ge=4096, description="one websocket message, bytes")
@@ -99,9 +111,16 @@ class Settings(BaseSettings):
         default=600.0, ge=0, le=24 * 3600, description="captions are kept for so long after their stream, seconds"
     )
 
+    request_s: int = Field(
+        default=10, ge=1, le=3600, description="time for the head of a request to arrive, also of the first, seconds"
+    )
     max_upload_bytes: int = Field(default=50 * MIB, ge=1024, description="size of an uploaded clip, bytes")
     max_upload_s: Seconds = Field(default=60.0, description="time an upload may take to arrive, seconds")
     max_clip_s: Seconds = Field(default=60.0, description="length of an uploaded clip, seconds")
+    decode_s: Seconds = Field(
+        default=60.0, description="processor time of decoding a clip, and time to wait for it, seconds"
+    )
+    decode_mib: int = Field(default=2048, ge=512, le=1024 * 1024, description="address space of decoding a clip, MiB")
     max_uploads: int = Field(
         default=8, ge=1, le=1000, description="uploads taken in at the same time, waiting ones included"
     )

@@ -21,6 +21,7 @@ from service.auth import Caller
 from service.codes import CloseCode
 from service.endings import Ending
 from service.engine import Engine, Services
+from service.logs import SESSION, fields
 from service.mailbox import Arrival, Break, Inbox
 from service.protocol import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
 from service.session import FrameGate, effective_config
@@ -87,6 +88,11 @@ class Stream:
         self._running = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
+        SESSION.set(self.id)
+        with self._engine.used():
+            await self._go_through()
+
+    async def _go_through(self) -> None:
         expiry = self._loop.call_later(self._settings.max_session_s, self.end, endings.EXPIRED)
         hooks = Hooks(
             ready=self._on_loop(self._say_started),
@@ -273,4 +279,5 @@ class Stream:
             s.dropped,
             s.faulty,
             s.signs,
+            extra=fields(input=self.config.input, code=label, bundle=self._engine.bundle.id, **s.model_dump()),
         )

@@ -41,7 +41,7 @@ class Streams:
         self._connections: set[Connection] = set()
         self._door: dict[Connection, Caller] = {}
         self._open: dict[str, Stream] = {}
-        self._stopping = False
+        self.stopping = False  # no stream finds a place any more
 
     def knock(self, connection: Connection, admission: Caller | Ending) -> Ending | None:
         """A connection has come, of a caller or of one who is not let in; how it is to end, unless it may wait."""
@@ -84,7 +84,7 @@ class Streams:
 
     async def shut_down(self, timeout_s: float) -> None:
         """Let every stream say its last words; returns when all have ended or after `timeout_s`."""
-        self._stopping = True
+        self.stopping = True
         for one in [*self._connections, *self._open.values()]:
             one.shut_down()
         waited_s = 0.0
@@ -93,7 +93,7 @@ class Streams:
             waited_s += 0.05
 
     def _room(self, caller: Caller, taken: Collection[Caller]) -> Ending | None:
-        if self._stopping:
+        if self.stopping:
             return endings.SHUTTING_DOWN
         if len(taken) >= self._limit:
             return endings.FULL

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Literal
 
 from service.metrics import Metrics
-from service.protocol import Error, FramesDropped, Input, Summary
+from service.protocol import Error, Input, StreamWarning, Summary
 from service.wire import FrameFault
 
 REPEAT_S = 1.0  # between two warnings, or two errors of one code
@@ -51,12 +51,12 @@ class Tally:
             return []
         return [Error(code=fault.code, message=fault.message, retryable=True)]
 
-    def warning(self, at_once: bool = False) -> list[FramesDropped]:
+    def warning(self, at_once: bool = False) -> list[StreamWarning]:
         """What to tell the client about dropped frames, if anything; `at_once` where there will be no later."""
         if not self._untold or not (at_once or self._due("frames_dropped")):
             return []
         count, self._untold = self._untold, 0
-        return [FramesDropped(count=count)]
+        return [StreamWarning(code="frames_dropped", count=count)]
 
     def summary(self, signs: int) -> Summary:
         """All of it."""

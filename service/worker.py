@@ -5,24 +5,31 @@ no other. The number of threads is bounded by the number of streams.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.holistic import Tracker
-from glosscast.video import VideoError, decode_image
+from glosscast.video import VideoError
+from service import logs
 from service.codes import ErrorCode
 from service.engine import Engine
 from service.mailbox import Arrival, Break, Inbox
 from service.metrics import Metrics
-from service.protocol import Config, ServerMessage
+from service.protocol import Config, ServerMessage, StreamWarning
+from service.rates import Bucket
 from service.session import LandmarksFeed, Session
+from service.trackers import TrackerLostError, keypoints_of
 from service.wire import FrameFault
 
 log = logging.getLogger("glosscast.service")
+
+# A picture that brings its tracker down could do so with every frame, and a restart costs a second of a core.
+RESTARTS_AT_ONCE = 3
+RESTART_EVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ class Worker:
         self._engine, self._metrics, self._config, self._inbox, self._hooks = engine, metrics, config, inbox, hooks
         self._session = Session(engine.bundle, engine.classify, config, spare=engine.classify.spare)
         self._landmarks = LandmarksFeed()
-        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+        self._restarts = Bucket(1 / RESTART_EVERY_S, RESTARTS_AT_ONCE)
+        self._thread = logs.thread(self._run, "stream")
 
     def start(self) -> None:
         """Begin."""
@@ -85,21 +93,30 @@ class Worker:
 
     def _read(self, tracker: Tracker | None) -> None:
         self._hooks.ready()
+        processed = self._metrics.frames_processed.labels(self._config.input)
         while (item := self._inbox.get()) is not None:
             if isinstance(item, Break):
                 self._say([*self._session.finish(item.arrived_s)])
                 if item.last:
                     return
                 continue
+            self._metrics.stages.labels("queue").observe(monotonic() - item.arrived_s)
             try:
                 keypoints, aspect = self._keypoints(item, tracker)
             except FrameFault as fault:
                 self._hooks.fault(fault)
                 continue
+            except TrackerLostError:
+                self._metrics.frames_dropped.labels("tracker_lost").inc()
+                if self._restarts.take(monotonic()) > 0:
+                    raise
+                self._say([StreamWarning(code="tracker_restarted", count=1)])
+                continue
             t_ms = item.frame.t_ms
             if self._config.landmarks:
                 self._say([*self._landmarks.push(t_ms, keypoints)])
             self._say([*self._session.push(t_ms, keypoints, aspect, item.arrived_s)])
+            processed.inc()
 
     def _say(self, messages: list[ServerMessage]) -> None:
         for message in messages:
@@ -116,10 +133,8 @@ class Worker:
             assert self._config.aspect is not None
             return payload, self._config.aspect
         try:
-            with self._metrics.stage("frame_decode"):
-                rgb = decode_image(payload)
+            with self._metrics.stage("frame_keypoints"):
+                return keypoints_of(tracker, payload)
         except VideoError as error:
             code = ErrorCode.TOO_LARGE if error.code == "too_large" else ErrorCode.UNDECODABLE
             raise FrameFault(code, str(error)) from error
-        with self._metrics.stage("frame_keypoints"):
-            return tracker.track(rgb), rgb.shape[1] / rgb.shape[0]

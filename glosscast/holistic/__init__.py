@@ -3,6 +3,7 @@
 from glosscast.holistic.choice import (
     BOTH,
     EXTRACTORS,
+    MODULES,
     UNSEEN,
     UNSTATED,
     Extractor,
@@ -21,6 +22,7 @@ from glosscast.holistic.tracking import Tracker
 __all__ = [
     "BOTH",
     "EXTRACTORS",
+    "MODULES",
     "UNSEEN",
     "UNSTATED",
     "Extractor",

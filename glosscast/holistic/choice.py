@@ -17,6 +17,11 @@ PACKAGES: dict[Extractor, str] = {"litert": "ai-edge-litert", "mediapipe": "medi
 UNSTATED = "mediapipe-holistic"  # of keypoints that do not say: all that are published for Holistic came from it
 UNSEEN = "none"  # of clips in which nobody looked for keypoints
 BOTH = " and "  # between the extractors of training data that came from more than one
+# What a process imports before its first tracker, so that those forked from it share the memory.
+MODULES: dict[Extractor, str] = {
+    "litert": "ai_edge_litert.interpreter",
+    "mediapipe": "mediapipe.python.solutions.holistic",
+}
 # What docs/extraction.md measured between the two.
 EFFECT = "hands then lie 0.4 % of hand size apart (median), and 106 of 108 recordings read as the same gloss"
 

@@ -33,7 +33,7 @@ def wait_for_address(process: "subprocess.Popen[str]") -> str:
     try:
         for line in process.stderr:
             said.append(line)
-            if found := re.search(r"ready at http://(\S+)", line):
+            if found := re.search(r'ready at http://([^\s"]+)', line):
                 return found[1]
     finally:
         watchdog.cancel()

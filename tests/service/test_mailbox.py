@@ -5,7 +5,7 @@ import pytest
 
 from service.codes import ErrorCode
 from service.mailbox import MAX_UNSENT, Arrival, Break, Inbox, Outbox
-from service.protocol import Error, Final, FramesDropped, Interim, Landmarks, SignStarted
+from service.protocol import Error, Final, Interim, Landmarks, SignStarted, StreamWarning
 from service.wire import FrameMessage
 
 
@@ -29,6 +29,7 @@ def landmarks(t_ms):
 
 
 STARTED = SignStarted(segment=0, t_ms=0.0)
+RESTARTED = StreamWarning(code="tracker_restarted", count=1)
 ERROR = Error(code=ErrorCode.BAD_TIME, message="", retryable=True)
 F, G, LAST = Break(0.0), Break(1.0), Break(0.0, last=True)
 
@@ -110,6 +111,10 @@ def test_a_closed_inbox_forgets_its_frames():
     assert inbox.get() is None
 
 
+def dropped(count):
+    return StreamWarning(code="frames_dropped", count=count)
+
+
 @pytest.mark.parametrize(
     ("put", "sent"),
     [
@@ -119,8 +124,8 @@ def test_a_closed_inbox_forgets_its_frames():
         pytest.param([landmarks(1.0), STARTED, landmarks(2.0)], [STARTED, landmarks(2.0)], id="landmarks replace"),
         pytest.param([interim(0, 1), landmarks(1.0)], [interim(0, 1), landmarks(1.0)], id="kinds keep apart"),
         pytest.param(
-            [FramesDropped(count=2), ERROR, FramesDropped(count=3)],
-            [ERROR, FramesDropped(count=5)],
+            [dropped(2), RESTARTED, ERROR, dropped(3)],
+            [RESTARTED, ERROR, dropped(5)],
             id="warnings add up",
         ),
         pytest.param([ERROR, ERROR], [ERROR, ERROR], id="errors stay"),

@@ -1,0 +1,121 @@
+"""`python -m benchmarks.tracker_processes`: what a process for each tracker costs, against threads of one process.
+
+For each way in a fresh interpreter: memory of all processes together (PSS, so that what is shared counts once), CPU
+time per frame with the decoding of its JPEG, and time from asking for a tracker to its first keypoints. Linux.
+"""
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from PIL import Image
+
+from glosscast.holistic import EXTRACTORS, MODULES, Tracker, new_tracker
+from glosscast.video import decode_video
+from service import sandbox
+from service.trackers import ProcessTracker, keypoints_of
+
+FPS = 16
+FRAMES = 40
+ROUNDS = 3
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def family() -> list[Path]:
+    """This process and all that come from it, as folders of /proc."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int(_stat(folder)[1])
+        except OSError:  # it has ended meanwhile
+            continue
+    found = [os.getpid()]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return [Path(f"/proc/{pid}") for pid in found]
+
+
+def memory_mb() -> float:
+    """Memory of the family, in MB; what several share counts once."""
+    return sum(int((folder / "smaps_rollup").read_text().split("Pss:")[1].split()[0]) for folder in family()) / 1000
+
+
+def cpu_s() -> float:
+    """Processor time that the family has used, in s."""
+    return sum(sum(map(int, _stat(folder)[11:13])) for folder in family()) / TICKS
+
+
+def _stat(folder: Path) -> list[str]:
+    return (folder / "stat").read_text().rpartition(")")[2].split()
+
+
+def measure(clip: Path, extractor: str, processes: bool, count: int) -> dict[str, Any]:
+    """Figures of one way, in this interpreter."""
+    pictures = [_jpeg(frame.rgb) for frame in list(decode_video(clip, FPS))[:FRAMES]]
+    name = next(known for known in EXTRACTORS if known == extractor)
+    make = partial(new_tracker, name)
+    sandbox.prepare(["service.trackers", *([MODULES[name]] if processes else [])])
+    trackers: list[Tracker] = []
+    first_s: list[float] = []
+    for _ in range(count):
+        began = perf_counter()
+        trackers.append(ProcessTracker(make, timeout_s=60) if processes else make())
+        keypoints_of(trackers[-1], pictures[0])
+        first_s.append(round(perf_counter() - began, 2))
+    _read(trackers, pictures)
+    used = cpu_s()
+    for _ in range(ROUNDS):
+        _read(trackers, pictures)
+    frames = ROUNDS * count * len(pictures)
+    figures = {
+        "extractor": extractor,
+        "way": "processes" if processes else "threads",
+        "trackers": count,
+        "memory_mb": round(memory_mb()),
+        "cpu_ms_per_frame": round((cpu_s() - used) / frames * 1000, 1),
+        "first_keypoints_s": first_s,
+    }
+    for tracker in trackers:
+        tracker.close()
+    return figures
+
+
+def _read(trackers: Sequence[Tracker], pictures: Sequence[bytes]) -> None:
+    for tracker in trackers:
+        for picture in pictures:
+            keypoints_of(tracker, picture)
+
+
+def _jpeg(rgb: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def main() -> None:
+    """Measure both ways, each in an interpreter of its own, and print a line of JSON for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clip", type=Path, help="a video of a signer")
+    parser.add_argument("--extractor", choices=EXTRACTORS, default="mediapipe")
+    parser.add_argument("--trackers", type=int, default=3)
+    parser.add_argument("--way", choices=("threads", "processes"), help="this one alone")
+    arguments = parser.parse_args()
+    if arguments.way is not None:
+        processes = arguments.way == "processes"
+        print(json.dumps(measure(arguments.clip, arguments.extractor, processes, arguments.trackers)))
+        return
+    for way in ("threads", "processes"):
+        own = [sys.executable, "-m", "benchmarks.tracker_processes", *sys.argv[1:], "--way", way]
+        subprocess.run(own, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Clips are decoded in a process each: FFmpeg is a large piece of C that reads what strangers send.
+
+The process is held to a time, a size and no files or sockets, sees no other clip, and is gone when its clip is read.
+"""
+
+import importlib
+import math
+import pkgutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import get_args
+
+import av
+import numpy as np
+
+from glosscast.video import MAX_SIDE_PX, MIN_SIDE_PX, Frame, VideoError, VideoErrorCode, VideoLimits, decode_video
+from service.sandbox import Channel, ChannelClosedError, Child, Limits
+
+OPENED, FRAME, FAULT, END = b"O", b"F", b"E", b"."
+SHAPE = struct.Struct("<dHH")  # time in ms, height, width
+MAX_MESSAGE = 1 + SHAPE.size + MAX_SIDE_PX * MAX_SIDE_PX * 3
+MAX_TEXT = 300  # characters of a fault's message
+
+BROKEN = "The video cannot be decoded; it may be damaged."
+TOO_DEAR = "The video takes too long to decode; send a smaller or a shorter one."
+
+# PyAV loads parts of itself when a file needs them; the decoder can open no module any more.
+for _module in pkgutil.walk_packages(av.__path__, "av."):
+    if not _module.name.endswith("__main__"):
+        importlib.import_module(_module.name)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What decoding one clip may cost.
+
+    Attributes:
+        seconds: processor time, and time that the service waits for the decoder.
+        memory_bytes: address space of the decoder; Python, FFmpeg and the clip itself included.
+    """
+
+    seconds: float
+    memory_bytes: int
+
+
+@contextmanager
+def decoding(data: bytes, fps: float, limits: VideoLimits, budget: Budget) -> Iterator[Iterator[Frame]]:
+    """The frames of a clip, as `glosscast.video.decode_video` gives them, decoded elsewhere while the block lasts.
+
+    Raises:
+        VideoError: on entry for what the container tells, while iterating for the rest. A decoder that dies is
+            "undecodable", one that reaches its budget "too_large".
+    """
+    held = Limits(memory_bytes=budget.memory_bytes, cpu_s=math.ceil(budget.seconds), closed=True)
+    child = Child(partial(_decode, fps=fps, limits=limits, held=held))
+    try:
+        reader = _Reader(child.channel, budget.seconds)
+        reader.hand_over(data)
+        yield reader
+    finally:
+        child.kill()
+
+
+class _Reader(Iterator[Frame]):
+    """The service's end: frames from messages, none of which is trusted."""
+
+    def __init__(self, channel: Channel, seconds: float) -> None:
+        self._channel, self._left_s = channel, seconds
+        self._last_ms = -math.inf
+
+    def hand_over(self, data: bytes) -> None:
+        """Send the clip; returns when its container has been looked at."""
+        began = monotonic()
+        try:
+            self._channel.send(data, timeout_s=self._left_s)
+        except (TimeoutError, ChannelClosedError):
+            raise VideoError("undecodable", BROKEN) from None
+        self._left_s -= monotonic() - began
+        if self._next(OPENED) is None:
+            raise VideoError("undecodable", BROKEN)
+
+    def __next__(self) -> Frame:
+        message = self._next(FRAME)
+        if message is None:
+            if self._last_ms == -math.inf:
+                raise VideoError("undecodable", BROKEN)
+            raise StopIteration
+        frame = _frame(message)
+        if frame is None or not (self._last_ms < frame.t_ms < math.inf):
+            raise VideoError("undecodable", BROKEN)
+        self._last_ms = frame.t_ms
+        return frame
+
+    def _next(self, expected: bytes) -> bytearray | None:
+        """The next message, which must be of this kind; None at the end of the clip."""
+        began = monotonic()
+        try:
+            message = self._channel.receive(MAX_MESSAGE, max(self._left_s, 0))
+        except TimeoutError:
+            raise VideoError("too_large", TOO_DEAR) from None
+        except ChannelClosedError:
+            raise VideoError("undecodable", BROKEN) from None
+        self._left_s -= monotonic() - began
+        if message[:1] == FAULT:
+            raise _fault(message[1:])
+        if message[:1] == END:
+            return None
+        if message[:1] != expected:
+            raise VideoError("undecodable", BROKEN)
+        return message
+
+
+def _frame(message: bytearray) -> Frame | None:
+    """What a message of the kind FRAME holds; None where it holds no such thing."""
+    start = len(FRAME) + SHAPE.size
+    if len(message) < start:
+        return None
+    t_ms, height, width = SHAPE.unpack_from(message, len(FRAME))
+    if (
+        min(height, width) < MIN_SIDE_PX
+        or max(height, width) > MAX_SIDE_PX
+        or len(message) != start + height * width * 3
+    ):
+        return None
+    return Frame(np.frombuffer(message, np.uint8, offset=start).reshape(height, width, 3), t_ms)
+
+
+def _fault(content: bytearray) -> VideoError:
+    code, _, text = content.decode(errors="replace").partition(" ")
+    known: tuple[VideoErrorCode, ...] = get_args(VideoErrorCode)
+    return VideoError(known[known.index(code)], text[:MAX_TEXT]) if code in known else VideoError("undecodable", BROKEN)
+
+
+def _decode(channel: Channel, fps: float, limits: VideoLimits, held: Limits) -> None:
+    """What the process does."""
+    held.hold()
+    try:
+        data = bytes(channel.receive(limits.max_bytes))
+        frames = decode_video(data, fps, limits)
+        channel.send(OPENED)
+        for frame in frames:
+            channel.send(FRAME, SHAPE.pack(frame.t_ms, *frame.rgb.shape[:2]), frame.rgb.data)
+        channel.send(END)
+    except VideoError as error:
+        channel.send(FAULT, f"{error.code} {error}".encode())
+    except MemoryError:
+        channel.send(FAULT, f"too_large {TOO_DEAR}".encode())

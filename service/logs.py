@@ -1,0 +1,51 @@
+"""What the service writes to its log: plain lines, or a JSON object each. Neither holds anything about a person."""
+
+import json
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from datetime import UTC, datetime
+from threading import Thread
+from typing import Any, Literal
+
+LogFormat = Literal["text", "json"]
+TEXT = "%(asctime)s %(levelname)s %(message)s"
+
+# The session that a task or thread works for; it goes into each JSON line that is written there.
+SESSION: ContextVar[str | None] = ContextVar("session", default=None)
+
+
+class JsonFormatter(logging.Formatter):
+    """One line each: time, level, message, session where there is one, and the fields that the call names."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if (session := SESSION.get()) is not None:
+            line["session"] = session
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def set_up(form: LogFormat) -> None:
+    """Send everything from level INFO on to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def fields(**named: Any) -> dict[str, dict[str, Any]]:
+    """`extra` of a log call: what the message says, for programs."""
+    return {"fields": named}
+
+
+def thread(target: Callable[[], None], name: str) -> Thread:
+    """A daemon thread that works for the session of its maker."""
+    return Thread(target=copy_context().run, args=(target,), name=name, daemon=True)

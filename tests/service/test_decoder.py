@@ -1,0 +1,103 @@
+"""Clips decoded in a process beside the service, and what a decoder gone wrong may tell."""
+
+import math
+import socket
+
+import numpy as np
+import pytest
+
+from glosscast.video import MIB, VideoError, VideoLimits, decode_video
+from service import decoder
+from service.decoder import END, FAULT, FRAME, OPENED, SHAPE, Budget, decoding
+from service.sandbox import Channel
+from tests.service.serving import SIGN_EAST
+
+AMPLE = Budget(60, 2048 * MIB)
+FPS = 16.0
+PICTURE = bytes(16 * 16 * 3)
+
+
+def frame(t_ms=0.0, height=16, width=16, rgb=PICTURE):
+    return FRAME + SHAPE.pack(t_ms, height, width) + rgb
+
+
+def hear(*messages):
+    """What the service makes of a decoder that says this and then goes."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            for message in messages:
+                Channel(theirs).send(message)
+        return list(decoder._Reader(Channel(ours), 10.0))
+
+
+def test_frames_are_those_of_a_decoder_in_the_same_process():
+    with decoding(SIGN_EAST, FPS, VideoLimits(), AMPLE) as frames:
+        found = list(frames)
+
+    expected = list(decode_video(SIGN_EAST, FPS))
+    assert [f.t_ms for f in found] == [f.t_ms for f in expected]
+    assert all(np.array_equal(a.rgb, b.rgb) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("data", "limits", "budget", "code"),
+    [
+        (b"no video", VideoLimits(), AMPLE, "unsupported_media"),
+        (SIGN_EAST[:2000], VideoLimits(), AMPLE, "undecodable"),
+        (SIGN_EAST, VideoLimits(max_duration_s=0.5), AMPLE, "too_long"),
+        (SIGN_EAST, VideoLimits(), Budget(0.001, AMPLE.memory_bytes), "too_large"),
+        (SIGN_EAST, VideoLimits(), Budget(60, 16 * MIB), "undecodable"),
+    ],
+)
+def test_faults_and_budgets(data, limits, budget, code):
+    with pytest.raises(VideoError) as caught, decoding(data, FPS, limits, budget) as frames:
+        list(frames)
+
+    assert caught.value.code == code
+
+
+def test_a_decoder_ends_with_its_clip(monkeypatch):
+    children = []
+    monkeypatch.setattr(decoder, "Child", lambda work: children.append(child := real(work)) or child)
+    with decoding(SIGN_EAST, FPS, VideoLimits(), AMPLE) as frames:
+        next(frames)
+
+    assert children[0]._process.exitcode is not None
+
+
+real = decoder.Child
+
+
+def test_what_a_decoder_says_in_order():
+    assert [f.t_ms for f in hear(frame(0), frame(62.5), END)] == [0, 62.5]
+    with pytest.raises(VideoError, match="The file is empty") as caught:
+        hear(frame(0), FAULT + b"too_long The file is empty.")
+    assert caught.value.code == "too_long"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param([frame(0)], id="dies"),
+        pytest.param([END], id="no frames"),
+        pytest.param([b""], id="nothing"),
+        pytest.param([OPENED], id="another kind"),
+        pytest.param([FRAME], id="no shape"),
+        pytest.param([FRAME + SHAPE.pack(0, 16, 16)[:-1]], id="half a shape"),
+        pytest.param([frame(rgb=PICTURE[1:])], id="a picture too short"),
+        pytest.param([frame(height=0, rgb=b"")], id="no rows"),
+        pytest.param([frame(height=641, width=16, rgb=bytes(641 * 16 * 3))], id="too many rows"),
+        pytest.param([frame(1), frame(1)], id="time stands still"),
+        pytest.param([frame(math.nan)], id="no time"),
+        pytest.param([frame(math.inf)], id="the end of time"),
+        pytest.param([FAULT], id="no fault"),
+        pytest.param([FAULT + b"\xff\xff"], id="a fault that is no text"),
+        pytest.param([FAULT + b"internal All is lost."], id="a fault of another kind"),
+    ],
+)
+def test_a_decoder_is_not_trusted(messages):
+    with pytest.raises(VideoError) as caught:
+        hear(*messages)
+
+    assert (caught.value.code, str(caught.value)) == ("undecodable", decoder.BROKEN)

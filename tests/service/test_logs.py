@@ -1,0 +1,53 @@
+"""Lines of the log."""
+
+import json
+import logging
+import threading
+
+from service import logs
+from service.logs import SESSION, JsonFormatter, fields
+
+
+def line(message="all is well", *values, exc_info=None, **extra):
+    record = logging.getLogger("glosscast.service").makeRecord(
+        "glosscast.service", logging.INFO, "a.py", 1, message, values, exc_info, extra=extra
+    )
+    return JsonFormatter().format(record)
+
+
+def test_a_line_is_an_object_with_the_fields_of_its_call():
+    told = json.loads(line("stream %s ended", "s", **fields(code="1000", frames=3)))
+
+    assert told.pop("time").endswith("+00:00")
+    assert told == {
+        "level": "info",
+        "logger": "glosscast.service",
+        "message": "stream s ended",
+        "code": "1000",
+        "frames": 3,
+    }
+
+
+def test_an_exception_stays_on_one_line():
+    try:
+        raise RuntimeError("no\nluck")
+    except RuntimeError as error:
+        told = line("it failed", exc_info=(type(error), error, error.__traceback__))
+
+    assert "\n" not in told
+    assert "RuntimeError: no\nluck" in json.loads(told)["exception"]
+
+
+def test_a_thread_works_for_the_session_of_its_maker():
+    told = []
+    SESSION.set("abc")
+    thread = logs.thread(lambda: told.append(line()), "stream")
+    SESSION.set(None)
+    thread.start()
+    thread.join()
+    other = threading.Thread(target=lambda: told.append(line()))
+    other.start()
+    other.join()
+
+    assert json.loads(told[0])["session"] == "abc"
+    assert "session" not in json.loads(told[1])
