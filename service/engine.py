@@ -9,14 +9,15 @@ from functools import partial
 from starlette.requests import HTTPConnection
 
 from glosscast import __version__
-from glosscast.bundle import BundleError, load_bundle
+from glosscast.bundle import Bundle, BundleError, load_bundle
 from glosscast.holistic import ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
 from service.auth import Access, AccessError
-from service.batcher import Batcher
+from service.batcher import Batcher, Observe
 from service.metrics import Metrics
 from service.problems import ProblemError
+from service.remote import Remote
 from service.settings import PREFIX, Settings
 from service.streams import Streams
 from service.transcripts import Transcripts
@@ -24,10 +25,37 @@ from service.transcripts import Transcripts
 log = logging.getLogger("glosscast.service")
 
 MakeTracker = Callable[[], Tracker]
+Connect = Callable[[Bundle, Observe], Remote]
 
 
 class StartError(RuntimeError):
     """The service cannot start; the message is one plain line that names the setting to look at."""
+
+
+def bundle_of(settings: Settings) -> Bundle:
+    """The settings' bundle, checked.
+
+    Raises:
+        StartError: it cannot be used.
+    """
+    try:
+        return load_bundle(settings.bundle).require_servable()
+    except BundleError as error:
+        raise StartError(f"{PREFIX}BUNDLE: {error}") from error
+
+
+def recogniser_of(settings: Settings, bundle: Bundle) -> Recogniser:
+    """The bundle's model on the settings' provider.
+
+    Raises:
+        StartError: it cannot be used.
+    """
+    try:
+        return Recogniser(bundle, settings.providers or (), settings.inference_threads, settings.precision)
+    except BundleError as error:
+        raise StartError(f"{PREFIX}BUNDLE: {error}") from error
+    except ProviderError as error:
+        raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
 
 
 class Engine:
@@ -35,24 +63,35 @@ class Engine:
 
     Streams and uploads have trackers of their own, so that neither can keep the other waiting.
 
+    Args:
+        settings: of the service.
+        metrics: told of each inference.
+        make_tracker: makes what finds keypoints in pictures; None takes the settings' extractor.
+        connect: leads to recognisers elsewhere; None loads one here.
+
     Raises:
         StartError: the bundle, an execution provider or the extractor cannot be used.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None) -> None:
-        try:
-            self.bundle = load_bundle(settings.bundle).require_servable()
-            self.recogniser = Recogniser(
-                self.bundle, settings.providers or (), settings.inference_threads, settings.precision
+    recogniser: Recogniser | Remote
+    classify: Batcher | Remote
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        make_tracker: MakeTracker | None,
+        connect: Connect | None = None,
+    ) -> None:
+        self.bundle = bundle_of(settings)
+        if connect is None:
+            self.recogniser = recogniser_of(settings, self.bundle)
+            self.classify = Batcher(
+                self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
             )
-        except BundleError as error:
-            raise StartError(f"{PREFIX}BUNDLE: {error}") from error
-        except ProviderError as error:
-            raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
+        else:
+            self.recogniser = self.classify = connect(self.bundle, metrics.inference)
         make_tracker = make_tracker or self._extractor(settings)
-        self.classify = Batcher(
-            self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
-        )
         self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
         self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
         metrics.bundle.info(
@@ -95,6 +134,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     engine: Engine | None = None
     uploads: int = 0  # under way
+    connect: Connect | None = None  # None loads the recogniser here
 
     def __post_init__(self) -> None:
         try:
@@ -112,9 +152,9 @@ class Services:
             StartError: it cannot be loaded.
         """
         if self.engine is None:
-            self.engine = Engine(self.settings, self.metrics, self.make_tracker)
+            self.engine = Engine(self.settings, self.metrics, self.make_tracker, self.connect)
             model = self.engine.recogniser
-            log.info("bundle %s on %s in %s", model.bundle.id, ", ".join(model.providers), model.precision)
+            log.info("bundle %s on %s in %s", self.engine.bundle.id, ", ".join(model.providers), model.precision)
 
     def close(self) -> None:
         """Stop recognising; from here on the service is not ready."""
