@@ -25,10 +25,11 @@ from service.settings import PREFIX, Settings, SettingsError, load_settings
 log = logging.getLogger("glosscast.service")
 
 LOCAL = "local"  # instead of an address: a Ray of our own on this machine
+LOOPBACK = "127.0.0.1"  # so that its own ports are open to this machine alone
 APPLICATION = "glosscast"
 UNLIMITED = 100_000  # requests and streams at once, as far as Ray is concerned: the application has limits of its own
 WAITING = 2.0  # calls under way at each recogniser beyond which there shall be more of them
-REACT_S = 10.0  # what Ray looks back on to tell how much is asked, and how long it waits before it adds recognisers
+REACT_S = 10.0  # how long more must be asked than they have time for before recognisers are added
 # Serve logs each request with the client's address, and at INFO every step of its own.
 QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 
@@ -101,7 +102,7 @@ def serving(
     """
     _check(settings, plan)
     ray, serve = _ray()
-    _join(ray, address)
+    _join(ray, address, plan.front_ends + plan.least * _threads(settings))
     try:
         serve.start(
             proxy_location="EveryNode",
@@ -120,15 +121,13 @@ def serving(
 
 def application(serve: Any, settings: Settings, plan: Plan, make_tracker: MakeTracker | None) -> Any:
     """What Ray Serve runs: front ends, bound to their recognisers."""
-    # More recognisers use more cores, rather than one that takes those of its neighbours.
-    threads = max(1, settings.inference_threads)
+    threads = _threads(settings)
     recognisers = serve.deployment(
         Recognisers,
         autoscaling_config={
             "min_replicas": plan.least,
             "max_replicas": plan.most,
             "target_ongoing_requests": WAITING,
-            "look_back_period_s": REACT_S,
             "upscale_delay_s": REACT_S,
         },
         max_ongoing_requests=plan.front_ends * (settings.max_streams + settings.classifiers),
@@ -143,6 +142,11 @@ def application(serve: Any, settings: Settings, plan: Plan, make_tracker: MakeTr
         ray_actor_options={"num_cpus": 1},
         logging_config=QUIET,
     ).bind(settings, recognisers, make_tracker)
+
+
+def _threads(settings: Settings) -> int:
+    """Of a recogniser; more recognisers use more cores, rather than one that takes those of its neighbours."""
+    return max(1, settings.inference_threads)
 
 
 def _check(settings: Settings, plan: Plan) -> None:
@@ -160,15 +164,18 @@ def _check(settings: Settings, plan: Plan) -> None:
 def _ray() -> tuple[Any, Any]:
     """The modules `ray` and `ray.serve`."""
     # Read when Ray is imported, and by the processes that it starts.
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_LOG_TO_STDERR": "0"}
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         return import_module("ray"), import_module("ray.serve")
     except ImportError as error:
         raise StartError(f"this needs Ray Serve: pip install 'glosscast[scale]' ({error})") from error
 
 
-def _join(ray: Any, address: str) -> None:
-    own = {"include_dashboard": False} if address == LOCAL else {}
+def _join(ray: Any, address: str, cores: int) -> None:
+    """Connect; a Ray of our own has so many cores at least, so that everything finds a place."""
+    own: dict[str, Any] = {}
+    if address == LOCAL:
+        own = {"include_dashboard": False, "num_cpus": max(cores, os.cpu_count() or 1), "_node_ip_address": LOOPBACK}
     try:
         ray.init(address, logging_level="WARNING", **own)
     except (RuntimeError, ValueError, OSError, SystemExit) as error:  # SystemExit: no Ray answers there
