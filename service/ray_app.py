@@ -25,7 +25,6 @@ from service.settings import PREFIX, Settings, SettingsError, load_settings
 log = logging.getLogger("glosscast.service")
 
 LOCAL = "local"  # instead of an address: a Ray of our own on this machine
-LOOPBACK = "127.0.0.1"  # so that its own ports are open to this machine alone
 APPLICATION = "glosscast"
 UNLIMITED = 100_000  # requests and streams at once, as far as Ray is concerned: the application has limits of its own
 WAITING = 2.0  # calls under way at each recogniser beyond which there shall be more of them
@@ -175,7 +174,7 @@ def _join(ray: Any, address: str, cores: int) -> None:
     """Connect; a Ray of our own has so many cores at least, so that everything finds a place."""
     own: dict[str, Any] = {}
     if address == LOCAL:
-        own = {"include_dashboard": False, "num_cpus": max(cores, os.cpu_count() or 1), "_node_ip_address": LOOPBACK}
+        own = {"include_dashboard": False, "num_cpus": max(cores, os.cpu_count() or 1)}
     try:
         ray.init(address, logging_level="WARNING", **own)
     except (RuntimeError, ValueError, OSError, SystemExit) as error:  # SystemExit: no Ray answers there

@@ -97,13 +97,13 @@ def _ask(recognisers: Any, windows: Sequence[Window]) -> NDArray[np.float32]:
     """
     from ray.exceptions import RayActorError
 
-    for attempt in range(1, ATTEMPTS + 1):
+    rows: NDArray[np.float32]
+    for _ in range(ATTEMPTS - 1):
         try:
-            rows: NDArray[np.float32] = recognisers.read.remote(list(windows)).result()
+            rows = recognisers.read.remote(list(windows)).result()
         except RayActorError:
-            if attempt == ATTEMPTS:
-                raise
             log.warning("a recogniser died; another one is asked")
         else:
             return rows
-    raise AssertionError("unreachable")
+    rows = recognisers.read.remote(list(windows)).result()
+    return rows
