@@ -4,10 +4,10 @@
     python -m benchmarks.peer CLIP --peer ray --streams 8,16,32 --seconds 30
     python -m benchmarks.peer CLIP --python /tmp/peers/bin/python       # peers that are installed elsewhere
 
-`ray` is `python -m service.ray_app` (extra `scale`). `litserve` is the same decoder, extractor and model behind LitServe
-(`pip install litserve==0.2.19`, for this alone); it has no live streams. All servers run at once and are asked in turn,
-forwards and backwards; one that is not asked does next to nothing. Each works on two clips at once and has one thread for its
-model. Clients and servers share the machine's cores. Prints JSON; take the ratios rather than the times.
+`ray` is `python -m service.ray_app` (extra `scale`). `litserve` is the same decoder, extractor and model behind
+LitServe (`pip install litserve==0.2.19`, for this alone); it has no live streams. All servers run at once and are asked
+in turn, forwards and backwards; one that is not asked does next to nothing. Each works on two clips at once and has one
+thread for its model. Clients and servers share the machine's cores. Prints JSON; take the ratios rather than the times.
 """
 
 import argparse
@@ -139,8 +139,9 @@ async def together(server: Server, material: Material, number: int, seconds: flo
 
 def is_held(found: Mapping[str, Any]) -> bool:
     """Whether every stream ended in order, none lost a frame, and finals came soon."""
-    in_time = found["decision_to_final_ms"].get("p95", HELD_FINAL_MS) < HELD_FINAL_MS
-    return in_time and found["close_codes"] == ["1000"] and found["dropped_share"] == 0 and found["sender_kept_up"]
+    in_time: bool = found["decision_to_final_ms"].get("p95", HELD_FINAL_MS) < HELD_FINAL_MS
+    in_order: bool = found["close_codes"] == ["1000"] and found["dropped_share"] == 0
+    return in_time and in_order and bool(found["sender_kept_up"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What `benchmarks.peer` holds the service against: the same decoder, extractor and model behind LitServe.
 
 Written as its documentation has it: one worker process, `decode_request` in it, and a batch of requests in one call
-of `predict`. LitServe has no live streams of this kind. Prints "ready at" when it serves, as the service does.
+of `predict`. LitServe has no live streams of this kind.
 """
 
 import sys
@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import litserve
+from starlette.requests import Request
 
 from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
@@ -22,7 +23,7 @@ from service.settings import Settings
 TOP_K = 5
 
 
-class ClassifyAPI(litserve.LitAPI):
+class ClassifyAPI(litserve.LitAPI):  # type: ignore[misc]
     """A clip to glosses."""
 
     def setup(self, device: str) -> None:
@@ -32,8 +33,8 @@ class ClassifyAPI(litserve.LitAPI):
         self._model = Recogniser(self._bundle, settings.providers or (), settings.inference_threads, settings.precision)
         self._tracker = new_tracker(settings.extractor)
 
-    def decode_request(self, request: Any) -> Clip:
-        """Keypoints of the upload."""
+    def decode_request(self, request: Request) -> Clip:
+        """Keypoints of the upload. LitServe hands over the form, whatever the annotation that asks for it says."""
         content = request["file"].file.read()
         self._tracker.reset()
         return extract(list(decode_video(content, self._bundle.manifest.clip.fps)), self._tracker)

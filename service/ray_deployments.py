@@ -68,14 +68,15 @@ class FrontEnd:
         StartError: something cannot be used on this machine, or the bundle here is not the recognisers'.
     """
 
-    async def __init__(self, settings: Settings, recognisers: Any, make_tracker: MakeTracker | None) -> None:
+    def __init__(self, settings: Settings, recognisers: Any, make_tracker: MakeTracker | None) -> None:
         logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-        facts: Facts = await recognisers.facts.remote()
-        connect = partial(_connect, settings, recognisers, facts)
-        self._application = create_app(settings, make_tracker, connect)
+        self._settings, self._recognisers, self._make_tracker = settings, recognisers, make_tracker
 
-    def __serve_build_asgi_app__(self) -> FastAPI:  # Ray's name
-        """Called by Ray once, after construction."""
+    async def __serve_build_asgi_app__(self) -> FastAPI:  # Ray's name; it is called once
+        """The application. Recognisers are asked first what they are."""
+        facts: Facts = await self._recognisers.facts.remote()
+        connect = partial(_connect, self._settings, self._recognisers, facts)
+        self._application = create_app(self._settings, self._make_tracker, connect)
         return self._application
 
     async def shut_down(self, timeout_s: float) -> None:
