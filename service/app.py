@@ -11,25 +11,28 @@ from starlette.middleware.cors import CORSMiddleware
 
 from glosscast import __version__
 from service import docs, link, page, problems, rest
-from service.engine import MakeTracker, Services
+from service.engine import Connect, MakeTracker, Services
 from service.metrics import RequestMetrics
 from service.security import SecurityHeaders
 from service.settings import Settings, load_settings
 
 
-def create_app(settings: Settings | None = None, make_tracker: MakeTracker | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, make_tracker: MakeTracker | None = None, connect: Connect | None = None
+) -> FastAPI:
     """The application; its start loads the bundle, the model and the trackers' pool.
 
     Args:
         settings: by default from the environment.
         make_tracker: makes what finds keypoints in pictures; by default the extractor of the settings.
+        connect: leads to recognisers elsewhere, as `service.ray_app` has them; by default one is loaded here.
 
     Raises:
         SettingsError: the environment holds a wrong setting.
         StartError: the service would be open to strangers, or a file for access is wrong.
     """
     settings = settings or load_settings()
-    services = Services(settings, make_tracker)
+    services = Services(settings, make_tracker, connect=connect)
     app = FastAPI(
         title="Glosscast",
         version=__version__,
