@@ -15,7 +15,7 @@ from tests.glosscast import media
 from tests.glosscast.trackers import BLANK, needs_litert, needs_mediapipe
 
 TWO_HANDED = "clips/health__startasl_M1__health.mp4"
-CROSSING = "clips/wake-up__startasl_M1__wake-up.mp4"
+CROSSING = "clips/algebra__startasl_M1__algebra.mp4"
 ONE_HANDED = "clips/apple__startasl_F1__apple.mp4"
 HANDS_UP = slice(8, 24)  # frames of TWO_HANDED in which both hands are seen
 RANDOM = np.random.default_rng(0)
