@@ -1,5 +1,5 @@
 # Settings, on the command line or in the environment:
-#   PYTHON     the interpreter that makes the environment: python3.11, or python3.12 where there is only that
+#   PYTHON     the interpreter that makes the environment: by default the first there is of python3.11, 3.12 and 3.13
 #   PIP_ARGS   more flags for pip; the small CPU-only torch instead of the CUDA one:
 #              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 #   GLOSSCAST_RUNTIME  the build of ONNX Runtime to install: cpu (default), openvino (x86-64) or gpu
@@ -8,7 +8,7 @@
 #   STANDINS=1 Debian's Caddy and Prometheus in the place of images that cannot be pulled, for test-docker
 #   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
 # A version that pyenv only has a name for does not run.
-PYTHON ?= $(firstword $(shell for p in python3.11 python3.12; do $$p -c "" 2>/dev/null && echo $$p; done) python3.11)
+PYTHON ?= $(firstword $(shell for p in python3.11 python3.12 python3.13; do $$p -c "" 2>/dev/null && echo $$p; done) python3.11)
 PIP_ARGS ?=
 ARGS ?=
 DOCKER_ARGS ?=
@@ -22,7 +22,7 @@ PIP_INSTALL = $(BIN)/pip install -c constraints.txt --build-constraint constrain
 # An environment is made again, in place, when what it should hold has changed.
 VENV_STAMP := $(VENV)/.stamp-venv
 # What finds keypoints in pictures; the service reads the same variable.
-EXTRACTOR := $(or $(GLOSSCAST_EXTRACTOR),mediapipe)
+EXTRACTOR := $(or $(GLOSSCAST_EXTRACTOR),litert)
 # The build of ONNX Runtime, named as its extra. All install one folder, so what is there is taken away first.
 RUNTIME := $(or $(GLOSSCAST_RUNTIME),cpu)
 $(if $(filter $(RUNTIME),cpu openvino gpu),,$(error GLOSSCAST_RUNTIME must be cpu, openvino or gpu, not $(RUNTIME)))
@@ -90,8 +90,8 @@ audit: setup $(TOOLS) ## Look for known faults of the packages that are installe
 	$(BIN)/pip freeze --exclude-editable | $(TOOLS)/bin/pip-audit --strict --no-deps --disable-pip --requirement /dev/stdin
 
 system-check: ## Look for the interpreter and the shared libraries
-	@$(ANY_PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))" 2>/dev/null || { \
-	  echo "$(ANY_PYTHON) is not Python 3.11 or 3.12: install one, or name it with PYTHON=..." >&2; exit 1; }
+	@$(ANY_PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" 2>/dev/null || { \
+	  echo "$(ANY_PYTHON) is not Python 3.11, 3.12 or 3.13: install one, or name it with PYTHON=..." >&2; exit 1; }
 	@test "$$(uname -s)" != Linux || for lib in $(SYSTEM_LIBS); do \
 	  $(ANY_PYTHON) -c "import ctypes; ctypes.CDLL('$$lib')" 2>/dev/null || { \
 	    echo "$$lib not found; OpenCV needs it. On Debian or Ubuntu:" \

@@ -11,7 +11,7 @@ from glosscast.holistic.tracking import Tracker
 
 Extractor = Literal["litert", "mediapipe"]
 EXTRACTORS: tuple[Extractor, ...] = get_args(Extractor)
-DEFAULT: Extractor = "mediapipe"
+DEFAULT: Extractor = "litert"
 VARIABLE = "GLOSSCAST_EXTRACTOR"
 PACKAGES: dict[Extractor, str] = {"litert": "ai-edge-litert", "mediapipe": "mediapipe"}
 UNSTATED = "mediapipe-holistic"  # of keypoints that do not say: all that are published for Holistic came from it

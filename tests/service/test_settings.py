@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from glosscast.bundle import EMBEDDED
+from service.engine import Engine
+from service.metrics import Metrics
 from service.settings import Settings, SettingsError, load_settings
+from tests.glosscast.trackers import CountingTracker, needs_litert
 from tests.service.process import START_S, start_service, wait_for_address
 from tests.service.serving import Client
 
@@ -57,6 +60,7 @@ def test_values_come_from_the_environment(environment):
         ("PORT", ""),
         ("HOST", ""),
         ("EXTRACTOR", "openpose"),
+        ("POSE_EVERY", "0"),
         ("PROVIDERS", " , "),
         ("PRECISION", "fp16"),
         ("MAX_STREAMS", "0"),
@@ -155,3 +159,15 @@ def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn raises the signal again after a clean end
     assert "Traceback" not in stderr
     assert [m["type"] for m in client.heard] == ["started", "error", "ended"]
+
+
+@needs_litert
+def test_only_streams_save_on_the_pose(bundle_folder, monkeypatch):
+    made = []
+    monkeypatch.setattr("service.engine.require", lambda extractor: None)
+    monkeypatch.setattr("service.engine.new_tracker", lambda *arguments: made.append(arguments) or CountingTracker())
+    engine = Engine(Settings(bundle=bundle_folder, extractor="litert", pose_every=2), Metrics(), None)
+    for pool in (engine.stream_trackers, engine.clip_trackers):
+        pool.release(pool.acquire())
+    engine.close()
+    assert made == [("litert", 2), ("litert",)]
