@@ -2,7 +2,7 @@
 
     python -m benchmarks.peer CLIP                                      # against the service on Ray and LitServe
     python -m benchmarks.peer CLIP --peer ray --streams 8,16,32 --seconds 30
-    python -m benchmarks.peer CLIP --python /tmp/peers/bin/python       # peers that are installed elsewhere
+    python -m benchmarks.peer CLIP --python /tmp/peers/bin/python       # servers of another environment
 
 `ray` is `python -m service.ray_app` (extra `scale`). `litserve` is the same decoder, extractor and model behind
 LitServe (`pip install litserve==0.2.19`, for this alone); it has no live streams. All servers run at once and are asked
@@ -28,8 +28,10 @@ import httpx
 from benchmarks.live import DATA, Heard, figures, one
 from benchmarks.live_material import Material, keypoint_material
 from benchmarks.peer_servers import LITSERVE, PLAIN, RAY, Server, start
+from benchmarks.timing import timed
 
 PATIENCE_S = 600.0
+SMALL = 20  # requests without work, to tell what the way to the application costs
 HELD_FINAL_MS = 500.0  # a stream is held if its finals come so soon after the sign's end was seen, 95 of 100
 
 Figures = dict[str, float]
@@ -40,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peer")
     parser.add_argument("clip", type=Path)
     parser.add_argument("--peer", action="append", choices=(RAY, LITSERVE), help="default: both")
-    parser.add_argument("--python", default=sys.executable, help="interpreter of the peers (default: this one)")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of all servers (default: this one)")
     parser.add_argument("--rounds", type=int, default=5, help="of requests (default: %(default)s)")
     parser.add_argument("--clients", type=int, default=4, help="that ask at the same time (default: %(default)s)")
     parser.add_argument("--requests", type=int, default=8, help="of all clients in a round (default: %(default)s)")
@@ -52,9 +54,7 @@ def main() -> int:
     report: dict[str, Any] = {"cores": os.cpu_count(), "load_average_before": os.getloadavg()[0]}
     with ExitStack() as stack:
         servers = {
-            name: stack.enter_context(
-                start(name, sys.executable if name == PLAIN else args.python, args.clients, max([*steps, 1]))
-            )
+            name: stack.enter_context(start(name, args.python, args.clients, max([*steps, 1])))
             for name in (PLAIN, *(args.peer or (RAY, LITSERVE)))
         }
         report["best_gloss"] = {name: post(server, clip)["predictions"][0]["gloss"] for name, server in servers.items()}
@@ -77,7 +77,10 @@ def requests(servers: Mapping[str, Server], clip: bytes, rounds: int, clients: i
 
 
 def classify(server: Server, clip: bytes, clients: int, count: int) -> Figures:
-    """One client alone, then several at once."""
+    """Small requests, one client's clip, then several clips at once."""
+    small_ms = statistics.median(
+        timed(lambda: httpx.get(f"http://{server.address}{server.ready}")) for _ in range(SMALL)
+    )
     began = time.perf_counter()
     answer = post(server, clip)
     alone_ms = (time.perf_counter() - began) * 1000
@@ -86,7 +89,8 @@ def classify(server: Server, clip: bytes, clients: int, count: int) -> Figures:
         list(pool.map(lambda _: post(server, clip), range(count)))
         took_s = time.perf_counter() - began
     return {
-        "requests_per_s": count / took_s, "alone_ms": alone_ms, "alone_inference_ms": answer["timings_ms"]["inference"]
+        "requests_per_s": count / took_s, "alone_ms": alone_ms, "small_request_ms": small_ms,
+        "alone_inference_ms": answer["timings_ms"]["inference"],
     }  # fmt: skip
 
 

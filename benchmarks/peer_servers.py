@@ -28,9 +28,10 @@ READY = {PLAIN: "/readyz", RAY: "/readyz", LITSERVE: "/health"}
 
 @dataclass(frozen=True)
 class Server:
-    """One that is ready: host and port, and whether it takes live streams."""
+    """One that is ready: host and port, the path that tells so, and whether it takes live streams."""
 
     address: str
+    ready: str
     streams: bool
 
 
@@ -58,7 +59,7 @@ def start(name: str, python: str, clients: int, streams: int) -> Iterator[Server
             if not _ready(process, f"http://127.0.0.1:{port}{READY[name]}"):
                 said.seek(0)
                 raise RuntimeError(f"{name} does not start: {said.read()[-2000:]}")
-            yield Server(f"127.0.0.1:{port}", streams=name != LITSERVE)
+            yield Server(f"127.0.0.1:{port}", READY[name], streams=name != LITSERVE)
         finally:
             _stop(process)
 
