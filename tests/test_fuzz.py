@@ -6,7 +6,15 @@ import pytest
 
 from tests.fuzz.__main__ import Reader, damaged, readers, run
 
-COUNTS = {"frames": 300, "messages": 300, "start": 300, "manifest": 100, "manifest_values": 300, "videos": 20}
+COUNTS = {
+    "frames": 300,
+    "keypoints": 300,
+    "messages": 300,
+    "message_values": 300,
+    "manifest": 100,
+    "manifest_values": 300,
+    "videos": 20,
+}
 
 
 @pytest.fixture(scope="module")
