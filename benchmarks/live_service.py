@@ -1,4 +1,4 @@
-"""The service under load, in a process of its own, and what the kernel says about that process (Linux)."""
+"""The service under load, in a process of its own, and what the kernel says about it and its trackers' (Linux)."""
 
 import os
 import re
@@ -6,21 +6,19 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Thread
 from typing import Any, Self
 
 import httpx
 
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
+from benchmarks import processes
+
 END_S = 60.0  # for streams to end after a run
-STATS_AFTER_NAME = slice(11, 13)  # of /proc/PID/stat behind the process's name: user and system time, in ticks
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A moment of the service's process."""
+    """A moment of the service, with the processes of its trackers."""
 
     cpu_s: float
     memory_mib: float
@@ -57,11 +55,8 @@ class Service:
 
     def reading(self) -> Reading:
         """What it has used so far."""
-        folder = Path(f"/proc/{self._process.pid}")
-        user, system = (folder / "stat").read_text().rpartition(")")[2].split()[STATS_AFTER_NAME]
-        pages = int((folder / "statm").read_text().split()[1])
-        threads = len(list((folder / "task").iterdir()))
-        return Reading((int(user) + int(system)) / TICKS, round(pages * PAGE_MIB, 1), threads)
+        pid = self._process.pid
+        return Reading(processes.cpu_s(pid), round(processes.memory_mib(pid), 1), processes.threads(pid))
 
     def left_behind(self) -> dict[str, Any]:
         """Streams and threads that are left when all clients have gone, and errors in the log."""

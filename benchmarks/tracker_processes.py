@@ -18,6 +18,7 @@ from typing import Any
 
 from PIL import Image
 
+from benchmarks.processes import cpu_s, memory_mib
 from glosscast.holistic import EXTRACTORS, MODULES, Tracker, new_tracker
 from glosscast.video import decode_video
 from service import sandbox
@@ -26,35 +27,6 @@ from service.trackers import ProcessTracker, keypoints_of
 FPS = 16
 FRAMES = 40
 ROUNDS = 3
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def family() -> list[Path]:
-    """This process and all that come from it, as folders of /proc."""
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int(_stat(folder)[1])
-        except OSError:  # it has ended meanwhile
-            continue
-    found = [os.getpid()]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return [Path(f"/proc/{pid}") for pid in found]
-
-
-def memory_mb() -> float:
-    """Memory of the family, in MB; what several share counts once."""
-    return sum(int((folder / "smaps_rollup").read_text().split("Pss:")[1].split()[0]) for folder in family()) / 1000
-
-
-def cpu_s() -> float:
-    """Processor time that the family has used, in s."""
-    return sum(sum(map(int, _stat(folder)[11:13])) for folder in family()) / TICKS
-
-
-def _stat(folder: Path) -> list[str]:
-    return (folder / "stat").read_text().rpartition(")")[2].split()
 
 
 def measure(clip: Path, extractor: str, processes: bool, count: int) -> dict[str, Any]:
@@ -71,7 +43,7 @@ def measure(clip: Path, extractor: str, processes: bool, count: int) -> dict[str
         keypoints_of(trackers[-1], pictures[0])
         first_s.append(round(perf_counter() - began, 2))
     _read(trackers, pictures)
-    used = cpu_s()
+    used = cpu_s(os.getpid())
     for _ in range(ROUNDS):
         _read(trackers, pictures)
     frames = ROUNDS * count * len(pictures)
@@ -79,8 +51,8 @@ def measure(clip: Path, extractor: str, processes: bool, count: int) -> dict[str
         "extractor": extractor,
         "way": "processes" if processes else "threads",
         "trackers": count,
-        "memory_mb": round(memory_mb()),
-        "cpu_ms_per_frame": round((cpu_s() - used) / frames * 1000, 1),
+        "memory_mib": round(memory_mib(os.getpid())),
+        "cpu_ms_per_frame": round((cpu_s(os.getpid()) - used) / frames * 1000, 1),
         "first_keypoints_s": first_s,
     }
     for tracker in trackers:

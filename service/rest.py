@@ -177,7 +177,7 @@ async def bundle(request: Request) -> BundleDescription:
 
 @router.get(
     "/v1/sessions/{session}/captions.{form}",
-    responses=described("not_authenticated", "origin_not_allowed", "no_session") | CAPTION_FILES,
+    responses=described("not_authenticated", "origin_not_allowed", "no_session", "invalid_request") | CAPTION_FILES,
     tags=["captions"],
 )
 async def captions(request: Request, session: str, form: CaptionForm) -> Response:

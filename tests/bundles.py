@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from glosscast.bundle import GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT, sha256
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
-from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, Pose, X
+from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, Pose, X, Z
 from glosscast.segmentation import SegmenterSettings
 
 NO_SIGN = "rest"
@@ -37,13 +37,14 @@ REST_LOGIT = 3.0  # of "rest", whatever is seen; with GAIN, half a shoulder widt
 FRAME_MS = 62.5
 ASPECT = 4 / 3
 SHOULDERS = {Pose.LEFT_SHOULDER: (0.6, 0.5), Pose.RIGHT_SHOULDER: (0.4, 0.5)}
+POISON = 90.0  # z of a keypoint, in frame widths
 UNIT = 0.2  # shoulder width in frame widths
 
 
-def make_bundle(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> Path:
-    """Write a whole bundle into `folder` and return it."""
+def make_bundle(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY, fragile: bool = False) -> Path:
+    """Write a whole bundle into `folder` and return it; a fragile model fails where it sees `POISON`."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_graph(len(vocabulary)), str(folder / MODEL))
+    onnx.save(_graph(len(vocabulary), fragile), str(folder / MODEL))
     window = np.zeros((1, SPEC.frames, POINTS, CHANNELS), np.float32)
     window[:, :, Pose.RIGHT_WRIST, X] = 0.25
     mask = np.ones((1, SPEC.frames), np.float32)
@@ -91,7 +92,7 @@ def manifest(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> dict:
     }
 
 
-def _graph(classes: int) -> onnx.ModelProto:
+def _graph(classes: int, fragile: bool) -> onnx.ModelProto:
     """logits = mean over unmasked frames of the right wrist's x, times (GAIN, -GAIN, 0), plus (0, 0, REST_LOGIT)."""
     weight, bias = np.zeros((1, classes), np.float32), np.zeros(classes, np.float32)
     weight[0, :2], bias[2] = (GAIN, -GAIN), REST_LOGIT
@@ -113,6 +114,18 @@ def _graph(classes: int) -> onnx.ModelProto:
         helper.make_node("Div", ["total", "count"], ["mean"]),
         helper.make_node("Gemm", ["mean", "weight", "bias"], ["logits"]),
     ]
+    if fragile:
+        # Whether any z is deeper than POISON / 2 is an index into a list of one.
+        constants |= {"depth": np.array([Z]), "border": np.float32(POISON / 2), "nothing": np.zeros(1, np.float32)}
+        nodes[-1].output[0] = "sound"
+        nodes += [
+            helper.make_node("Gather", ["keypoints", "depth"], ["z"], axis=3),
+            helper.make_node("ReduceMax", ["z"], ["deepest"], keepdims=0),
+            helper.make_node("Greater", ["deepest", "border"], ["poisoned"]),
+            helper.make_node("Cast", ["poisoned"], ["index"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["nothing", "index"], ["zero"]),
+            helper.make_node("Add", ["sound", "zero"], ["logits"]),
+        ]
     tensor, floats = helper.make_tensor_value_info, TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,

@@ -27,7 +27,7 @@ from glosscast.video import MIB, VideoError, VideoLimits, decode_image
 from service import sandbox
 from service.decoder import Budget, decoding
 from service.wire import FrameFault, ProtocolViolation, parse_frame, parse_text
-from tests.bundles import make_bundle
+from tests.bundles import make_bundle, pose
 from tests.service.serving import DOWN, EAST, binary, video
 
 HANG_S = 60
@@ -136,14 +136,14 @@ def read_picture(data: bytes) -> None:
     decode_image(frame.payload)
 
 
-def read_message(data: bytes) -> None:
-    """What a stream of keypoints does with a message: binary where it is no text."""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        parse_frame(data, "keypoints")
-    else:
-        parse_text(text)
+def read_text(data: bytes) -> None:
+    """What a stream does with a text message."""
+    parse_text(data.decode(errors="replace"))
+
+
+def read_keypoints(data: bytes) -> None:
+    """What a stream of keypoints does with a binary message."""
+    parse_frame(data, "keypoints")
 
 
 MESSAGES = [
@@ -176,13 +176,14 @@ def readers() -> Iterator[dict[str, Reader]]:
             (bundle / MANIFEST).write_bytes(data)
             load_bundle(bundle)
 
-        keypoints = binary(1, 2.5, np.zeros((171, 4), "<f4").tobytes())
+        keypoints = binary(1, 2.5, pose(None).astype("<f4").tobytes())
         yield {
             "frames": Reader(
                 [binary(1, 2.5, p) for p in pictures()], read_picture, (ProtocolViolation, FrameFault, VideoError)
             ),
-            "messages": Reader([*MESSAGES, keypoints], read_message, (ProtocolViolation, FrameFault)),
-            "start": Reader(MESSAGES, read_message, (ProtocolViolation, FrameFault), structured=True),
+            "keypoints": Reader([keypoints], read_keypoints, (ProtocolViolation, FrameFault)),
+            "messages": Reader(MESSAGES, read_text, (ProtocolViolation,)),
+            "message_values": Reader(MESSAGES, read_text, (ProtocolViolation,), structured=True),
             "manifest": Reader([manifest], read_manifest, (BundleError,)),
             "manifest_values": Reader([manifest], read_manifest, (BundleError,), structured=True),
             "videos": Reader(clips, read_video, (VideoError,), 5000),
@@ -223,7 +224,7 @@ def run(reader: Reader, count: int, seed: int) -> dict[str, float]:
 def main() -> int:
     """Fuzz what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("only", nargs="*", metavar="READER", help="frames, messages, start, manifest, videos ...; all")
+    parser.add_argument("only", nargs="*", metavar="READER", help="frames, messages, videos ...; all")
     parser.add_argument("--count", type=int, help="inputs of each, instead of a whole run")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
