@@ -67,12 +67,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.extraction")
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO_OR_FOLDER")
     parser.add_argument("--brighter", action="store_true", help="hold MediaPipe against itself")
+    parser.add_argument("--pose-every", type=int, default=1, metavar="N", help="LiteRT's pose in one of N frames")
     args = parser.parse_args()
     bundle = load_bundle(EMBEDDED)
     paths = [p for given in args.videos for p in (sorted(given.glob("*.mp4")) if given.is_dir() else [given])]
     try:
         with quiet_native_logs():
-            other = Brighter(new_tracker("mediapipe")) if args.brighter else new_tracker("litert")
+            other = Brighter(new_tracker("mediapipe")) if args.brighter else new_tracker("litert", args.pose_every)
             trackers = new_tracker("mediapipe"), other
             seen = [watch(path, bundle.manifest.clip.fps, *trackers) for path in paths]
     except (VideoError, OSError) as error:
@@ -127,6 +128,8 @@ def agreement(seen: list[Seen], name: str) -> Iterator[str]:
     for title, part in PARTS.items():
         one, two = ((points[:, part, PRESENCE] > 0).any(1) for points in (reference, ours))
         both = one & two
+        if not both.any():
+            continue
         apart = np.linalg.norm(a[both, part] - b[both, part], axis=-1).mean(1) / unit(title, a[both])
         shares = f"{one.mean():.2%} | {two.mean():.2%} | {both.sum() / max(one.sum(), 1):.2%}"
         yield (

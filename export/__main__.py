@@ -1,10 +1,11 @@
-"""`python -m export onnx | verify`."""
+"""`python -m export onnx | verify | quantize | tensorrt`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from glosscast.bundle import EMBEDDED
+from glosscast.providers import ProviderError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -12,7 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return int(args.run(args))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ProviderError) as error:
         print(error, file=sys.stderr)
     return 2
 
@@ -27,22 +28,52 @@ def parser() -> argparse.ArgumentParser:
     onnx.add_argument(
         "--folds", type=Path, metavar="FILE.json", help="runs.json of `python -m training compare`, for the report"
     )
+    onnx.add_argument(
+        "--window-ms",
+        type=float,
+        metavar="MS",
+        help="for a model of sentences: read so much at a time (default: config)",
+    )
+    onnx.add_argument("--segmenter", type=Path, metavar="FILE.npz", help="from `python -m training segmenter`")
+    onnx.add_argument("--calibration", type=Path, metavar="FILE.json", help="from `python -m training calibrate`")
     onnx.set_defaults(run=run_onnx)
     verify = commands.add_parser("verify", help="compare torch with ONNX Runtime")
     verify.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="BUNDLE_DIR")
     verify.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the one inside the bundle folder")
+    verify.add_argument("--provider", metavar="P", help="cpu, openvino, cuda or tensorrt (default: all that are there)")
+    verify.add_argument("--clips", type=Path, metavar="FILE.npz", help="real clips to compare on, too")
     verify.set_defaults(run=run_verify)
+    quantize = commands.add_parser("quantize", help="write a bundle of lower precision, if it reads as well")
+    quantize.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE_DIR")
+    quantize.add_argument("--out", type=Path, required=True, metavar="BUNDLE_DIR")
+    quantize.add_argument("--precision", choices=["int8", "bf16"], required=True)
+    quantize.add_argument("--calibrate", type=Path, metavar="FILE.npz", help="training clips; for int8")
+    quantize.add_argument(
+        "--evaluate", type=Path, required=True, metavar="FILE.npz", help="clips of signers never trained on"
+    )
+    quantize.add_argument("--provider", metavar="P", help="measure on (default: cpu for int8, openvino for bf16)")
+    quantize.set_defaults(run=run_quantize)
+    tensorrt = commands.add_parser("tensorrt", help="build a TensorRT engine for this machine's GPU")
+    tensorrt.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="BUNDLE_DIR")
+    tensorrt.add_argument("--precision", choices=["fp16", "fp32", "int8"], required=True)
+    tensorrt.add_argument("--through", choices=["tensorrt", "onnxruntime"], default="tensorrt", help="who builds it")
+    tensorrt.set_defaults(run=run_tensorrt)
     return top
 
 
 def run_onnx(args: argparse.Namespace) -> int:
     """`onnx`."""
-    from export.to_onnx import export_bundle
+    from export.to_onnx import export_bundle, with_window
+    from training.calibration import load_calibration
     from training.checkpoint import load_checkpoint
     from training.folds import load_report
 
     folds = None if args.folds is None else load_report(args.folds)
-    export_bundle(load_checkpoint(args.checkpoint), args.out, folds)
+    checkpoint = load_checkpoint(args.checkpoint)
+    if args.window_ms is not None:
+        checkpoint = with_window(checkpoint, args.window_ms)
+    calibration = None if args.calibration is None else load_calibration(args.calibration)
+    export_bundle(checkpoint, args.out, folds, segmenter=args.segmenter, calibration=calibration)
     size = sum(file.stat().st_size for file in args.out.iterdir())
     print(f"{args.out}: {size / 1e6:.1f} MB")
     return 0
@@ -51,14 +82,41 @@ def run_onnx(args: argparse.Namespace) -> int:
 def run_verify(args: argparse.Namespace) -> int:
     """`verify`."""
     from export.to_onnx import CHECKPOINT
-    from export.verify import TOLERANCE, verify
+    from export.verify import table, verify
 
-    comparisons = verify(args.bundle, args.checkpoint or args.bundle / CHECKPOINT)
-    for c in comparisons:
-        print(f"{c.name}, {c.windows} windows: largest difference {c.difference:.2e}")
+    comparisons, left_out = verify(args.bundle, args.checkpoint or args.bundle / CHECKPOINT, args.provider, args.clips)
+    print(table(comparisons))
+    for line in left_out:
+        print(f"not compared: {line}")
     passed = all(c.passed for c in comparisons)
-    print(f"{'passed' if passed else 'FAILED'}: tolerance {TOLERANCE:g}")
+    print("passed" if passed else "FAILED")
     return 0 if passed else 1
+
+
+def run_quantize(args: argparse.Namespace) -> int:
+    """`quantize`."""
+    from export.quantize import GateError, describe, quantize
+
+    provider = args.provider or {"int8": "cpu", "bf16": "openvino"}[args.precision]
+    try:
+        report = quantize(args.bundle, args.out, args.precision, args.calibrate, args.evaluate, provider)
+    except GateError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{args.out}: {args.precision}, {describe(report)}")
+    return 0
+
+
+def run_tensorrt(args: argparse.Namespace) -> int:
+    """`tensorrt`."""
+    from export.to_tensorrt import TensorRtError, build
+
+    try:
+        print(build(args.bundle, args.precision, args.through))
+    except TensorRtError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

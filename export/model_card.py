@@ -6,27 +6,26 @@ from torch import nn
 
 from glosscast.bundle import Report
 from training.checkpoint import Checkpoint
+from training.config import Config
 from training.folds import FoldReport
 
 TEXT = """# {name} {version}
 
-Recognises {count} isolated signs of {language} from MediaPipe Holistic keypoints, one sign at a time.
+{intro}
 
 ## What it is not good for
 
 - **It is a demonstration.** It was learned from a handful of people. On signers it has never seen it is often
   wrong, and some people will find that it hardly reads them at all.
-- It knows {count} signs and no other. Any other sign is read as one of these or as "{no_sign}"; it does not notice
+- It knows {count} signs and no other. Any other sign is read as one of these{unknown}; it does not notice
   that a sign is unknown to it.
-- It does not read sentences, grammar, fingerspelling, facial grammar or the use of space. Glosses are labels, not a
-  translation.
+- {scope}
 - It must not be used where a mistake can harm anyone: medicine, police, courts, contracts, emergencies. It does not
   replace an interpreter.
 - It has seen {seen}, in one language. Nothing is known of other angles, of children, of people who sign with one
   hand or with tremor, or of signers of other regions, beyond that.
 - How well it does for people of different skin colour, age or sex was not measured: the data does not say who the
-  signers are. It sees keypoints only, yet the keypoints come from MediaPipe, which may itself find some people less
-  well.
+  signers are. {sees}
 
 ## Signs
 
@@ -41,7 +40,7 @@ people in them had been left out of training ({folds_note}).
 
 ## Data
 
-Keypoints only; no picture or video of anyone was used in training, and none is part of this bundle.
+{material}
 
 {sets}
 
@@ -52,6 +51,15 @@ The recordings' frame rate and frame shape are taken as {timing}; training varie
 {streams}, {parameters:,} parameters, {window:.1f} s windows at {fps:g} frames a second, loss: {loss}. Trained for
 {epochs} epochs with seed {seed}; the whole config is in `checkpoint.pt`.
 """
+
+
+ISOLATED_SCOPE = """It does not read sentences, grammar, fingerspelling, facial grammar or the use of space. Glosses are
+  labels, not a translation."""
+SENTENCE_SCOPE = """It reads glosses, not grammar, fingerspelling, facial grammar or the use of space. They are labels,
+  not a translation."""
+KEYPOINTS_ONLY = """It sees keypoints only, yet the keypoints come from MediaPipe, which may itself find some
+  people less well."""
+PIXELS = "It sees pictures, so skin, clothes, light and background may all change what it reads."
 
 
 def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: FoldReport | None) -> str:
@@ -69,18 +77,33 @@ def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: 
             f"On left-out signers, glosses with a figure above: accuracy {100 * m['left_out_signers_accuracy']:.1f} %, "
             f"macro F1 {m['left_out_signers_macro_f1']:.3f}, with the whole vocabulary in play."
         )
-    streams = {"pose": "SlowFast on pose heatmaps", "keypoints": "a keypoint encoder"}
+    streams = {
+        "rgb": f"{config.model.visual} on pictures of {config.model.rgb_size} px",
+        "pose": "SlowFast on pose heatmaps",
+        "keypoints": "a keypoint encoder",
+    }
+    rgb = config.model.frame_size is not None
+    seen = " and ".join(["pictures"] * rgb + ["MediaPipe Holistic keypoints"] * config.model.needs_signer)
+    count, language = len(config.data.vocabulary) - (config.data.no_sign is not None), config.card.language
+    continuous = config.continuous
     return TEXT.format(
         name=config.name,
         version=config.version,
-        language=config.card.language,
+        intro=f"Recognises {count} isolated signs of {language} from {seen}, one sign at a time."
+        if continuous is None
+        else f"Reads sentences of {count} signs of {language} from {seen}.",
+        scope=ISOLATED_SCOPE if continuous is None else SENTENCE_SCOPE,
+        sees=PIXELS if rgb else KEYPOINTS_ONLY,
+        material="Pictures of people were used in training; none is part of this bundle."
+        if rgb
+        else "Keypoints only; no picture or video of anyone was used in training, and none is part of this bundle.",
         seen=config.card.seen,
         sets="\n".join(f"- `{Path(s.file).stem}`: {s.about}" for s in config.data.sets),
         timing=", ".join(
             f"{s.fps:g} frames a second and {s.aspect:.4g} ({Path(s.file).stem})" for s in config.data.sets
         ),
-        count=len(config.data.vocabulary) - 1,
-        no_sign=config.data.no_sign,
+        count=count,
+        unknown="" if config.data.no_sign is None else f' or as "{config.data.no_sign}"',
         folds_note="mean over folds and seeds" if folds else "not measured for this bundle",
         signs="\n".join(rows),
         metrics=measured,
@@ -88,7 +111,14 @@ def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: 
         parameters=sum(parameter.numel() for parameter in graph.parameters()),
         window=config.clip.window_ms / 1000,
         fps=config.clip.fps,
-        loss="adaptive" if config.loss.adaptive else "cross-entropy",
+        loss=loss_of(config),
         epochs=config.optimiser.epochs,
         seed=config.seed,
     )
+
+
+def loss_of(config: Config) -> str:
+    """The loss in words."""
+    if config.continuous is not None:
+        return "CTC and what the continuous loss adds to it"
+    return "adaptive" if config.loss.adaptive else "cross-entropy"

@@ -3,13 +3,14 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-import torch
-from torch import Tensor, nn
 
+from export.graph import OPSET, Graph, graph_of, sample_inputs, write_graph
 from export.model_card import model_card
 from glosscast.bundle import (
     FILES,
@@ -18,82 +19,95 @@ from glosscast.bundle import (
     MODEL,
     MODEL_CARD,
     REPORT,
+    SEGMENTER,
     ConfusablePair,
+    CtcSpec,
     GlossReport,
     KeypointSpec,
     Manifest,
     Report,
-    TensorSpec,
     VisualStream,
     load_bundle,
     sha256,
 )
-from glosscast.holistic import chosen, description, model_hashes
-from glosscast.keypoints import CHANNELS, LAYOUT, NORMALISATION, POINTS, PRESENCE
+from glosscast.clip import ClipSpec
+from glosscast.holistic import model_hashes
+from glosscast.keypoints import LAYOUT, NORMALISATION
 from glosscast.recogniser import Recogniser
+from glosscast.tagger import load_weights
+from training.calibration import Calibration
 from training.checkpoint import Checkpoint
 from training.folds import MAIN_VARIANT, FoldReport, without_seed
-from training.model import Recogniser as TorchRecogniser
+from training.model import ModelConfig
+from training.segmentation.learn import TAGGING
 
-OPSET = 17
 CONFUSABLE_FROM = 0.05  # similarity from which a pair is reported: one clip in twenty is taken for the other gloss
 GOLDEN_SEED = 7
 # Kept beside the bundle's own files, for `verify` and for training on; no service reads it, and it is not in the wheel.
 CHECKPOINT = "checkpoint.pt"
 
 
-class ExportGraph(nn.Module):
-    """What is exported: the model with its head cut down to the vocabulary."""
-
-    def __init__(self, model: TorchRecogniser, vocabulary: int) -> None:
-        super().__init__()
-        self.model = model
-        head = nn.Linear(model.classify.in_features, vocabulary)
-        with torch.no_grad():
-            head.weight.copy_(model.classify.weight[:vocabulary])
-            head.bias.copy_(model.classify.bias[:vocabulary])
-        self.model.classify = head
-        self.eval()
-
-    def forward(self, keypoints: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, 171, 4) and (B, T) to logits (B, vocabulary) and embedding (B, D)."""
-        output = self.model(keypoints, mask)
-        return output.logits, output.embedding
-
-
-def graph_of(checkpoint: Checkpoint) -> ExportGraph:
-    """The torch module that a bundle of this checkpoint must agree with."""
-    return ExportGraph(checkpoint.build(), len(checkpoint.config.data.vocabulary))
-
-
-def export_bundle(checkpoint: Checkpoint, out: Path, folds: FoldReport | None = None) -> None:
+def export_bundle(
+    checkpoint: Checkpoint,
+    out: Path,
+    folds: FoldReport | None = None,
+    *,
+    segmenter: Path | None = None,
+    calibration: Calibration | None = None,
+) -> None:
     """Write a bundle folder; an existing one is replaced only once the new one is complete and loads.
 
     Args:
         checkpoint: a trained model.
         out: the bundle folder.
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
+        segmenter: weights that `python -m training segmenter` wrote; without them the bundle segments by rule.
+        calibration: temperature and threshold; None changes nothing about what the model says.
 
     Raises:
-        ValueError: the model has an rgb stream, `out` is something else than a bundle, or the folds are of another
-            config or incomplete.
+        ValueError: `out` is something else than a bundle, the folds are of another config or incomplete, or a model of
+            sentences is to have a segmenter or a temperature.
         BundleError: what came out does not load.
     """
-    if "rgb" in checkpoint.config.model.streams:
-        raise ValueError("the checkpoint has an rgb stream: a bundle holds models of keypoints only, so far")
-    if out.exists() and not (out / MANIFEST).is_file():
-        raise ValueError(f"{out}: exists and is not a bundle; it is left as it is")
     if folds is not None:
         check_folds(checkpoint, folds)
+    if checkpoint.kind == "continuous" and (segmenter or calibration):
+        raise ValueError("a model of sentences has no use for a segmenter or a calibration of signs")
+    with whole_bundle(out) as partial:
+        write_bundle(checkpoint, partial, folds, segmenter, calibration)
+
+
+@contextmanager
+def whole_bundle(out: Path) -> Iterator[Path]:
+    """An empty folder to write a bundle into; it takes the place of `out` once the block is through without a fault.
+
+    Raises:
+        ValueError: `out` is something else than a bundle.
+    """
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise ValueError(f"{out}: exists and is not a bundle; it is left as it is")
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        write_bundle(checkpoint, partial, folds)
+        yield partial
         shutil.rmtree(out, ignore_errors=True)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def with_window(checkpoint: Checkpoint, window_ms: float) -> Checkpoint:
+    """The same model of sentences for windows of another length.
+
+    Raises:
+        ValueError: it is one of isolated signs, which is trained on windows of one length, or there is no such window.
+    """
+    config = checkpoint.config
+    if checkpoint.kind != "continuous":
+        raise ValueError(f"{config.name} was trained on windows of {config.clip.window_ms:g} ms and reads no others")
+    clip = ClipSpec.model_validate({**config.clip.model_dump(), "window_ms": window_ms})
+    return replace(checkpoint, config=config.model_copy(update={"clip": clip}))
 
 
 def check_folds(checkpoint: Checkpoint, folds: FoldReport) -> None:
@@ -110,56 +124,37 @@ def check_folds(checkpoint: Checkpoint, folds: FoldReport) -> None:
         raise ValueError(f"the folds are not complete: {len(runs)} runs of {MAIN_VARIANT}")
 
 
-def write_bundle(checkpoint: Checkpoint, partial: Path, folds: FoldReport | None) -> None:
+def write_bundle(
+    checkpoint: Checkpoint,
+    partial: Path,
+    folds: FoldReport | None,
+    segmenter: Path | None,
+    calibration: Calibration | None,
+) -> None:
     """Write a bundle's files into an empty folder, and load it as a service would.
 
     Raises:
         BundleError: it does not load or fails its golden check, as with weights that are no numbers.
     """
-    graph = graph_of(checkpoint)
-    keypoints, mask = sample_input(1, checkpoint.config.clip.frames, GOLDEN_SEED)
-    write_graph(graph, partial / MODEL, keypoints, mask)
-    with torch.no_grad():
-        logits, _ = graph(keypoints, mask)
-    np.savez(partial / GOLDEN, keypoints=keypoints.numpy(), mask=mask.numpy(), logits=logits.numpy())
-    report = make_report(checkpoint, folds)
+    graph = graph_of(checkpoint, calibration.temperature if calibration else 1.0)
+    golden = sample_inputs(graph.inputs, checkpoint.config.clip, 1, GOLDEN_SEED)
+    write_graph(graph, partial / MODEL, golden)
+    np.savez(partial / GOLDEN, **golden, logits=graph.run(golden)["logits"])
+    report = make_report(checkpoint, folds, calibration)
     (partial / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (partial / MODEL_CARD).write_text(model_card(checkpoint, graph, report, folds), encoding="utf-8")
     checkpoint.save(partial / CHECKPOINT)
-    manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in (*FILES, CHECKPOINT)})
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    (partial / MANIFEST).write_text(text, encoding="utf-8")
+    names = [*FILES, CHECKPOINT]
+    if segmenter is not None:
+        load_weights(segmenter)
+        shutil.copyfile(segmenter, partial / SEGMENTER)
+        names.append(SEGMENTER)
+    manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in names}, calibration)
+    write_manifest(manifest, partial)
     Recogniser(load_bundle(partial))
 
 
-def write_graph(graph: nn.Module, path: Path, keypoints: Tensor, mask: Tensor) -> None:
-    """Export to ONNX with a free batch dimension, standard operators and named tensors, and check the file."""
-    torch.onnx.export(
-        graph,
-        (keypoints, mask),
-        str(path),
-        input_names=["keypoints", "mask"],
-        output_names=["logits", "embedding"],
-        dynamic_axes={name: {0: "batch"} for name in ("keypoints", "mask", "logits", "embedding")},
-        opset_version=OPSET,
-        do_constant_folding=True,
-        dynamo=False,
-    )
-    onnx.checker.check_model(str(path), full_check=True)
-
-
-def sample_input(batch: int, frames: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Random windows with missing points and a masked tail: (B, T, 171, 4) and (B, T)."""
-    rng = np.random.default_rng(seed)
-    keypoints = rng.normal(0.0, 0.7, (batch, frames, POINTS, CHANNELS)).astype(np.float32)
-    keypoints[..., PRESENCE] = rng.random((batch, frames, POINTS)) > 0.15
-    keypoints *= keypoints[..., PRESENCE, None]
-    mask = np.ones((batch, frames), np.float32)
-    mask[:, frames - frames // 8 :] = 0.0
-    return torch.from_numpy(keypoints), torch.from_numpy(mask)
-
-
-def make_report(checkpoint: Checkpoint, folds: FoldReport | None) -> Report:
+def make_report(checkpoint: Checkpoint, folds: FoldReport | None, calibration: Calibration | None) -> Report:
     """Per-gloss figures and confusable pairs.
 
     Confusions counted on left-out signers are what a stranger meets; those of the adaptive loss's mining clips are
@@ -187,46 +182,59 @@ def make_report(checkpoint: Checkpoint, folds: FoldReport | None) -> Report:
         if similarity[i, j] >= CONFUSABLE_FROM and checkpoint.config.data.no_sign not in (vocabulary[i], vocabulary[j])
     ]
     return Report(
-        metrics=folds.metrics if folds else {},
+        metrics={**(folds.metrics if folds else {}), **(calibration.metrics if calibration else {})},
         glosses=glosses,
         confusable=tuple(sorted(pairs, key=lambda p: -p.similarity)),
     )
 
 
-def make_manifest(checkpoint: Checkpoint, graph: ExportGraph, files: dict[str, str]) -> Manifest:
+def make_manifest(
+    checkpoint: Checkpoint, graph: Graph, files: dict[str, str], calibration: Calibration | None = None
+) -> Manifest:
     """The manifest of a bundle whose files have these hashes."""
     config = checkpoint.config
-    frames, vocabulary = config.clip.frames, config.data.vocabulary
-    has_pose = "pose" in config.model.streams
+    vocabulary, continuous = config.data.vocabulary, config.continuous
     return Manifest(
         schema_version=1,
         name=config.name,
         version=config.version,
-        task="isolated",
+        task=checkpoint.kind,
+        ctc=None if continuous is None else CtcSpec(blank=len(vocabulary), stride=continuous.stride),
+        temperature=calibration.temperature if calibration else 1.0,
         clip=config.clip,
-        visual=VisualStream(kind="pose" if has_pose else "none", size=config.model.heatmap_size if has_pose else 0),
+        visual=visual_stream(config.model),
         keypoints=KeypointSpec(
             layout=LAYOUT,
             normalisation=NORMALISATION,
-            extractor=description(chosen()),
-            models=model_hashes(chosen()),
+            extractor=checkpoint.extractor,
+            models=model_hashes(checkpoint.extractor),
         ),
         vocabulary=vocabulary,
         no_sign=config.data.no_sign,
-        inputs=(
-            TensorSpec(name="keypoints", shape=("batch", frames, POINTS, CHANNELS)),
-            TensorSpec(name="mask", shape=("batch", frames)),
-        ),
-        outputs=(
-            TensorSpec(name="logits", shape=("batch", len(vocabulary))),
-            TensorSpec(name="embedding", shape=("batch", config.model.embedding)),
-        ),
+        inputs=graph.inputs,
+        outputs=graph.outputs,
         segmenter=config.segmenter,
-        decoder=config.decoder,
+        tagger=TAGGING if SEGMENTER in files else None,
+        decoder=config.decoder.model_copy(update={"reject": calibration.reject}) if calibration else config.decoder,
         opset=OPSET,
         git_commit=git_commit(),
         files=files,
     )
+
+
+def visual_stream(model: ModelConfig) -> VisualStream:
+    """What the manifest says of a model's SlowFast."""
+    if model.frame_size is not None:
+        return VisualStream(kind="rgb", size=model.frame_size)
+    if "pose" in model.streams:
+        return VisualStream(kind="pose", size=model.heatmap_size)
+    return VisualStream(kind="none", size=0)
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write `manifest.json`."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def git_commit() -> str:

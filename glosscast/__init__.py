@@ -4,4 +4,9 @@ This package is the shared core: numpy, pydantic, ONNX Runtime, MediaPipe and Op
 framework. `service`, `training` and `export` are built on it.
 """
 
+import os
+
 __version__ = "0.1.0"
+
+# ONNX Runtime's official builds report their use to Microsoft. It reads this at its first import, so it is set at ours.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

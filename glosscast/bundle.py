@@ -19,7 +19,9 @@ from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
 from glosscast.faults import first_fault
 from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.learned_segmentation import TaggerSettings, Tagging
 from glosscast.segmentation import SegmenterSettings
+from glosscast.tagger import load_weights
 from glosscast.vocabulary import Vocabulary
 
 MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
@@ -30,6 +32,7 @@ MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
     "MODEL_CARD.md",
 )
 FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # what every bundle has; the manifest holds the hash of each
+SEGMENTER = "segmenter.npz"  # weights of the learned segmenter, where the manifest has a `tagger`
 EMBEDDED = Path(__file__).parent / "bundles" / "asl_demo"
 
 
@@ -37,7 +40,9 @@ class BundleError(ValueError):
     """A bundle is damaged or not one; the message names the file and the field."""
 
 
+Array = NDArray[np.generic]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+Precision = Literal["fp32", "bf16", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -50,12 +55,16 @@ class TensorSpec(_Part):
 
     name: str
     shape: tuple[int | Literal["batch"], ...]
+    dtype: Literal["float32", "uint8"] = "float32"
 
 
 class VisualStream(_Part):
-    """What SlowFast looks at: heatmaps rendered from keypoints, `size` pixels a side, or nothing."""
+    """What SlowFast looks at, `size` pixels a side: pictures, heatmaps rendered from keypoints, or nothing.
 
-    kind: Literal["pose", "none"]
+    A model of both pictures and heatmaps is "rgb": that is what whoever runs it must bring.
+    """
+
+    kind: Literal["rgb", "pose", "none"]
     size: int = Field(ge=0)
 
 
@@ -65,7 +74,7 @@ class KeypointSpec(_Part):
     Attributes:
         layout: `glosscast.keypoints.LAYOUT`.
         normalisation: `glosscast.keypoints.NORMALISATION`.
-        extractor: name and version.
+        extractor: name, and version where the data say it; more than one are joined by "and".
         models: sha256 of each model by file name, where the extractor's version does not say it.
     """
 
@@ -75,13 +84,35 @@ class KeypointSpec(_Part):
     models: dict[str, Sha256] = {}
 
 
+class CtcSpec(_Part):
+    """How the frame-wise logits of a continuous model are read.
+
+    Attributes:
+        blank: the class that means "nothing new", after the vocabulary's.
+        stride: frames of a window that make one step of the logits; the last step may have fewer.
+    """
+
+    blank: int = Field(gt=0)
+    stride: int = Field(gt=0)
+
+
 class Manifest(_Part):
-    """Everything about a bundle that is not weights."""
+    """Everything about a bundle that is not weights.
+
+    Attributes:
+        ctc: of continuous models only.
+        precision: what the graph is computed in. "int8" is in the graph itself, "bf16" is asked of the provider.
+        temperature: what the graph divides the model's logits by, so that a confidence is the share that is right.
+        tagger: of the learned segmenter, where the bundle has one.
+    """
 
     schema_version: Literal[1]
     name: str = Field(min_length=1)
     version: str = Field(min_length=1)
-    task: Literal["isolated"]
+    task: Literal["isolated", "continuous"]
+    ctc: CtcSpec | None = None
+    precision: Precision = "fp32"
+    temperature: float = Field(default=1.0, gt=0)
     clip: ClipSpec
     visual: VisualStream
     keypoints: KeypointSpec
@@ -90,6 +121,7 @@ class Manifest(_Part):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     segmenter: SegmenterSettings
+    tagger: TaggerSettings | None = None
     decoder: DecoderSettings
     opset: int = Field(gt=0)
     git_commit: str
@@ -98,20 +130,45 @@ class Manifest(_Part):
     @model_validator(mode="after")
     def _is_consistent(self) -> "Manifest":
         Vocabulary(self.vocabulary, self.no_sign)
-        frames = self.clip.frames
-        expected = {
-            "inputs": (("keypoints", ("batch", frames, POINTS, CHANNELS)), ("mask", ("batch", frames))),
-            "outputs": (("logits", ("batch", len(self.vocabulary))),),
-        }
-        for field, tensors in expected.items():
-            known = {t.name: t.shape for t in getattr(self, field)}
-            for name, shape in tensors:
-                if known.get(name) != shape:
-                    raise ValueError(f"{field}: {name} must be {shape}, the manifest says {known.get(name)}")
-        absent = set(FILES) - set(self.files)
+        if (self.task == "continuous") != (self.ctc is not None):
+            raise ValueError("ctc: goes with the task continuous, and with that only")
+        if self.ctc is not None and self.ctc.blank != len(self.vocabulary):
+            raise ValueError(f"ctc: the blank must follow the {len(self.vocabulary)} glosses, it is {self.ctc.blank}")
+        self._check_tensors("inputs", self.inputs, self._known_inputs())
+        self._check_tensors("outputs", self.outputs, {"logits": TensorSpec(name="logits", shape=self._logits_shape())})
+        if self.no_sign is None and (self.decoder.reject or self.tagger):
+            raise ValueError("reject and tagger need a no_sign to report instead")
+        absent = {*FILES, *([SEGMENTER] if self.tagger else [])} - set(self.files)
         if absent:
             raise ValueError(f"files: no hash for {', '.join(sorted(absent))}")
         return self
+
+    def _known_inputs(self) -> dict[str, TensorSpec]:
+        """What the inputs must be, those that a model needs not have left out."""
+        frames, rgb = self.clip.frames, self.visual.kind == "rgb"
+        mask = TensorSpec(name="mask", shape=("batch", frames))
+        keypoints = TensorSpec(name="keypoints", shape=("batch", frames, POINTS, CHANNELS))
+        if not rgb:
+            return {"keypoints": keypoints, "mask": mask}
+        size = self.visual.size
+        pictures = TensorSpec(name="frames", shape=("batch", frames, size, size, 3), dtype="uint8")
+        beside = {"keypoints": keypoints} if any(t.name == "keypoints" for t in self.inputs) else {}
+        return {"frames": pictures, **beside, "mask": mask}
+
+    def _logits_shape(self) -> tuple[int | Literal["batch"], ...]:
+        if self.ctc is None:
+            return ("batch", len(self.vocabulary))
+        return ("batch", -(-self.clip.frames // self.ctc.stride), self.ctc.blank + 1)
+
+    def _check_tensors(self, field: str, said: tuple[TensorSpec, ...], known: dict[str, TensorSpec]) -> None:
+        by_name = {tensor.name: tensor for tensor in said}
+        for name, wanted in known.items():
+            found = by_name.get(name)
+            if found != wanted:
+                is_ = None if found is None else f"{found.shape} {found.dtype}"
+                raise ValueError(f"{field}: {name} must be {wanted.shape} {wanted.dtype}, the manifest says {is_}")
+        if field == "inputs" and set(by_name) - set(known):
+            raise ValueError(f"inputs: {', '.join(sorted(set(by_name) - set(known)))}: nobody would know what to give")
 
 
 class GlossReport(_Part):
@@ -135,12 +192,35 @@ class ConfusablePair(_Part):
     similarity: float = Field(ge=0, le=1)
 
 
+class PrecisionReport(_Part):
+    """How a bundle of lower precision reads people that it never saw, against the fp32 one that it was made from.
+
+    Attributes:
+        provider: the execution provider it was measured on.
+        calibrated: windows of training clips that int8 took its scales from; 0 for bf16.
+        clips: how many were read.
+        signers: whose they are.
+        accuracy_fp32: share read rightly by the fp32 bundle.
+        accuracy: share read rightly by this one.
+        agreement: share that both read alike.
+    """
+
+    provider: str
+    calibrated: int = Field(ge=0)
+    clips: int = Field(gt=0)
+    signers: tuple[str, ...]
+    accuracy_fp32: float = Field(ge=0, le=1)
+    accuracy: float = Field(ge=0, le=1)
+    agreement: float = Field(ge=0, le=1)
+
+
 class Report(_Part):
-    """`report.json`: how good the bundle is, as far as it was measured."""
+    """`report.json`: how good the bundle is, as far as it was measured; `precision` where that is not fp32."""
 
     metrics: dict[str, float]
     glosses: dict[str, GlossReport]
     confusable: tuple[ConfusablePair, ...]
+    precision: PrecisionReport | None = None
 
     def confusable_with(self, gloss: str) -> list[str]:
         """Glosses easily taken for this one, the most similar first."""
@@ -156,6 +236,7 @@ class Bundle:
     manifest: Manifest
     report: Report
     vocabulary: Vocabulary
+    tagging: Tagging | None = None
 
     @property
     def id(self) -> str:
@@ -167,23 +248,38 @@ class Bundle:
         """The ONNX file."""
         return self.path / MODEL
 
-    def golden(self) -> dict[str, NDArray[np.float32]]:
-        """The golden pair: arrays `keypoints` and `mask` (1, …) and the `logits` (1, classes) they must give.
+    def golden(self) -> dict[str, Array]:
+        """The golden pair: the manifest's inputs (1, …) by name, and the `logits` (1, …) that they must give.
 
         Raises:
             BundleError: not an .npz of these arrays, or their shapes are not the manifest's.
         """
-        specs = (*self.manifest.inputs, *self.manifest.outputs)
-        expected = {t.name: (1, *t.shape[1:]) for t in specs if t.name in ("keypoints", "mask", "logits")}
+        specs = (*self.manifest.inputs, *(t for t in self.manifest.outputs if t.name == "logits"))
+        names = ", ".join(t.name for t in specs)
         try:
             with np.load(self.path / GOLDEN, allow_pickle=False) as file:
-                arrays = {name: np.asarray(file[name], np.float32) for name in expected}
+                arrays: dict[str, Array] = {t.name: np.asarray(file[t.name], t.dtype) for t in specs}
         except (ValueError, OSError, EOFError, TypeError, AttributeError, KeyError, BadZipFile) as error:
-            raise BundleError(f"{self.path / GOLDEN}: not an .npz of {', '.join(expected)}") from error
-        for name, array in arrays.items():
-            if array.shape != expected[name]:
-                raise BundleError(f"{self.path / GOLDEN}: {name} must be {expected[name]}, it is {array.shape}")
+            raise BundleError(f"{self.path / GOLDEN}: not an .npz of {names}") from error
+        for spec in specs:
+            found, wanted = arrays[spec.name].shape, (1, *spec.shape[1:])
+            if found != wanted:
+                raise BundleError(f"{self.path / GOLDEN}: {spec.name} must be {wanted}, it is {found}")
         return arrays
+
+    def require_servable(self) -> "Bundle":
+        """This bundle, if the decoder can read with it: isolated signs, from keypoints alone.
+
+        Raises:
+            BundleError: it cannot; says why.
+        """
+        if self.manifest.task != "isolated":
+            raise BundleError(f"{self.path}: reads sentences; only bundles of isolated signs can be served so far")
+        if self.manifest.visual.kind == "rgb":
+            raise BundleError(
+                f"{self.path}: looks at pictures (visual rgb); only bundles of keypoints can be served so far"
+            )
+        return self
 
 
 def load_bundle(path: Path = EMBEDDED) -> Bundle:
@@ -198,7 +294,10 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
         if Path(name).name != name:
             raise BundleError(f"{path / MANIFEST}: files: {name!r} is not a plain file name")
         if not file.is_file():
-            if name not in FILES:  # kept beside the bundle for training on, and left out where it is only served
+            if name not in (
+                *FILES,
+                SEGMENTER,
+            ):  # kept beside the bundle for training on, and left out where it is only served
                 continue
             raise BundleError(f"{file}: missing")
         if sha256(file) != expected:
@@ -208,7 +307,17 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
         raise BundleError(f"{path / REPORT}: glosses: not those of the vocabulary")
     if not {gloss for pair in report.confusable for gloss in pair.glosses} <= set(manifest.vocabulary):
         raise BundleError(f"{path / REPORT}: confusable: names a gloss that is not in the vocabulary")
-    return Bundle(path, manifest, report, Vocabulary(manifest.vocabulary, manifest.no_sign))
+    return Bundle(path, manifest, report, Vocabulary(manifest.vocabulary, manifest.no_sign), _tagging(path, manifest))
+
+
+def _tagging(path: Path, manifest: Manifest) -> Tagging | None:
+    """The learned segmenter, if the bundle has one."""
+    if manifest.tagger is None:
+        return None
+    try:
+        return Tagging(manifest.tagger, load_weights(path / SEGMENTER))
+    except ValueError as error:
+        raise BundleError(str(error)) from error
 
 
 def sha256(path: Path) -> str:

@@ -15,6 +15,8 @@ from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
 from glosscast.clip import Clip
 from glosscast.decoding import NoSignerError, classify_clip
 from glosscast.holistic import ExtractorError, ModelError, chosen, extract, mismatch, new_tracker, quiet_native_logs
+from glosscast.providers import ProviderError
+from glosscast.recogniser import Recogniser
 from glosscast.video import VideoError, decode_video
 
 
@@ -27,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{args.clip}: nobody is in view", file=sys.stderr)
     except VideoError as error:
         print(f"{args.clip}: {error}", file=sys.stderr)
-    except (BundleError, ExtractorError, ModelError, live.LiveError) as error:
+    except (BundleError, ExtractorError, ModelError, ProviderError, live.LiveError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
@@ -61,7 +63,7 @@ def positive(text: str) -> int:
 
 def run_classify(args: argparse.Namespace) -> int:
     """`classify`."""
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle).require_servable()
     trained = bundle.manifest.keypoints
     if warning := mismatch(trained.extractor, trained.models, chosen()):
         print(f"bundle {bundle.id} was {warning}", file=sys.stderr)
@@ -98,9 +100,6 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, NDArray[np.float32]
         NoSignerError: nobody is in view.
         OSError: the file cannot be read.
     """
-    # ONNX Runtime loads in a tenth of a second, which `--help` need not wait for.
-    from glosscast.recogniser import Recogniser
-
     manifest, marks = bundle.manifest, [perf_counter()]
     frames = list(decode_video(path, manifest.clip.fps))
     marks.append(perf_counter())
@@ -111,7 +110,9 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, NDArray[np.float32]
         finally:
             tracker.close()
     marks.append(perf_counter())
-    found = classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle))
+    found = classify_clip(
+        clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle), tagging=bundle.tagging
+    )
     marks.append(perf_counter())
     steps = zip(("decode", "keypoints", "inference"), pairwise(marks), strict=True)
     return clip, found, {name: round((end - start) * 1000, 1) for name, (start, end) in steps}

@@ -11,11 +11,13 @@ import struct
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from http.cookies import SimpleCookie
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
@@ -77,6 +79,8 @@ async def caption(
                 socket = await connect(
                     address(url), subprotocols=[SUBPROTOCOL], additional_headers=headers, compression=None
                 )
+                if socket.response is not None:
+                    headers |= place_of(socket.response.headers)
                 async with socket, aclosing(session.over(socket)) as messages:
                     async for message in messages:
                         failures = 0
@@ -99,6 +103,14 @@ def address(url: str) -> str:
     if scheme not in ("ws", "wss") or not parts.netloc:
         raise CaptionError(f"{url}: not an address of the form http://HOST:PORT")
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or PATH, "", ""))
+
+
+def place_of(answer: Headers) -> dict[str, str]:
+    """The header that leads back to the replica behind a proxy that answered a handshake: the cookies that it set."""
+    jar: SimpleCookie = SimpleCookie()
+    for cookie in answer.get_all("Set-Cookie"):  # of several with one name the last one counts
+        jar.load(cookie)
+    return {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in jar.items())} if jar else {}
 
 
 def pack(seq: int, t_ms: float, payload: bytes) -> bytes:

@@ -3,9 +3,8 @@
 The service's live streams, clip classification and evaluation all go through `Decoder`, so they agree by construction.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -14,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.clip import Clip, ClipSpec, Window, cut_window
 from glosscast.keypoints import POSE, PRESENCE, X, Z
+from glosscast.learned_segmentation import LearnedSegmenter, Tagging
+from glosscast.recent import RecentFrames
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
 
 MAX_FPS = 120.0  # frames a second, by the stream's own clock, beyond which the oldest are forgotten early
@@ -26,6 +27,7 @@ class DecoderSettings(BaseModel):
 
     interim_ms: float = Field(gt=0, description="time between interim results inside a sign")
     hop_ms: float = Field(gt=0, description="distance of the windows in a sign longer than one window")
+    reject: float = Field(default=0.0, ge=0, lt=1, description="a final less sure than this is not reported")
 
 
 class Classify(Protocol):
@@ -46,6 +48,7 @@ class SignEvent:
         end_ms: where it ends, as far as known.
         revision: 1, 2, 3 … for interims, 0 otherwise.
         probabilities: (classes,); None for "started".
+        quiet: a final that is not to be reported: too unsure, or the sign before it going on.
     """
 
     kind: Literal["started", "interim", "final"]
@@ -54,6 +57,21 @@ class SignEvent:
     end_ms: float
     revision: int = 0
     probabilities: NDArray[np.float32] | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ClipReading:
+    """A recording as it was read.
+
+    Attributes:
+        probabilities: (classes,) of the recording taken as one sign.
+        signs: the "final" events of the signs that the segmenter found, in order, without those that are not to be
+            reported; none where it found none.
+    """
+
+    probabilities: NDArray[np.float32]
+    signs: list[SignEvent]
 
 
 class NoSignerError(ValueError):
@@ -69,6 +87,7 @@ class Decoder:
         settings: how segments are read.
         classify: the model.
         interim: whether interim results are wanted; without them a sign costs inference only at its end.
+        tagging: the learned segmenter, to use instead of the rule.
         spare: asked before each interim; while there is nothing to spare it is put off, to a later frame or for good.
     """
 
@@ -79,16 +98,19 @@ class Decoder:
         settings: DecoderSettings,
         classify: Classify,
         interim: bool = True,
+        tagging: Tagging | None = None,
         spare: Callable[[], bool] = lambda: True,
     ) -> None:
         self.spec, self.settings, self.interim, self._spare = spec, settings, interim, spare
         self._classify = classify
-        self._segmenter = Segmenter(segmenter)
+        self._segmenter = Segmenter(segmenter) if tagging is None else LearnedSegmenter(segmenter, tagging)
         self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
         # A clock that crawls would let them grow without end.
-        self._frames: deque[tuple[float, NDArray[np.float32]]] = deque(maxlen=int(self._keep_ms / 1000 * MAX_FPS))
+        self._frames = RecentFrames(limit=int(self._keep_ms / 1000 * MAX_FPS))
         self._open: int | None = None
         self._revision, self._interim_due = 0, 0.0
+        self._repeat_ms = 0.0 if tagging is None else tagging.settings.repeat_ms
+        self._told: tuple[int, float] | None = None  # what the last final was taken for, and where it ended
 
     def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float) -> list[SignEvent]:
         """Take one frame.
@@ -101,21 +123,20 @@ class Decoder:
         Raises:
             ValueError: time stands still or goes backwards.
         """
-        if self._frames and t_ms <= self._frames[-1][0]:
-            raise ValueError(f"t_ms {t_ms} is not after {self._frames[-1][0]}")
+        if len(self._frames) and t_ms <= self._frames.t_ms[-1]:
+            raise ValueError(f"t_ms {t_ms} is not after {self._frames.t_ms[-1]}")
         square = keypoints.astype(np.float32, copy=True)
         square[:, [X, Z]] *= aspect  # from here on x, y and z share one scale, whatever shape later frames have
-        self._frames.append((t_ms, square))
+        self._frames.append(t_ms, square)
         segment = self._segmenter.push(t_ms, square)
         events = [] if segment is None else self._read(segment, t_ms)
-        while self._frames[0][0] < t_ms - self._keep_ms:  # only now: after a pause the last sign is read first
-            self._frames.popleft()
+        self._frames.drop_before(t_ms - self._keep_ms)  # only now: after a pause the last sign is read first
         return events
 
     def finish(self) -> list[SignEvent]:
         """Close the sign that is under way, if any."""
         segment = self._segmenter.finish()
-        return [] if segment is None else self._read(segment, self._frames[-1][0])
+        return [] if segment is None else self._read(segment, float(self._frames.t_ms[-1]))
 
     def _read(self, segment: Segment, now_ms: float) -> list[SignEvent]:
         events = []
@@ -124,17 +145,29 @@ class Decoder:
             self._interim_due = now_ms + self.settings.interim_ms
             events.append(SignEvent("started", segment.index, segment.start_ms, segment.end_ms))
         if segment.closed:
-            events.append(self._event("final", segment, now_ms, 0))
+            events.append(self._final(self._event("final", segment, now_ms, 0)))
         elif self.interim and now_ms >= self._interim_due and self._spare():
             self._revision += 1
             self._interim_due = now_ms + self.settings.interim_ms
             events.append(self._event("interim", segment, now_ms, self._revision))
         return events
 
+    def _final(self, event: SignEvent) -> SignEvent:
+        """The event, quiet where nothing new or nothing sure is to be told."""
+        assert event.probabilities is not None
+        best = int(event.probabilities.argmax())
+        repeated = self._told is not None and (
+            best == self._told[0] and event.start_ms - self._told[1] < self._repeat_ms
+        )
+        unsure = bool(event.probabilities[best] < self.settings.reject)
+        if not unsure:
+            self._told = best, event.end_ms
+        return replace(event, quiet=repeated or unsure)
+
     def _event(self, kind: Literal["interim", "final"], segment: Segment, now_ms: float, revision: int) -> SignEvent:
-        t_ms = np.array([t for t, _ in self._frames])
-        clip = Clip(t_ms, np.stack([k for _, k in self._frames]), aspect=1.0)
-        starts = window_starts(segment.start_ms, segment.end_ms, t_ms[0], now_ms, self.spec, self.settings.hop_ms)
+        clip = Clip(self._frames.t_ms, self._frames.keypoints, aspect=1.0)
+        first_ms = float(clip.t_ms[0])
+        starts = window_starts(segment.start_ms, segment.end_ms, first_ms, now_ms, self.spec, self.settings.hop_ms)
         pooled = self._classify([cut_window(clip, start, self.spec) for start in starts]).mean(axis=0)
         return SignEvent(kind, segment.index, segment.start_ms, segment.end_ms, revision, pooled)
 
@@ -164,15 +197,16 @@ def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
     return events + decoder.finish()
 
 
-def classify_clip(
+def read_clip(
     clip: Clip,
     spec: ClipSpec,
     segmenter: SegmenterSettings,
     settings: DecoderSettings,
     classify: Classify,
     needs_signer: bool = True,
-) -> NDArray[np.float32]:
-    """Probabilities (classes,) for a recording taken as one sign.
+    tagging: Tagging | None = None,
+) -> ClipReading:
+    """A recording taken as one sign, and the signs in it.
 
     Where the segmenter finds several signs they are pooled by their length; where it finds none, the whole recording is
     read.
@@ -184,19 +218,34 @@ def classify_clip(
         settings: how segments are read.
         classify: the model.
         needs_signer: whether the model looks at keypoints, and can say nothing without any.
+        tagging: the learned segmenter, to use instead of the rule.
 
     Raises:
         NoSignerError: nobody is in view, and the model needs somebody.
     """
     if needs_signer and not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
         raise NoSignerError("nobody is in view")
-    events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False))
+    events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False, tagging=tagging))
     finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
     if finals:
-        return pool(finals)
+        return ClipReading(pool(finals), [e for e in finals if not e.quiet])
     first, last = float(clip.t_ms[0]), float(clip.t_ms[-1])
     starts = window_starts(first, last, first, last, spec, settings.hop_ms)
-    return np.asarray(classify([cut_window(clip, start, spec) for start in starts]).mean(axis=0), np.float32)
+    windows = [cut_window(clip, start, spec) for start in starts]
+    return ClipReading(np.asarray(classify(windows).mean(axis=0), np.float32), [])
+
+
+def classify_clip(
+    clip: Clip,
+    spec: ClipSpec,
+    segmenter: SegmenterSettings,
+    settings: DecoderSettings,
+    classify: Classify,
+    needs_signer: bool = True,
+    tagging: Tagging | None = None,
+) -> NDArray[np.float32]:
+    """Probabilities (classes,) for a recording taken as one sign; see `read_clip`."""
+    return read_clip(clip, spec, segmenter, settings, classify, needs_signer, tagging).probabilities
 
 
 def pool(finals: Iterable[SignEvent]) -> NDArray[np.float32]:

@@ -154,16 +154,19 @@ def normalise(keypoints: NDArray[np.float32], aspect: float | Floats) -> NDArray
     middle = _masked_median(shoulders.mean(-2), found)
     size = _masked_median(np.linalg.norm(shoulders[..., 0, :] - shoulders[..., 1, :], axis=-1)[..., None], found)
     usable = size > 1e-4
-    scale = np.where(usable, 1.0 / np.maximum(size, 1e-4), 0.0)[..., None, None, :]
-    points[..., :2] = (points[..., :2] - middle[..., None, None, :]) * scale
-    points[..., Z] *= scale[..., 0]
+    scale = np.where(usable, 1.0 / np.maximum(size, 1e-4), 0.0)[..., None]
+    for channel in (X, Y):  # one at a time: numpy is slow where the innermost of an operation's axes is short
+        points[..., channel] -= middle[..., channel, None, None]
+        points[..., channel] *= scale
+    points[..., Z] *= scale
     points[~(present & usable[..., None])] = 0.0
     return points
 
 
 def _masked_median(values: Floats, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Median over axis -2 of values (..., T, D) where mask (..., T); zero where nothing is left."""
-    filled = np.where(mask[..., None], values, np.nan)
-    empty = ~mask.any(axis=-1)
-    filled[empty] = 0.0
-    return np.asarray(np.nanmedian(filled, axis=-2), np.float32)
+    count = mask.sum(axis=-1)[..., None, None]
+    ordered = np.sort(np.where(mask[..., None], values, np.inf), axis=-2)  # what is masked comes last
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-2)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[-2] - 1), axis=-2)
+    return np.where(count > 0, (low + high) / 2, 0.0)[..., 0, :].astype(np.float32)

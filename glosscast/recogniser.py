@@ -1,20 +1,21 @@
-"""Windows to probabilities with ONNX Runtime; the only module that imports it."""
+"""Windows to probabilities with ONNX Runtime."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from glosscast.bundle import Bundle, BundleError
+from glosscast.bundle import Array, Bundle, BundleError, Precision
 from glosscast.clip import Window
+from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.providers import GraphError, open_session
 
-GOLDEN_TOLERANCE = 1e-3  # on logits; other processors and providers sum in another order
-DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
-
-
-class ProviderError(RuntimeError):
-    """An execution provider was asked for and is not in use."""
+# On logits. Other processors and providers sum in another order, and round coarse numbers to the other side.
+GOLDEN_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "bf16": 0.2, "int8": 0.5}
+TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+MAX_RUN = 64  # windows in one run of the graph; more are read in several
 
 
 class Recogniser:
@@ -22,51 +23,46 @@ class Recogniser:
 
     Args:
         bundle: a checked bundle.
-        providers: ONNX Runtime execution providers, best first. All must be available and the first must really be in
-            use: ONNX Runtime falls back to the CPU without an error.
-        threads: threads of one inference; 0 lets ONNX Runtime take one per core.
+        providers: ONNX Runtime execution providers, best first; none takes the best that works. See
+            `glosscast.providers`, also for `threads`.
+        threads: threads of one inference; 0 takes all cores but one.
+        precision: what the provider computes in; None takes the bundle's.
+
+    Attributes:
+        providers: in use, best first.
+        precision: what they compute in.
 
     Raises:
-        ProviderError: a provider is not available, or the session does not use the first one.
+        ProviderError: a named provider is not available, not in use, or cannot compute in the precision.
         BundleError: the graph cannot be loaded, differs from the manifest, or fails the golden check.
     """
 
-    def __init__(self, bundle: Bundle, providers: Sequence[str] = DEFAULT_PROVIDERS, threads: int = 0) -> None:
+    def __init__(
+        self, bundle: Bundle, providers: Sequence[str] = (), threads: int = 0, precision: Precision | None = None
+    ) -> None:
         self.bundle = bundle
-        absent = set(providers) - set(ort.get_available_providers())
-        if absent:
-            raise ProviderError(
-                f"{', '.join(sorted(absent))} not available; "
-                f"this ONNX Runtime has {', '.join(ort.get_available_providers())}"
-            )
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3  # errors only
+        self.precision: Precision = precision or bundle.manifest.precision
         try:
-            self._session = ort.InferenceSession(str(bundle.model_path), options, providers=list(providers))
-        except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            raise BundleError(f"{bundle.model_path}: ONNX Runtime cannot load it") from error
-        self.providers = tuple(self._session.get_providers())
-        if self.providers[0] != providers[0]:
-            raise ProviderError(f"asked for {providers[0]}, ONNX Runtime uses {self.providers[0]}")
+            self._session = open_session(bundle.model_path, providers, self.precision, threads)
+        except GraphError as error:
+            raise BundleError(f"{bundle.model_path}: {error}; export the bundle again") from error
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self._check_signature()
+        self._buffers = _Buffers(self._session, bundle)
         self._check_golden()
 
     def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         """Probabilities (len(windows), classes)."""
-        logits = self.logits(np.stack([w.keypoints for w in windows]), np.stack([w.mask for w in windows]))
-        exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(exponent / exponent.sum(axis=1, keepdims=True), np.float32)
+        parts = [windows[i : i + MAX_RUN] for i in range(0, len(windows), MAX_RUN)]
+        return np.concatenate([_softmax(self._buffers.logits(part)) for part in parts])
 
-    def logits(self, keypoints: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The graph itself: (N, T, 171, 4) and (N, T) to (N, classes)."""
-        return self.outputs(keypoints, mask, ("logits",))["logits"]
+    def logits(self, inputs: Mapping[str, Array]) -> NDArray[np.float32]:
+        """The graph itself: the manifest's inputs by name, N windows each, to logits (N, …)."""
+        return self.outputs(inputs, ("logits",))["logits"]
 
-    def outputs(
-        self, keypoints: NDArray[np.float32], mask: NDArray[np.float32], names: Sequence[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    def outputs(self, inputs: Mapping[str, Array], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Any of the manifest's outputs by name, for the same inputs as `logits`."""
-        values = self._session.run(list(names), {"keypoints": keypoints, "mask": mask})
+        values = self._session.run(list(names), dict(inputs))
         return {name: np.asarray(value, np.float32) for name, value in zip(names, values, strict=True)}
 
     def _check_signature(self) -> None:
@@ -75,20 +71,60 @@ class Recogniser:
             ("inputs", manifest.inputs, self._session.get_inputs()),
             ("outputs", manifest.outputs, self._session.get_outputs()),
         ):
-            graph = {node.name: tuple(node.shape) for node in nodes}
-            for spec in specs:
-                if graph.get(spec.name) != spec.shape:
+            graph = {node.name: (*node.shape, TYPES.get(node.type, node.type)) for node in nodes}
+            said = {spec.name: (*spec.shape, spec.dtype) for spec in specs}
+            for name in [*said, *(set(graph) - set(said) if field == "inputs" else ())]:
+                if graph.get(name) != said.get(name):
                     raise BundleError(
-                        f"{self.bundle.model_path}: {field}: {spec.name} is {graph.get(spec.name)} in the graph and "
-                        f"{spec.shape} in the manifest"
+                        f"{self.bundle.model_path}: {field}: {name} is {graph.get(name)} in the graph and "
+                        f"{said.get(name)} in the manifest; export the bundle again"
                     )
 
     def _check_golden(self) -> None:
         """Also warms the session up."""
         golden = self.bundle.golden()
-        difference = np.abs(self.logits(golden["keypoints"], golden["mask"]) - golden["logits"]).max()
-        if not difference <= GOLDEN_TOLERANCE:
+        wanted = golden.pop("logits").astype(np.float32)
+        difference = np.abs(self.logits(golden) - wanted).max()
+        allowed = GOLDEN_TOLERANCE[self.precision]
+        if not difference <= allowed:
             raise BundleError(
-                f"{self.bundle.model_path}: golden check failed: logits differ by {difference:.2g}, allowed is "
-                f"{GOLDEN_TOLERANCE:g}"
+                f"{self.bundle.model_path}: golden check failed on {self.providers[0]} in {self.precision}: logits "
+                f"differ by {difference:.2g}, allowed is {allowed:g}; export the bundle again or take another provider"
             )
+
+
+class _Buffers(threading.local):
+    """A thread's own arrays for windows and logits, bound to the session once for each number of windows.
+
+    Windows are copied once, into a batch; ONNX Runtime reads that and writes the logits in place.
+    """
+
+    def __init__(self, session: Any, bundle: Bundle) -> None:
+        frames, classes = bundle.manifest.clip.frames, len(bundle.vocabulary)
+        self._session = session
+        self._keypoints = np.empty((MAX_RUN, frames, POINTS, CHANNELS), np.float32)
+        self._mask = np.empty((MAX_RUN, frames), np.float32)
+        self._logits = np.empty((MAX_RUN, classes), np.float32)
+        self._bindings: dict[int, Any] = {}
+
+    def logits(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """Logits (len(windows), classes) of at most `MAX_RUN` windows; the thread's next call overwrites them."""
+        count = len(windows)
+        np.stack([w.keypoints for w in windows], out=self._keypoints[:count])
+        np.stack([w.mask for w in windows], out=self._mask[:count])
+        if count not in self._bindings:
+            self._bindings[count] = self._bind(count)
+        self._session.run_with_iobinding(self._bindings[count])
+        return self._logits[:count]
+
+    def _bind(self, count: int) -> Any:
+        binding, logits = self._session.io_binding(), self._logits[:count]
+        binding.bind_cpu_input("keypoints", self._keypoints[:count])
+        binding.bind_cpu_input("mask", self._mask[:count])
+        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        return binding
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True), np.float32)

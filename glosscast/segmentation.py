@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from glosscast.keypoints import HAND_WRIST, LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose
+from glosscast.activity import ActivityMeter
 
 
 class SegmenterSettings(BaseModel):
@@ -54,14 +54,6 @@ class Segment:
     closed: bool
 
 
-@dataclass(frozen=True)
-class Activity:
-    """What one frame says about signing: height of the higher wrist (inf: no hand seen) and speed of the faster."""
-
-    height: float
-    speed: float
-
-
 class _State(Enum):
     IDLE = "idle"
     RAISED = "raised"  # a hand is up, not yet long enough
@@ -74,7 +66,7 @@ class Segmenter:
 
     def __init__(self, settings: SegmenterSettings) -> None:
         self.settings = settings
-        self._activity = ActivityMeter(settings)
+        self._activity = ActivityMeter(settings.follow_ms, settings.visible)
         self._state = _State.IDLE
         self._index = 0
         self._now = self._start = self._last_up = self._last_moving = 0.0
@@ -138,56 +130,3 @@ class Segmenter:
         self._state = state
         self._index += 1
         return segment
-
-
-class ActivityMeter:
-    """Wrist height and speed against a slowly following shoulder line."""
-
-    def __init__(self, settings: SegmenterSettings) -> None:
-        self.settings = settings
-        self._followed_ms = 0.0
-        self._middle: NDArray[np.float64] | None = None
-        self._width = 0.0
-        self._wrists: dict[int, tuple[float, NDArray[np.float64]]] = {}
-
-    def measure(self, t_ms: float, keypoints: NDArray[np.float32]) -> Activity:
-        """Activity of one frame (171, 4), x in units of frame height."""
-        shoulders = keypoints[SHOULDERS].astype(np.float64)
-        if (shoulders[:, PRESENCE] > 0).all():
-            self._follow(t_ms, shoulders[:, :2])
-        if self._middle is None or self._width < 1e-4:
-            return Activity(np.inf, 0.0)
-        height, speed = np.inf, 0.0
-        for side, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):
-            wrist = self._wrist(keypoints, side, hand)
-            if wrist is None:
-                self._wrists.pop(side, None)
-                continue
-            place = (wrist - self._middle) / self._width
-            height = min(height, float(place[1]))
-            if side in self._wrists:
-                before_ms, before = self._wrists[side]
-                moved = float(np.linalg.norm(place - before))
-                speed = max(speed, moved / max((t_ms - before_ms) / 1000.0, 1e-3))
-            self._wrists[side] = (t_ms, place)
-        return Activity(height, speed)
-
-    def _follow(self, t_ms: float, shoulders: NDArray[np.float64]) -> None:
-        """Move the line by the time that has passed, so that it keeps up alike at 10 and at 60 frames a second."""
-        middle, width = shoulders.mean(0), float(np.linalg.norm(shoulders[0] - shoulders[1]))
-        if self._middle is None:
-            self._middle, self._width = middle, width
-        else:
-            share = 1.0 - np.exp(-(t_ms - self._followed_ms) / self.settings.follow_ms)
-            self._middle = self._middle + share * (middle - self._middle)
-            self._width += share * (width - self._width)
-        self._followed_ms = t_ms
-
-    def _wrist(self, keypoints: NDArray[np.float32], side: Pose, hand: slice) -> NDArray[np.float64] | None:
-        """(x, y) of a wrist from the hand model where it saw a hand, else from the pose where it is sure."""
-        points = keypoints[hand]
-        if points[HAND_WRIST, PRESENCE] > 0:
-            return points[HAND_WRIST, :2].astype(np.float64)
-        if keypoints[side, PRESENCE] >= self.settings.visible:
-            return keypoints[side, :2].astype(np.float64)
-        return None

@@ -5,36 +5,34 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from glosscast import __version__
-from service import docs, link, problems, rest
-from service.engine import MakeTracker, Services
+from service import docs, link, page, problems, rest
+from service.engine import Connect, MakeTracker, Services
 from service.metrics import RequestMetrics
 from service.security import SecurityHeaders
 from service.settings import Settings, load_settings
 
-WEB = Path(__file__).parent / "web"
 
-
-def create_app(settings: Settings | None = None, make_tracker: MakeTracker | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, make_tracker: MakeTracker | None = None, connect: Connect | None = None
+) -> FastAPI:
     """The application; its start loads the bundle, the model and the trackers' pool.
 
     Args:
         settings: by default from the environment.
         make_tracker: makes what finds keypoints in pictures; by default the extractor of the settings.
+        connect: leads to recognisers elsewhere, as `service.ray_app` has them; by default one is loaded here.
 
     Raises:
         SettingsError: the environment holds a wrong setting.
         StartError: the service would be open to strangers, or a file for access is wrong.
     """
     settings = settings or load_settings()
-    services = Services(settings, make_tracker)
+    services = Services(settings, make_tracker, connect=connect)
     app = FastAPI(
         title="Glosscast",
         version=__version__,
@@ -55,10 +53,9 @@ def create_app(settings: Settings | None = None, make_tracker: MakeTracker | Non
         )
     app.add_middleware(RequestMetrics, metrics=services.metrics)
     app.add_middleware(SecurityHeaders)
-    for module in (rest, link, docs):
+    for module in (rest, link, docs, page):
         app.include_router(module.router)
-    if WEB.is_dir():
-        app.router.default = _Page(StaticFiles(directory=WEB, html=True), app.router.default)
+    app.router.default = page.Page(app.router.default)
     return app
 
 
@@ -70,17 +67,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         services.close()
-
-
-class _Page:
-    """Serves the page's files at every address that is no route.
-
-    A mount at "/" would also match the routes' addresses, and a wrong method there would be "not found".
-    """
-
-    def __init__(self, files: ASGIApp, otherwise: ASGIApp) -> None:
-        self._files, self._otherwise = files, otherwise
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        readable = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-        await (self._files if readable else self._otherwise)(scope, receive, send)

@@ -7,13 +7,13 @@ from time import perf_counter
 from starlette.requests import ClientDisconnect
 
 from glosscast.clip import Clip
-from glosscast.decoding import NoSignerError, classify_clip
+from glosscast.decoding import NoSignerError, SignEvent, read_clip
 from glosscast.holistic import extract
 from glosscast.video import MIB, Frame, VideoError, VideoLimits
 from service.decoder import Budget, decoding
 from service.engine import Engine, Services
 from service.problems import ProblemError
-from service.schemas import Classification, Prediction, Timings
+from service.schemas import Classification, ClipSign, Prediction, Timings
 from service.session import ranked
 from service.settings import Settings
 from service.trackers import TrackerLostError
@@ -36,7 +36,14 @@ def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: 
     clip, timings = _keypoints(engine, services.settings, data, gone)
     manifest, began = engine.bundle.manifest, perf_counter()
     try:
-        found = classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, engine.classify)
+        reading = read_clip(
+            clip,
+            manifest.clip,
+            manifest.segmenter,
+            manifest.decoder,
+            engine.classify,
+            tagging=engine.bundle.tagging,
+        )
     except NoSignerError:
         raise ProblemError("no_signer") from None
     timings.inference = _ms(perf_counter() - began)
@@ -48,14 +55,26 @@ def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: 
             confidence=best.confidence,
             confusable_with=engine.bundle.report.confusable_with(best.gloss),
         )
-        for best in ranked(engine.bundle, found, top_k)
+        for best in ranked(engine.bundle, reading.probabilities, top_k)
     ]
     return Classification(
         bundle=engine.bundle.id,
         duration_ms=round(clip.duration_ms, 1),
         frames=len(clip.t_ms),
         predictions=predictions,
+        signs=[_sign(engine, event, float(clip.t_ms[0])) for event in reading.signs],
         timings_ms=timings,
+    )
+
+
+def _sign(engine: Engine, final: SignEvent, first_ms: float) -> ClipSign:
+    assert final.probabilities is not None  # a final has them
+    (best,) = ranked(engine.bundle, final.probabilities, 1)
+    return ClipSign(
+        gloss=best.gloss,
+        confidence=best.confidence,
+        start_ms=round(final.start_ms - first_ms, 1),
+        end_ms=round(final.end_ms - first_ms, 1),
     )
 
 

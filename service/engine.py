@@ -11,15 +11,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from glosscast import __version__
-from glosscast.bundle import BundleError, load_bundle
+from glosscast.bundle import Bundle, BundleError, load_bundle
 from glosscast.holistic import MODULES, ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
-from glosscast.recogniser import ProviderError, Recogniser
+from glosscast.providers import ProviderError
+from glosscast.recogniser import Recogniser
 from service import sandbox
 from service.auth import Access, AccessError
-from service.batcher import Batcher
+from service.batcher import Batcher, Observe
 from service.logs import fields
 from service.metrics import Metrics
 from service.problems import ProblemError
+from service.remote import Remote
 from service.settings import PREFIX, Settings
 from service.streams import Streams
 from service.trackers import ProcessTracker
@@ -28,10 +30,37 @@ from service.transcripts import Transcripts
 log = logging.getLogger("glosscast.service")
 
 MakeTracker = Callable[[], Tracker]
+Connect = Callable[[Bundle, Observe], Remote]
 
 
 class StartError(RuntimeError):
     """The service cannot start; the message is one plain line that names the setting to look at."""
+
+
+def bundle_of(settings: Settings) -> Bundle:
+    """The settings' bundle, checked.
+
+    Raises:
+        StartError: it cannot be used.
+    """
+    try:
+        return load_bundle(settings.bundle).require_servable()
+    except BundleError as error:
+        raise StartError(f"{PREFIX}BUNDLE: {error}") from error
+
+
+def recogniser_of(settings: Settings, bundle: Bundle) -> Recogniser:
+    """The bundle's model on the settings' provider.
+
+    Raises:
+        StartError: it cannot be used.
+    """
+    try:
+        return Recogniser(bundle, settings.providers or (), settings.inference_threads, settings.precision)
+    except BundleError as error:
+        raise StartError(f"{PREFIX}BUNDLE: {error}") from error
+    except ProviderError as error:
+        raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
 
 
 class Engine:
@@ -43,41 +72,54 @@ class Engine:
         settings: what to load.
         metrics: told of it.
         make_tracker: makes what finds keypoints in pictures; None takes the settings' extractor.
+        connect: leads to recognisers elsewhere; None loads one here.
         before: the one whose place this takes, with its trackers. What uses it goes on with it.
 
     Raises:
         StartError: the bundle, an execution provider or the extractor cannot be used.
     """
 
+    recogniser: Recogniser | Remote
+    classify: Batcher | Remote
+
     def __init__(
-        self, settings: Settings, metrics: Metrics, make_tracker: MakeTracker | None, before: "Engine | None" = None
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        make_tracker: MakeTracker | None,
+        connect: Connect | None = None,
+        before: "Engine | None" = None,
     ) -> None:
-        try:
-            self.bundle = load_bundle(settings.bundle)
-            self.recogniser = Recogniser(self.bundle, settings.providers, settings.inference_threads)
-        except BundleError as error:
-            raise StartError(f"{PREFIX}BUNDLE: {error}") from error
-        except ProviderError as error:
-            raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
+        self.bundle = bundle_of(settings)
         modules = ["service.decoder", "service.trackers"]
-        if make_tracker is None:
-            make_tracker = self._extractor(settings, metrics)
+        of_clips = of_streams = make_tracker
+        if of_clips is None or of_streams is None:
+            of_clips, of_streams = self._extractor(settings, metrics)
             modules += [MODULES[settings.extractor]] if settings.extractor_processes else []
         sandbox.prepare(modules)
-        self.classify = Batcher(
-            self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
-        )
+        if connect is None:
+            self.recogniser = recogniser_of(settings, self.bundle)
+            batcher = self.classify = Batcher(
+                self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
+            )
+            metrics.windows_waiting.set_function(lambda: batcher.waiting)
+        else:
+            self.recogniser = self.classify = connect(self.bundle, metrics.inference)
         self.stream_trackers: TrackerPool
         self.clip_trackers: TrackerPool
         if before is not None:
             self.stream_trackers, self.clip_trackers = before.stream_trackers, before.clip_trackers
         else:
-            self.stream_trackers = TrackerPool(settings.trackers, make_tracker)
-            self.clip_trackers = TrackerPool(settings.classifiers, make_tracker)
+            self.stream_trackers = TrackerPool(settings.trackers, of_streams)
+            self.clip_trackers = TrackerPool(settings.classifiers, of_clips)
         self._users, self._retired = 0, False
-        metrics.windows_waiting.set_function(lambda: self.classify.waiting)
         metrics.bundle.info(
-            {"bundle": self.bundle.id, "provider": self.recogniser.providers[0], "glosscast": __version__}
+            {
+                "bundle": self.bundle.id,
+                "provider": self.recogniser.providers[0],
+                "precision": self.recogniser.precision,
+                "glosscast": __version__,
+            }
         )
 
     @contextmanager
@@ -99,8 +141,8 @@ class Engine:
         if self._retired and not self._users:
             self.classify.close()
 
-    def _extractor(self, settings: Settings, metrics: Metrics) -> MakeTracker:
-        """What makes the trackers that the settings ask for, once it is known to work."""
+    def _extractor(self, settings: Settings, metrics: Metrics) -> tuple[MakeTracker, MakeTracker]:
+        """What makes the trackers of clips and of streams that the settings ask for, once it is known to work."""
         trained = self.bundle.manifest.keypoints
         try:
             require(settings.extractor)
@@ -108,10 +150,13 @@ class Engine:
                 log.warning("bundle %s was %s", self.bundle.id, warning)
         except (ExtractorError, ModelError) as error:
             raise StartError(f"{PREFIX}EXTRACTOR: {error}") from error
-        make = partial(new_tracker, settings.extractor)
+        makes = partial(new_tracker, settings.extractor), partial(new_tracker, settings.extractor, settings.pose_every)
         if not settings.extractor_processes:
-            return make
-        return partial(ProcessTracker, make, settings.extractor_timeout_s, metrics.tracker_lost)
+            return makes
+        of_clips, of_streams = (
+            partial(ProcessTracker, make, settings.extractor_timeout_s, metrics.tracker_lost) for make in makes
+        )
+        return of_clips, of_streams
 
     def close(self) -> None:
         """End the model's thread and free the trackers."""
@@ -133,6 +178,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     engine: Engine | None = None
     uploads: int = 0  # under way
+    connect: Connect | None = None  # None loads the recogniser here
 
     def __post_init__(self) -> None:
         try:
@@ -151,7 +197,7 @@ class Services:
             StartError: it cannot be loaded.
         """
         if self.engine is None:
-            self.engine = Engine(self.settings, self.metrics, self.make_tracker)
+            self.engine = Engine(self.settings, self.metrics, self.make_tracker, self.connect)
             self._say_bundle(self.engine)
 
     async def reload(self) -> None:
@@ -163,8 +209,9 @@ class Services:
             before = self.engine
             if before is None:
                 return
+            load = partial(Engine, self.settings, self.metrics, self.make_tracker, self.connect, before)
             try:
-                engine = await run_in_threadpool(Engine, self.settings, self.metrics, self.make_tracker, before)
+                engine = await run_in_threadpool(load)
             except StartError as error:
                 self.metrics.bundle_loads.labels("refused").inc()
                 log.error("bundle %s stays: %s", before.bundle.id, error, extra=fields(bundle=before.bundle.id))
@@ -177,9 +224,13 @@ class Services:
             self._say_bundle(engine)
 
     def _say_bundle(self, engine: Engine) -> None:
-        bundle, providers = engine.bundle.id, engine.recogniser.providers
+        model, bundle = engine.recogniser, engine.bundle.id
         self.metrics.bundle_loads.labels("used").inc()
-        log.info("bundle %s on %s", bundle, ", ".join(providers), extra=fields(bundle=bundle, provider=providers[0]))
+        log.info(
+            "bundle %s on %s in %s",
+            *(bundle, ", ".join(model.providers), model.precision),
+            extra=fields(bundle=bundle, provider=model.providers[0]),
+        )
 
     def close(self) -> None:
         """Stop recognising; from here on the service is not ready."""

@@ -171,6 +171,7 @@ async def bundle(request: Request) -> BundleDescription:
         ),
         limits=ClipLimits(max_upload_bytes=settings.max_upload_bytes, max_clip_s=settings.max_clip_s),
         providers=list(engine.recogniser.providers),
+        precision=engine.recogniser.precision,
     )
 
 

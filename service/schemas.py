@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from glosscast.bundle import ConfusablePair
+from glosscast.bundle import ConfusablePair, Precision
 from glosscast.clip import ClipSpec
 
 
@@ -24,6 +24,15 @@ class Prediction(BaseModel):
     confusable_with: list[str] = Field(description="glosses that it is easily taken for, the most similar first")
 
 
+class ClipSign(BaseModel):
+    """One sign in the clip."""
+
+    gloss: str = Field(description="may be the no-sign class")
+    confidence: float = Field(description="0..1")
+    start_ms: float = Field(description="from the clip's first frame")
+    end_ms: float
+
+
 class Timings(BaseModel):
     """Where the time went, in ms."""
 
@@ -39,6 +48,7 @@ class Classification(BaseModel):
     duration_ms: float = Field(description="from the first to the last frame")
     frames: int = Field(description="frames that were looked at")
     predictions: list[Prediction] = Field(description="best first")
+    signs: list[ClipSign] = Field(description="where signs were found, in order; empty where the clip was read whole")
     timings_ms: Timings
 
 
@@ -108,3 +118,4 @@ class BundleDescription(BaseModel):
     keypoints: KeypointLayout
     limits: ClipLimits
     providers: list[str] = Field(description="ONNX Runtime execution providers in use, best first")
+    precision: Precision = Field(description="what they compute in")

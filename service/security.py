@@ -25,10 +25,26 @@ HEADERS = {
 }
 API = "/v1/"
 API_CACHE = "no-store"  # answers say what somebody signed
+VENDOR = "/vendor/"
+VENDOR_CACHE = "max-age=31536000, immutable"  # 37 MB; the version is in the address
+# A worker has the policy of its own file: WebAssembly may run there and not in the page.
+WORKER = "/js/holistic-worker.js"
+WORKER_POLICY = POLICY + "; script-src 'self' 'wasm-unsafe-eval'"
+
+
+def headers_of(path: str, status: int) -> dict[str, str]:
+    """The headers of an answer."""
+    if path.startswith(API):
+        return HEADERS | {"Cache-Control": API_CACHE}
+    if path.startswith(VENDOR) and status == 200:  # what is missing may come
+        return HEADERS | {"Cache-Control": VENDOR_CACHE}
+    if path == WORKER:
+        return HEADERS | {"Content-Security-Policy": WORKER_POLICY}
+    return HEADERS
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds `HEADERS` to every HTTP response; a header that is already there stays."""
+    """ASGI middleware that adds `headers_of` to every HTTP response; a header that is already there stays."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,9 +55,7 @@ class SecurityHeaders:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if scope["path"].startswith(API):
-                    headers["Cache-Control"] = API_CACHE
-                for name, value in HEADERS.items():
+                for name, value in headers_of(scope["path"], message["status"]).items():
                     headers.setdefault(name, value)
             await send(message)
 

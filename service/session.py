@@ -83,7 +83,13 @@ class Session:
         manifest = bundle.manifest
         self._bundle, self._config, self._clock = bundle, config, clock
         self._decoder = Decoder(
-            manifest.clip, manifest.segmenter, manifest.decoder, classify, interim=config.interim, spare=spare
+            manifest.clip,
+            manifest.segmenter,
+            manifest.decoder,
+            classify,
+            interim=config.interim,
+            tagging=bundle.tagging,
+            spare=spare,
         )
 
     def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, arrived_s: float) -> list[Event]:
@@ -111,6 +117,8 @@ class Session:
         if event.probabilities is None:
             return SignStarted(segment=event.segment, t_ms=event.start_ms)
         best, *others = ranked(self._bundle, event.probabilities, self._config.top_k)
+        if event.quiet:
+            best, others = self._nothing(event.probabilities), [best, *others][: self._config.top_k - 1]
         times = {"start_ms": event.start_ms, "end_ms": event.end_ms}
         guess = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
         if event.kind == "interim":
@@ -125,6 +133,13 @@ class Session:
                 "latency_ms": round((self._clock() - arrived_s) * 1000, 1),
             }
         )
+
+    def _nothing(self, probabilities: NDArray[np.float32]) -> Alternative:
+        """The gloss that says "no sign", for a final that is not to be reported."""
+        vocabulary = self._bundle.vocabulary
+        assert vocabulary.no_sign is not None, "the manifest is checked for it"
+        confidence = round(float(probabilities[vocabulary.id(vocabulary.no_sign)]), DIGITS)
+        return Alternative(gloss=vocabulary.no_sign, confidence=confidence)
 
 
 def ranked(bundle: Bundle, probabilities: NDArray[np.float32], top_k: int) -> list[Alternative]:

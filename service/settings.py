@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from glosscast.bundle import EMBEDDED
+from glosscast.bundle import EMBEDDED, Precision
 from glosscast.holistic.choice import DEFAULT, Extractor
-from glosscast.recogniser import DEFAULT_PROVIDERS
 from glosscast.video import MIB
 from service.logs import LogFormat
 
@@ -18,6 +17,7 @@ PREFIX = "GLOSSCAST_"
 FOREIGN = {
     "GLOSSCAST_DATA",  # folder of recordings, for training and tests
     "GLOSSCAST_MODELS",  # folder of the models that LiteRT runs
+    "GLOSSCAST_RUNTIME",  # the build of ONNX Runtime that `make` installs
 }
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -60,12 +60,22 @@ class Settings(BaseSettings):
     )
 
     bundle: Path = Field(default=EMBEDDED, description="folder of the bundle; SIGHUP loads it again")
-    providers: Names = Field(
-        default=DEFAULT_PROVIDERS,
+    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None,
         min_length=1,
-        description="ONNX Runtime execution providers, best first, comma-separated",
+        description="ONNX Runtime execution providers, best first, comma-separated; by default the best that works of "
+        "TensorRT, CUDA, OpenVINO and CPU",
+    )
+    precision: Precision | None = Field(
+        default=None, description="what the model is computed in, fp32 or bf16; by default what its bundle says"
     )
     extractor: Extractor = Field(default=DEFAULT, description="what finds keypoints in pictures: litert or mediapipe")
+    pose_every: int = Field(
+        default=1,
+        ge=1,
+        le=4,
+        description="streams of pictures with litert: the pose is looked for in one of so many frames",
+    )
     extractor_processes: bool = Field(
         default=True, description="whether each tracker runs in a process of its own, so that a crash is one stream's"
     )
@@ -73,7 +83,7 @@ class Settings(BaseSettings):
         default=10.0, description="a tracker's process that takes longer for a frame is replaced, seconds"
     )
     inference_threads: int = Field(
-        default=1, ge=0, le=256, description="threads of one inference; 0 takes one per core; trackers need cores too"
+        default=0, ge=0, le=256, description="threads of one inference; 0 takes all cores but one"
     )
     max_batch: int = Field(default=16, ge=1, le=1024, description="windows in one inference, from all streams together")
     interim_wait_ms: float = Field(

@@ -1,15 +1,24 @@
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from benchmarks.engines import COMPILED, EAGER, PRECISION, SESSIONS, Engines
+from benchmarks.inference import Comparison, as_markdown, rows_of
 from benchmarks.live import Heard, figures
 from benchmarks.live_material import STEP_MS, Material, rest
+from benchmarks.reuse import in_normalisation_of, kept_share, measure
+from benchmarks.serving import overheads
+from benchmarks.subjects import of_bundle
+from benchmarks.timing import Spread, alternate
 from benchmarks.training import Case, Inputs, Trainee, cases, describe
 from glosscast.bundle import EMBEDDED, load_bundle
+from glosscast.clip import Clip, Window
 from glosscast.segmentation import Segmenter
 from tests.bundles import ASPECT, pose
 
@@ -71,3 +80,80 @@ def test_live_figures_say_who_lost_what() -> None:
     assert found["told_of_all_dropped"]
     assert found["end_of_sign_to_final_ms"]["median"] == 200.0
     assert not figures([lucky, Heard(sent_s=[0.0], summary={"dropped": 1})])["told_of_all_dropped"]
+
+
+# --- inference
+
+
+def test_cases_take_turns_within_the_budget() -> None:
+    order: list[str] = []
+    cases = {name: partial(order.append, name) for name in "abc"}
+    found = alternate(cases, budget_s=60, most=2)
+    assert "".join(order) == "abc" + "abc" + "cba"  # warming up, forwards, backwards
+    assert [spread.runs for spread in found.values()] == [2, 2, 2]
+    order.clear()
+    alternate({"slow": partial(time.sleep, 0.02)} | cases, budget_s=0)
+    assert "".join(order) == "abc" * 2  # one round whatever it takes
+
+
+def test_engines_agree_and_what_is_absent_is_said() -> None:
+    subject = of_bundle(load_bundle())
+    engines = Engines(subject, threads=1)
+    runs = engines.runs(2)
+    assert {*runs, *engines.absent} == {EAGER, COMPILED, *SESSIONS}
+    wanted = runs[EAGER]()[0]
+    for name in set(runs) & set(SESSIONS):
+        allowed = 3e-2 if PRECISION[name] == "bf16" else 1e-4
+        assert np.abs(runs[name]()[0] - wanted.numpy()).max() < allowed, name
+    assert subject.gflop() == pytest.approx(0.51, abs=0.01)
+
+
+def test_a_row_tells_speed_as_a_share_of_its_own_precision() -> None:
+    subject = of_bundle(load_bundle())
+    times = {name: Spread(10.0, 9.0, 12.0, 3) for name in ("OpenVINO fp32", "OpenVINO bf16")}
+    fp32, bf16 = rows_of(subject, 4, times, {"fp32": 200.0, "bf16": 400.0})
+    assert fp32.gflops == pytest.approx(4 * subject.gflop() / 0.010)
+    assert (fp32.share, bf16.share) == (pytest.approx(fp32.gflops / 200), pytest.approx(fp32.gflops / 400))
+    text = as_markdown(Comparison("2 threads", [fp32], {"torch.compile": "none"}, {"fp32": 200.0}))
+    assert "| 4 | OpenVINO fp32 | 10.00 ms | 9.00–12.00 | 3 | 203 | 101% |" in text
+    assert "torch.compile: none" in text
+
+
+def test_what_the_recogniser_adds_is_told_from_the_session() -> None:
+    found = overheads(load_bundle(), repeats=4)
+    assert [0 < time.min_ms < 5 for time in found.values()] == [True] * 3
+
+
+# --- reuse
+
+
+def test_frames_near_the_edges_of_a_window_cannot_be_kept() -> None:
+    frames = torch.arange(36.0).reshape(1, 1, 36, 1, 1)
+    before, after = frames[:, :, :32], frames[:, :, 4:]
+    assert kept_share(before, after) == 28 / 32
+    padded = after.clone()
+    padded[:, :, 0] = -1  # sees padding where the window before saw a frame
+    assert kept_share(before, padded) == 27 / 32
+
+
+def test_a_window_can_be_put_into_the_normalisation_of_the_one_before() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(36, 171, 4)).astype(np.float32)
+    points[..., 3] = 1.0
+    moved = points * 0.5
+    moved[..., :2] += 0.25
+    moved[..., 3] = 1.0
+    found = in_normalisation_of(Window(points[:32], np.ones(32)), Window(moved[4:], np.ones(32)), 4)
+    assert np.allclose(found.keypoints, points[4:], atol=1e-5)
+
+
+def test_reuse_of_a_stream_is_bounded_and_not_exact() -> None:
+    rng = np.random.default_rng(0)
+    keypoints = rng.uniform(0.3, 0.7, (48, 171, 4)).astype(np.float32)
+    found = measure(load_bundle(), Clip(np.arange(48) * 62.5, keypoints, 1.0))
+    assert (found.hops, found.unequal) == (3, 3)
+    assert {layer.name: layer.kept for layer in found.layers}["slow_stem.0"] == 7 / 8
+    assert 1 < found.model_saving < found.pose_saving < 8
+    assert found.moved > 1e-4
+    with pytest.raises(ValueError, match=r"2\.25 s or more"):
+        measure(load_bundle(), Clip(np.arange(20) * 62.5, keypoints[:20], 1.0))

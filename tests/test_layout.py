@@ -43,6 +43,7 @@ def test_tests_are_no_package() -> None:
     [
         ({"python3.11": True, "python3.12": True}, "python3.11"),
         ({"python3.12": True}, "python3.12"),
+        ({"python3.13": True}, "python3.13"),
         ({"python3.11": False, "python3.12": True}, "python3.12"),  # pyenv has its name, but not the version
         ({}, "python3.11"),  # to be missed by its name
     ],

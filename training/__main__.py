@@ -9,6 +9,7 @@ from pathlib import Path
 from glosscast.bundle import EMBEDDED
 from training import commands
 from training.datasets import READERS
+from training.segmentation import commands as segmentation
 from training.slowfast import LAYOUTS
 
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -84,6 +85,24 @@ def parser() -> argparse.ArgumentParser:
     add_data_folder(compare)
     compare.set_defaults(run=commands.run_compare)
 
+    segmenter = choices.add_parser("segmenter", help="learn where signs start and end, for a bundle")
+    segmenter.add_argument("--config", type=Path, required=True, metavar="FILE")
+    segmenter.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    add_data_folder(segmenter)
+    segmenter.set_defaults(run=segmentation.run_segmenter)
+
+    streams = choices.add_parser(
+        "evaluate-segmenter", help="score segmenters on streams made of left-out signers' clips"
+    )
+    add_folds(streams)
+    streams.add_argument("--json", action="store_true", help="print JSON, by fold")
+    streams.set_defaults(run=segmentation.run_evaluate_segmenter)
+
+    calibrate = choices.add_parser("calibrate", help="find the temperature and the least confidence, for a bundle")
+    add_folds(calibrate)
+    calibrate.add_argument("--out", type=Path, required=True, metavar="FILE.json")
+    calibrate.set_defaults(run=segmentation.run_calibrate)
+
     inspect = choices.add_parser("inspect", help="print the parameters and multiply-adds of a visual model")
     inspect.add_argument("--model", choices=LAYOUTS, required=True)
     inspect.add_argument("--size", type=int, default=224, help="height and width of the frames (default: 224)")
@@ -130,6 +149,18 @@ def parser() -> argparse.ArgumentParser:
     )
     extract.set_defaults(run=commands.run_extract)
     return top
+
+
+def add_folds(command: argparse.ArgumentParser) -> None:
+    """The options of what is measured on left-out signers with a recogniser that has not seen them."""
+    command.add_argument("--config", type=Path, required=True, metavar="FILE")
+    command.add_argument(
+        "--fold", action="append", default=[], metavar="SIGNER,SIGNER", help="signers left out together"
+    )
+    command.add_argument(
+        "--checkpoint", action="append", default=[], type=Path, metavar="FILE", help="trained without them, one a fold"
+    )
+    add_data_folder(command)
 
 
 def add_data_folder(command: argparse.ArgumentParser) -> None:

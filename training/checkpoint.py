@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from glosscast.holistic import BOTH, UNSEEN, UNSTATED
 from training.config import Config
 from training.continuous.model import ContinuousRecogniser, recogniser_of
 from training.data import Example
@@ -32,6 +33,7 @@ class Checkpoint:
         state: the model's weights.
         confusion: (C, C) class similarity of the adaptive loss, of signs or sentences, at the end of training, or None.
         signers: for each vocabulary gloss, the number of signers it was learned from.
+        extractor: what found the keypoints that it was learned from, for the manifest.
     """
 
     config: Config
@@ -39,6 +41,7 @@ class Checkpoint:
     state: dict[str, Tensor]
     confusion: Tensor | None
     signers: dict[str, int]
+    extractor: str = UNSTATED
 
     @property
     def kind(self) -> Kind:
@@ -82,6 +85,7 @@ class Checkpoint:
             "state": self.state,
             "confusion": self.confusion,
             "signers": self.signers,
+            "extractor": self.extractor,
         }
         write_whole(content, path)
 
@@ -114,6 +118,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             state=content["state"],
             confusion=content["confusion"],
             signers=content["signers"],
+            extractor=content.get("extractor", UNSTATED),  # not in files of before it was kept
         )
         if checkpoint.kind == "continuous":
             checkpoint.build_continuous()
@@ -127,3 +132,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def count_signers(examples: Sequence[Example], vocabulary: Sequence[str]) -> dict[str, int]:
     """How many signers each gloss of the vocabulary was seen from."""
     return {gloss: len({e.signer for e in examples if gloss in e.glosses}) for gloss in vocabulary}
+
+
+def extractors_of(examples: Sequence[Example]) -> str:
+    """What found the keypoints of these clips, as a manifest says it."""
+    return BOTH.join(sorted({e.extractor for e in examples} - {UNSEEN})) or UNSEEN

@@ -70,7 +70,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from glosscast.recogniser import Recogniser
     from training.evaluate import score, select
 
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle).require_servable()
     manifest = bundle.manifest
     clips = load_npz(args.data, args.fps, args.aspect)
     alias = read_aliases(args.alias, {clip.gloss for clip in clips}, manifest.vocabulary)

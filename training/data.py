@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
+from glosscast.holistic import UNSTATED
 from glosscast.keypoints import FACE_INDICES, POSE, PRESENCE, assemble
 from training.config import DataConfig, Role, SetConfig
 from training.frames import Pictures, frames_path, open_frames
@@ -36,6 +37,7 @@ class Example:
         share: how often it is drawn, relative to others.
         frames: its pictures, one for each frame, where a model looks at them.
         sentence: the glosses of a clip that shows several, in order.
+        extractor: what found the keypoints.
     """
 
     clip: Clip
@@ -44,6 +46,7 @@ class Example:
     share: float = 1.0
     frames: Pictures | None = None
     sentence: tuple[str, ...] = ()
+    extractor: str = UNSTATED
 
     @property
     def glosses(self) -> tuple[str, ...]:
@@ -54,7 +57,8 @@ class Example:
 def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
     """Read clips of Holistic keypoints: `pose`, `left_hand`, `right_hand`, optionally `face`, `gloss`, `signer`.
 
-    A file may also say its `fps`, and for each clip its `aspect` and its length in `frames`; what follows is padding.
+    A file may also say its `fps`, and for each clip its `aspect`, what found its keypoints (`extractor`) and its length
+    in `frames`; what follows is padding.
 
     Args:
         path: an .npz file of arrays (N, T, points, coordinates) in image coordinates.
@@ -80,10 +84,11 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
     t_ms = np.arange(keypoints.shape[1]) * (1000.0 / float(arrays.get("fps", np.array(fps))))
     aspects = arrays.get("aspect", np.full(len(keypoints), aspect))
     frames = arrays.get("frames", np.full(len(keypoints), len(t_ms)))
+    extractors = arrays.get("extractor", np.full(len(keypoints), UNSTATED))
     return [
-        Example(Clip(t_ms[:length], points[:length], float(width)), str(gloss), str(signer))
-        for points, gloss, signer, width, length in zip(
-            keypoints, arrays["gloss"], arrays["signer"], aspects, frames, strict=True
+        Example(Clip(t_ms[:length], points[:length], float(width)), str(gloss), str(signer), extractor=str(found_by))
+        for points, gloss, signer, width, length, found_by in zip(
+            keypoints, arrays["gloss"], arrays["signer"], aspects, frames, extractors, strict=True
         )
     ]
 
@@ -93,9 +98,9 @@ def _check_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
         raise DataError(f"{path}: no array named {', '.join(missing)}")
-    labels = [arrays[name] for name in ("gloss", "signer")]
+    labels = [arrays[name] for name in ("gloss", "signer", "extractor") if name in arrays]
     if any(array.ndim != 1 or array.dtype.kind != "U" for array in labels):
-        raise DataError(f"{path}: gloss and signer must be lists of text")
+        raise DataError(f"{path}: gloss, signer and extractor must be lists of text")
     points = {name: arrays[name] for name in (*PARTS, "face") if name in arrays}
     if any(array.dtype.kind not in "fiu" for array in points.values()):
         raise DataError(f"{path}: {', '.join(points)} must be numbers")
@@ -106,7 +111,7 @@ def _check_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
     if points["pose"].shape[1] == 0:
         raise DataError(f"{path}: its clips have no frames")
     if len({len(array) for array in (*labels, *points.values())}) != 1:
-        raise DataError(f"{path}: gloss, signer and keypoints differ in length")
+        raise DataError(f"{path}: gloss, signer, extractor and keypoints differ in length")
     _check_timing(path, arrays)
     indices = arrays.get("face_indices", np.array(FACE_INDICES))
     if "face" in arrays and not np.array_equal(indices, np.array(FACE_INDICES)):

@@ -102,7 +102,7 @@ def join(examples: Sequence[Example], transitions_ms: Sequence[float] | NDArray[
     signs: list[Sign] = []
     frames = 0
     for example, pause in zip(examples, (0.0, *transitions_ms), strict=True):
-        sign = _steady(example, fps)
+        sign = steady(example, fps)
         if pieces:
             between = transition(pieces[-1][-1], sign[0], max(round(pause * fps / 1000.0), 1) - 1)
             pieces.append(between)
@@ -110,7 +110,7 @@ def join(examples: Sequence[Example], transitions_ms: Sequence[float] | NDArray[
         pieces.append(sign)
         signs.append(Sign(example.gloss, frames * 1000.0 / fps, (frames + len(sign) - 1) * 1000.0 / fps))
         frames += len(sign)
-    keypoints = _seen_by_camera(np.concatenate(pieces))
+    keypoints = seen_by_camera(np.concatenate(pieces))
     return Sentence(Clip(np.arange(frames) * (1000.0 / fps), keypoints, ASPECT), tuple(signs), examples[0].signer)
 
 
@@ -142,7 +142,7 @@ def transition(before: NDArray[np.float32], after: NDArray[np.float32], frames: 
     return np.where(both, moving, nearer).astype(np.float32)
 
 
-def _steady(example: Example, fps: float) -> NDArray[np.float32]:
+def steady(example: Example, fps: float) -> NDArray[np.float32]:
     """A clip's keypoints (T, 171, 4) at `fps`, normalised over the whole clip."""
     points = sample_recording(example.clip, fps)
     if not points.any():
@@ -150,7 +150,7 @@ def _steady(example: Example, fps: float) -> NDArray[np.float32]:
     return points
 
 
-def _seen_by_camera(points: NDArray[np.float32]) -> NDArray[np.float32]:
+def seen_by_camera(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Normalised keypoints in image coordinates, as a `Clip` holds them; missing points stay zero."""
     out = points.copy()
     out[..., [X, Y, Z]] *= SHOULDER_WIDTH

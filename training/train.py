@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from training.checkpoint import Checkpoint, count_signers
+from training.checkpoint import Checkpoint, count_signers, extractors_of
 from training.config import Config
 from training.continuous.task import ContinuousTask
 from training.data import Example, fingerprint, load_split
@@ -85,4 +85,5 @@ def fit(
         state=state,
         confusion=adaptive.confusion.similarity.cpu().clone() if adaptive else None,
         signers=count_signers(examples, config.data.vocabulary),
+        extractor=extractors_of(examples),
     )

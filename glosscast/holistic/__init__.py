@@ -1,8 +1,11 @@
 """Frames -> keypoints: trackers of one signer per stream, and the pool that hands them out."""
 
 from glosscast.holistic.choice import (
+    BOTH,
     EXTRACTORS,
     MODULES,
+    UNSEEN,
+    UNSTATED,
     Extractor,
     ExtractorError,
     chosen,
@@ -17,8 +20,11 @@ from glosscast.holistic.pool import TrackerPool, extract, quiet_native_logs
 from glosscast.holistic.tracking import Tracker
 
 __all__ = [
+    "BOTH",
     "EXTRACTORS",
     "MODULES",
+    "UNSEEN",
+    "UNSTATED",
     "Extractor",
     "ExtractorError",
     "ModelError",

@@ -11,9 +11,12 @@ from glosscast.holistic.tracking import Tracker
 
 Extractor = Literal["litert", "mediapipe"]
 EXTRACTORS: tuple[Extractor, ...] = get_args(Extractor)
-DEFAULT: Extractor = "mediapipe"
+DEFAULT: Extractor = "litert"
 VARIABLE = "GLOSSCAST_EXTRACTOR"
 PACKAGES: dict[Extractor, str] = {"litert": "ai-edge-litert", "mediapipe": "mediapipe"}
+UNSTATED = "mediapipe-holistic"  # of keypoints that do not say: all that are published for Holistic came from it
+UNSEEN = "none"  # of clips in which nobody looked for keypoints
+BOTH = " and "  # between the extractors of training data that came from more than one
 # What a process imports before its first tracker, so that those forked from it share the memory.
 MODULES: dict[Extractor, str] = {
     "litert": "ai_edge_litert.interpreter",
@@ -40,11 +43,12 @@ def chosen() -> Extractor:
     raise ExtractorError(f"{VARIABLE}: {name!r} is none of {', '.join(EXTRACTORS)}")
 
 
-def new_tracker(extractor: Extractor | None = None) -> Tracker:
+def new_tracker(extractor: Extractor | None = None, pose_every: int = 1) -> Tracker:
     """A tracker for one stream.
 
     Args:
         extractor: by default the one `chosen`.
+        pose_every: see `LiteRtTracker`; MediaPipe looks for the pose in every frame and takes no notice.
 
     Raises:
         ExtractorError: the extractor's package is not installed, or the variable names no extractor.
@@ -52,7 +56,7 @@ def new_tracker(extractor: Extractor | None = None) -> Tracker:
     """
     extractor = extractor or chosen()
     require(extractor)
-    return LiteRtTracker() if extractor == "litert" else MediaPipeTracker()
+    return LiteRtTracker(pose_every=pose_every) if extractor == "litert" else MediaPipeTracker()
 
 
 def require(extractor: Extractor) -> None:
@@ -80,9 +84,13 @@ def description(extractor: Extractor) -> str:
         raise ExtractorError(f"{VARIABLE}={extractor} needs a package: pip install 'glosscast[{extractor}]'") from None
 
 
-def model_hashes(extractor: Extractor) -> dict[str, str]:
-    """The hashes that tell which models an extractor ran; none for MediaPipe, whose version says it."""
-    return models.hashes() if extractor == "litert" else {}
+def model_hashes(trained_with: str) -> dict[str, str]:
+    """The hashes that tell which models LiteRT ran, for a manifest; none for MediaPipe, whose version says it.
+
+    Args:
+        trained_with: the manifest's `keypoints.extractor`.
+    """
+    return models.hashes() if "litert-holistic" in _names(trained_with) else {}
 
 
 def mismatch(trained_with: str, trained_models: dict[str, str], extractor: Extractor) -> str | None:
@@ -96,10 +104,15 @@ def mismatch(trained_with: str, trained_models: dict[str, str], extractor: Extra
     Raises:
         ExtractorError: its package is not installed.
     """
-    running, trained = description(extractor), trained_with.partition(" ")[0]
+    running, trained = description(extractor), _names(trained_with)
     same_models = extractor == "mediapipe" or not trained_models or trained_models == models.hashes()
-    if trained == running.partition(" ")[0] and same_models:
+    if trained <= {*_names(running), UNSEEN} and same_models:
         return None
-    known = same_models and trained in {f"{name}-holistic" for name in EXTRACTORS}
+    known = same_models and trained <= {f"{name}-holistic" for name in EXTRACTORS}
     effect = EFFECT if known else "the effect was not measured"
     return f"trained on keypoints of {trained_with}, and {running} is to find them: {effect}"
+
+
+def _names(extractors: str) -> set[str]:
+    """What found keypoints, without versions."""
+    return {one.partition(" ")[0] for one in extractors.split(BOTH)}

@@ -6,7 +6,7 @@ where none is followed; the pose tells where hands and face may be, a small mode
 last frame's points are trusted with the region where both agree.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import pi
 
 import cv2
@@ -39,14 +39,20 @@ RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 33, 263  # of the face mesh
 HAND_DEPTH = 0.4  # the hand model's z is in units of so much of its region
 
 
-@dataclass
 class _Followed:
-    """What is remembered of the person in view; a person who was lost takes it along."""
+    """What is remembered of the person in view; a person who was lost takes it along.
 
-    region: Region | None = None
-    aim: OneEuroFilter = field(default_factory=lambda: OneEuroFilter(0.01, 10))
-    pose: OneEuroFilter = field(default_factory=lambda: OneEuroFilter(0.05, 80))
-    visibility: LowPass = field(default_factory=lambda: LowPass(0.1))
+    Args:
+        pose_every: of how many frames one goes through the pose model.
+    """
+
+    def __init__(self, pose_every: int) -> None:
+        self.region: Region | None = None
+        self.aim = OneEuroFilter(0.01, 10, every=pose_every)
+        self.pose = OneEuroFilter(0.05, 80, every=pose_every)
+        self.visibility = LowPass(0.1, every=pose_every)
+        self.last: tuple[Points, NDArray[np.float32]] | None = None  # smoothed points and visibility
+        self.left = 0  # frames for which that still holds
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,13 @@ class LiteRtTracker:
 
     Args:
         networks: by default this process's.
+        pose_every: the pose model looks at one of so many frames, and its points hold until the next; hands and face
+            are followed in every frame all the same.
     """
 
-    def __init__(self, networks: NetworkPool | None = None) -> None:
+    def __init__(self, networks: NetworkPool | None = None, pose_every: int = 1) -> None:
         self.broken = False
+        self._pose_every = pose_every
         self._networks = networks or shared_networks()
         self._forget()
 
@@ -112,7 +121,7 @@ class LiteRtTracker:
 
     def _forget(self) -> None:
         self._size = (0, 0)
-        self._followed = _Followed()
+        self._followed = _Followed(self._pose_every)
         self._hands: list[Points | None] = [None, None]
         self._face: _Face | None = None
 
@@ -138,6 +147,9 @@ class LiteRtTracker:
     def _pose(self, frame: _Frame) -> tuple[Points, NDArray[np.float32]] | None:
         """Smoothed pose (33, 3) and its visibility (33,), or None where nobody is in view."""
         followed = self._followed
+        if followed.left:
+            followed.left -= 1
+            return followed.last
         region = followed.region or _detect_person(frame)
         if region is None:
             return None
@@ -153,7 +165,9 @@ class LiteRtTracker:
         aim = followed.aim(points[CENTRE:], size)
         followed.region = around_two(aim[0], aim[1], pi / 2).adjusted(1.25)
         visibility = followed.visibility(1 / (1 + np.exp(-values[:POSE_POINTS, 3])))
-        return followed.pose(points[:POSE_POINTS], size), visibility
+        followed.last = followed.pose(points[:POSE_POINTS], size), visibility
+        followed.left = self._pose_every - 1
+        return followed.last
 
 
 def _detect_person(frame: _Frame) -> Region | None:

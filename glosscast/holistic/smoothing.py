@@ -25,11 +25,13 @@ class OneEuroFilter:
         min_cutoff: cut-off frequency at rest, Hz.
         beta: how fast the cut-off rises with speed.
         derivative_cutoff: cut-off frequency of the speed, Hz.
+        every: how many frames lie between two values, 1 for each frame's.
     """
 
-    def __init__(self, min_cutoff: float, beta: float, derivative_cutoff: float = 1.0) -> None:
+    def __init__(self, min_cutoff: float, beta: float, derivative_cutoff: float = 1.0, every: int = 1) -> None:
         self._min_cutoff, self._beta = min_cutoff, beta
-        self._speed_weight = float(_weight(np.float64(derivative_cutoff)))
+        self._period = every * PERIOD_S
+        self._speed_weight = float(_weight(np.float64(derivative_cutoff), self._period))
         self._last: tuple[Points, Points, Points] | None = None  # raw, smoothed, speed
 
     def __call__(self, values: Points, scale: float) -> Points:
@@ -43,17 +45,23 @@ class OneEuroFilter:
             self._last = values, values, np.zeros_like(values)
             return values
         raw, smoothed, speed = self._last
-        speed = speed + self._speed_weight * ((values - raw) / (max(scale, 1e-6) * PERIOD_S) - speed)
-        smoothed = smoothed + _weight(self._min_cutoff + self._beta * np.abs(speed)) * (values - smoothed)
+        speed = speed + self._speed_weight * ((values - raw) / (max(scale, 1e-6) * self._period) - speed)
+        weight = _weight(self._min_cutoff + self._beta * np.abs(speed), self._period)
+        smoothed = smoothed + weight * (values - smoothed)
         self._last = values, smoothed, speed
         return smoothed
 
 
 class LowPass:
-    """Exponential smoothing: each new value counts for `weight`."""
+    """Exponential smoothing: the value of each new frame counts for `weight`.
 
-    def __init__(self, weight: float) -> None:
-        self._weight = weight
+    Args:
+        weight: 0..1.
+        every: how many frames lie between two values, 1 for each frame's.
+    """
+
+    def __init__(self, weight: float, every: int = 1) -> None:
+        self._weight = weight if every == 1 else 1 - (1 - weight) ** every
         self._last: NDArray[np.float32] | None = None
 
     def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,6 +95,6 @@ def refine(points: NDArray[np.float32], heatmap: NDArray[np.float32]) -> None:
     points[sure, 0], points[sure, 1] = x[sure], y[sure]
 
 
-def _weight(cutoff: Points | np.float64) -> Points:
+def _weight(cutoff: Points | np.float64, period_s: float) -> Points:
     """How much a new value counts in exponential smoothing with this cut-off frequency."""
-    return np.asarray(1 / (1 + 1 / (2 * pi * cutoff * PERIOD_S)))
+    return np.asarray(1 / (1 + 1 / (2 * pi * cutoff * period_s)))

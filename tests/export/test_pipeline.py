@@ -10,7 +10,7 @@ import torch
 from export.__main__ import main as export_main
 from export.to_onnx import export_bundle
 from glosscast.bundle import load_bundle
-from tests.training.synthetic import write, write_rgb
+from tests.training.synthetic import write
 from training.__main__ import main as training_main
 from training.checkpoint import CheckpointError, load_checkpoint
 from training.config import load_config
@@ -171,12 +171,3 @@ def test_the_embedded_bundle_is_what_its_checkpoint_says() -> None:
     assert not bundle.manifest.git_commit.endswith("+changes")
     assert config.data.vocabulary == tuple(bundle.vocabulary)
     assert set(bundle.vocabulary) >= {"hello", "thanks", "yes", "no", "help", "please", "iloveyou", "no sign"}
-
-
-def test_a_model_of_pixels_is_not_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_rgb(tmp_path, epochs=1)
-    assert training_main(["train", "--config", str(path), "--out", str(tmp_path), "--data", str(tmp_path)]) == 0
-    command = ["onnx", "--checkpoint", str(tmp_path / "checkpoint.pt"), "--out", str(tmp_path / "bundle")]
-    assert export_main(command) == 2
-    assert "has an rgb stream: a bundle holds models of keypoints only" in capsys.readouterr().err
-    assert not (tmp_path / "bundle").exists()

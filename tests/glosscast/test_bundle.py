@@ -76,6 +76,24 @@ def test_a_missing_manifest_key_is_named(bundle: Path, key: str) -> None:
         pytest.param(lambda m: m["outputs"][0]["shape"].__setitem__(1, 9), "outputs: logits", id="output shape"),
         pytest.param(lambda m: m.update(vocabulary=["east", "east", "rest"]), "unique", id="gloss twice"),
         pytest.param(lambda m: m.update(no_sign="idle"), "no_sign 'idle'", id="unknown no_sign"),
+        pytest.param(lambda m: m.update(task="continuous"), "ctc: goes with the task", id="sentences without a blank"),
+        pytest.param(lambda m: m.update(ctc={"blank": 3, "stride": 4}), "ctc: goes with the task", id="needless blank"),
+        pytest.param(
+            lambda m: m.update(task="continuous", ctc={"blank": 2, "stride": 4}),
+            "ctc: the blank",
+            id="blank in between",
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", ctc={"blank": 3, "stride": 5}),
+            r"logits must be ('batch', 7, 4)",
+            id="logits without steps",
+        ),
+        pytest.param(lambda m: m.update(visual={"kind": "rgb", "size": 64}), "inputs: frames must", id="no pictures"),
+        pytest.param(lambda m: m["inputs"][0].update(dtype="uint8"), "inputs: keypoints must", id="other dtype"),
+        pytest.param(
+            lambda m: m["inputs"].append({"name": "depth", "shape": ["batch"]}), "inputs: depth", id="unknown input"
+        ),
+        pytest.param(lambda m: m.update(precision="fp8"), "precision: ", id="unknown precision"),
         pytest.param(lambda m: m["files"].pop(GOLDEN), "files: no hash for golden.npz", id="hash missing"),
         pytest.param(lambda m: m["files"].update({MODEL: "abc"}), f"files.{MODEL}: ", id="hash malformed"),
         pytest.param(

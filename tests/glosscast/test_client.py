@@ -5,9 +5,10 @@ import json
 from contextlib import aclosing, suppress
 
 import pytest
+from websockets.datastructures import Headers
 
 from glosscast import cli
-from glosscast.client import CaptionError, address, caption
+from glosscast.client import CaptionError, address, caption, place_of
 from glosscast.live import Printer
 from glosscast.sources import SourceError
 from glosscast.video import VideoError
@@ -193,6 +194,14 @@ def test_addresses_that_are_none(url):
 def test_addresses():
     assert address("https://host:1/") == "wss://host:1/v1/stream"
     assert address("ws://host/x/v1/stream?key=1") == "ws://host/x/v1/stream"
+
+
+def test_the_way_back_to_a_replica_is_the_last_cookie_of_its_name():
+    answer = Headers()
+    assert place_of(answer) == {}
+    for cookie in ("replica=one; Path=/; HttpOnly", "replica=two; Path=/; Secure", "other=3"):
+        answer["Set-Cookie"] = cookie
+    assert place_of(answer) == {"Cookie": "replica=two; other=3"}
 
 
 def test_a_service_that_is_not_there(clip):

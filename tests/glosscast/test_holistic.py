@@ -25,7 +25,7 @@ from glosscast.keypoints import (
 )
 from glosscast.video import Frame, decode_video
 from tests.glosscast import media
-from tests.glosscast.trackers import BLANK, CountingTracker
+from tests.glosscast.trackers import BLANK, CountingTracker, needs_mediapipe
 
 CLIP = "clips/apple__startasl_F1__apple.mp4"
 OTHER_CLIP = "clips/algebra__startasl_M1__algebra.mp4"
@@ -35,6 +35,7 @@ TWO_HANDED = "clips/health__startasl_M1__health.mp4"
 @pytest.fixture(scope="module")
 def tracker():
     """One for the module: each takes memory that MediaPipe does not give back at once."""
+    pytest.importorskip("mediapipe")
     tracker = MediaPipeTracker()
     yield tracker
     tracker.close()
@@ -77,6 +78,7 @@ def test_frames_need_not_be_contiguous_or_writable(tracker):
     assert not tracker.track(wide[:, ::2]).any()
 
 
+@needs_mediapipe
 def test_a_tracker_that_failed_says_so():
     tracker = MediaPipeTracker()
     real, tracker._holistic = tracker._holistic, None
@@ -91,6 +93,7 @@ def test_a_tracker_that_failed_says_so():
     tracker.close()
 
 
+@needs_mediapipe
 def test_a_graph_that_saw_an_empty_frame_can_still_be_closed():
     tracker = MediaPipeTracker()
     with pytest.raises(Exception, match=r".+"):  # what `track` guards against
@@ -171,7 +174,7 @@ def test_streams_in_two_threads_do_not_mix(tracker):
     for frames in clips:
         tracker.reset()
         alone.append(extract(frames, tracker).keypoints)
-    pool = TrackerPool(2)
+    pool = TrackerPool(2, MediaPipeTracker)
 
     def leased(frames):
         with pool.lease(timeout=60) as own:

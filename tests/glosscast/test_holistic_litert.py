@@ -15,6 +15,7 @@ from tests.glosscast import media
 from tests.glosscast.trackers import BLANK, needs_litert, needs_mediapipe
 
 TWO_HANDED = "clips/health__startasl_M1__health.mp4"
+CROSSING = "clips/algebra__startasl_M1__algebra.mp4"
 ONE_HANDED = "clips/apple__startasl_F1__apple.mp4"
 HANDS_UP = slice(8, 24)  # frames of TWO_HANDED in which both hands are seen
 RANDOM = np.random.default_rng(0)
@@ -173,6 +174,35 @@ def test_hands_that_come_back_are_found_in_the_next_frame_but_one(tracker):
 
 
 @pytest.mark.data
+def test_hands_that_were_covered_are_found_in_the_first_frame_in_which_they_are_seen(tracker):
+    up = frames_of(TWO_HANDED)[HANDS_UP]
+    covered = [frame.copy() for frame in up[8:12]]
+    for frame in covered:  # the head stays in view, so that the signer is followed all the while
+        frame[frame.shape[0] * 45 // 100 :] = 40
+    keypoints = follow(tracker, [*up[:8], *covered, *up[8:]])
+    assert not seen(keypoints, LEFT_HAND)[9:12].any()
+    assert not seen(keypoints, RIGHT_HAND)[9:12].any()
+    assert seen(keypoints, POSE)[8:].all()
+    assert seen(keypoints, FACE)[8:].all()
+    assert seen(keypoints, LEFT_HAND)[13:].all()
+    assert seen(keypoints, RIGHT_HAND)[13:].all()
+
+
+@pytest.mark.data
+def test_hands_that_cross_keep_their_sides(tracker):
+    frames = frames_of(CROSSING)
+    keypoints = follow(tracker, frames)
+    wrists = keypoints[:, [LEFT_HAND.start, RIGHT_HAND.start], :2]
+    both = seen(keypoints, LEFT_HAND) & seen(keypoints, RIGHT_HAND)
+    crossed = both & (wrists[:, 0, X] < wrists[:, 1, X])
+    assert crossed.sum() >= 3  # otherwise his left is on the picture's right
+    arms = keypoints[:, [Pose.LEFT_WRIST, Pose.RIGHT_WRIST], :2]
+    own = np.linalg.norm(wrists - arms, axis=-1)[crossed]
+    other = np.linalg.norm(wrists - arms[:, ::-1], axis=-1)[crossed]
+    assert (own < other).mean() > 0.8
+
+
+@pytest.mark.data
 def test_fast_hands_are_kept(tracker):
     every_third = frames_of(TWO_HANDED)[HANDS_UP][::3]
     keypoints = follow(tracker, every_third)
@@ -186,6 +216,45 @@ def test_of_two_people_one_is_followed(tracker):
     noses = follow(tracker, frames)[:, Pose.NOSE, X]
     assert (noses > 0).all()
     assert len({bool(nose > 0.5) for nose in noses}) == 1
+
+
+@pytest.mark.data
+def test_of_many_people_one_is_followed(tracker):
+    frames = [np.tile(frame[::2, ::2], (2, 3, 1)) for frame in frames_of(TWO_HANDED)[:15]]
+    noses = follow(tracker, frames)[:, Pose.NOSE, :2]
+    assert (noses > 0).all()
+    assert len({(int(x * 3), int(y * 2)) for x, y in noses}) == 1
+
+
+@pytest.mark.data
+def test_nobody_is_left_behind_when_the_signer_goes(tracker):
+    frames = frames_of(TWO_HANDED)[:6]
+    empty = np.full_like(frames[0], 90)
+    keypoints = follow(tracker, [*frames, empty, empty, *frames])
+    assert not keypoints[6:8].any()
+    assert np.array_equal(keypoints[8:], keypoints[:6])
+
+
+@pytest.mark.data
+def test_a_pose_looked_for_in_every_other_frame_holds_while_hands_move(networks, tracker):
+    frames = frames_of(TWO_HANDED)[HANDS_UP]
+    keypoints, full = follow(LiteRtTracker(networks, pose_every=2), frames), follow(tracker, frames)
+    assert np.array_equal(keypoints[1::2, POSE], keypoints[::2, POSE])
+    assert not np.array_equal(keypoints[2::2, POSE], keypoints[:-2:2, POSE])
+    for hand in (LEFT_HAND, RIGHT_HAND):
+        assert (keypoints[1::2, hand] != keypoints[::2, hand]).any((1, 2)).all()
+        both = seen(keypoints, hand) & seen(full, hand)
+        assert both.sum() >= 0.9 * seen(full, hand).sum()
+        apart = np.linalg.norm(keypoints[both, hand, : X + 2] - full[both, hand, : X + 2], axis=-1).mean(1)
+        assert np.median(apart) < 0.005  # of the picture's sides
+
+
+@pytest.mark.data
+def test_a_signer_who_comes_is_found_at_once_also_with_every_other_pose(networks):
+    frames = frames_of(TWO_HANDED)[HANDS_UP]
+    keypoints = follow(LiteRtTracker(networks, pose_every=2), [np.zeros_like(frames[0]), *frames[:3]])
+    assert not keypoints[0].any()
+    assert seen(keypoints, POSE)[1:].all()
 
 
 @pytest.mark.data

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from glosscast.holistic import ExtractorError, choice, chosen, mismatch, models, new_tracker
+from glosscast.holistic import ExtractorError, choice, chosen, mismatch, model_hashes, models, new_tracker
 from glosscast.holistic.__main__ import main
 from glosscast.holistic.models import HAND_LANDMARK, MODELS, POSE_LANDMARK, ModelError, prepare, read
 from glosscast.holistic.surgery import keep_outputs
@@ -111,3 +111,12 @@ def test_a_bundle_that_learned_from_another_extractor_is_told_with_the_effect():
     assert "% of hand size" in mismatch("litert-holistic 1.0", models.hashes(), "mediapipe")
     assert "not measured" in mismatch("openpose 1.7", {}, "mediapipe")
     assert "not measured" in mismatch("litert-holistic 1.0", {"hand_landmark.tflite": "0" * 64}, "litert")
+
+
+@needs_litert
+def test_a_bundle_of_mixed_keypoints_or_of_none_is_told_what_there_is_to_tell():
+    mixed = "litert-holistic 2.3.0 and mediapipe-holistic"
+    assert model_hashes(mixed) == models.hashes()
+    assert model_hashes("mediapipe-holistic 0.10.21") == {}
+    assert "% of hand size" in mismatch(mixed, models.hashes(), "litert")
+    assert mismatch("none", {}, "litert") is None

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from glosscast.activity import ActivityMeter
 from glosscast.keypoints import CHANNELS, LEFT_HAND, POINTS, PRESENCE, WRISTS, X, Y
-from glosscast.segmentation import ActivityMeter, Segment, Segmenter, SegmenterSettings
+from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
 from tests.bundles import ASPECT, pose
 
 STEP_MS = 50.0
@@ -131,7 +132,7 @@ def test_a_wrist_that_the_pose_is_not_sure_of_does_not_count() -> None:
 def test_the_shoulder_line_follows_alike_at_any_frame_rate() -> None:
     heights = []
     for step_ms in (100.0, 1000 / 60):
-        meter = ActivityMeter(SETTINGS)
+        meter = ActivityMeter(SETTINGS.follow_ms, SETTINGS.visible)
         steps = round(1000 / step_ms)
         for i in range(steps + 1):
             leaning = frame(0.5)

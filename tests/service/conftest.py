@@ -38,7 +38,10 @@ def playwright() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
-    """Opens the page in a browser of its own, with these switches, after `prepare(page)`, until it is `ready`."""
+    """Opens the page in a browser of its own, with these switches, after `prepare(page)`, until it is `ready`.
+
+    `context` is for the browser: the size of the window, the colours that the person prefers.
+    """
     launched = []
 
     def opened(
@@ -46,15 +49,19 @@ def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
         prepare: Callable[[Any], None] = lambda page: None,
         address: str = page_address,
         ready: str = "#foot-bundle:not(:empty)",  # the bundle's description is there
+        privacy: bool = False,  # whether the page may find what its privacy mode runs, where it was fetched
+        **context: Any,
     ) -> Any:
         chromium = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking", *switches]
         )
         launched.append(chromium)
         allowed = ["camera"] if "--use-fake-ui-for-media-stream" in switches else []
-        page = chromium.new_context(permissions=allowed).new_page()
+        page = chromium.new_context(permissions=allowed, **context).new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.witness = Witness(page)
+        if not privacy:
+            page.route("**/page.json", lambda route: route.fulfill(json={"holistic": None}))
         prepare(page)
         page.goto(address)
         page.locator(ready).wait_for(state="attached")

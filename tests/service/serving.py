@@ -118,6 +118,12 @@ def running(service: uvicorn.Server) -> Iterator[socket.socket]:
         assert not thread.is_alive()
 
 
+def free_port() -> int:
+    """For a service that cannot be told to take any."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 def binary(seq: int, t_ms: float, payload: bytes) -> bytes:
     header = json.dumps({"seq": seq, "t_ms": t_ms}).encode()
     return struct.pack("<I", len(header)) + header + payload

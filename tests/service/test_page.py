@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from tests.service.serving import EAST, WEST, colours
 
 pytestmark = BROWSER_TESTS
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 CLIPS = ["please__startasl_F1__please.mp4", "yes__startasl_F1__yes.mp4"]
 needs_bundle = pytest.mark.skipif(not EMBEDDED.is_dir(), reason=f"no bundle in {EMBEDDED}")
 needs_clips = pytest.mark.skipif(not (DATA / "clips" / CLIPS[0]).is_file(), reason=f"no recordings in {DATA}")
@@ -36,22 +38,51 @@ def signs_read(page: Any, count: int) -> list[str | None]:
     return [item.get_attribute("data-gloss") for item in page.locator("#history li").all()][::-1]
 
 
+@pytest.fixture(scope="module")
+def real_service() -> Iterator[str]:
+    with running_service() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def readable(real_service: str) -> tuple[Path, str]:
+    return readable_clip(real_service)
+
+
 @pytest.mark.data
 @needs_bundle
 @needs_clips
-def test_webcam_and_upload_give_the_gloss_that_rest_gives(open_page: Open, tmp_path: Path) -> None:
-    with running_service() as address:
-        clip, gloss = readable_clip(address)
-        page = open_page(*ALLOWED_CAMERA, write_webcam(pictures_of(clip), tmp_path / "webcam.mjpeg"), address=address)
-        # The recording plays in a loop. Captions may start in the middle of it, and a busy machine drops frames:
-        # most of what is read counts.
-        glosses = signs_read(page, 4)
-        assert Counter(glosses).most_common(1)[0][0] == gloss, glosses
-        page.locator("#pause").click()
-        upload(page, clip)
-        assert page.locator("#clip-result .result-gloss").get_attribute("data-gloss") == gloss
-        assert page.witness.errors == []
-        assert page.witness.hosts == {urlsplit(address).netloc}
+def test_webcam_and_upload_give_the_gloss_that_rest_gives(
+    open_page: Open, real_service: str, readable: tuple[Path, str], tmp_path: Path
+) -> None:
+    clip, gloss = readable
+    page = open_page(*ALLOWED_CAMERA, write_webcam(pictures_of(clip), tmp_path / "webcam.mjpeg"), address=real_service)
+    # The recording plays in a loop. Captions may start in the middle of it, and a busy machine drops frames:
+    # most of what is read counts.
+    glosses = signs_read(page, 4)
+    assert Counter(glosses).most_common(1)[0][0] == gloss, glosses
+    page.locator("#pause").click()
+    upload(page, clip)
+    assert page.locator("#clip-result .result-gloss").get_attribute("data-gloss") == gloss
+    assert page.locator("#clip-result .timeline li").get_attribute("data-gloss") == gloss
+    assert page.witness.errors == []
+    assert page.witness.hosts == {urlsplit(real_service).netloc}
+
+
+@pytest.mark.data
+@needs_bundle
+@needs_clips
+def test_on_a_phone_the_webcam_is_read_as_well(
+    open_page: Open, real_service: str, readable: tuple[Path, str], tmp_path: Path
+) -> None:
+    clip, gloss = readable
+    webcam = write_webcam(pictures_of(clip), tmp_path / "webcam.mjpeg")
+    page = open_page(*ALLOWED_CAMERA, webcam, address=real_service, **PHONE)
+    assert gloss in signs_read(page, 2)
+    caption = page.locator("#caption").bounding_box()
+    assert caption["y"] + caption["height"] <= PHONE["viewport"]["height"]  # seen without scrolling
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.witness.errors == []
 
 
 def readable_clip(address: str) -> tuple[Path, str]:
@@ -64,10 +95,14 @@ def readable_clip(address: str) -> tuple[Path, str]:
     raise AssertionError(f"no sign in any of {CLIPS}")
 
 
-def test_captions_from_the_camera_until_paused(open_page: Open, page_address: str, tmp_path: Path) -> None:
+def coloured_webcam(folder: Path) -> str:
+    """A webcam that shows what `tests.service.serving` reads as two signs."""
     seen = [Image.new("RGB", (320, 240), colour) for colour in colours(EAST, WEST)]
-    webcam = write_webcam([(i * FRAME_MS / 1000, image) for i, image in enumerate(seen)], tmp_path / "webcam.mjpeg")
-    page = open_page(*ALLOWED_CAMERA, webcam)
+    return write_webcam([(i * FRAME_MS / 1000, image) for i, image in enumerate(seen)], folder / "webcam.mjpeg")
+
+
+def test_captions_from_the_camera_until_paused(open_page: Open, page_address: str, tmp_path: Path) -> None:
+    page = open_page(*ALLOWED_CAMERA, coloured_webcam(tmp_path))
     assert {"east", "west"} <= set(signs_read(page, 4))
     assert page.locator("#history .other").first.inner_text() in ("EAST", "WEST")  # what each is easily taken for
     page.locator("#pause").click()
@@ -75,6 +110,30 @@ def test_captions_from_the_camera_until_paused(open_page: Open, page_address: st
     assert page.evaluate("document.getElementById('self').srcObject") is None
     assert page.witness.errors == []
     assert page.witness.hosts == {urlsplit(page_address).netloc}
+
+
+def test_overlay_for_streaming_software_is_the_caption_alone(
+    open_page: Open, page_address: str, tmp_path: Path
+) -> None:
+    page = open_page(*ALLOWED_CAMERA, coloured_webcam(tmp_path), address=f"{page_address}/?overlay=1")
+    page.locator("#caption[data-kind='final'] #caption-word .gloss").wait_for()  # it starts by itself
+    for hidden in (".top", ".side", "#settings", "#controls", ".foot"):
+        assert page.locator(hidden).is_hidden()
+    for element in ("html", "body", "#stage"):
+        assert page.locator(element).evaluate("(e) => getComputedStyle(e).backgroundColor") == "rgba(0, 0, 0, 0)"
+
+
+def test_clip_recorded_with_the_camera_is_read(open_page: Open, tmp_path: Path) -> None:
+    page = open_page(*ALLOWED_CAMERA, coloured_webcam(tmp_path))
+    page.locator(".tabs a[href='#clip']").click()
+    page.locator("#record-open").click()
+    page.locator("#record-start").click()
+    page.get_by_text("5 of 15 s").wait_for()
+    page.locator("#record-start").click()
+    page.locator("#clip-result .timeline li").first.wait_for()
+    assert {"east", "west"} >= {item.get_attribute("data-gloss") for item in page.locator(".timeline li").all()}
+    assert page.locator("#preview-name").inner_text().startswith("recording.")
+    assert page.evaluate("document.getElementById('record-video').srcObject") is None
 
 
 def test_leaving_the_section_turns_the_camera_off(open_page: Open) -> None:

@@ -70,6 +70,41 @@ def test_stream_comes_back_by_itself(open_page: Open) -> None:
     assert page.locator("#stage").get_attribute("data-state") == "running"
 
 
+def test_broken_session_is_resumed_after_the_last_final_that_was_heard(open_page: Open) -> None:
+    heard: list[dict[str, Any]] = []
+    limits = {**STARTED["limits"], "resume_s": 30}
+    started = {**STARTED, "session": "one", "token": "secret", "resumed": False, "limits": limits}
+
+    def part(socket: Any, *messages: dict[str, Any], close: int | None = None) -> None:
+        def answer(data: str | bytes) -> None:
+            if not isinstance(data, str):
+                return
+            heard.append(json.loads(data))
+            for message in messages:
+                socket.send(json.dumps(message))
+            if close is not None:
+                socket.close(code=close)
+
+        socket.on_message(answer)
+
+    unknown = {"type": "error", "code": "no_session", "message": "", "retryable": True}
+    page = open_page(
+        *ALLOWED_CAMERA,
+        prepare=playing(
+            lambda socket: part(socket, started, {**final("hello"), "segment": 7}, close=1011),
+            lambda socket: part(socket, {**started, "resumed": True}, {**final("yes"), "segment": 8}, close=1011),
+            lambda socket: part(socket, unknown, close=4008),
+            lambda socket: part(socket, {**started, "session": "two"}, final("no")),
+        ),
+    )
+    page.locator("#start").click()
+    page.locator("#history li[data-gloss='no']").wait_for()
+    assert page.locator("#history li").count() == 3
+    resume = {"type": "resume", "session": "one", "token": "secret"}
+    assert [message["type"] for message in heard] == ["start", "resume", "resume", "start"]
+    assert heard[1:3] == [{**resume, "last_segment": 7}, {**resume, "last_segment": 8}]
+
+
 def test_busy_server_is_asked_again_when_it_says(open_page: Open) -> None:
     busy = {"type": "error", "code": "overloaded", "message": "", "retryable": True, "retry_after_s": 3600}
     page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(busy, close=1013)))

@@ -45,10 +45,23 @@ def test_a_clip_gives_its_gloss(client, frames, kind, expected):
     assert answer.json()["predictions"][0]["gloss"] == expected
 
 
+def test_each_sign_of_a_clip_is_told_with_its_place(client):
+    answer = post(client, video(colours(EAST, WEST))).json()
+
+    signs = answer["signs"]
+    assert [sign["gloss"] for sign in signs] == ["east", "west"]
+    # 12 frames of rest, 20 of a sign, 12, 20, 12; found within a few frames
+    assert [(sign["start_ms"], sign["end_ms"]) for sign in signs] == [
+        pytest.approx((12 * 62.5, 32 * 62.5), abs=250),
+        pytest.approx((44 * 62.5, 64 * 62.5), abs=250),
+    ]
+    assert post(client, video([DOWN] * 40)).json()["signs"] == []
+
+
 def test_the_answer_has_all_that_is_promised(client):
     answer = post(client, SIGN_EAST).json()
 
-    assert set(answer) == {"bundle", "duration_ms", "frames", "predictions", "timings_ms"}
+    assert set(answer) == {"bundle", "duration_ms", "frames", "predictions", "signs", "timings_ms"}
     assert (answer["bundle"], answer["frames"]) == ("compass@1", 44)
     assert answer["duration_ms"] == pytest.approx(43 * 62.5, abs=1)
     assert [p["gloss"] for p in answer["predictions"]] == ["east", "rest", "west"]
@@ -90,7 +103,8 @@ def test_the_bundle_is_described(client):
     assert answer["clip"] == SPEC.model_dump()
     assert answer["keypoints"]["points"] == 171
     assert answer["limits"] == {"max_upload_bytes": MAX_UPLOAD, "max_clip_s": 5}
-    assert answer["providers"] == ["CPUExecutionProvider"]
+    assert answer["providers"][-1] == "CPUExecutionProvider"
+    assert answer["precision"] == "fp32"
 
 
 def test_alive_and_ready(client):
@@ -138,7 +152,7 @@ def test_metrics(client):
         'glosscast_stage_seconds_count{stage="decode"}',
         'glosscast_stage_seconds_count{stage="keypoints"}',
         'glosscast_stage_seconds_count{stage="inference"}',
-        'glosscast_bundle_info{bundle="compass@1",glosscast="0.1.0",provider="CPUExecutionProvider"} 1.0',
+        'glosscast_bundle_info{bundle="compass@1",glosscast="0.1.0",precision="fp32",provider="',
         "glosscast_active_streams 0.0",
         "glosscast_inferences_total",
         'glosscast_batch_windows_bucket{le="1.0"}',

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from service.protocol import Start
 from service.session import FrameGate, LandmarksFeed, Session, effective_config, ranked
 from service.wire import FrameFault
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
+from tests.tagging import TAGGING, with_right_hand
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +248,24 @@ def test_landmarks_come_at_most_eight_times_a_second():
         sent += len(feed.push(float(i), pose(None)))
 
     assert 22 <= sent <= 24
+
+
+def test_what_is_too_unsure_is_told_as_no_sign_with_the_guess_beside_it(bundle, model):
+    sure = feed(session(bundle, model), signing("east"))[-1]
+    decoder = bundle.manifest.decoder.model_copy(update={"reject": sure.confidence + 0.001})
+    strict = replace(bundle, manifest=bundle.manifest.model_copy(update={"decoder": decoder}))
+    told = feed(session(strict, model), signing("east"))[-1]
+
+    assert (told.type, told.gloss) == ("final", "rest")
+    assert told.alternatives[0].gloss == "east"
+    assert told.alternatives[0].confidence == sure.confidence
+    assert len(told.alternatives) == len(sure.alternatives)
+
+
+def test_a_sign_that_goes_on_is_not_told_twice(bundle, model):
+    held = with_right_hand(pose((1.0, 0.2)))
+    live = session(replace(bundle, tagging=TAGGING), model)
+    finals = of(feed(live, [(i * FRAME_MS, held) for i in range(250)]), "final")
+
+    assert [f.gloss for f in finals] == ["east"] + ["rest"] * (len(finals) - 1)
+    assert len(finals) > 1  # the longest sign has a limit

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from glosscast.bundle import EMBEDDED
+from service.engine import Engine
+from service.metrics import Metrics
 from service.settings import Settings, SettingsError, load_settings
+from tests.glosscast.trackers import CountingTracker, needs_litert
 from tests.service.process import START_S, start_service, wait_for_address
 from tests.service.serving import Client
 
@@ -26,7 +29,7 @@ def test_defaults(environment):
     settings = load_settings()
 
     assert (settings.host, settings.port, settings.bundle) == ("127.0.0.1", 8000, EMBEDDED)
-    assert settings.providers == ("CPUExecutionProvider",)
+    assert (settings.providers, settings.precision, settings.inference_threads) == (None, None, 0)
     assert settings.allowed_origins == ()
 
 
@@ -37,12 +40,15 @@ def test_values_come_from_the_environment(environment):
         PROVIDERS="OpenVINOExecutionProvider, CPUExecutionProvider",
         ALLOWED_ORIGINS="https://a.example/,https://b.example",
         IDLE_S="2.5",
+        PRECISION="bf16",
+        RUNTIME="openvino",  # for make
         DATA="/recordings",  # for training and tests, not for the service
     )
     settings = load_settings()
 
     assert (settings.port, settings.bundle, settings.idle_s) == (9000, Path("/somewhere/else"), 2.5)
     assert settings.providers == ("OpenVINOExecutionProvider", "CPUExecutionProvider")
+    assert settings.precision == "bf16"
     assert settings.allowed_origins == ("https://a.example", "https://b.example")
 
 
@@ -54,7 +60,9 @@ def test_values_come_from_the_environment(environment):
         ("PORT", ""),
         ("HOST", ""),
         ("EXTRACTOR", "openpose"),
+        ("POSE_EVERY", "0"),
         ("PROVIDERS", " , "),
+        ("PRECISION", "fp16"),
         ("MAX_STREAMS", "0"),
         ("MAX_STREAMS", "1.5"),
         ("TRACKERS", "-1"),
@@ -116,6 +124,10 @@ def without_opset(manifest):
             "GLOSSCAST_PROVIDERS: NoSuchExecutionProvider", id="no such provider",
         ),
         pytest.param(
+            lambda b, t: {"BUNDLE": b, "PROVIDERS": "CPUExecutionProvider", "PRECISION": "bf16"},
+            "GLOSSCAST_PROVIDERS: CPUExecutionProvider does not compute in bf16", id="no such precision",
+        ),
+        pytest.param(
             lambda b, t: {"BUNDLE": b, "EXTRACTOR": "litert", "MODELS": t},
             "GLOSSCAST_EXTRACTOR: .*(python -m glosscast.holistic|pip install)", id="no models",
         ),
@@ -147,3 +159,15 @@ def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn raises the signal again after a clean end
     assert "Traceback" not in stderr
     assert [m["type"] for m in client.heard] == ["started", "error", "ended"]
+
+
+@needs_litert
+def test_only_streams_save_on_the_pose(bundle_folder, monkeypatch):
+    made = []
+    monkeypatch.setattr("service.engine.require", lambda extractor: None)
+    monkeypatch.setattr("service.engine.new_tracker", lambda *arguments: made.append(arguments) or CountingTracker())
+    engine = Engine(Settings(bundle=bundle_folder, extractor="litert", pose_every=2), Metrics(), None)
+    for pool in (engine.stream_trackers, engine.clip_trackers):
+        pool.release(pool.acquire())
+    engine.close()
+    assert made == [("litert", 2), ("litert",)]

@@ -16,6 +16,7 @@ from tests.training.synthetic import (
     write_frames,
     write_rgb,
 )
+from training.checkpoint import extractors_of
 from training.config import ConfigError, load_config
 from training.data import (
     DataError,
@@ -51,10 +52,21 @@ def test_what_a_file_says_of_its_frames_counts(tmp_path: Path) -> None:
     assert (loaded[3].clip.t_ms[1], loaded[3].clip.aspect) == (100.0, 0.75)
 
 
+def test_clips_say_what_found_their_keypoints_and_else_it_was_mediapipe(tmp_path: Path) -> None:
+    said = np.array(["litert-holistic 2.3.0"] * 20 + ["none"] * 16)
+    loaded = load_npz(save(tmp_path / "a.npz", extractor=said), fps=15.0, aspect=4 / 3)
+    assert [e.extractor for e in loaded] == said.tolist()
+    silent = load_npz(save(tmp_path / "b.npz"), fps=15.0, aspect=4 / 3)
+    assert extractors_of(loaded + silent) == "litert-holistic 2.3.0 and mediapipe-holistic"
+    assert extractors_of(loaded[20:]) == "none"
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"pose": None}, "no array named pose"),
+        ({"extractor": np.array(["none"])}, "differ in length"),
+        ({"extractor": np.zeros(36)}, "lists of text"),
         ({"gloss": np.array(["high"])}, "differ in length"),
         ({"left_hand": np.zeros((36, 18, 20, 3))}, "part shapes"),
         ({"left_hand": np.zeros((1, 18, 21, 3))}, "differ in length"),

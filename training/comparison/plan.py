@@ -10,6 +10,8 @@ from training.data import Example, Split, load_sets, load_split, split_by_signer
 from training.folds import FoldReport, load_report, save, without_seed
 from training.variants import LSTM, variant_of
 
+NAMED = 5  # signers of a fold; of more than these, tables and pictures tell the first and the last
+
 
 class Key(NamedTuple):
     """One run: a variant, a seed and the number of its fold."""
@@ -63,7 +65,10 @@ class Plan:
 
     def fold_name(self, fold: int) -> str:
         """What a fold is called in tables."""
-        return ", ".join(self.folds[fold]) or "test sets"
+        signers = self.folds[fold]
+        if len(signers) > NAMED:
+            return f"{len(signers)} signers, {signers[0]} to {signers[-1]}"
+        return ", ".join(signers) or "test sets"
 
     def checkpoint(self, key: Key) -> Path:
         """Where the model of a run is."""

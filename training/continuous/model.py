@@ -9,7 +9,7 @@ from training.config import Config
 from training.continuous.config import ContinuousConfig
 from training.heatmaps import GROUPS, Heatmaps
 from training.keypoint_encoder import KeypointEncoder, TemporalBlock
-from training.model import ModelConfig, drop_one
+from training.model import ModelConfig, channels_last, drop_one
 from training.slowfast import build
 
 
@@ -58,6 +58,10 @@ class ContinuousRecogniser(nn.Module):
     def forward(self, keypoints: Tensor, frames: Tensor) -> ContinuousOutput:
         """See the class; in training mode one stream may be left out of a sentence (modality dropout)."""
         mask = (torch.arange(keypoints.shape[1], device=frames.device) < frames[:, None]).to(keypoints.dtype)
+        return self.read(keypoints, mask)
+
+    def read(self, keypoints: Tensor, mask: Tensor) -> ContinuousOutput:
+        """The same for a window (B, T, 171, 4) of sentences; frames outside the mask (B, T) take no part."""
         features = [self.project[name](self._encode(name, keypoints, mask)) for name in self.encoders]
         if self.training and len(features) > 1:
             features = drop_one(features, self.config.modality_dropout)
@@ -73,8 +77,7 @@ class ContinuousRecogniser(nn.Module):
         encoder = self.encoders[name]
         if isinstance(encoder, KeypointEncoder):
             return encoder.frames(keypoints, mask)
-        maps = self.heatmaps(keypoints).contiguous(memory_format=torch.channels_last_3d)
-        encoded: Tensor = encoder.frames(maps, mask)  # type: ignore[operator]
+        encoded: Tensor = encoder.frames(channels_last(self.heatmaps(keypoints)), mask)  # type: ignore[operator]
         return encoded
 
 
@@ -84,7 +87,7 @@ def mean_steps(x: Tensor, mask: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     x, mask = nn.functional.pad(x, (0, 0, 0, short)), nn.functional.pad(mask, (0, short))
     inside = mask.unflatten(1, (-1, stride))
     total = (x.unflatten(1, (-1, stride)) * inside[..., None]).sum(dim=2)
-    return total / inside.sum(dim=2).clamp(min=1.0)[..., None], inside[..., 0]
+    return total / inside.sum(dim=2).clamp(min=1.0)[..., None], inside.amax(dim=2)
 
 
 def recogniser_of(config: Config, classes: int) -> ContinuousRecogniser:

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from glosscast.clip import Clip, resample
-from glosscast.holistic import TrackerPool, quiet_native_logs
+from glosscast.holistic import UNSEEN, UNSTATED, TrackerPool, chosen, description, quiet_native_logs
 from glosscast.keypoints import FACE, FACE_INDICES, LEFT_HAND, POSE, RIGHT_HAND
 from training.data import DataError
-from training.datasets.clips import read_clip, read_unseen
+from training.datasets.clips import LANDMARKS, read_clip, read_unseen
 from training.datasets.crops import join_crops, write_crops
 from training.datasets.item import Item
 from training.frames import frames_path
@@ -171,7 +171,20 @@ def _write_keypoints(item: Item, path: Path, read: Read) -> None:
         clip = read(item, _trackers())
     # Half precision is 0.05 % of the picture's width.
     keypoints = clip.keypoints.astype(np.float16)
-    write_whole(path, {"t_ms": clip.t_ms, "keypoints": keypoints, "aspect": np.array(clip.aspect)})
+    arrays: dict[str, NDArray[np.generic]] = {
+        "t_ms": clip.t_ms,
+        "keypoints": keypoints,
+        "aspect": np.array(clip.aspect),
+        "extractor": np.array(extractor_of(item, read)),
+    }
+    write_whole(path, arrays)
+
+
+def extractor_of(item: Item, read: Read) -> str:
+    """What finds an item's keypoints: none where nobody looks, MediaPipe's Holistic where the file brings its own."""
+    if read is read_unseen:
+        return UNSEEN
+    return UNSTATED if item.media.suffix.lower() in LANDMARKS else description(chosen())
 
 
 def write_whole(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -198,6 +211,7 @@ def _join(parts: Sequence[tuple[Item, Path]], out: Path, split: str, fps: float,
         "frames": lengths,
         "fps": np.array(fps),
         "aspect": np.array([clip.aspect for clip in clips]),
+        "extractor": np.array([_found_by(path) for _, path in parts]),
     }
     for part, (where, coordinates) in PARTS.items():
         points = where.stop - where.start
@@ -224,6 +238,12 @@ def _read_part(path: Path) -> Clip:
             return Clip(part["t_ms"], part["keypoints"].astype(np.float32), float(part["aspect"]))
     except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
         raise DataError(f"{path}: damaged; delete it and run this again") from error
+
+
+def _found_by(part: Path) -> str:
+    """What found the keypoints of a part; those written before parts said it came from MediaPipe's package."""
+    with np.load(part, allow_pickle=False) as arrays:
+        return str(arrays["extractor"]) if "extractor" in arrays else UNSTATED
 
 
 def _at_rate(clip: Clip, fps: float) -> Clip:

@@ -15,8 +15,12 @@ const TITLES = {
 };
 const BUNDLE_RETRY_MS = 4000;
 
+// For streaming software: nothing but captions on a transparent page.
+const overlayOnly = new URLSearchParams(location.search).get("overlay") === "1";
+document.documentElement.classList.toggle("overlay", overlayOnly);
+
 const captions = new Captions();
-const live = new Live(captions);
+const live = new Live(captions, { staysOn: overlayOnly });
 const upload = new Upload();
 const signs = new Signs();
 
@@ -24,7 +28,10 @@ function showView(moveFocus) {
   const wanted = location.hash.slice(1);
   const name = wanted in TITLES ? wanted : "live";
   if (name !== "live" && live.active) live.stop("paused");
-  if (name !== "clip") byId("preview-video").pause();
+  if (name !== "clip") {
+    byId("preview-video").pause();
+    upload.recorder.close();
+  }
   for (const other of Object.keys(TITLES)) byId(`view-${other}`).hidden = other !== name;
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
@@ -36,7 +43,7 @@ function showView(moveFocus) {
   byId(`${name}-title`).focus({ preventScroll: true });
 }
 
-/** What the server recognises. While it still loads its bundle it answers 503: then ask again. */
+/** What the server recognises. While it cannot be reached, or answers 503 since it still loads its bundle, ask again. */
 async function loadBundle() {
   try {
     const response = await fetch(new URL("v1/bundle", document.baseURI), { headers: credentials() });
@@ -45,10 +52,11 @@ async function loadBundle() {
       signs.showFailure(askForKey, "This server shows its signs to those who have a key.");
       return void askForKey();
     }
-    if (!response.ok) throw new Error(`status ${response.status}`);
+    if (!response.ok) return void signs.showFailure(loadBundle);
     useBundle(await response.json());
   } catch {
     signs.showFailure(loadBundle);
+    setTimeout(loadBundle, BUNDLE_RETRY_MS); // the network will be back
   }
   return undefined;
 }
@@ -61,6 +69,16 @@ function useBundle(bundle) {
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
 }
 
+/** Whether the server hands out what privacy mode runs. Where it does not say, it does not. */
+async function findPrivacy() {
+  try {
+    const { holistic } = await (await fetch(new URL("page.json", document.baseURI))).json();
+    live.usePrivacy(holistic ?? null);
+  } catch {
+    live.usePrivacy(null);
+  }
+}
+
 byId("host").textContent = location.host ? `this server (${location.host})` : "this server";
 window.addEventListener("hashchange", () => showView(true));
 document.querySelector(".skip").addEventListener("click", (event) => {
@@ -70,3 +88,4 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 showView(false);
 onKey(loadBundle);
 loadBundle();
+findPrivacy().then(() => overlayOnly && live.start());

@@ -2,6 +2,7 @@
 
 import { bar, byId, h } from "./dom.js";
 import { couldAlsoBe, glossName, percent, sureness } from "./glosses.js";
+import { clock, save, transcript } from "./transcript.js";
 
 const TRAIL = 4; // earlier signs above the current one
 const LONGEST_HISTORY = 200;
@@ -34,8 +35,12 @@ export class Captions {
     this.current = null; // the final on show
     this.interim = null; // {gloss} of the sign under way; gloss null while nothing is known of it
     this.idleHint = "";
+    this.originMs = performance.now(); // of the transcript
     byId("clear").addEventListener("click", () => this.clear());
     byId("copy").addEventListener("click", () => this.copy());
+    for (const button of byId("saves").querySelectorAll("button")) {
+      button.addEventListener("click", () => this.save(button.value));
+    }
   }
 
   /** What to say in place of a caption while there is none. */
@@ -76,6 +81,7 @@ export class Captions {
   clear() {
     this.finals = [];
     this.current = null;
+    this.originMs = performance.now();
     byId("history").replaceChildren();
     this.#showTools();
     this.#render();
@@ -83,7 +89,7 @@ export class Captions {
   }
 
   async copy() {
-    const text = this.finals.map((sign) => `${clock(sign.at)}\t${glossName(sign.gloss).toUpperCase()}`).join("\n");
+    const text = transcript("txt", this.finals, this.originMs);
     const button = byId("copy");
     try {
       await navigator.clipboard.writeText(text);
@@ -92,6 +98,11 @@ export class Captions {
       button.textContent = "Not allowed";
     }
     setTimeout(() => (button.textContent = "Copy"), 2000);
+  }
+
+  /** @param {"txt"|"vtt"|"srt"} kind */
+  save(kind) {
+    save(kind, transcript(kind, this.finals, this.originMs));
   }
 
   #render() {
@@ -135,8 +146,6 @@ export class Captions {
 
   #showTools() {
     byId("history-empty").hidden = this.finals.length > 0;
-    byId("history-tools").hidden = this.finals.length === 0;
+    byId("history-tools").hidden = byId("saves").hidden = this.finals.length === 0;
   }
 }
-
-const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });

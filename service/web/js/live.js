@@ -1,69 +1,70 @@
 /** The live view: camera, stream, captions and what the person is told about them. */
 
 import { askForKey, openStream } from "./access.js";
-import { CameraError, FrameGrabber, closeCamera, openCamera, watchPermission } from "./camera.js";
-import { byId } from "./dom.js";
-import { drawIcon } from "./icons.js";
-import { BANNERS, NOTICES } from "./messages.js";
+import { CameraError, closeCamera, listCameras, openCamera, watchPermission } from "./camera.js";
+import { byId, h } from "./dom.js";
+import { FrameGrabber } from "./frames.js";
+import { MIN_FPS, Modes } from "./modes.js";
 import { Overlay } from "./overlay.js";
 import { StreamClient, streamUrl } from "./protocol.js";
+import { Stage } from "./stage.js";
 
-const START = { type: "start", input: "frames", interim: true, top_k: 3, landmarks: true };
-const SLOW_NOTICE_MS = 6000;
-const PROBLEM_ICONS = new Set(["camera-off", "offline"]);
-const HINTS = {
-  welcome: "Captions appear here",
-  asking: "Captions appear here",
-  connecting: "Captions appear here",
-  running: "Sign something",
-  waiting: "Captions go on once the connection is back",
-};
+const FIGURES_MS = 1000;
+const SLOW_AFTER = 5; // seconds in a row below the pace that signs need
 
 export class Live {
-  /** @param {import("./captions.js").Captions} captions */
-  constructor(captions) {
-    this.captions = captions;
-    this.stage = byId("stage");
+  /**
+   * @param {import("./captions.js").Captions} captions
+   * @param {{staysOn?: boolean}} options staysOn: the camera goes on while the page is out of sight
+   */
+  constructor(captions, { staysOn = false } = {}) {
+    Object.assign(this, { captions, staysOn });
     this.video = byId("self");
+    this.stage = new Stage(captions);
     this.overlay = new Overlay(byId("overlay"));
+    this.modes = new Modes({
+      onPoints: (points) => this.stage.state === "running" && this.overlay.draw(points),
+      onCheck: () => this.stage.show("preparing"),
+    });
     this.grabber = new FrameGrabber(this.video, {
       canTake: () => this.client?.canSend ?? false,
-      onFrame: (tMs, image) => this.client?.sendFrame(tMs, image),
+      onFrame: (tMs, payload) => this.client?.sendFrame(tMs, payload),
+      onError: () => this.#failPrivacy(),
     });
     this.run = 0; // counts starts and stops, so that a late answer of an earlier one is noticed
     this.#listen();
-    this.#show("welcome");
   }
 
   get active() {
-    return ["asking", "connecting", "running", "waiting"].includes(this.state);
+    return ["asking", "preparing", "connecting", "running", "waiting"].includes(this.stage.state);
+  }
+
+  /** @param {string|null} folder where Holistic for the browser lies, if the server has it */
+  usePrivacy(folder) {
+    this.modes.folder = folder;
+    const option = byId("mode").querySelector("[value=keypoints]");
+    option.disabled = folder === null;
+    if (folder === null) option.textContent += " (not installed here)";
+    if (!this.active) this.stage.tellSent(folder === null ? "missing" : "undecided");
   }
 
   async start() {
     const run = ++this.run;
-    this.#show("asking");
+    this.stage.show("asking");
     try {
-      const stream = await openCamera();
+      const stream = await openCamera(byId("camera").value);
       if (run !== this.run) return closeCamera(stream);
       await this.#showCamera(stream);
     } catch (error) {
       if (run === this.run) this.stop(error instanceof CameraError ? error.reason : "camera_failed");
       return;
     }
-    if (run !== this.run) return;
-    this.client = new StreamClient({
-      url: streamUrl(document.baseURI),
-      start: START,
-      connect: openStream,
-      onMessage: (message) => this.#receive(message, run),
-      onState: (state) => run === this.run && this.#follow(state),
-    });
-    this.client.start();
+    if (run === this.run) await this.#connect(run);
   }
 
   /** Turn the camera off and say why; `reason` names a notice. */
   stop(reason) {
-    const hadFocus = this.stage.contains(document.activeElement);
+    const hadFocus = this.stage.element.contains(document.activeElement);
     this.run++;
     this.stoppedRun = this.run; // finals of the sign under way still arrive
     this.grabber.stop();
@@ -72,7 +73,9 @@ export class Live {
     this.video.srcObject = null;
     this.overlay.clear();
     this.captions.dropInterim();
-    this.#show(reason);
+    clearInterval(this.figures);
+    this.stage.tellFigures([]);
+    this.stage.show(reason);
     if (hadFocus && !byId("notice-action").hidden) byId("notice-action").focus();
   }
 
@@ -80,17 +83,35 @@ export class Live {
     byId("start").addEventListener("click", () => this.start());
     byId("pause").addEventListener("click", () => this.stop("paused"));
     byId("notice-action").addEventListener("click", () => this.#act());
+    byId("notice-pictures").addEventListener("click", () => this.#choose("frames"));
     byId("banner-action").addEventListener("click", () => this.client.retryNow());
+    byId("mode").addEventListener("change", ({ target }) => this.#choose(target.value));
+    byId("camera").addEventListener("change", () => this.#restart());
     byId("skeleton").addEventListener("change", ({ target }) => this.overlay.setVisible(target.checked));
-    document.addEventListener("visibilitychange", () => document.hidden && this.active && this.stop("away"));
+    document.addEventListener("visibilitychange", () => document.hidden && !this.staysOn && this.active && this.stop("away"));
     window.addEventListener("pagehide", () => this.active && this.stop("away"));
-    watchPermission((state) => state !== "denied" && this.state === "denied" && this.#show("welcome"));
+    watchPermission((state) => state !== "denied" && this.stage.state === "denied" && this.stage.show("welcome"));
+  }
+
+  /** @param {import("./modes.js").Mode} mode */
+  #choose(mode) {
+    const failed = this.stage.state === "privacy_failed";
+    byId("mode").value = this.modes.wanted = mode;
+    this.#restart(failed);
+  }
+
+  /** Begin again with what was chosen, where captions run. */
+  #restart(evenIfStopped = false) {
+    if (!this.active && !evenIfStopped) return;
+    if (this.active) this.stop("paused");
+    this.start();
   }
 
   /** What the button of a notice does. */
   async #act() {
-    if (this.state === "disagree") location.reload();
-    else if (this.state !== "unauthorised" || (await askForKey())) this.start();
+    const { state } = this.stage;
+    if (state === "disagree") location.reload();
+    else if (state !== "unauthorised" || (await askForKey())) this.start();
   }
 
   async #showCamera(stream) {
@@ -99,21 +120,57 @@ export class Live {
     }
     this.video.srcObject = stream;
     await this.video.play();
-    this.stage.style.setProperty("--aspect", this.video.videoWidth / this.video.videoHeight || 4 / 3);
+    this.stage.element.style.setProperty("--aspect", this.video.videoWidth / this.video.videoHeight || 4 / 3);
+    await this.#offerCameras(stream);
+  }
+
+  async #offerCameras(stream) {
+    const cameras = await listCameras();
+    const used = stream.getVideoTracks()[0]?.getSettings().deviceId;
+    byId("camera").replaceChildren(...cameras.map(({ deviceId, label }, index) =>
+      h("option", { value: deviceId, selected: deviceId === used }, label || `Camera ${index + 1}`)));
+    byId("camera-choice").hidden = cameras.length < 2;
+  }
+
+  async #connect(run) {
+    let reader;
+    try {
+      reader = await this.modes.reader(this.video);
+    } catch {
+      if (run === this.run) this.#failPrivacy();
+      return;
+    }
+    if (run !== this.run) return;
+    this.reader = reader;
+    const slow = reader.input === "frames" && this.modes.wanted === "auto" && this.modes.folder !== null;
+    this.stage.tellSent(slow ? "too_slow" : reader.input);
+    this.client = new StreamClient({
+      url: streamUrl(document.baseURI),
+      start: reader.start(this.video),
+      connect: openStream,
+      onMessage: (message) => this.#receive(message, run),
+      onState: (state) => run === this.run && this.#follow(state),
+    });
+    this.client.start();
+  }
+
+  #failPrivacy() {
+    this.modes.drop();
+    this.stop("privacy_failed");
   }
 
   #follow(state) {
-    if (state.name === "connecting" && this.state !== "waiting") this.#show("connecting");
+    if (state.name === "connecting" && this.stage.state !== "waiting") this.stage.show("connecting");
     if (state.name === "open") {
-      this.grabber.start();
-      this.#show("running");
+      this.grabber.start(this.reader);
+      this.stage.show("running");
+      this.#watchPace();
     }
     if (state.name === "waiting") {
       this.grabber.stop();
       this.overlay.clear();
       this.captions.dropInterim();
-      if (state.reason === "renew") return;
-      this.#wait(state.reason, state.delayMs);
+      if (state.reason !== "renew") this.#wait(state.reason, state.delayMs);
     }
     if (state.name === "stopped") this.stop(state.reason === "done" ? "paused" : state.reason);
   }
@@ -122,67 +179,43 @@ export class Live {
     const current = run === this.run;
     if (message.type === "final" && (current || run === this.stoppedRun - 1)) this.captions.showFinal(message);
     if (!current) return;
-    if (message.type === "started") this.grabber.limit(message.limits ?? {});
+    if (message.type === "started") {
+      this.grabber.limit(message.limits ?? {});
+      this.reader.limit(message.limits ?? {});
+    }
     if (message.type === "sign_started") this.captions.signStarted();
     if (message.type === "interim") this.captions.showInterim(message);
+    if (message.type === "final") this.latencyMs = message.latency_ms;
     if (message.type === "landmarks") this.overlay.draw(message);
-    if (message.type === "warning" && message.code === "frames_dropped") this.#showSlow();
+    if (message.type === "warning" && message.code === "frames_dropped") {
+      this.grabber.easeOff();
+      this.stage.hint("The server is busy: captions come a little late.");
+    }
   }
 
-  #showSlow() {
-    this.grabber.easeOff();
-    byId("hint").textContent = "The server is busy: captions come a little late.";
-    clearTimeout(this.slowTimer);
-    this.slowTimer = setTimeout(() => (byId("hint").textContent = ""), SLOW_NOTICE_MS);
+  /** Once a second: the figures, and a word where this device falls behind in privacy mode. */
+  #watchPace() {
+    let slow = 0;
+    clearInterval(this.figures);
+    this.figures = setInterval(() => {
+      const { fps } = this.grabber;
+      this.stage.tellFigures([
+        `${Math.round(fps)} frames a second`,
+        this.reader.frameMs ? `${Math.round(this.reader.frameMs)} ms for each here` : null,
+        this.latencyMs === undefined ? null : `last caption after ${Math.round(this.latencyMs)} ms`,
+      ]);
+      slow = this.reader.input === "keypoints" && fps < MIN_FPS - 2 ? slow + 1 : 0;
+      if (slow === SLOW_AFTER) this.stage.hint("This device is slow right now: signs may be misread. Close other programs, or choose “Pictures”.");
+    }, FIGURES_MS);
   }
 
   /** Connection gone: the picture stays, a banner counts down. */
   async #wait(reason, delayMs) {
-    const run = this.run;
-    const until = performance.now() + delayMs;
-    this.#show("waiting", reason);
-    clearInterval(this.countdown);
-    const tell = () => {
-      if (run !== this.run || this.state !== "waiting") return clearInterval(this.countdown);
-      const seconds = Math.ceil((until - performance.now()) / 1000);
-      byId("banner-body").textContent = `${BANNERS[this.banner].body}${seconds > 0 ? ` in ${seconds} s.` : "…"}`;
-    };
-    tell();
-    this.countdown = setInterval(tell, 500);
-    if (reason === "lost" && (await serverStarting()) && run === this.run && this.state === "waiting") {
-      this.#show("waiting", "not_ready");
+    const { run } = this;
+    this.stage.wait(reason, delayMs);
+    if (reason === "lost" && (await serverStarting()) && run === this.run && this.stage.state === "waiting") {
+      this.stage.show("waiting", "not_ready");
     }
-  }
-
-  /** @param {string} state "welcome", "running", "waiting" with the name of a banner, or the name of a notice */
-  #show(state, banner = null) {
-    this.state = state;
-    this.banner = banner;
-    this.stage.dataset.state = state;
-    const notice = NOTICES[state];
-    byId("welcome").hidden = state !== "welcome";
-    byId("notice").hidden = !notice;
-    byId("banner").hidden = state !== "waiting";
-    byId("controls").hidden = !["running", "waiting"].includes(state);
-    byId("mirror").hidden = !["running", "waiting", "connecting"].includes(state);
-    if (notice) this.#fillNotice(notice);
-    if (banner) byId("banner-title").textContent = BANNERS[banner].title;
-    byId("banner-action").hidden = banner === "busy"; // it has said when to come back
-    byId("hint").textContent = "";
-    byId("chip").hidden = !["running", "waiting"].includes(state);
-    byId("chip-text").textContent = state === "running" ? "Live" : banner ? BANNERS[banner].chip : "";
-    this.captions.setHint(HINTS[state] ?? "");
-    if (state === "running" && document.activeElement === document.body) byId("pause").focus({ preventScroll: true });
-  }
-
-  #fillNotice({ icon, title, body, action }) {
-    drawIcon(byId("notice-icon"), icon);
-    byId("notice-title").textContent = title;
-    byId("notice-body").textContent = body;
-    byId("notice-action").hidden = !action;
-    byId("notice-action").textContent = action ?? "";
-    byId("notice-clip").hidden = icon !== "camera-off";
-    byId("notice").dataset.tone = PROBLEM_ICONS.has(icon) ? "problem" : "calm";
   }
 }
 

@@ -1,11 +1,36 @@
 /** Everything that can go wrong, in plain words with what to do. One place, so that it can be translated. */
 
-/** Full-size notices of the live view. `action` is the label of the button that starts again. */
+/** What leaves the device, said below the picture. */
+export const SENT = {
+  undecided: "Pictures stay on this device where it is fast enough; its speed is measured first.",
+  missing: "Pictures go to the server, are read in memory and thrown away. Privacy mode is not installed on this server.",
+  keypoints: "Pictures stay on this device. Only the points of your body and hands are sent.",
+  frames: "Pictures go to the server, are read in memory and thrown away.",
+  too_slow: "This device is too slow for privacy mode: pictures go to the server, are read in memory and thrown away.",
+};
+
+/**
+ * Full-size notices of the live view. `action` is the label of the button that starts again, `pictures` whether to offer
+ * that the server looks at pictures.
+ */
 export const NOTICES = {
   asking: {
     icon: "camera",
     title: "Allow the camera",
     body: "Your browser is asking whether this page may use your camera. Choose Allow.",
+  },
+  preparing: {
+    icon: "wait",
+    title: "Getting privacy mode ready…",
+    body: "Your device will look for your hands by itself, so that no picture has to leave it. The first time this fetches 37 MB; then its speed is measured.",
+    pictures: true,
+  },
+  privacy_failed: {
+    icon: "offline",
+    title: "Privacy mode does not run here",
+    body: "This browser could not find your hands by itself. Your camera is off, and no picture was sent. Try another browser, or let the server look at the pictures.",
+    action: "Try again",
+    pictures: true,
   },
   connecting: { icon: "wait", title: "Getting ready…", body: "Connecting to the server." },
   paused: {

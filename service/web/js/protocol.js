@@ -17,13 +17,13 @@ const SILENCE_MS = 12_000; // frames go out and nothing comes back: the network 
 const RETRY = "retry";
 const STOP = "stop";
 
-/** uint32 little-endian length of the header, the header as JSON, the image. */
-export function encodeFrame(seq, tMs, image) {
+/** uint32 little-endian length of the header, the header as JSON, the picture or the keypoints. */
+export function encodeFrame(seq, tMs, payload) {
   const header = new TextEncoder().encode(JSON.stringify({ seq, t_ms: tMs }));
-  const message = new Uint8Array(4 + header.length + image.byteLength);
+  const message = new Uint8Array(4 + header.length + payload.byteLength);
   new DataView(message.buffer).setUint32(0, header.length, true);
   message.set(header, 4);
-  message.set(new Uint8Array(image), 4 + header.length);
+  message.set(new Uint8Array(payload), 4 + header.length);
   return message;
 }
 
@@ -74,6 +74,40 @@ export function afterClose(code, error, attempt, random = Math.random) {
 }
 
 /**
+ * A session that outlives its connection, as far as the client has to remember it.
+ *
+ * `heard` takes every message of the server; `opening(nowMs, start)` is what to say first on a connection, `start` or
+ * `resume`.
+ */
+export class Session {
+  constructor() {
+    this.forget();
+  }
+
+  forget() {
+    Object.assign(this, { id: null, token: null, lastSegment: null, lostAt: null });
+  }
+
+  heard(message) {
+    if (message.type === "started") {
+      if (!message.resumed) this.lastSegment = null;
+      Object.assign(this, { id: message.session, token: message.token ?? null, lostAt: null });
+      this.resumeMs = 1000 * (message.limits?.resume_s ?? 0);
+    }
+    if (message.type === "final") this.lastSegment = message.segment;
+  }
+
+  lost(nowMs) {
+    this.lostAt ??= nowMs;
+  }
+
+  opening(nowMs, start) {
+    if (this.token === null || nowMs - (this.lostAt ?? nowMs) > this.resumeMs) return start;
+    return { type: "resume", session: this.id, token: this.token, last_segment: this.lastSegment };
+  }
+}
+
+/**
  * One run of captions over as many connections as it takes.
  *
  * `onMessage(message)` gets every message of the server, `onState(state)` these:
@@ -83,7 +117,9 @@ export function afterClose(code, error, attempt, random = Math.random) {
 export class StreamClient {
   constructor({ url, start, onMessage, onState, connect, timer = window, now = () => performance.now() }) {
     Object.assign(this, { url, startMessage: start, onMessage, onState, connect, timer, now });
+    this.session = new Session();
     this.attempt = 0;
+    this.seq = 0;
     this.running = false;
     this.socket = null;
     this.ready = false;
@@ -108,9 +144,10 @@ export class StreamClient {
     return this.ready && this.socket.bufferedAmount < MAX_BUFFERED_BYTES;
   }
 
-  sendFrame(tMs, image) {
+  /** @param {ArrayBuffer} payload a picture or keypoints, as `start` has said */
+  sendFrame(tMs, payload) {
     if (!this.canSend) return false;
-    this.socket.send(encodeFrame(this.seq++, tMs, image));
+    this.socket.send(encodeFrame(this.seq++, tMs, payload));
     if (!this.watchdog) this.#watch(this.socket, SILENCE_MS);
     return true;
   }
@@ -132,7 +169,7 @@ export class StreamClient {
   }
 
   async #connect() {
-    Object.assign(this, { opening: true, ready: false, seq: 0, error: null, startedAt: null });
+    Object.assign(this, { opening: true, ready: false, error: null, startedAt: null });
     this.onState({ name: "connecting" });
     let socket = null;
     let failure = null;
@@ -154,7 +191,7 @@ export class StreamClient {
   #attach(socket) {
     this.socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => socket.send(JSON.stringify(this.startMessage));
+    socket.onopen = () => socket.send(JSON.stringify(this.session.opening(this.now(), this.startMessage)));
     socket.onmessage = ({ data }) => this.#receive(socket, data);
     socket.onclose = ({ code }) => this.#closed(socket, code);
     this.#watch(socket, START_TIMEOUT_MS);
@@ -179,6 +216,7 @@ export class StreamClient {
     if (socket !== this.socket || typeof data !== "string") return;
     const message = JSON.parse(data);
     if (this.ready) this.#unwatch();
+    this.session.heard(message);
     if (message.type === "error") this.error = message;
     if (message.type === "started" && this.running) {
       this.#unwatch();
@@ -200,6 +238,8 @@ export class StreamClient {
   #ended(code) {
     if (this.startedAt !== null && this.now() - this.startedAt > STABLE_MS) this.attempt = 0;
     const next = afterClose(code, this.error, this.attempt++);
+    if (next.action === STOP || next.reason === "renew") this.session.forget(); // over, or unknown to the server
+    else this.session.lost(this.now());
     if (next.action === STOP) {
       this.running = false;
       this.onState({ name: "stopped", reason: next.reason, error: this.error });

@@ -58,16 +58,16 @@ export class Signs {
     byId("signs-count").textContent = wanted ? `${found.length} found` : "";
     byId("signs-list").replaceChildren(...[
       found.length ? null : h("p.empty", {}, "Not among the signs it knows."),
-      words.length ? h("ul.cards", {}, ...words.map((sign) => card(sign, this.measured))) : null,
+      words.length ? h("ul.cards", {}, ...words.map((sign) => card(sign, this.measured, "h2"))) : null,
       letters.length ? h("h2.group", {}, "Letters") : null,
-      letters.length ? h("ul.cards.letters", {}, ...letters.map((sign) => card(sign, this.measured))) : null,
+      letters.length ? h("ul.cards.letters", {}, ...letters.map((sign) => card(sign, this.measured, "h3"))) : null,
     ].filter(Boolean));
   }
 }
 
-function card(sign, measured) {
+function card(sign, measured, heading) {
   return h("li.card", { "data-gloss": sign.gloss },
-    h("h3", {}, h("span.gloss", {}, glossName(sign.gloss))),
+    h(heading, {}, h("span.gloss", {}, glossName(sign.gloss))),
     measured ? accuracyLine(sign) : null,
     signersLine(sign.signers),
     sign.similar.length

@@ -5,6 +5,7 @@ import { couldAlsoBeLine, surenessLine } from "./captions.js";
 import { bar, byId, h } from "./dom.js";
 import { glossName, percent, sureness } from "./glosses.js";
 import { clipProblem } from "./messages.js";
+import { Recorder } from "./recorder.js";
 
 const TOP_K = 5;
 const PARTS = ["empty", "progress", "result", "error"];
@@ -12,6 +13,7 @@ const PARTS = ["empty", "progress", "result", "error"];
 export class Upload {
   constructor() {
     this.noSign = null;
+    this.recorder = new Recorder((file) => this.send(file));
     byId("file").addEventListener("change", ({ target }) => this.#chosen(target.files));
     byId("another").addEventListener("click", () => byId("file").click());
     byId("clip-cancel").addEventListener("click", () => this.cancel());
@@ -23,6 +25,7 @@ export class Upload {
 
   /** How long a clip may be, in s. */
   showLimit(seconds) {
+    this.recorder.longestS = Math.min(this.recorder.longestS, seconds);
     const limit = seconds < 120 ? `${seconds} seconds` : `${Math.floor(seconds / 60)} minutes`;
     byId("clip-limit").textContent = `, up to ${limit}`;
   }
@@ -101,11 +104,12 @@ export class Upload {
     const signs = answer.predictions.filter(({ gloss }) => gloss !== this.noSign);
     const [top] = answer.predictions;
     const none = !top || top.gloss === this.noSign;
-    byId("clip-result").replaceChildren(
+    byId("clip-result").replaceChildren(...[
       h("h2.sr-only", {}, "Result"),
       ...(none ? noSignFound() : this.#sign(top, signs)),
+      timeline(answer, this.noSign),
       this.#ranking(none ? "If it was a sign after all" : "How sure it is", signs),
-      facts(answer));
+      facts(answer)].filter(Boolean));
     this.#show("result");
   }
 
@@ -156,6 +160,30 @@ export class Upload {
     byId("clip").dataset.state = part;
     for (const name of PARTS) byId(`clip-${name}`).hidden = name !== part;
   }
+}
+
+/** Where the signs are in the clip, each a button that shows it; null where none was found apart. */
+function timeline({ signs = [], duration_ms: duration }, noSign) {
+  const shown = signs.filter(({ gloss }) => gloss !== noSign);
+  if (!shown.length) return null;
+  const share = (ms) => `${((100 * ms) / duration).toFixed(2)}%`;
+  const items = shown.map(({ gloss, confidence, start_ms: start, end_ms: end }) => {
+    const time = `${(start / 1000).toFixed(1)} to ${(end / 1000).toFixed(1)} s`;
+    const item = h("li", { "data-gloss": gloss, "data-level": sureness(confidence).level },
+      h("button", { type: "button", title: `${glossName(gloss)}, ${percent(confidence)}, ${time}`, onclick: () => showFrom(start) },
+        h("span.gloss", {}, glossName(gloss)), h("span.sr-only", {}, `, ${percent(confidence)}, ${time}`)));
+    item.style.left = share(start);
+    item.style.width = share(end - start);
+    return item;
+  });
+  return h("div.timeline", {}, h("h3", {}, "Where in the clip"), h("ol", {}, ...items),
+    h("p.ends", { "aria-hidden": "true" }, h("span", {}, "0 s"), h("span", {}, `${(duration / 1000).toFixed(1)} s`)));
+}
+
+function showFrom(ms) {
+  const video = byId("preview-video");
+  video.currentTime = ms / 1000;
+  video.play().catch(() => {});
 }
 
 const noSignFound = () => [

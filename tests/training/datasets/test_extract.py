@@ -1,12 +1,14 @@
 import errno
 import importlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from glosscast.holistic import chosen, description
 from tests.training.datasets.reading import items, read, watch
 from training.__main__ import main
 from training.data import DataError, load_npz, with_frames
@@ -17,6 +19,7 @@ from training.datasets.extract import (
     _write_part,
     crops_path,
     extract_all,
+    extractor_of,
     is_done,
     part_path,
     write_whole,
@@ -136,6 +139,20 @@ def test_without_keypoints_the_middle_is_kept_and_nothing_passes_for_not_found(t
     picture = clips[0].frames.read(np.array([0]))[0]
     assert picture[16, 2, 0] > 40
     assert picture[16, 29, 0] < 10
+
+
+def test_each_clip_says_what_found_its_keypoints(tmp_path: Path) -> None:
+    items = photos(tmp_path, 2)
+    (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, watch)
+    assert [e.extractor for e in load_npz(npz, 1.0, 1.0)] == [description(chosen())]
+    path = part_path(tmp_path / "out", items[0])
+    with np.load(path) as part:
+        write_whole(path, {name: part[name] for name in part.files if name != "extractor"})
+    (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, watch)
+    assert [e.extractor for e in load_npz(npz, 1.0, 1.0)] == ["mediapipe-holistic"]
+    (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, read_unseen, 32)
+    assert [e.extractor for e in load_npz(npz, 1.0, 1.0)] == ["none"]
+    assert extractor_of(replace(items[0], media=tmp_path / "a.pose"), watch) == "mediapipe-holistic"
 
 
 def test_a_run_for_pictures_leaves_keypoints_that_are_there(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""What can run a model: torch, and the execution providers of ONNX Runtime that are there."""
+
+import shutil
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.subjects import Inputs, Subject
+from benchmarks.timing import Run
+from glosscast.bundle import Precision
+from glosscast.providers import CPU, OPENVINO, ProviderError, open_session
+
+EAGER, COMPILED = "PyTorch eager", "torch.compile"
+SESSIONS: dict[str, tuple[str, Precision]] = {
+    "ONNX Runtime CPU": (CPU, "fp32"),
+    "OpenVINO fp32": (OPENVINO, "fp32"),
+    "OpenVINO bf16": (OPENVINO, "bf16"),
+}
+PRECISION = {name: precision for name, (_, precision) in SESSIONS.items()}  # all others compute in fp32
+
+
+class Engines:
+    """A subject, loaded by everything that can run it.
+
+    Args:
+        subject: the model.
+        threads: of one inference.
+        compiled: whether torch.compile takes part; the first inference of each subject then takes minutes.
+
+    Attributes:
+        absent: why an engine is not among them, by name.
+    """
+
+    def __init__(self, subject: Subject, threads: int, compiled: bool = False) -> None:
+        self.subject = subject
+        self.absent: dict[str, str] = {}
+        self._modules: dict[str, nn.Module] = {EAGER: subject.module}
+        if not compiled:
+            self.absent[COMPILED] = "takes minutes to compile; add --compile"
+        elif shutil.which("g++") or shutil.which("clang++"):
+            self._modules[COMPILED] = torch.compile(subject.module, dynamic=True)  # type: ignore[assignment]
+        else:
+            self.absent[COMPILED] = "needs a C++ compiler"
+        self._sessions: dict[str, Any] = {}
+        for name, (provider, precision) in SESSIONS.items():
+            try:
+                self._sessions[name] = open_session(subject.graph, [provider], precision, threads)
+            except ProviderError as error:
+                self.absent[name] = str(error)
+
+    def runs(self, batch: int) -> dict[str, Run]:
+        """One inference of so many windows, by engine."""
+        inputs = self.subject.inputs(batch)
+        feed = {name: tensor.numpy() for name, tensor in inputs.items()}
+        runs: dict[str, Run] = {name: partial(infer, module, inputs) for name, module in self._modules.items()}
+        return runs | {name: partial(session.run, ["logits"], feed) for name, session in self._sessions.items()}
+
+
+def infer(module: nn.Module, inputs: Inputs) -> object:
+    """One inference by torch."""
+    with torch.inference_mode():
+        return module(*inputs.values())

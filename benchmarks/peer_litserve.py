@@ -1,0 +1,63 @@
+"""What `benchmarks.peer` holds the service against: the same decoder, extractor and model behind LitServe.
+
+Written as its documentation has it: one worker process, `decode_request` in it, and a batch of requests in one call
+of `predict`. LitServe has no live streams of this kind.
+"""
+
+import sys
+from time import perf_counter
+from typing import Any
+
+import litserve
+from starlette.requests import Request
+
+from glosscast.bundle import load_bundle
+from glosscast.clip import Clip
+from glosscast.decoding import read_clip
+from glosscast.holistic import extract, new_tracker
+from glosscast.recogniser import Recogniser
+from glosscast.video import decode_video
+from service.session import ranked
+from service.settings import Settings
+
+TOP_K = 5
+
+
+class ClassifyAPI(litserve.LitAPI):  # type: ignore[misc]
+    """A clip to glosses."""
+
+    def setup(self, device: str) -> None:
+        """Load what the service loads."""
+        settings = Settings()
+        self._bundle = load_bundle(settings.bundle)
+        self._model = Recogniser(self._bundle, settings.providers or (), settings.inference_threads, settings.precision)
+        self._tracker = new_tracker(settings.extractor)
+
+    def decode_request(self, request: Request) -> Clip:
+        """Keypoints of the upload. LitServe hands over the form, whatever the annotation that asks for it says."""
+        content = request["file"].file.read()
+        self._tracker.reset()
+        return extract(list(decode_video(content, self._bundle.manifest.clip.fps)), self._tracker)
+
+    def predict(self, x: Clip) -> dict[str, Any]:
+        """As the service answers."""
+        manifest, began = self._bundle.manifest, perf_counter()
+        reading = read_clip(x, manifest.clip, manifest.segmenter, manifest.decoder, self._model)
+        inference_ms = (perf_counter() - began) * 1000
+        predictions = [
+            {"gloss": best.gloss, "confidence": best.confidence}
+            for best in ranked(self._bundle, reading.probabilities, TOP_K)
+        ]
+        return {"predictions": predictions, "timings_ms": {"inference": inference_ms}}
+
+    def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
+        """As JSON."""
+        return output
+
+
+if __name__ == "__main__":
+    port, workers = map(int, sys.argv[1:])
+    server = litserve.LitServer(
+        ClassifyAPI(api_path="/v1/classify"), accelerator="cpu", workers_per_device=workers, timeout=False
+    )
+    server.run(host="127.0.0.1", port=port, log_level="warning", generate_client_file=False, num_api_servers=1)

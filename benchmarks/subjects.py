@@ -1,0 +1,97 @@
+"""What inference is measured on: the published SlowFast at two sizes, and a bundle's model."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from export.graph import OPSET, graph_of
+from export.to_onnx import CHECKPOINT
+from glosscast.bundle import Bundle
+from training.checkpoint import load_checkpoint
+from training.slowfast import build
+
+BATCHES = (1, 4, 16)
+FRAMES, CLASSES = 32, 400
+SIZES = (224, 112)
+
+Inputs = dict[str, Tensor]
+
+
+class Subject(NamedTuple):
+    """A model in torch and as a graph, with the same weights.
+
+    Attributes:
+        name: for the table.
+        module: takes the inputs in their order.
+        graph: the ONNX file.
+        inputs: a batch of so many windows, by the graph's names.
+        budgets_s: seconds of measuring, for each of `BATCHES`.
+    """
+
+    name: str
+    module: nn.Module
+    graph: Path
+    inputs: Callable[[int], Inputs]
+    budgets_s: tuple[float, ...]
+
+    def gflop(self) -> float:
+        """Billions of operations of one window: two for each multiply-add of convolutions and linear layers."""
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            self.module(*self.inputs(1).values())
+        return float(counter.get_total_flops()) / 1e9
+
+
+@contextmanager
+def subjects(bundle: Bundle) -> Iterator[list[Subject]]:
+    """SlowFast 8x8 R50 with fresh weights at each of `SIZES`, and the bundle where its checkpoint lies beside it."""
+    with TemporaryDirectory() as folder:
+        r50 = [slowfast(Path(folder), size) for size in SIZES]
+        yield r50 + ([of_bundle(bundle)] if (bundle.path / CHECKPOINT).is_file() else [])
+
+
+def slowfast(folder: Path, size: int) -> Subject:
+    """SlowFast 8x8 R50 on noise: its speed depends neither on weights nor on what is to be seen."""
+    torch.manual_seed(0)
+    module, graph = build("slowfast_8x8_r50", CLASSES).eval(), folder / f"r50_{size}.onnx"
+
+    def inputs(batch: int) -> Inputs:
+        return {"frames": torch.rand(batch, 3, FRAMES, size, size)}
+
+    torch.onnx.export(
+        module,
+        tuple(inputs(1).values()),
+        str(graph),
+        input_names=["frames"],
+        output_names=["logits"],
+        dynamic_axes={"frames": {0: "batch"}, "logits": {0: "batch"}},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    return Subject(
+        f"slowfast_8x8_r50, {size}x{size}", module, graph, inputs, (40, 70, 190) if size == 224 else (15, 25, 60)
+    )
+
+
+def of_bundle(bundle: Bundle) -> Subject:
+    """The bundle's model on its golden window."""
+    golden = bundle.golden()
+
+    def inputs(batch: int) -> Inputs:
+        return {
+            name: torch.from_numpy(golden[name]).repeat(batch, *[1] * (golden[name].ndim - 1))
+            for name in ("keypoints", "mask")
+        }
+
+    return Subject(
+        f"bundle {bundle.id}",
+        graph_of(load_checkpoint(bundle.path / CHECKPOINT)),
+        bundle.model_path,
+        inputs,
+        (10, 10, 15),
+    )

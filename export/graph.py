@@ -1,0 +1,135 @@
+"""The torch module that a bundle must agree with, and its ONNX file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from glosscast.bundle import Array, TensorSpec
+from glosscast.clip import ClipSpec
+from glosscast.keypoints import CHANNELS, POINTS, PRESENCE
+from training.checkpoint import Checkpoint
+from training.config import Config
+
+OPSET = 17
+
+
+class Graph(nn.Module):
+    """What is exported: named inputs of a static window to named outputs, for the vocabulary's glosses alone.
+
+    Attributes:
+        inputs: what the model's streams need, in the order of `forward`.
+        outputs: what comes out, likewise.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs by name, as arrays."""
+        with torch.inference_mode():
+            values = self(*(torch.from_numpy(inputs[t.name]) for t in self.inputs))
+        return {t.name: v.numpy() for t, v in zip(self.outputs, values, strict=True)}
+
+
+class IsolatedGraph(Graph):
+    """One sign a window: logits (B, vocabulary) and embedding (B, D)."""
+
+    def __init__(self, checkpoint: Checkpoint, temperature: float) -> None:
+        super().__init__()
+        config, classes = checkpoint.config, len(checkpoint.config.data.vocabulary)
+        self.model = checkpoint.build()
+        self.model.classify = rows(self.model.classify, range(classes), temperature)
+        self.inputs = input_specs(config)
+        self.outputs = (
+            TensorSpec(name="logits", shape=("batch", classes)),
+            TensorSpec(name="embedding", shape=("batch", config.model.embedding)),
+        )
+        self.eval()
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """See `Graph`."""
+        given = dict(zip((t.name for t in self.inputs), tensors, strict=True))
+        # A model of pixels alone is handed keypoints, but looks at none.
+        keypoints = given["keypoints"] if "keypoints" in given else torch.zeros(0, POINTS, CHANNELS)
+        output = self.model(keypoints, given["mask"], given.get("frames"))
+        return output.logits, output.embedding
+
+
+class ContinuousGraph(Graph):
+    """A stretch of a sentence: logits (B, steps, vocabulary + 1), the CTC blank last."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        config, classes = checkpoint.config, len(checkpoint.config.data.vocabulary)
+        self.model = checkpoint.build_continuous()
+        self.model.classify = rows(self.model.classify, [*range(classes), len(checkpoint.classes)])
+        self.inputs = input_specs(config)
+        steps = -(-config.clip.frames // self.model.stride)
+        self.outputs = (TensorSpec(name="logits", shape=("batch", steps, classes + 1)),)
+        self.eval()
+
+    def forward(self, keypoints: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        """See `Graph`."""
+        return (self.model.read(keypoints, mask).logits,)
+
+
+def graph_of(checkpoint: Checkpoint, temperature: float = 1.0) -> Graph:
+    """The torch module that a bundle of this checkpoint must agree with; see `Manifest.temperature`."""
+    return ContinuousGraph(checkpoint) if checkpoint.kind == "continuous" else IsolatedGraph(checkpoint, temperature)
+
+
+def input_specs(config: Config) -> tuple[TensorSpec, ...]:
+    """What a model's streams need of a window."""
+    frames, size = config.clip.frames, config.model.frame_size
+    specs = []
+    if size is not None:
+        specs.append(TensorSpec(name="frames", shape=("batch", frames, size, size, 3), dtype="uint8"))
+    if config.model.needs_signer:
+        specs.append(TensorSpec(name="keypoints", shape=("batch", frames, POINTS, CHANNELS)))
+    return (*specs, TensorSpec(name="mask", shape=("batch", frames)))
+
+
+def rows(layer: nn.Linear, kept: Sequence[int], temperature: float = 1.0) -> nn.Linear:
+    """A linear layer with some of the outputs of another, divided by a temperature."""
+    cut = nn.Linear(layer.in_features, len(kept))
+    with torch.no_grad():
+        cut.weight.copy_(layer.weight[list(kept)] / temperature)
+        cut.bias.copy_(layer.bias[list(kept)] / temperature)
+    return cut
+
+
+def write_graph(graph: Graph, path: Path, sample: Mapping[str, Array]) -> None:
+    """Export to ONNX with a free batch dimension, standard operators and named tensors, and check the file."""
+    inputs, outputs = ([t.name for t in side] for side in (graph.inputs, graph.outputs))
+    torch.onnx.export(
+        graph,
+        tuple(torch.from_numpy(sample[name]) for name in inputs),
+        str(path),
+        input_names=inputs,
+        output_names=outputs,
+        dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
+        opset_version=OPSET,
+        do_constant_folding=True,
+        dynamo=False,
+    )
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def sample_inputs(specs: Sequence[TensorSpec], clip: ClipSpec, batch: int, seed: int) -> dict[str, Array]:
+    """Random windows by input name: keypoints of which some are missing, a masked tail, noise for pictures."""
+    rng = np.random.default_rng(seed)
+    keypoints = rng.normal(0.0, 0.7, (batch, clip.frames, POINTS, CHANNELS)).astype(np.float32)
+    keypoints[..., PRESENCE] = rng.random((batch, clip.frames, POINTS)) > 0.15
+    keypoints *= keypoints[..., PRESENCE, None]
+    mask = np.ones((batch, clip.frames), np.float32)
+    mask[:, clip.frames - clip.frames // 8 :] = 0.0
+    drawn: dict[str, Array] = {"keypoints": keypoints, "mask": mask}
+    for spec in specs:
+        if spec.name == "frames":
+            shape = [batch, *map(int, spec.shape[1:])]
+            drawn["frames"] = rng.integers(0, 256, shape).astype(np.uint8)
+    return {spec.name: drawn[spec.name] for spec in specs}

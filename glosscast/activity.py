@@ -1,0 +1,90 @@
+"""What a frame says about signing: where the wrists are against the shoulders, and how fast they move."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.keypoints import HAND_WRIST, LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What one frame says about signing: height of the higher wrist (inf: no hand seen) and speed of the faster."""
+
+    height: float
+    speed: float
+
+
+class ShoulderLine:
+    """Mid-shoulder point and shoulder width of a signer, followed slowly.
+
+    Args:
+        follow_ms: time constant; a glitch of one frame moves nothing far.
+    """
+
+    def __init__(self, follow_ms: float) -> None:
+        self._follow_ms = follow_ms
+        self._followed_ms = 0.0
+        self._middle: NDArray[np.float64] | None = None
+        self._width = 0.0
+
+    def place(self, t_ms: float, keypoints: NDArray[np.float32]) -> tuple[NDArray[np.float64], float] | None:
+        """Where the line is after one frame (171, 4), x in units of frame height: (2,) and a width, in these units.
+
+        Returns:
+            None as long as no shoulders have been seen.
+        """
+        shoulders = keypoints[SHOULDERS].astype(np.float64)
+        if (shoulders[:, PRESENCE] > 0).all():
+            self._follow(t_ms, shoulders[:, :2])
+        return None if self._middle is None or self._width < 1e-4 else (self._middle, self._width)
+
+    def _follow(self, t_ms: float, shoulders: NDArray[np.float64]) -> None:
+        """Move the line by the time that has passed, so that it keeps up alike at 10 and at 60 frames a second."""
+        middle, width = shoulders.mean(0), float(np.linalg.norm(shoulders[0] - shoulders[1]))
+        if self._middle is None:
+            self._middle, self._width = middle, width
+        else:
+            share = 1.0 - np.exp(-(t_ms - self._followed_ms) / self._follow_ms)
+            self._middle = self._middle + share * (middle - self._middle)
+            self._width += share * (width - self._width)
+        self._followed_ms = t_ms
+
+
+class ActivityMeter:
+    """Wrist height and speed against a slowly following shoulder line."""
+
+    def __init__(self, follow_ms: float, visible: float) -> None:
+        self._line, self._visible = ShoulderLine(follow_ms), visible
+        self._wrists: dict[int, tuple[float, NDArray[np.float64]]] = {}
+
+    def measure(self, t_ms: float, keypoints: NDArray[np.float32]) -> Activity:
+        """Activity of one frame (171, 4), x in units of frame height."""
+        line = self._line.place(t_ms, keypoints)
+        if line is None:
+            return Activity(np.inf, 0.0)
+        middle, shoulder_width = line
+        height, speed = np.inf, 0.0
+        for side, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):
+            wrist = self._wrist(keypoints, side, hand)
+            if wrist is None:
+                self._wrists.pop(side, None)
+                continue
+            place = (wrist - middle) / shoulder_width
+            height = min(height, float(place[1]))
+            if side in self._wrists:
+                before_ms, before = self._wrists[side]
+                moved = float(np.linalg.norm(place - before))
+                speed = max(speed, moved / max((t_ms - before_ms) / 1000.0, 1e-3))
+            self._wrists[side] = (t_ms, place)
+        return Activity(height, speed)
+
+    def _wrist(self, keypoints: NDArray[np.float32], side: Pose, hand: slice) -> NDArray[np.float64] | None:
+        """(x, y) of a wrist from the hand model where it saw a hand, else from the pose where it is sure."""
+        points = keypoints[hand]
+        if points[HAND_WRIST, PRESENCE] > 0:
+            return points[HAND_WRIST, :2].astype(np.float64)
+        if keypoints[side, PRESENCE] >= self._visible:
+            return keypoints[side, :2].astype(np.float64)
+        return None

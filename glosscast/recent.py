@@ -1,0 +1,58 @@
+"""The last frames of a stream in two arrays without a gap: a clip of them is a view, not a copy of each frame."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.keypoints import CHANNELS, POINTS
+
+START = 64  # frames that there is room for at first
+
+
+class RecentFrames:
+    """Times and keypoints of frames, oldest first.
+
+    Frames are written behind each other; at the end of the arrays the live ones move to the front, of larger arrays
+    where they fill more than half. So memory is at most about four times that of the frames kept.
+
+    Args:
+        limit: frames kept at most; of more, the oldest go.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._first = self._end = 0
+        self._t_ms = np.empty(START, np.float64)
+        self._keypoints = np.empty((START, POINTS, CHANNELS), np.float32)
+
+    def __len__(self) -> int:
+        return self._end - self._first
+
+    @property
+    def t_ms(self) -> NDArray[np.float64]:
+        """(T,) times in ms; a view that the next `append` may overwrite, as is `keypoints`."""
+        return self._t_ms[self._first : self._end]
+
+    @property
+    def keypoints(self) -> NDArray[np.float32]:
+        """(T, 171, 4)."""
+        return self._keypoints[self._first : self._end]
+
+    def append(self, t_ms: float, keypoints: NDArray[np.float32]) -> None:
+        """Add a frame (171, 4) that is later than the others."""
+        if self._end == len(self._t_ms):
+            self._move()
+        self._t_ms[self._end], self._keypoints[self._end] = t_ms, keypoints
+        self._end += 1
+        self._first = max(self._first, self._end - self._limit)
+
+    def drop_before(self, t_ms: float) -> None:
+        """Forget the frames before a time."""
+        self._first += int(np.searchsorted(self.t_ms, t_ms))
+
+    def _move(self) -> None:
+        t_ms, keypoints, count = self.t_ms, self.keypoints, len(self)
+        if 2 * count > len(self._t_ms):
+            self._t_ms = np.empty(2 * len(self._t_ms), np.float64)
+            self._keypoints = np.empty((len(self._t_ms), POINTS, CHANNELS), np.float32)
+        self._t_ms[:count], self._keypoints[:count] = t_ms, keypoints
+        self._first, self._end = 0, count

@@ -1,0 +1,110 @@
+"""The two deployments of Ray Serve: front ends, which are the whole application without its model, and recognisers.
+
+Imported where Ray runs them, so this module itself does without Ray.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from glosscast.bundle import MANIFEST, Bundle, sha256
+from glosscast.clip import Window
+from service.app import create_app
+from service.batcher import Batcher, Observe
+from service.engine import MakeTracker, Services, StartError, bundle_of, recogniser_of
+from service.remote import Facts, Remote
+from service.settings import PREFIX, Settings
+
+log = logging.getLogger("glosscast.service")
+
+ATTEMPTS = 3  # to have windows read, when the recogniser that has them dies
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class Recognisers:
+    """One recogniser. It batches what all front ends ask of it.
+
+    Raises:
+        StartError: the bundle or an execution provider cannot be used on this machine.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._recogniser = recogniser_of(settings, bundle_of(settings))
+        self._batcher = Batcher(self._recogniser, settings.max_batch)
+
+    def read(self, windows: list[Window]) -> NDArray[np.float32]:
+        """Probabilities (len(windows), classes); blocks, so Ray calls it in threads."""
+        return self._batcher(windows)
+
+    def facts(self) -> Facts:
+        """What front ends tell of it."""
+        model = self._recogniser
+        return Facts(
+            bundle=model.bundle.id,
+            sha256=sha256(model.bundle.path / MANIFEST),
+            providers=model.providers,
+            precision=model.precision,
+        )
+
+    def __del__(self) -> None:
+        if hasattr(self, "_batcher"):
+            self._batcher.close()
+
+
+class FrontEnd:
+    """The application, with its streams and trackers, in front of `recognisers`.
+
+    Args:
+        settings: of the service.
+        recognisers: Ray's handle of them.
+        make_tracker: see `create_app`.
+
+    Raises:
+        StartError: something cannot be used on this machine, or the bundle here is not the recognisers'.
+    """
+
+    def __init__(self, settings: Settings, recognisers: Any, make_tracker: MakeTracker | None) -> None:
+        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+        self._settings, self._recognisers, self._make_tracker = settings, recognisers, make_tracker
+
+    async def __serve_build_asgi_app__(self) -> FastAPI:  # Ray's name; it is called once
+        """The application. Recognisers are asked first what they are."""
+        facts: Facts = await self._recognisers.facts.remote()
+        connect = partial(_connect, self._settings, self._recognisers, facts)
+        self._application = create_app(self._settings, self._make_tracker, connect)
+        return self._application
+
+    async def shut_down(self, timeout_s: float) -> None:
+        """Let every stream say its last words, for as long at most."""
+        services: Services = self._application.state.services
+        await services.streams.shut_down(timeout_s)
+
+
+def _connect(settings: Settings, recognisers: Any, facts: Facts, bundle: Bundle, observe: Observe) -> Remote:
+    if facts.sha256 != sha256(bundle.path / MANIFEST):
+        raise StartError(f"{PREFIX}BUNDLE: {bundle.path} is {bundle.id}, other than the recognisers' {facts.bundle}")
+    return Remote(partial(_ask, recognisers), facts, settings.interim_wait_ms / 1000, observe)
+
+
+def _ask(recognisers: Any, windows: Sequence[Window]) -> NDArray[np.float32]:
+    """Have windows read by whichever recogniser has the least to do.
+
+    Reading changes nothing, so it is asked for again where a recogniser died with them.
+    """
+    from ray.exceptions import RayActorError
+
+    rows: NDArray[np.float32]
+    for _ in range(ATTEMPTS - 1):
+        try:
+            rows = recognisers.read.remote(list(windows)).result()
+        except RayActorError:
+            log.warning("a recogniser died; another one is asked")
+        else:
+            return rows
+    rows = recognisers.read.remote(list(windows)).result()
+    return rows

@@ -1,0 +1,92 @@
+/** Frames of a playing video at a steady pace, each turned into what the stream carries. */
+
+const TARGET_FPS = 16; // what the recogniser samples; more would be thrown away there
+const SLOWEST_MS = 100; // between frames, for a server that cannot keep up
+const EASED_MS = 20_000; // then back to the usual pace
+const COUNTED_MS = 2000; // the pace is told over so long
+
+/**
+ * @param {HTMLVideoElement} video
+ * @param {() => boolean} canTake asked before each frame; false skips it, so that nothing queues up behind a slow network
+ * @param {(tMs: number, payload: ArrayBuffer) => void} onFrame
+ * @param {(error: Error) => void} onError the reader can read no more
+ */
+export class FrameGrabber {
+  constructor(video, { canTake, onFrame, onError }) {
+    Object.assign(this, { video, canTake, onFrame, onError });
+    this.sentAt = [];
+    this.limit({});
+  }
+
+  /** What the server accepts; see `limits` in its `started` message. */
+  limit({ max_fps: fps = TARGET_FPS }) {
+    this.usualMs = this.intervalMs = 1000 / Math.min(TARGET_FPS, fps);
+  }
+
+  /** Send fewer frames for a while: frames that wait their turn at a busy server make every caption late. */
+  easeOff() {
+    this.intervalMs = Math.min(SLOWEST_MS, this.intervalMs * 1.2);
+    clearTimeout(this.easedTimer);
+    this.easedTimer = setTimeout(() => (this.intervalMs = this.usualMs), EASED_MS);
+  }
+
+  /** Frames a second of late. */
+  get fps() {
+    const since = performance.now() - COUNTED_MS;
+    this.sentAt = this.sentAt.filter((at) => at > since);
+    return this.sentAt.length / (COUNTED_MS / 1000);
+  }
+
+  /** @param {{read: (video: HTMLVideoElement) => Promise<ArrayBuffer|null>}} reader see readers.js */
+  start(reader) {
+    this.stop();
+    this.reader = reader;
+    this.dueMs = 0;
+    this.lastMs = -1;
+    this.sentAt = [];
+    this.running = true;
+    this.#schedule();
+  }
+
+  stop() {
+    this.running = false;
+    if (this.frameHandle !== undefined) this.video.cancelVideoFrameCallback(this.frameHandle);
+    clearTimeout(this.timer);
+    this.frameHandle = undefined;
+  }
+
+  /** The next frame of the camera where the browser announces them, else the next moment that one is due. */
+  #schedule() {
+    if (!this.running) return;
+    if ("requestVideoFrameCallback" in this.video) {
+      this.frameHandle = this.video.requestVideoFrameCallback((now, metadata) => this.#tick(now, metadata.captureTime ?? now));
+    } else {
+      this.timer = setTimeout(() => this.#tick(performance.now(), performance.now()), this.intervalMs / 2);
+    }
+  }
+
+  #tick(nowMs, tMs) {
+    this.#schedule();
+    if (nowMs < this.dueMs - 4) return; // the 4 ms let a camera that runs at exactly our pace jitter
+    this.dueMs = Math.max(this.dueMs + this.intervalMs, nowMs); // never in a hurry to make up for a pause
+    if (this.reading || tMs <= this.lastMs || !this.canTake()) return;
+    this.lastMs = tMs;
+    this.#take(Math.round(tMs * 10) / 10);
+  }
+
+  async #take(tMs) {
+    if (!this.video.videoWidth) return;
+    this.reading = true;
+    const { reader } = this;
+    try {
+      const payload = await reader.read(this.video);
+      if (!payload || !this.running || reader !== this.reader) return;
+      this.sentAt.push(performance.now());
+      this.onFrame(tMs, payload);
+    } catch (error) {
+      if (this.running && reader === this.reader) this.onError(error);
+    } finally {
+      this.reading = false;
+    }
+  }
+}

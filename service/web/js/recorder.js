@@ -1,0 +1,85 @@
+/** Record a clip with the camera, for the clip view. */
+
+import { CameraError, closeCamera, openCamera } from "./camera.js";
+import { byId } from "./dom.js";
+import { NOTICES } from "./messages.js";
+
+const LONGEST_S = 15; // a sign takes two
+const KINDS = ["video/mp4", "video/webm"];
+
+export class Recorder {
+  /** @param {(file: File) => void} onClip */
+  constructor(onClip) {
+    this.onClip = onClip;
+    this.longestS = LONGEST_S;
+    const can = "MediaRecorder" in window;
+    byId("record-open").hidden = !can;
+    byId("record-open").addEventListener("click", () => this.open());
+    byId("record-start").addEventListener("click", () => (this.recorder ? this.finish() : this.#begin()));
+    byId("record-cancel").addEventListener("click", () => this.close());
+    window.addEventListener("pagehide", () => this.close());
+  }
+
+  /** Turn the camera on and show it. */
+  async open() {
+    byId("record-problem").hidden = true;
+    try {
+      this.stream = await openCamera();
+    } catch (error) {
+      const { title, body } = NOTICES[error instanceof CameraError ? error.reason : "camera_failed"];
+      byId("record-problem").textContent = `${title}. ${body}`;
+      byId("record-problem").hidden = false;
+      return;
+    }
+    byId("record-video").srcObject = this.stream;
+    byId("record").hidden = false;
+    byId("drop").hidden = true;
+    byId("record-start").textContent = "Record";
+    byId("record-start").focus();
+    await byId("record-video").play().catch(() => {});
+  }
+
+  /** End the recording and hand it on. */
+  finish() {
+    if (this.recorder?.state === "recording") this.recorder.stop();
+  }
+
+  /** Turn the camera off; what was recorded is thrown away. */
+  close() {
+    if (!this.stream) return;
+    this.recorder = null; // its data come too late now
+    clearInterval(this.timer);
+    closeCamera(this.stream);
+    this.stream = null;
+    byId("record-video").srcObject = null;
+    byId("record").hidden = true;
+    byId("record-time").textContent = "";
+    byId("drop").hidden = false;
+  }
+
+  #begin() {
+    const kind = KINDS.find((type) => MediaRecorder.isTypeSupported(type));
+    const recorder = new MediaRecorder(this.stream, { mimeType: kind });
+    const parts = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    recorder.onstop = () => {
+      if (recorder !== this.recorder) return;
+      this.close();
+      this.onClip(new File(parts, `recording.${kind.slice("video/".length)}`, { type: kind }));
+    };
+    this.recorder = recorder;
+    recorder.start();
+    this.#count(performance.now());
+    byId("record-start").textContent = "Stop and read";
+  }
+
+  #count(began) {
+    const tell = () => {
+      const seconds = (performance.now() - began) / 1000;
+      byId("record-time").textContent = `${seconds.toFixed(0)} of ${this.longestS} s`;
+      if (seconds >= this.longestS) this.finish();
+    };
+    tell();
+    this.timer = setInterval(tell, 250);
+  }
+}

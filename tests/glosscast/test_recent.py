@@ -1,0 +1,36 @@
+from collections import deque
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.recent import START, RecentFrames
+
+LIMIT = 3 * START
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 200)), max_size=30))
+def test_it_holds_what_a_queue_of_frames_would(steps: list[tuple[int, int]]) -> None:
+    recent, queue, now = RecentFrames(LIMIT), deque[tuple[float, np.ndarray]](maxlen=LIMIT), 0.0
+    for frames, keep in steps:
+        for _ in range(frames):
+            now += 1.0
+            keypoints = np.full((POINTS, CHANNELS), now, np.float32)
+            recent.append(now, keypoints)
+            queue.append((now, keypoints))
+        recent.drop_before(now - keep)
+        while queue[0][0] < now - keep:
+            queue.popleft()
+        assert recent.t_ms.tolist() == [t for t, _ in queue]
+        assert np.array_equal(recent.keypoints, np.stack([k for _, k in queue]))
+        assert len(recent) == len(queue)
+
+
+def test_memory_stays_in_proportion_to_what_is_kept() -> None:
+    recent = RecentFrames(LIMIT)
+    for t_ms in range(20 * START):
+        recent.append(t_ms, np.zeros((POINTS, CHANNELS), np.float32))
+        recent.drop_before(t_ms - START)
+    assert recent.keypoints.base is not None
+    assert len(recent.keypoints.base) <= 4 * len(recent)

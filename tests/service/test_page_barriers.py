@@ -1,0 +1,101 @@
+"""The page for everyone: axe-core finds nothing wrong in any view, and the keyboard and screen readers get along."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bundles import NO_SIGN
+from tests.service.axe import SCRIPT, barriers
+from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open
+from tests.service.serving import SIGN_EAST
+from tests.service.test_page_stream import STARTED, final, on_start, playing
+
+pytestmark = BROWSER_TESTS
+
+DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+needs_axe = pytest.mark.skipif(
+    not SCRIPT.is_file(), reason=f"no {SCRIPT.name}; `python -m tests.service.axe` fetches it"
+)
+
+SIGNS = [
+    final("hello", alternatives=[{"gloss": "yes", "confidence": 0.2}], confusable_with=["no"]),
+    final("thank-you", 0.5),
+    final(NO_SIGN),
+]
+
+
+@needs_axe
+@pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
+def test_no_barriers_in_any_view(open_page: Open, tmp_path: Path, context: dict[str, Any]) -> None:
+    (tmp_path / "clip.mp4").write_bytes(SIGN_EAST)
+    page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(STARTED, *SIGNS)), **context)
+    assert barriers(page) == [], "welcome"
+    page.locator("#start").click()
+    page.locator("#history li:nth-child(2)").wait_for()
+    assert barriers(page) == [], "live"
+    page.locator("#pause").click()
+    page.locator("#notice").wait_for()
+    assert barriers(page) == [], "paused"
+    for view in ("signs", "privacy", "clip"):
+        page.locator(f".tabs a[href='#{view}']").click()
+        page.locator(f"#view-{view}").wait_for()
+        assert barriers(page) == [], view
+    page.set_input_files("#file", tmp_path / "clip.mp4")
+    page.locator("#clip-result .timeline").wait_for()
+    assert barriers(page) == [], "result"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_keyboard_alone_starts_and_pauses_and_captions_are_said_aloud(open_page: Open) -> None:
+    page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(STARTED, *SIGNS)))
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "start":
+            break
+    page.keyboard.press("Enter")
+    page.locator("#history li:nth-child(2)").wait_for()
+    log = page.locator("#announce")
+    assert (log.get_attribute("role"), log.get_attribute("aria-live")) == ("log", "polite")
+    assert log.locator("p").all_inner_texts() == ["hello", "thank you, not so sure"]
+    page.locator("#pause").focus()
+    page.keyboard.press("Enter")
+    page.locator("#stage[data-state='paused']").wait_for()
+    assert page.evaluate("document.activeElement.id") == "notice-action"  # the focus is not lost
+
+
+def test_transcript_is_saved_as_text_webvtt_and_srt(open_page: Open) -> None:
+    """Times count from when the page was opened; a caption stays until it can be read or the next one comes."""
+    page = open_page()
+    told = page.evaluate(
+        """async () => {
+          const { transcript } = await import("/js/transcript.js");
+          const at = new Date(2026, 0, 2, 3, 4, 5);
+          const signs = [
+            { gloss: "thank-you", at, start_ms: 1500, end_ms: 2600.4 },
+            { gloss: "yes", at, start_ms: 3000, end_ms: 3100 },
+            { gloss: "no", at, start_ms: 3300, end_ms: 3_725_500 },
+          ];
+          return ["txt", "vtt", "srt"].map((kind) => transcript(kind, signs, 500));
+        }"""
+    )
+    text, vtt, srt = told
+    assert [line.split("\t")[1] for line in text.splitlines()] == ["THANK YOU", "YES", "NO"]
+    assert vtt == (
+        "WEBVTT\n\n1\n00:00:01.000 --> 00:00:02.100\nTHANK YOU\n\n"
+        "2\n00:00:02.500 --> 00:00:02.800\nYES\n\n3\n00:00:02.800 --> 01:02:05.000\nNO\n"
+    )
+    assert srt.splitlines()[:3] == ["1", "00:00:01,000 --> 00:00:02,100", "THANK YOU"]
+
+
+def test_saving_hands_over_a_file(open_page: Open) -> None:
+    sign = final("hello", start_ms=1000, end_ms=2000)
+    page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(STARTED, sign)))
+    assert page.locator("#saves").is_hidden()
+    page.locator("#start").click()
+    page.locator("#history li").wait_for()
+    with page.expect_download() as download:
+        page.locator("#saves [value='vtt']").click()
+    assert download.value.suggested_filename.endswith(".vtt")
+    assert "HELLO" in Path(download.value.path()).read_text(encoding="utf-8")

@@ -1,0 +1,102 @@
+"""From clips to a bundle that segments by what was learned and knows how sure it may be, as the docs have it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.__main__ import main as export_main
+from glosscast.bundle import BundleError, load_bundle
+from tests.training.synthetic import write
+from training.__main__ import main
+from training.segmentation import evaluate
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, a config, and a model trained without cem."""
+    folder = tmp_path_factory.mktemp("segmentation")
+    config = write(folder, epochs=4)
+    assert main(["train", "--config", str(config), "--out", str(folder / "run"), "--data", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def few_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "TAUGHT", 16)
+    monkeypatch.setattr(evaluate, "TESTED", 3)
+
+
+def command(folder: Path, name: str, *more: str) -> list[str]:
+    return [name, "--config", str(folder / "tiny.toml"), "--data", str(folder), *more]
+
+
+def fold(folder: Path, signers: str = "cem") -> list[str]:
+    return ["--fold", signers, "--checkpoint", str(folder / "run" / "checkpoint.pt")]
+
+
+def test_both_segmenters_are_scored_on_every_kind_of_stream(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(made, "evaluate-segmenter", *fold(made), "--json")) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["streams"], row["segmenter"]) for row in rows} == {
+        (kind, name) for kind in evaluate.RESTS for name in ("rule", "learned")
+    }
+    assert all(row["held_out"] == ["cem"] and row["scores"]["streams"] == 3 for row in rows)
+    assert main(command(made, "evaluate-segmenter", *fold(made))) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert len(lines) == 2 + 6
+    (first,) = [row for row in rows if (row["streams"], row["segmenter"]) == ("direct", "rule")]
+    assert any(line.startswith(f"| direct | rule | {first['scores']['f1']:.3f} |") for line in lines)
+
+
+def test_a_bundle_takes_both_and_verifies(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    segmenter, calibration = tmp_path / "segmenter.npz", tmp_path / "calibration.json"
+    assert main(command(made, "segmenter", "--out", str(segmenter))) == 0
+    assert main(command(made, "calibrate", *fold(made), "--out", str(calibration))) == 0
+    assert "reject below" in capsys.readouterr().out
+    found = json.loads(calibration.read_text())
+    plain, both = tmp_path / "plain", tmp_path / "both"
+    export = ["onnx", "--checkpoint", str(made / "run" / "checkpoint.pt"), "--out"]
+    assert export_main([*export, str(plain)]) == 0
+    assert export_main([*export, str(both), "--segmenter", str(segmenter), "--calibration", str(calibration)]) == 0
+    bundle = load_bundle(both)
+    assert bundle.tagging is not None
+    assert bundle.manifest.decoder.reject == pytest.approx(found["reject"])
+    assert bundle.report.metrics["calibration_error"] == pytest.approx(found["ece"][1])
+    cool, hot = bundle.golden()["logits"], load_bundle(plain).golden()["logits"]
+    np.testing.assert_allclose(cool * found["temperature"], hot, rtol=1e-3, atol=1e-4)
+    assert export_main(["verify", "--bundle", str(both)]) == 0
+    assert load_bundle(plain).tagging is None
+    (both / "segmenter.npz").unlink()
+    with pytest.raises(BundleError, match=r"segmenter\.npz: missing"):
+        load_bundle(both)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "one --checkpoint for each --fold"),
+        (["--fold", "ann", "--checkpoint", "RUN"], "does not say that it left out ann"),
+        (["--fold", "dora", "--checkpoint", "RUN"], "not in the data: dora"),
+        (["--fold", "cem", "--checkpoint", "nowhere.pt"], "nowhere.pt: no such file"),
+    ],
+)
+def test_who_was_trained_on_is_not_evaluated(
+    made: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    options = [str(made / "run" / "checkpoint.pt") if m == "RUN" else m for m in more]
+    assert main(command(made, "evaluate-segmenter", *options)) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_files_that_are_neither_are_refused(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("{}")
+    export = ["onnx", "--checkpoint", str(made / "run" / "checkpoint.pt"), "--out", str(tmp_path / "out")]
+    for option, said in (("--segmenter", "not an .npz of enter"), ("--calibration", "temperature")):
+        assert export_main([*export, option, str(wrong)]) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,106 @@
+"""The learned segmenter against the rule, on streams of signers that neither it nor the recogniser has seen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from glosscast.decoding import Decoder
+from glosscast.learned_segmentation import Tagging
+from training.checkpoint import Checkpoint, load_checkpoint
+from training.config import Config
+from training.data import Example
+from training.evaluate import TorchClassifier
+from training.segmentation.learn import TAGGING, learn
+from training.segmentation.score import SegmentScores, score
+from training.segmentation.streams import StreamConfig, draw_streams
+
+TAUGHT, TAUGHT_SEED = 1000, 1  # streams that are learned from
+TESTED, TESTED_SEED = 60, 2  # streams of each fold that are read
+SPEED = (0.6, 1.6)  # of clips in the streams that are learned from
+RESTS = {"direct and with rests": 0.5, "direct": 1.0, "with rests": 0.0}  # share of direct transitions
+
+
+class FoldScores(BaseModel):
+    """Scores of one segmenter on one kind of streams of one fold's signers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    held_out: tuple[str, ...]
+    streams: str
+    segmenter: str
+    scores: SegmentScores
+
+
+def no_signs(config: Config) -> set[str]:
+    """What the clips in which nothing is signed are called, after renaming."""
+    return set() if config.data.no_sign is None else {config.data.no_sign}
+
+
+def teach(config: Config, examples: Sequence[Example], seed: int = TAUGHT_SEED) -> Tagging:
+    """A segmenter learned from all signs of these clips, those of other vocabularies too.
+
+    Raises:
+        DataError: no clip can be used.
+    """
+    none = no_signs(config)
+    glosses = sorted({e.gloss for e in examples if not e.sentence} - none)
+    streams = draw_streams(examples, glosses, sorted(none), StreamConfig(speed=SPEED), TAUGHT, seed)
+    return Tagging(TAGGING, learn(streams, config.segmenter, seed).weights())
+
+
+def score_fold(
+    checkpoint: Checkpoint, tagging: Tagging, held_out: Sequence[str], examples: Sequence[Example]
+) -> list[FoldScores]:
+    """Both segmenters on all kinds of streams of these signers' clips."""
+    config = checkpoint.config
+    vocabulary, none = config.data.vocabulary, no_signs(config)
+    classify = TorchClassifier(checkpoint.build(), len(vocabulary))
+    glosses = [gloss for gloss in vocabulary if gloss not in none]
+    result = []
+    for kind, direct in RESTS.items():
+        streams = draw_streams(examples, glosses, sorted(none), StreamConfig(direct=direct), TESTED, TESTED_SEED)
+        for name, learned in (("rule", None), ("learned", tagging)):
+
+            def decoder(learned: Tagging | None = learned) -> Decoder:
+                return Decoder(config.clip, config.segmenter, config.decoder, classify, interim=False, tagging=learned)
+
+            scores = score(streams, decoder, vocabulary, config.data.no_sign)
+            result.append(FoldScores(held_out=tuple(held_out), streams=kind, segmenter=name, scores=scores))
+    return result
+
+
+def load_recogniser(path: Path, held_out: Sequence[str]) -> Checkpoint:
+    """A checkpoint that must not have seen these signers.
+
+    Raises:
+        CheckpointError: not a checkpoint.
+        ValueError: it was trained on one of them.
+    """
+    checkpoint = load_checkpoint(path)
+    known = set(held_out) - set(checkpoint.config.data.held_out)
+    if known:
+        raise ValueError(f"{path}: does not say that it left out {', '.join(sorted(known))}: give one that did")
+    return checkpoint
+
+
+def table(folds: Sequence[FoldScores]) -> str:
+    """Markdown: one line for each kind of streams and segmenter, mean over folds; glosses are counted over all."""
+    lines = [
+        "| streams | segmenter | F1 | precision | recall | gloss error | subst. | del. | ins. | end to final (p95) |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for kind in dict.fromkeys(f.streams for f in folds):
+        for name in dict.fromkeys(f.segmenter for f in folds):
+            of = [f.scores for f in folds if (f.streams, f.segmenter) == (kind, name)]
+            tokens = sum(s.rate.tokens for s in of)
+            parts = [
+                sum(getattr(s.rate, part) for s in of) / tokens for part in ("substitutions", "deletions", "insertions")
+            ]
+            mean = [
+                sum(v) / len(of) for v in zip(*((s.f1, s.precision, s.recall, *s.delay_ms) for s in of), strict=True)
+            ]
+            figures = " | ".join(f"{value:.3f}" for value in mean[:3])
+            shares = " | ".join(f"{100 * value:.1f} %" for value in (sum(parts), *parts))
+            lines.append(f"| {kind} | {name} | {figures} | {shares} | {mean[3]:.0f} ms ({mean[4]:.0f}) |")
+    return "\n".join(lines)

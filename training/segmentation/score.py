@@ -1,0 +1,113 @@
+"""How well a segmenter finds signs in streams, and what is then read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from glosscast.decoding import Decoder, SignEvent
+from training.sentences import Sentence, Sign
+from training.wer import ErrorRate, error_rate
+
+IOU = 0.5
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sign that was found.
+
+    Attributes:
+        start_ms, end_ms: where, in the stream's time.
+        told_ms: time of the frame with which its final came.
+        gloss: what it was read as; None where that is not reported.
+    """
+
+    start_ms: float
+    end_ms: float
+    told_ms: float
+    gloss: str | None
+
+
+class SegmentScores(BaseModel):
+    """Figures over streams.
+
+    Attributes:
+        precision, recall, f1: of segments that share at least half of their union with a sign, one to one.
+        rate: gloss error with its three parts, finals of "no sign" left out.
+        delay_ms: from the end of a found sign to its final, by the stream's clock: median and 95th percentile.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    streams: int
+    signs: int
+    precision: float
+    recall: float
+    f1: float
+    rate: ErrorRate
+    delay_ms: tuple[float, float]
+
+
+def overlap(sign: Sign, found: Found) -> float:
+    """Intersection over union of two stretches of time."""
+    shared = min(sign.end_ms, found.end_ms) - max(sign.start_ms, found.start_ms)
+    union = max(sign.end_ms, found.end_ms) - min(sign.start_ms, found.start_ms)
+    return max(shared, 0.0) / union if union > 0 else 0.0
+
+
+def matched(signs: Sequence[Sign], found: Sequence[Found]) -> list[tuple[Sign, Found]]:
+    """Pairs with an overlap of at least `IOU`, one to one; above a half no other assignment is possible."""
+    pairs = []
+    free = list(found)
+    for sign in signs:
+        best = max(free, key=lambda f: overlap(sign, f), default=None)
+        if best is not None and overlap(sign, best) >= IOU:
+            free.remove(best)
+            pairs.append((sign, best))
+    return pairs
+
+
+def watch(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list[Found]:
+    """All finals of a stream, each with the time of the frame that brought it."""
+    found = []
+    clip = stream.clip
+    for t_ms, keypoints in zip(clip.t_ms, clip.keypoints, strict=True):
+        found += _finals(decoder.push(float(t_ms), keypoints, clip.aspect), float(t_ms), vocabulary)
+    return found + _finals(decoder.finish(), float(clip.t_ms[-1]), vocabulary)
+
+
+def _finals(events: Sequence[SignEvent], told_ms: float, vocabulary: Sequence[str]) -> list[Found]:
+    return [
+        Found(e.start_ms, e.end_ms, told_ms, None if e.quiet else vocabulary[int(e.probabilities.argmax())])
+        for e in events
+        if e.probabilities is not None and e.kind == "final"
+    ]
+
+
+def score(
+    streams: Sequence[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
+) -> SegmentScores:
+    """Read streams with a new decoder each, and compare what is found with what is there.
+
+    A final that is not reported still is a segment that was found; only the gloss error leaves it out.
+    """
+    signs = found_signs = hits = 0
+    delays: list[float] = []
+    readings: list[tuple[tuple[str, ...], list[str]]] = []
+    for stream in streams:
+        found = watch(stream, decoder(), vocabulary)
+        pairs = matched(stream.signs, found)
+        signs, found_signs, hits = signs + len(stream.signs), found_signs + len(found), hits + len(pairs)
+        delays += [f.told_ms - sign.end_ms for sign, f in pairs]
+        readings.append((stream.glosses, [f.gloss for f in found if f.gloss not in (None, no_sign)]))
+    median, late = np.percentile(delays or [np.nan], [50, 95])
+    return SegmentScores(
+        streams=len(streams),
+        signs=signs,
+        precision=hits / max(found_signs, 1),
+        recall=hits / signs,
+        f1=2 * hits / (signs + found_signs),
+        rate=error_rate(readings),
+        delay_ms=(float(median), float(late)),
+    )
