@@ -8,7 +8,7 @@
 #   STANDINS=1 Debian's Caddy and Prometheus in the place of images that cannot be pulled, for test-docker
 #   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
 # A version that pyenv only has a name for does not run.
-PYTHON ?= $(firstword $(shell for p in python3.11 python3.12 python3.13; do $$p -c "" 2>/dev/null && echo $$p; done) python3.11)
+PYTHON ?= $(firstword $(shell for p in python3.11 python3.12 python3.13; do $$p -c "" 2>/dev/null && echo $$p; done; true) python3.11)
 PIP_ARGS ?=
 ARGS ?=
 DOCKER_ARGS ?=

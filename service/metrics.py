@@ -43,6 +43,8 @@ class Metrics:
         self.frames_received = Counter(
             "glosscast_frames_received", "Frames that streams received", ["input"], registry=r
         )
+        for kind in ("frames", "keypoints"):  # 0 rather than absent, until the first comes
+            self.frames_received.labels(kind)
         self.frames_processed = Counter(
             "glosscast_frames_processed", "Frames of streams that were read", ["input"], registry=r
         )

@@ -166,7 +166,9 @@ def test_only_streams_save_on_the_pose(bundle_folder, monkeypatch):
     made = []
     monkeypatch.setattr("service.engine.require", lambda extractor: None)
     monkeypatch.setattr("service.engine.new_tracker", lambda *arguments: made.append(arguments) or CountingTracker())
-    engine = Engine(Settings(bundle=bundle_folder, extractor="litert", pose_every=2), Metrics(), None)
+    engine = Engine(
+        Settings(bundle=bundle_folder, extractor="litert", pose_every=2, extractor_processes=False), Metrics(), None
+    )
     for pool in (engine.stream_trackers, engine.clip_trackers):
         pool.release(pool.acquire())
     engine.close()
