@@ -8,12 +8,11 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glosscast import live
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
 from glosscast.clip import Clip
-from glosscast.decoding import NoSignerError, classify_clip
+from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
 from glosscast.holistic import ExtractorError, ModelError, chosen, extract, mismatch, new_tracker, quiet_native_logs
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
@@ -67,7 +66,8 @@ def run_classify(args: argparse.Namespace) -> int:
     trained = bundle.manifest.keypoints
     if warning := mismatch(trained.extractor, trained.models, chosen()):
         print(f"bundle {bundle.id} was {warning}", file=sys.stderr)
-    clip, probabilities, timings = classify_file(args.clip, bundle)
+    clip, reading, timings = classify_file(args.clip, bundle)
+    probabilities = reading.probabilities
     best = np.argsort(-probabilities)[: args.top_k]
     predictions = [
         {
@@ -83,6 +83,7 @@ def run_classify(args: argparse.Namespace) -> int:
             "duration_ms": round(clip.duration_ms, 1),
             "frames": len(clip.t_ms),
             "predictions": predictions,
+            "signs": [_sign(bundle, event, float(clip.t_ms[0])) for event in reading.signs],
             "timings_ms": timings,
         }
         print(json.dumps(answer, ensure_ascii=False))
@@ -92,8 +93,20 @@ def run_classify(args: argparse.Namespace) -> int:
     return 0
 
 
-def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, NDArray[np.float32], dict[str, float]]:
-    """Keypoints of a video file, probabilities (classes,) and the ms of each step; as `POST /v1/classify` finds them.
+def _sign(bundle: Bundle, final: SignEvent, first_ms: float) -> dict[str, object]:
+    """One sign of a clip, with times from the clip's first frame."""
+    assert final.probabilities is not None  # a final has them
+    best = int(final.probabilities.argmax())
+    return {
+        "gloss": bundle.vocabulary.gloss(best),
+        "confidence": round(float(final.probabilities[best]), 4),
+        "start_ms": round(final.start_ms - first_ms, 1),
+        "end_ms": round(final.end_ms - first_ms, 1),
+    }
+
+
+def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[str, float]]:
+    """Keypoints of a video file, what is read from them and the ms of each step; as `POST /v1/classify` finds them.
 
     Raises:
         VideoError: the file cannot be used.
@@ -110,7 +123,7 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, NDArray[np.float32]
         finally:
             tracker.close()
     marks.append(perf_counter())
-    found = classify_clip(
+    found = read_clip(
         clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle), tagging=bundle.tagging
     )
     marks.append(perf_counter())
