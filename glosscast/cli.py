@@ -63,10 +63,10 @@ def positive(text: str) -> int:
 def run_classify(args: argparse.Namespace) -> int:
     """`classify`."""
     bundle = load_bundle(args.bundle).require_servable()
+    clip, reading, timings = classify_file(args.clip, bundle)
     trained = bundle.manifest.keypoints
     if warning := mismatch(trained.extractor, trained.models, chosen()):
         print(f"bundle {bundle.id} was {warning}", file=sys.stderr)
-    clip, reading, timings = classify_file(args.clip, bundle)
     probabilities = reading.probabilities
     best = np.argsort(-probabilities)[: args.top_k]
     predictions = [

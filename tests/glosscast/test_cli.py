@@ -24,9 +24,9 @@ def test_a_clip_that_cannot_be_read_ends_in_one_line(
     if content is not None:
         path.write_bytes(content)
     assert main(["classify", str(path)]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert "clip.mp4" in lines[-1]
-    assert [line for line in lines[:-1] if "was trained on keypoints of" not in line] == []
+    error = capsys.readouterr().err
+    assert "clip.mp4" in error
+    assert len(error.strip().splitlines()) == 1
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,19 @@ from glosscast.holistic.litert import LiteRtTracker
 from glosscast.holistic.mediapipe_graph import MediaPipeTracker
 from glosscast.holistic.models import HAND_LANDMARK
 from glosscast.holistic.networks import Network, NetworkPool
-from glosscast.keypoints import CHANNELS, FACE, LEFT_HAND, POINTS, POSE, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X
+from glosscast.keypoints import (
+    CHANNELS,
+    FACE,
+    HAND_WRIST,
+    LEFT_HAND,
+    POINTS,
+    POSE,
+    PRESENCE,
+    RIGHT_HAND,
+    SHOULDERS,
+    Pose,
+    X,
+)
 from glosscast.video import decode_video
 from tests.glosscast import media
 from tests.glosscast.trackers import BLANK, needs_litert, needs_mediapipe
@@ -189,17 +201,21 @@ def test_hands_that_were_covered_are_found_in_the_first_frame_in_which_they_are_
 
 
 @pytest.mark.data
-def test_hands_that_cross_keep_their_sides(tracker):
+@needs_mediapipe
+def test_hands_that_cross_are_found_where_mediapipe_finds_them(tracker):
     frames = frames_of(CROSSING)
-    keypoints = follow(tracker, frames)
-    wrists = keypoints[:, [LEFT_HAND.start, RIGHT_HAND.start], :2]
-    both = seen(keypoints, LEFT_HAND) & seen(keypoints, RIGHT_HAND)
-    crossed = both & (wrists[:, 0, X] < wrists[:, 1, X])
-    assert crossed.sum() >= 3  # otherwise his left is on the picture's right
-    arms = keypoints[:, [Pose.LEFT_WRIST, Pose.RIGHT_WRIST], :2]
-    own = np.linalg.norm(wrists - arms, axis=-1)[crossed]
-    other = np.linalg.norm(wrists - arms[:, ::-1], axis=-1)[crossed]
-    assert (own < other).mean() > 0.5  # in the moment when they meet neither arm is nearer
+    reference = MediaPipeTracker()
+    theirs, ours = follow(reference, frames), follow(tracker, frames)
+    reference.close()
+    left, right = (theirs[:, hand.start + HAND_WRIST, X] for hand in (LEFT_HAND, RIGHT_HAND))
+    # His left is on the picture's right, until they cross.
+    crossed = seen(theirs, LEFT_HAND) & seen(theirs, RIGHT_HAND) & (left < right)
+    assert crossed.sum() >= 3
+    for hand in (LEFT_HAND, RIGHT_HAND):
+        assert seen(ours, hand)[crossed].all()
+        apart = np.linalg.norm(ours[crossed, hand, : X + 2] - theirs[crossed, hand, : X + 2], axis=-1)
+        size = np.linalg.norm(np.ptp(theirs[crossed, hand, : X + 2], axis=1), axis=-1)
+        assert np.median(apart.mean(1) / size) < 0.05
 
 
 @pytest.mark.data
