@@ -163,8 +163,9 @@ def _check(settings: Settings, plan: Plan) -> None:
 
 def _ray() -> tuple[Any, Any]:
     """The modules `ray` and `ray.serve`."""
-    # Read when Ray is imported, and by the processes that it starts.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Read when Ray is imported, and by the processes that it starts: no reports to its makers, and no line of the log
+    # left out because another stream said the like.
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
     try:
         return import_module("ray"), import_module("ray.serve")
     except ImportError as error:

@@ -51,9 +51,14 @@ class IsolatedTask(Task[Batch]):
         partners = self.criterion.partners(epoch) if isinstance(self.criterion, AdaptiveLoss) else None
         return self._feed.epoch(epoch, self.config.optimiser.clips_per_epoch, partners)
 
+    def forward(self, model: nn.Module, batch: Batch) -> Output:
+        """See `Task`."""
+        output: Output = model(batch.keypoints, batch.mask, batch.frames)
+        return output
+
     def step(self, epoch: int, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See `Task`; the loss is that of the whole batch in all processes, since pairs may lie in two shares."""
-        output = Output(*map(gathered, self.model(batch.keypoints, batch.mask, batch.frames)))
+        output = Output(*map(gathered, self.forward(self.model, batch)))
         labels = gathered(batch.labels)
         loss = self.criterion(epoch, output, labels)
         return loss, {"accuracy": (output.logits.argmax(1) == labels).float().mean()}

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from training.distributed import gathered_objects, processes, rank, summed
 from training.logs import Bar, Files
 from training.resume import random_states, set_random_states
 from training.schedule import LrFactor
+from training.statistics import recount
 from training.task import Task
 
 RESUME = "resume.ckpt"  # in the output folder
+COUNTED = 16  # most batches that statistics of the averaged weights are counted on each epoch
 State = dict[str, Tensor]
 
 
@@ -32,7 +35,7 @@ class Loop(LightningModule):
         self.task, self.settings, self.seed, self.progress, self.out = task, config, seed, progress, out
         self.model, self.criterion = task.model, task.criterion
         # Not Lightning's EMA callback: that averages the criterion too, and has no average at hand within an epoch.
-        self.average = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+        self.average = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.average.requires_grad_(False)
         self.best: tuple[int, float, State] | None = None  # epoch, dev score and weights, with `patience` only
         self.random: list[Any] | None = None
@@ -109,6 +112,7 @@ class Loop(LightningModule):
         row["lr"] = self.rate
         with torch.no_grad():
             with self.trainer.precision_plugin.forward_context():
+                recount(average, lambda batch: self.task.forward(average, batch), self._some_batches())
                 self.task.end_epoch(epoch, average)
             if self.task.dev is not None:
                 row[self.task.dev] = self.task.dev_score(average)
@@ -119,6 +123,10 @@ class Loop(LightningModule):
         self.trainer.should_stop = self._is_over(epoch)
         if self.out is not None:
             self.trainer.save_checkpoint(self.out / RESUME)
+
+    def _some_batches(self) -> Iterator[tuple[Tensor, ...]]:
+        batches = islice(self.task.batches(self.current_epoch), COUNTED)
+        return (self.transfer_batch_to_device(batch, self.device, 0) for batch in batches)
 
     def _select(self, epoch: int, score: float) -> None:
         if self.settings.patience and (self.best is None or score > self.best[1]):

@@ -33,6 +33,10 @@ class Task(ABC, Generic[B]):
         """The batches of an epoch counted from 0, the same for the same epoch and state of the criterion."""
 
     @abstractmethod
+    def forward(self, model: nn.Module, batch: B) -> object:
+        """What the model, `self.model` or its average, makes of a batch; runs under autocast."""
+
+    @abstractmethod
     def step(self, epoch: int, batch: B) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Loss of a batch, and scalars whose means over the epoch are logged; runs under autocast."""
 

@@ -38,7 +38,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 def plain_loop(task: Line, config: OptimiserConfig) -> State:
     """What the trainer must do, bit for bit, in as few lines as it takes."""
-    average = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+    average = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
     groups = [
         {"params": list(task.model.parameters())},
         {"params": list(task.criterion.parameters()), "weight_decay": 0.0},
@@ -54,6 +54,14 @@ def plain_loop(task: Line, config: OptimiserConfig) -> State:
             optimiser.step()
             schedule.step()
             average.update_parameters(task.model)
+        average.eval()
+        norm = average.module[1]
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+        with torch.no_grad():
+            for batch in task.batches(epoch):
+                average.module(batch.x)
     return dict(average.module.state_dict())
 
 

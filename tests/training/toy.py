@@ -67,11 +67,15 @@ class Line(Task[Points]):
             x = torch.from_numpy(rng.normal(size=(self.batch, 4)).astype(np.float32))[share(self.batch)]
             yield Points(x, x.sum(dim=1, keepdim=True))
 
+    def forward(self, model: nn.Module, batch: Points) -> Tensor:
+        output: Tensor = model(batch.x)
+        return output
+
     def step(self, epoch: int, batch: Points) -> tuple[Tensor, Mapping[str, Tensor]]:
         if epoch == self.stop:
             raise KeyError("broken off")
         wanted = batch.y + self.noise * (random.random() + np.random.random())
-        loss = self.criterion(gathered(self.model(batch.x)), gathered(wanted))
+        loss = self.criterion(gathered(self.forward(self.model, batch)), gathered(wanted))
         return loss, {"size": torch.tensor(float(len(batch.x)))}
 
     def end_epoch(self, epoch: int, average: nn.Module) -> None:

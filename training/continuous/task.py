@@ -48,9 +48,14 @@ class ContinuousTask(Task[SentenceBatch]):
         """See `Task`."""
         return self._feed.epoch(epoch, self.config.optimiser.clips_per_epoch)
 
+    def forward(self, model: nn.Module, batch: SentenceBatch) -> ContinuousOutput:
+        """See `Task`."""
+        output: ContinuousOutput = model(batch.keypoints, batch.frames)
+        return output
+
     def step(self, epoch: int, batch: SentenceBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See `Task`; the loss is that of the whole batch in all processes, since pairs may lie in two shares."""
-        output = ContinuousOutput(*map(gathered, self.model(batch.keypoints, batch.frames)))
+        output = ContinuousOutput(*map(gathered, self.forward(self.model, batch)))
         batch = SentenceBatch(batch.keypoints, batch.frames, gathered(batch.targets), gathered(batch.lengths))
         with torch.autocast(output.logits.device.type, enabled=False):
             loss = self.criterion(epoch, output.logits, output.features, output.steps, batch.targets, batch.lengths)
