@@ -22,12 +22,12 @@ def prometheus(stack):
     address = f"http://127.0.0.1:{stack.prometheus_port}"
 
     def ask(path: str, **params):
-        return httpx.get(f"{address}/api/v1/{path}", params=params, timeout=10).json()
+        return httpx.get(f"{address}/api/v1/{path}", params=params, timeout=10).raise_for_status().json()
 
     def finds_replicas() -> bool:
         try:
             found = ask("query", query='sum(up{job="glosscast"})')["data"]["result"]
-        except httpx.TransportError:
+        except httpx.HTTPError:  # it says 503 while it starts
             return False
         return bool(found) and found[0]["value"][1] == str(len(stack.containers()))
 
