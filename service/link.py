@@ -32,8 +32,8 @@ from service.wire import FrameFault, ProtocolViolation, parse_text
 log = logging.getLogger("glosscast.service")
 router = APIRouter()
 
-# Codes of a close handshake by which a client says that it will not come back: done, and the page is left.
-GOODBYES = (1000, 1001)
+# By which a client says that it will not come back. 1001 does not: proxies that stop say it on behalf of clients that do.
+GOODBYE = 1000
 # Who sends more messages is read more slowly.
 MESSAGES_PER_FRAME = 4  # for each frame of `max_fps`
 MESSAGES_AHEAD_S = 10.0  # messages of so long may come at once
@@ -159,7 +159,7 @@ class Link:
     def _on_disconnect(self, code: int | None) -> None:
         if code == CloseCode.TOO_BIG:  # far too big for uvicorn, which has closed
             self._stop(endings.too_big(self._settings.max_frame_bytes))
-        elif code in GOODBYES:
+        elif code == GOODBYE:
             self._stop(endings.GONE)
         self.end(None)
 

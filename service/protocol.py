@@ -23,7 +23,7 @@ A session outlives a connection that breaks, by `limits.resume_s`. Its client op
 instead of `start`. It hears `started` again, then every `final` that it missed, then `sign_started` of the sign that is
 under way, if any. Segments and the client's clock go on; of the frames that were on their way, those after `last_t_ms`
 did not arrive. An older connection that is still open is closed with 4009. A client that will not come back says
-`stop`, or closes with 1000 or 1001.
+`stop`, or closes with 1000; not with 1001, which proxies say as well when they stop.
 
 A session's captions are at `GET /v1/sessions/{session}/captions.vtt` (or `.srt`, `.json`) while it lasts and for a
 while after, for who sends its `token`.

@@ -61,10 +61,10 @@ def wait_until(holds, what: str) -> float:
 class Stack:
     """A running stack; `folder` takes its settings and secrets."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.port, self.prometheus_port = _free_port(), _free_port()
         self.secrets = folder / "secrets"
-        settings = SETTINGS | {
+        settings = settings | {
             "COMPOSE_PROJECT_NAME": PROJECT,
             "HTTPS_PORT": str(self.port),
             "PROMETHEUS_PORT": str(self.prometheus_port),
@@ -181,10 +181,10 @@ class Stream:
 
 
 @contextmanager
-def running_stack(folder: Path) -> Iterator[Stack]:
+def running_stack(folder: Path, settings: dict[str, str] = SETTINGS) -> Iterator[Stack]:
     """Brought up, ready, and brought down again with its volumes."""
     assert shutil.which("docker"), "docker is not installed"
-    stack = Stack(folder)
+    stack = Stack(folder, settings)
     try:
         stack.compose("up", "-d", "--no-build")
         wait_until(stack.is_ready, "the stack is ready")

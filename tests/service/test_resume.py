@@ -100,6 +100,15 @@ def test_a_wrong_token_resumes_nothing(address, changes):
         assert own.until_closed() == 1000
 
 
+def test_a_session_outlives_a_proxy_that_is_stopped(address):
+    first = Client(address)
+    started = first.start()
+    first.socket.close(1001)  # as Caddy does on behalf of the client
+    again, heard = resume(address, started)
+    with again:
+        assert heard.get("resumed"), heard
+
+
 @pytest.mark.parametrize("goodbye", ["stop", "close"])
 def test_who_said_goodbye_cannot_come_back(bundle_folder, goodbye):
     with serve(bundle_folder) as address:

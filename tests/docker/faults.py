@@ -1,0 +1,161 @@
+"""`python -m tests.docker.faults`: containers go while four streams run through the proxy. A line of JSON for each fault.
+
+The streams are those of `glosscast.client`, with TLS and a key, against the image's own bundle; they send the keypoints
+of recordings, which are found beforehand, in real time. An undisturbed stream says which finals are due. The figures are
+in `docs/reliability.md`; it needs what `make test-docker` needs, and the recordings.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from glosscast.client import caption
+from glosscast.holistic import new_tracker
+from glosscast.sources import FPS, Shot
+from glosscast.video import decode_video
+from tests.docker.stack import Stack, run, running_stack, wait_until
+from tests.service.process import DATA
+
+STREAMS = 4
+SIGNS = ("yes", "please", "no", "yes", "no")
+CLIPS = [DATA / "clips" / f"{sign}__startasl_F1__{sign}.mp4" for sign in SIGNS]
+APART_S = 0.9  # between the beginnings of two streams, so that each is hit elsewhere in its signs
+FAULT_S = 5.0  # after the beginning of the first one
+PATIENCE_S = 120.0
+# All processes but the first one, which is the init that Compose puts there.
+CRASH = "import os; os.kill(-1, 9)"
+
+Heard = list[dict[str, Any]]
+
+
+@cache
+def signing() -> tuple[Shot, ...]:
+    """Keypoints of the clips, a second of rest after each."""
+    found: list[Shot] = []
+    for clip in CLIPS:
+        tracker = new_tracker()
+        frames = list(decode_video(clip, FPS))
+        keypoints = [tracker.track(frame.rgb) for frame in frames]
+        tracker.close()
+        aspect = frames[0].rgb.shape[1] / frames[0].rgb.shape[0]
+        for points in [*keypoints, *keypoints[-1:] * int(FPS)]:
+            found.append(Shot(len(found) * 1000 / FPS, np.asarray(points, "<f4").tobytes(), aspect))
+    return tuple(found)
+
+
+def glosses(heard: Heard) -> list[str]:
+    """Of the finals."""
+    return [message["gloss"] for message in heard if message["type"] == "final"]
+
+
+async def follow(stack: Stack, heard: Heard, wait_s: float = 0.0, realtime: bool = True) -> None:
+    """Take note of all that one stream is told."""
+    await asyncio.sleep(wait_s)
+    async for message in caption(stack.address, "signing", api_key=stack.key, keypoints=True, realtime=realtime):
+        heard.append(message | {"at_s": time.perf_counter()})
+
+
+# --- faults; each returns when what it does is done
+
+
+def nothing(stack: Stack) -> None:
+    """No fault, for comparison."""
+
+
+def proxy_restarted(stack: Stack) -> None:
+    """The proxy is stopped in order and started."""
+    run("docker", "restart", *stack.containers("proxy"))
+
+
+def proxy_killed(stack: Stack) -> None:
+    """SIGKILL to the proxy, which is started at once."""
+    (proxy,) = stack.containers("proxy")
+    run("docker", "kill", proxy)
+    run("docker", "start", proxy)
+
+
+def service_killed(stack: Stack) -> None:
+    """SIGKILL to all processes of the one service there is; Docker starts it again."""
+    crash(*stack.containers())
+
+
+def replica_killed(stack: Stack) -> None:
+    """The same to one of two replicas, that with the most streams."""
+    crash(max(stack.containers(), key=lambda container: stack.metric(container, "glosscast_active_streams")))
+
+
+FAULTS = {fault.__name__: fault for fault in (nothing, proxy_restarted, proxy_killed, service_killed, replica_killed)}
+
+
+def crash(container: str) -> None:
+    """Kill the service in a container as the kernel would when memory runs out."""
+    run("sh", "-c", f"docker exec {container} python -c '{CRASH}' || true")
+
+
+async def _disturbed(stack: Stack, fault: Callable[[Stack], None]) -> tuple[float, list[Heard]]:
+    """When the fault began, and what the streams were told."""
+    told: list[Heard] = [[] for _ in range(STREAMS)]
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as streams:
+        for number, heard in enumerate(told):
+            streams.create_task(follow(stack, heard, number * APART_S))
+        await asyncio.sleep(FAULT_S)
+        struck_s = time.perf_counter()
+        await asyncio.to_thread(fault, stack)
+    return struck_s, told
+
+
+def disturb(stack: Stack, fault: Callable[[Stack], None]) -> dict[str, Any]:
+    """A fault among streams; its figures.
+
+    Others are the streams that did not have to start anew; recovery is the time until each that broke off went on.
+    """
+    trusted = {"SSL_CERT_FILE": str(stack.secrets / "tls_certificate")}
+    undisturbed: Heard = []
+    with mock.patch("glosscast.client.shots", _replayed), mock.patch.dict(os.environ, trusted):
+        asyncio.run(follow(stack, undisturbed, realtime=False))
+        struck_s, told = asyncio.run(_disturbed(stack, fault))
+    due = Counter(glosses(undisturbed))
+    lost = [(due - Counter(glosses(heard))).total() for heard in told]
+    again = [[message for message in heard if message["type"] == "started"][1:] for heard in told]
+    anew = [any(not message["resumed"] for message in messages) for messages in again]
+    return {
+        "due": sum(due.values()) * STREAMS,
+        "lost": sum(lost),
+        "lost_by_others": sum(number for number, own in zip(lost, anew, strict=True) if not own),
+        "doubled": sum((Counter(glosses(heard)) - due).total() for heard in told),
+        "dropped": sum(heard[-1]["summary"]["dropped"] for heard in told),
+        "resumed": sum(message["resumed"] for messages in again for message in messages),
+        "anew": sum(anew),
+        "recovery_s": [round(message["at_s"] - struck_s, 2) for messages in again for message in messages],
+    }
+
+
+def _replayed(source: object, keypoints: bool) -> Iterator[Shot]:
+    yield from signing()
+
+
+def main() -> None:
+    """Have the faults happen that the command line names, each to a stack with the default settings."""
+    parser = argparse.ArgumentParser(prog="python -m tests.docker.faults", description=__doc__)
+    parser.add_argument("only", nargs="*", choices=[*FAULTS, []], metavar="FAULT", help=f"{', '.join(FAULTS)}; all")
+    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder), {}) as stack:
+        for name in parser.parse_args().only or FAULTS:
+            replicas = 2 if name == "replica_killed" else 1
+            stack.compose("up", "-d", "--no-build", "--scale", f"service={replicas}")
+            wait_until(stack.is_ready, "the stack is ready")
+            print(json.dumps({"fault": name, **disturb(stack, FAULTS[name])}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
