@@ -32,7 +32,7 @@ from service.wire import FrameFault, ProtocolViolation, parse_text
 log = logging.getLogger("glosscast.service")
 router = APIRouter()
 
-# By which a client says that it will not come back. 1001 does not: proxies that stop say it on behalf of clients that do.
+# By which a client says that it will not come back. Not 1001: proxies that stop say it on behalf of clients that do.
 GOODBYE = 1000
 # Who sends more messages is read more slowly.
 MESSAGES_PER_FRAME = 4  # for each frame of `max_fps`

@@ -1,8 +1,8 @@
-"""`python -m tests.docker.faults`: containers go while four streams run through the proxy. A line of JSON for each fault.
+"""`python -m tests.docker.faults`: containers go while four streams run through the proxy. A line of JSON for each.
 
-The streams are those of `glosscast.client`, with TLS and a key, against the image's own bundle; they send the keypoints
-of recordings, which are found beforehand, in real time. An undisturbed stream says which finals are due. The figures are
-in `docs/reliability.md`; it needs what `make test-docker` needs, and the recordings.
+The streams are those of `glosscast.client`, with TLS and a key, against the image's own bundle. In real time they send
+keypoints of recordings, which are found beforehand; an undisturbed stream says which finals are due. The figures are in
+`docs/reliability.md`. It needs what `make test-docker` needs, and the recordings.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from tests.docker.stack import Stack, run, running_stack, wait_until
 from tests.service.process import DATA
 
 STREAMS = 4
-SIGNS = ("yes", "please", "no", "yes", "no")
+SIGNS = ("yes", "no", "yes", "please", "yes")
 CLIPS = [DATA / "clips" / f"{sign}__startasl_F1__{sign}.mp4" for sign in SIGNS]
 APART_S = 0.9  # between the beginnings of two streams, so that each is hit elsewhere in its signs
 FAULT_S = 5.0  # after the beginning of the first one
@@ -118,7 +118,8 @@ async def _disturbed(stack: Stack, fault: Callable[[Stack], None]) -> tuple[floa
 def disturb(stack: Stack, fault: Callable[[Stack], None]) -> dict[str, Any]:
     """A fault among streams; its figures.
 
-    Others are the streams that did not have to start anew; recovery is the time until each that broke off went on.
+    `lost` and `doubled` are finals of the streams that went on, or never broke off; `lost_anew` those of the streams
+    that had to start anew. Recovery is the time until each that broke off was under way again.
     """
     trusted = {"SSL_CERT_FILE": str(stack.secrets / "tls_certificate")}
     undisturbed: Heard = []
@@ -126,18 +127,18 @@ def disturb(stack: Stack, fault: Callable[[Stack], None]) -> dict[str, Any]:
         asyncio.run(follow(stack, undisturbed, realtime=False))
         struck_s, told = asyncio.run(_disturbed(stack, fault))
     due = Counter(glosses(undisturbed))
-    lost = [(due - Counter(glosses(heard))).total() for heard in told]
-    again = [[message for message in heard if message["type"] == "started"][1:] for heard in told]
-    anew = [any(not message["resumed"] for message in messages) for messages in again]
+    starts = [[message for message in heard if message["type"] == "started"] for heard in told]
+    anew = [heard for heard, own in zip(told, starts, strict=True) if not all(m["resumed"] for m in own[1:])]
+    kept = [heard for heard in told if heard not in anew]
     return {
-        "due": sum(due.values()) * STREAMS,
-        "lost": sum(lost),
-        "lost_by_others": sum(number for number, own in zip(lost, anew, strict=True) if not own),
-        "doubled": sum((Counter(glosses(heard)) - due).total() for heard in told),
+        "due": due.total() * STREAMS,
+        "lost": sum((due - Counter(glosses(heard))).total() for heard in kept),
+        "doubled": sum((Counter(glosses(heard)) - due).total() for heard in kept),
         "dropped": sum(heard[-1]["summary"]["dropped"] for heard in told),
-        "resumed": sum(message["resumed"] for messages in again for message in messages),
-        "anew": sum(anew),
-        "recovery_s": [round(message["at_s"] - struck_s, 2) for messages in again for message in messages],
+        "resumed": sum(message["resumed"] for own in starts for message in own),
+        "anew": len(anew),
+        "lost_anew": sum((due - Counter(glosses(heard))).total() for heard in anew),
+        "recovery_s": [round(message["at_s"] - struck_s, 2) for own in starts for message in own[1:]],
     }
 
 

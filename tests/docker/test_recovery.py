@@ -63,15 +63,15 @@ def test_streams_outlive_the_proxy(stack, fault):
 
 def test_streams_of_a_service_that_dies_start_anew(stack):
     told = faults.disturb(stack, faults.service_killed)
-    assert (told["anew"], told["doubled"]) == (faults.STREAMS, 0)
-    assert told["lost"] <= faults.STREAMS  # what was under way, one sign in each
+    assert told["anew"] == faults.STREAMS
+    assert told["lost_anew"] <= faults.STREAMS  # the sign that was under way, in each
 
 
 def test_streams_of_other_replicas_lose_nothing(two):
     told = faults.disturb(two, faults.replica_killed)
-    assert 1 <= told["anew"] == len(told["recovery_s"])
-    assert (told["lost_by_others"], told["resumed"], told["doubled"]) == (0, 0, 0)
-    assert told["lost"] <= told["anew"]
+    assert told["anew"] >= 1
+    assert (told["lost"], told["doubled"], told["resumed"]) == (0, 0, 0)
+    assert told["lost_anew"] <= told["anew"]
 
 
 def test_a_client_stays_with_its_replica(two):
