@@ -119,12 +119,18 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
     with quiet_native_logs():
         tracker = new_tracker()
         try:
-            clip = extract(frames, tracker)
+            clip = extract(frames, tracker, bundle.new_crop())
         finally:
             tracker.close()
     marks.append(perf_counter())
     found = read_clip(
-        clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle), tagging=bundle.tagging
+        clip,
+        manifest.clip,
+        manifest.segmenter,
+        manifest.decoder,
+        Recogniser(bundle),
+        needs_signer=bundle.needs_signer,
+        tagging=bundle.tagging,
     )
     marks.append(perf_counter())
     steps = zip(("decode", "keypoints", "inference"), pairwise(marks), strict=True)
