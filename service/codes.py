@@ -52,7 +52,7 @@ class ErrorCode(StrEnum):
     BAD_MESSAGE = "bad_message", "The client does not keep to the protocol; the stream ends with 4000."
     UNSUPPORTED_INPUT = (
         "unsupported_input",
-        "The model cannot read what the client wants to send, see `inputs` of `GET /v1/bundle`; the stream ends with 4000.",
+        "The model cannot read such input, see `inputs` of `GET /v1/bundle`; the stream ends with 4000.",
     )
     FRAME_TOO_BIG = "frame_too_big", "A message is larger than max_frame_bytes; the stream ends with 1009."
     NOT_AUTHENTICATED = (
