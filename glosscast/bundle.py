@@ -19,8 +19,7 @@ from glosscast.clip import ClipSpec
 from glosscast.crop import CropSpec, SignerCrop
 from glosscast.decoding import DecoderSettings
 from glosscast.faults import first_fault
-from glosscast.holistic import UNSEEN
-from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.keypoints import CHANNELS, POINTS, UNSEEN
 from glosscast.learned_segmentation import TaggerSettings, Tagging
 from glosscast.segmentation import SegmenterSettings
 from glosscast.tagger import load_weights

@@ -9,7 +9,6 @@ import math
 from collections import deque
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,6 +105,8 @@ def central_square(height: int, width: int) -> Square:
 
 def cut(frame: NDArray[np.uint8], square: Square, size: int) -> NDArray[np.uint8]:
     """Cut the square out of a frame (H, W, 3) uint8 as (size, size, 3); beyond the frame its border goes on."""
+    import cv2  # 35 MB, which who loads a bundle of keypoints does without
+
     height, width = frame.shape[:2]
     along = np.arange(square.side)
     rows = frame.take(np.clip(square.top + along, 0, height - 1), axis=0)
