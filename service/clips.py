@@ -42,6 +42,7 @@ def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: 
             manifest.segmenter,
             manifest.decoder,
             engine.classify,
+            needs_signer=engine.bundle.needs_signer,
             tagging=engine.bundle.tagging,
         )
     except NoSignerError:
@@ -87,7 +88,7 @@ def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event) -> 
             frames = _Frames(decoded, perf_counter() - began, gone)
             with engine.clip_trackers.lease() as tracker:
                 leased = perf_counter()
-                clip = extract(frames, tracker)
+                clip = extract(frames, tracker, engine.bundle.new_crop())
                 spent = perf_counter() - leased
     except TrackerLostError:
         raise ProblemError("tracker_failed", headers={"Retry-After": "1"}) from None

@@ -29,6 +29,7 @@ from service.schemas import (
     KeypointLayout,
     StreamToken,
 )
+from service.session import inputs_of
 from service.transcripts import CAPTION_FORMS, CaptionForm
 from service.upload import FIELD, read_upload
 
@@ -169,6 +170,7 @@ async def bundle(request: Request) -> BundleDescription:
             normalisation=manifest.keypoints.normalisation,
             extractor=manifest.keypoints.extractor,
         ),
+        inputs=inputs_of(engine.bundle),
         limits=ClipLimits(max_upload_bytes=settings.max_upload_bytes, max_clip_s=settings.max_clip_s),
         providers=list(engine.recogniser.providers),
         precision=engine.recogniser.precision,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glosscast.holistic import Tracker
 from glosscast.video import VideoError
@@ -22,7 +21,7 @@ from service.metrics import Metrics
 from service.protocol import Config, ServerMessage, StreamWarning
 from service.rates import Bucket
 from service.session import LandmarksFeed, Session
-from service.trackers import TrackerLostError, keypoints_of
+from service.trackers import Sight, TrackerLostError, sight_of
 from service.wire import FrameFault
 
 log = logging.getLogger("glosscast.service")
@@ -59,6 +58,7 @@ class Worker:
     def __init__(self, engine: Engine, metrics: Metrics, config: Config, inbox: Inbox, hooks: Hooks) -> None:
         self._engine, self._metrics, self._config, self._inbox, self._hooks = engine, metrics, config, inbox, hooks
         self._session = Session(engine.bundle, engine.classify, config, spare=engine.classify.spare)
+        self._crop = engine.bundle.new_crop()
         self._landmarks = LandmarksFeed()
         self._restarts = Bucket(1 / RESTART_EVERY_S, RESTARTS_AT_ONCE)
         self._thread = logs.thread(self._run, "stream")
@@ -102,7 +102,7 @@ class Worker:
                 continue
             self._metrics.stages.labels("queue").observe(monotonic() - item.arrived_s)
             try:
-                keypoints, aspect = self._keypoints(item, tracker)
+                seen = self._look(item, tracker)
             except FrameFault as fault:
                 self._hooks.fault(fault)
                 continue
@@ -114,8 +114,8 @@ class Worker:
                 continue
             t_ms = item.frame.t_ms
             if self._config.landmarks:
-                self._say([*self._landmarks.push(t_ms, keypoints)])
-            self._say([*self._session.push(t_ms, keypoints, aspect, item.arrived_s)])
+                self._say([*self._landmarks.push(t_ms, seen.keypoints)])
+            self._say([*self._session.push(t_ms, seen.keypoints, seen.aspect, item.arrived_s, seen.crop)])
             processed.inc()
 
     def _say(self, messages: list[ServerMessage]) -> None:
@@ -125,16 +125,15 @@ class Worker:
         if messages:
             self._hooks.messages(messages)
 
-    def _keypoints(self, item: Arrival, tracker: Tracker | None) -> tuple[NDArray[np.float32], float]:
-        """Keypoints (171, 4) of a frame and its width / height."""
+    def _look(self, item: Arrival, tracker: Tracker | None) -> Sight:
         payload = item.frame.payload
         if tracker is None or not isinstance(payload, bytes):
             assert isinstance(payload, np.ndarray)
             assert self._config.aspect is not None
-            return payload, self._config.aspect
+            return Sight(payload, self._config.aspect)
         try:
             with self._metrics.stage("frame_keypoints"):
-                return keypoints_of(tracker, payload)
+                return sight_of(tracker, payload, self._crop)
         except VideoError as error:
             code = ErrorCode.TOO_LARGE if error.code == "too_large" else ErrorCode.UNDECODABLE
             raise FrameFault(code, str(error)) from error
