@@ -63,11 +63,11 @@ class _Recorded(Span):
 
     def answered(self, method: str, route: str, status: int) -> None:
         self._span.update_name(f"{method} {route}")
-        self._span.set_attributes(
-            {"http.request.method": method, "http.route": route, "http.response.status_code": status}
-        )
+        self._span.set_attributes({"http.request.method": method, "http.route": route})
+        if status:
+            self._span.set_attribute("http.response.status_code", status)
         if not 0 < status < 500:
-            self.failed(str(status))
+            self.failed(str(status or "no_answer"))
 
 
 class Recording(Tracing):

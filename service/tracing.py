@@ -67,7 +67,7 @@ class Span:
         """Mark it as failed, with a code of few values."""
 
     def answered(self, method: str, route: str, status: int) -> None:
-        """Say which request it was, by its route and never by its path, and how it was answered."""
+        """Say which request it was, by its route and never by its path, and how it was answered; 0: not at all."""
 
 
 class Tracing:
