@@ -125,7 +125,7 @@ $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,mediapipe,litert,training,report,export,datasets,ray]' --group dev
+	$(PIP_INSTALL) -e '.[service,tracing,mediapipe,litert,training,report,export,datasets,ray]' --group dev
 	$(BIN)/python -m glosscast.holistic
 	$(OR_WITHOUT_PRIVACY)
 	$(BIN)/python -m tests.service.axe || true

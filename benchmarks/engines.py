@@ -17,6 +17,8 @@ SESSIONS: dict[str, tuple[str, Precision]] = {
     "ONNX Runtime CPU": (CPU, "fp32"),
     "OpenVINO fp32": (OPENVINO, "fp32"),
     "OpenVINO bf16": (OPENVINO, "bf16"),
+    "ONNX Runtime CPU int8": (CPU, "int8"),
+    "OpenVINO int8": (OPENVINO, "int8"),
 }
 PRECISION = {name: precision for name, (_, precision) in SESSIONS.items()}  # all others compute in fp32
 
@@ -46,7 +48,8 @@ class Engines:
         self._sessions: dict[str, Any] = {}
         for name, (provider, precision) in SESSIONS.items():
             try:
-                self._sessions[name] = open_session(subject.graph, [provider], precision, threads)
+                graph = subject.int8 if precision == "int8" else subject.graph
+                self._sessions[name] = open_session(graph, [provider], precision, threads)
             except ProviderError as error:
                 self.absent[name] = str(error)
 

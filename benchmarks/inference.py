@@ -19,14 +19,19 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Row(NamedTuple):
-    """One engine on one batch; `share` is of the product of matrices in the same precision and the same rounds."""
+    """One engine on one batch.
+
+    Attributes:
+        share: of the speed of the product of matrices in the same precision and the same rounds; None for int8, which
+            torch multiplies no matrices in.
+    """
 
     model: str
     engine: str
     batch: int
     time: Spread
     gflops: float
-    share: float
+    share: float | None
 
 
 class Comparison(NamedTuple):
@@ -39,7 +44,7 @@ class Comparison(NamedTuple):
 
 
 def compare(bundle: Bundle, compiled: bool) -> Comparison:
-    """Measure; at most nine minutes on two idle cores, without the compiling where torch.compile takes part."""
+    """Measure; at most ten minutes on two idle cores, without the compiling where torch.compile takes part."""
     threads = os.cpu_count() or 1
     torch.set_num_threads(threads)
     rows: list[Row] = []
@@ -69,8 +74,8 @@ def rows_of(subject: Subject, batch: int, times: dict[str, Spread], peak: dict[s
     """The rows of one round of measurements."""
     gflop = subject.gflop() * batch
     for engine, time in times.items():
-        gflops = gflop / time.median_ms * 1000
-        yield Row(subject.name, engine, batch, time, gflops, gflops / peak[PRECISION.get(engine, "fp32")])
+        gflops, product = gflop / time.median_ms * 1000, peak.get(PRECISION.get(engine, "fp32"))
+        yield Row(subject.name, engine, batch, time, gflops, None if product is None else gflops / product)
 
 
 def as_json(comparison: Comparison) -> dict[str, object]:
@@ -91,7 +96,8 @@ def as_markdown(comparison: Comparison) -> str:
     ]
     lines += [
         f"| {row.model} | {row.batch} | {row.engine} | {row.time.median_ms:.2f} ms | "
-        f"{row.time.min_ms:.2f}–{row.time.max_ms:.2f} | {row.time.runs} | {row.gflops:.0f} | {row.share:.0%} |"
+        f"{row.time.min_ms:.2f}–{row.time.max_ms:.2f} | {row.time.runs} | {row.gflops:.0f} | "
+        + ("– |" if row.share is None else f"{row.share:.0%} |")
         for row in comparison.rows
     ]
     return "\n".join(lines + [f"\n{name}: {reason}" for name, reason in comparison.absent.items()])

@@ -26,12 +26,19 @@ class Reading:
 
 
 class Service:
-    """Runs `python -m service` with room for so many streams, as a context."""
+    """Runs `python -m service` with room for so many streams, as a context.
 
-    def __init__(self, streams: int) -> None:
-        settings = {"PORT": 0, "MAX_STREAMS": streams, "TRACKERS": min(streams, 256)}
+    Attributes:
+        url: of its websocket.
+        http: its address, with the scheme.
+        start_s: what it took until it was ready.
+    """
+
+    def __init__(self, streams: int, **further: str) -> None:
+        settings = {"PORT": 0, "MAX_STREAMS": streams, "TRACKERS": min(streams, 256), **further}
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GLOSSCAST_MAX")}
         environment |= {f"GLOSSCAST_{name}": str(value) for name, value in settings.items()}
+        self._began_s = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "service"], env=environment, stderr=subprocess.PIPE, text=True
         )
@@ -45,7 +52,8 @@ class Service:
                 break
         else:
             raise RuntimeError("the service did not start")
-        self.url = f"ws://{self._address}/v1/stream"
+        self.start_s = time.monotonic() - self._began_s
+        self.url, self.http = f"ws://{self._address}/v1/stream", f"http://{self._address}"
         Thread(target=self._said.extend, args=(self._process.stderr,), daemon=True).start()
         return self
 
@@ -67,7 +75,7 @@ class Service:
         return {"streams": self._open_streams(), "threads": self.reading().threads, "errors": len(errors)}
 
     def _open_streams(self) -> int:
-        text = httpx.get(f"http://{self._address}/metrics").text
+        text = httpx.get(f"{self.http}/metrics").text
         found = re.search(r"^glosscast_active_streams (\S+)$", text, re.MULTILINE)
         assert found is not None
         return int(float(found[1]))

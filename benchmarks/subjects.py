@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from export.graph import OPSET, graph_of
+from export.quantize import write_int8_graph
 from export.to_onnx import CHECKPOINT
 from glosscast.bundle import Bundle
 from training.checkpoint import load_checkpoint
@@ -30,6 +31,7 @@ class Subject(NamedTuple):
         name: for the table.
         module: takes the inputs in their order.
         graph: the ONNX file.
+        int8: the same, quantised on its own benchmark inputs: the speed of a graph does not depend on its scales.
         inputs: a batch of so many windows, by the graph's names.
         budgets_s: seconds of measuring, for each of `BATCHES`.
     """
@@ -37,6 +39,7 @@ class Subject(NamedTuple):
     name: str
     module: nn.Module
     graph: Path
+    int8: Path
     inputs: Callable[[int], Inputs]
     budgets_s: tuple[float, ...]
 
@@ -52,7 +55,7 @@ def subjects(bundle: Bundle) -> Iterator[list[Subject]]:
     """SlowFast 8x8 R50 with fresh weights at each of `SIZES`, and the bundle where its checkpoint lies beside it."""
     with TemporaryDirectory() as folder:
         r50 = [slowfast(Path(folder), size) for size in SIZES]
-        yield r50 + ([of_bundle(bundle)] if (bundle.path / CHECKPOINT).is_file() else [])
+        yield r50 + ([of_bundle(bundle, Path(folder))] if (bundle.path / CHECKPOINT).is_file() else [])
 
 
 def slowfast(folder: Path, size: int) -> Subject:
@@ -73,13 +76,13 @@ def slowfast(folder: Path, size: int) -> Subject:
         opset_version=OPSET,
         dynamo=False,
     )
-    return Subject(
-        f"slowfast_8x8_r50, {size}x{size}", module, graph, inputs, (40, 70, 190) if size == 224 else (15, 25, 60)
-    )
+    budgets_s = (45, 80, 220) if size == 224 else (20, 30, 70)
+    int8 = quantised(graph, inputs(1), folder)
+    return Subject(f"slowfast_8x8_r50, {size}x{size}", module, graph, int8, inputs, budgets_s)
 
 
-def of_bundle(bundle: Bundle) -> Subject:
-    """The bundle's model on its golden window."""
+def of_bundle(bundle: Bundle, folder: Path) -> Subject:
+    """The bundle's model on its golden window; what is made of it goes into `folder`."""
     golden = bundle.golden()
 
     def inputs(batch: int) -> Inputs:
@@ -92,6 +95,14 @@ def of_bundle(bundle: Bundle) -> Subject:
         f"bundle {bundle.id}",
         graph_of(load_checkpoint(bundle.path / CHECKPOINT)),
         bundle.model_path,
+        quantised(bundle.model_path, inputs(1), folder),
         inputs,
-        (10, 10, 15),
+        (10, 10, 20),
     )
+
+
+def quantised(graph: Path, inputs: Inputs, folder: Path) -> Path:
+    """An int8 graph in `folder`, made of `graph` and what these inputs do in it."""
+    out = folder / f"{graph.stem}_int8.onnx"
+    write_int8_graph(graph, out, [{name: tensor.numpy() for name, tensor in inputs.items()}])
+    return out

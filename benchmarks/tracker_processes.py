@@ -22,7 +22,7 @@ from benchmarks.processes import cpu_s, memory_mib
 from glosscast.holistic import EXTRACTORS, MODULES, Tracker, new_tracker
 from glosscast.video import decode_video
 from service import sandbox
-from service.trackers import ProcessTracker, keypoints_of
+from service.trackers import ProcessTracker, sight_of
 
 FPS = 16
 FRAMES = 40
@@ -40,7 +40,7 @@ def measure(clip: Path, extractor: str, processes: bool, count: int) -> dict[str
     for _ in range(count):
         began = perf_counter()
         trackers.append(ProcessTracker(make, timeout_s=60) if processes else make())
-        keypoints_of(trackers[-1], pictures[0])
+        sight_of(trackers[-1], pictures[0])
         first_s.append(round(perf_counter() - began, 2))
     _read(trackers, pictures)
     used = cpu_s(os.getpid())
@@ -63,7 +63,7 @@ def measure(clip: Path, extractor: str, processes: bool, count: int) -> dict[str
 def _read(trackers: Sequence[Tracker], pictures: Sequence[bytes]) -> None:
     for tracker in trackers:
         for picture in pictures:
-            keypoints_of(tracker, picture)
+            sight_of(tracker, picture)
 
 
 def _jpeg(rgb: Any) -> bytes:

@@ -7,7 +7,7 @@ the graph as it is and has the provider compute in it.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -29,7 +29,6 @@ from glosscast.bundle import (
     Array,
     Bundle,
     PrecisionReport,
-    TensorSpec,
     load_bundle,
     sha256,
 )
@@ -118,24 +117,30 @@ def write_int8(bundle: Bundle, decoded: Decoded, folder: Path) -> int:
     if count == 0:
         raise ValueError("nobody is in view in any of the clips for --calibrate")
     every = -(-count // CALIBRATION_WINDOWS)
+    batches = in_batches(count)[::every]
+    write_int8_graph(bundle.model_path, folder / MODEL, (inputs_of(decoded, b, manifest.inputs) for b in batches))
+    golden = bundle.golden()
+    session = InferenceSession(folder / MODEL, providers=["CPUExecutionProvider"])
+    (golden["logits"],) = session.run(["logits"], {t.name: golden[t.name] for t in manifest.inputs})
+    np.savez(folder / GOLDEN, **golden)
+    return sum(len(decoded.windows[which]) for which in batches)
+
+
+def write_int8_graph(graph: Path, out: Path, batches: Iterable[Mapping[str, Array]]) -> None:
+    """Quantise a graph; the scales of its activations are measured on `batches` of its inputs."""
     with TemporaryDirectory() as scratch:
         prepared = Path(scratch) / MODEL
-        quant_pre_process(bundle.model_path, prepared, skip_symbolic_shape=True)
+        quant_pre_process(graph, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
-            folder / MODEL,
-            WindowReader(decoded, in_batches(count)[::every], manifest.inputs),
+            out,
+            Batches(batches),
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             nodes_to_quantize=nodes_with_weights(onnx.load(prepared)),
             extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
         )
-    golden = bundle.golden()
-    session = InferenceSession(folder / MODEL, providers=["CPUExecutionProvider"])
-    (golden["logits"],) = session.run(["logits"], {t.name: golden[t.name] for t in manifest.inputs})
-    np.savez(folder / GOLDEN, **golden)
-    return sum(len(decoded.windows[which]) for which in in_batches(count)[::every])
 
 
 def nodes_with_weights(model: onnx.ModelProto) -> list[str]:
@@ -144,13 +149,13 @@ def nodes_with_weights(model: onnx.ModelProto) -> list[str]:
     return [n.name for n in model.graph.node if n.op_type in WITH_WEIGHTS and n.input[1] in learned]
 
 
-class WindowReader(CalibrationDataReader):  # type: ignore[misc]
-    """Hands the quantiser batches of windows, one after the other."""
+class Batches(CalibrationDataReader):  # type: ignore[misc]
+    """Hands batches to the quantiser, one after the other."""
 
-    def __init__(self, decoded: Decoded, batches: Sequence[slice], specs: Sequence[TensorSpec]) -> None:
-        self._batches: Iterator[dict[str, Array]] = (inputs_of(decoded, which, specs) for which in batches)
+    def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
+        self._batches = iter(batches)
 
-    def get_next(self) -> dict[str, Array] | None:
+    def get_next(self) -> Mapping[str, Array] | None:
         """The next batch, or None after the last one."""
         return next(self._batches, None)
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from glosscast.clip import ClipSpec
+from glosscast.crop import CropSpec, SignerCrop
 from glosscast.decoding import DecoderSettings
 from glosscast.faults import first_fault
-from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.keypoints import CHANNELS, POINTS, UNSEEN
 from glosscast.learned_segmentation import TaggerSettings, Tagging
 from glosscast.segmentation import SegmenterSettings
 from glosscast.tagger import load_weights
@@ -248,6 +249,22 @@ class Bundle:
         """The ONNX file."""
         return self.path / MODEL
 
+    @property
+    def needs_signer(self) -> bool:
+        """Whether the model looks at keypoints, and can say nothing without any."""
+        return any(tensor.name == "keypoints" for tensor in self.manifest.inputs)
+
+    @property
+    def crop(self) -> CropSpec | None:
+        """What the model is shown of a frame; None where it looks at keypoints alone."""
+        if self.manifest.visual.kind != "rgb":
+            return None
+        return CropSpec(self.manifest.visual.size, follow=self.manifest.keypoints.extractor != UNSEEN)
+
+    def new_crop(self) -> SignerCrop | None:
+        """What cuts that out of the frames of one stream or clip."""
+        return None if self.crop is None else SignerCrop(self.crop)
+
     def golden(self) -> dict[str, Array]:
         """The golden pair: the manifest's inputs (1, …) by name, and the `logits` (1, …) that they must give.
 
@@ -268,17 +285,13 @@ class Bundle:
         return arrays
 
     def require_servable(self) -> "Bundle":
-        """This bundle, if the decoder can read with it: isolated signs, from keypoints alone.
+        """This bundle, if the decoder can read with it: isolated signs.
 
         Raises:
             BundleError: it cannot; says why.
         """
         if self.manifest.task != "isolated":
             raise BundleError(f"{self.path}: reads sentences; only bundles of isolated signs can be served so far")
-        if self.manifest.visual.kind == "rgb":
-            raise BundleError(
-                f"{self.path}: looks at pictures (visual rgb); only bundles of keypoints can be served so far"
-            )
         return self
 
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -16,7 +16,7 @@ from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
 from glosscast.holistic import ExtractorError, ModelError, chosen, extract, mismatch, new_tracker, quiet_native_logs
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
-from glosscast.video import VideoError, decode_video
+from glosscast.video import Frame, VideoError, decode_video
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -113,22 +113,44 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
         NoSignerError: nobody is in view.
         OSError: the file cannot be read.
     """
-    manifest, marks = bundle.manifest, [perf_counter()]
-    frames = list(decode_video(path, manifest.clip.fps))
-    marks.append(perf_counter())
+    manifest, began = bundle.manifest, perf_counter()
+    frames = _Timed(decode_video(path, manifest.clip.fps))
     with quiet_native_logs():
         tracker = new_tracker()
         try:
-            clip = extract(frames, tracker)
+            clip = extract(frames, tracker, bundle.new_crop())
         finally:
             tracker.close()
-    marks.append(perf_counter())
+    extracted = perf_counter()
     found = read_clip(
-        clip, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle), tagging=bundle.tagging
+        clip,
+        manifest.clip,
+        manifest.segmenter,
+        manifest.decoder,
+        Recogniser(bundle),
+        needs_signer=bundle.needs_signer,
+        tagging=bundle.tagging,
     )
-    marks.append(perf_counter())
-    steps = zip(("decode", "keypoints", "inference"), pairwise(marks), strict=True)
-    return clip, found, {name: round((end - start) * 1000, 1) for name, (start, end) in steps}
+    steps = {
+        "decode": frames.seconds,
+        "keypoints": extracted - began - frames.seconds,
+        "inference": perf_counter() - extracted,
+    }
+    return clip, found, {name: round(seconds * 1000, 1) for name, seconds in steps.items()}
+
+
+class _Timed(Iterator[Frame]):
+    """Frames, one at a time so that they do not pile up, and the time in s to get them."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._frames, self.seconds = frames, 0.0
+
+    def __next__(self) -> Frame:
+        began = perf_counter()
+        try:
+            return next(self._frames)
+        finally:
+            self.seconds += perf_counter() - began
 
 
 def run_info(args: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ Frames are chosen by timestamp, never by index: cameras deliver 10 to 60 frames 
 on exactly `ClipSpec.fps`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +50,13 @@ class Clip:
         t_ms: (T,) timestamps in ms, strictly increasing.
         keypoints: (T, 171, 4) float32, see `glosscast.keypoints`.
         aspect: frame width / height.
+        frames: T pictures (S, S, 3) uint8 of the signer, see `glosscast.crop`, where a model looks at them.
     """
 
     t_ms: NDArray[np.float64]
     keypoints: NDArray[np.float32]
     aspect: float
+    frames: Sequence[NDArray[np.uint8]] | None = None
 
     def __post_init__(self) -> None:
         if self.keypoints.shape != (len(self.t_ms), POINTS, CHANNELS):
@@ -62,6 +65,8 @@ class Clip:
             raise ValueError("timestamps must be finite and strictly increasing, at least one")
         if not (np.isfinite(self.aspect) and self.aspect > 0):
             raise ValueError(f"aspect must be a positive number, got {self.aspect}")
+        if self.frames is not None and len(self.frames) != len(self.t_ms):
+            raise ValueError(f"there must be {len(self.t_ms)} pictures, got {len(self.frames)}")
 
     @property
     def duration_ms(self) -> float:
@@ -77,17 +82,21 @@ class Window:
         keypoints: (T, 171, 4) float32, normalised.
         mask: (T,) float32, 0 outside the recording.
         start_ms: where it starts, in the clip's own time: pictures of the same instants are found by it.
+        frames: T pictures (S, S, 3) uint8, the clip's own and no copies, where it has any.
     """
 
     keypoints: NDArray[np.float32]
     mask: NDArray[np.float32]
     start_ms: float = 0.0
+    frames: Sequence[NDArray[np.uint8]] | None = None
 
 
 def cut_window(clip: Clip, start_ms: float, spec: ClipSpec) -> Window:
     """Take the window of `clip` that starts at `start_ms`; beyond the recording's ends frames are held and masked."""
-    keypoints, mask = resample(clip.t_ms, clip.keypoints, start_ms + spec.times_ms)
-    return Window(normalise(keypoints, clip.aspect), mask, start_ms)
+    at_ms = start_ms + spec.times_ms
+    keypoints, mask = resample(clip.t_ms, clip.keypoints, at_ms)
+    pictures = None if clip.frames is None else [clip.frames[i] for i in nearest(clip.t_ms, at_ms)]
+    return Window(normalise(keypoints, clip.aspect), mask, start_ms, pictures)
 
 
 def sample_recording(clip: Clip, fps: float) -> NDArray[np.float32]:

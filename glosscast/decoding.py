@@ -5,6 +5,7 @@ The service's live streams, clip classification and evaluation all go through `D
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Literal, Protocol
 
 import numpy as np
@@ -112,13 +113,16 @@ class Decoder:
         self._repeat_ms = 0.0 if tagging is None else tagging.settings.repeat_ms
         self._told: tuple[int, float] | None = None  # what the last final was taken for, and where it ended
 
-    def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float) -> list[SignEvent]:
+    def push(
+        self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, picture: NDArray[np.uint8] | None = None
+    ) -> list[SignEvent]:
         """Take one frame.
 
         Args:
             t_ms: its time; later than the frame before.
             keypoints: (171, 4) in image coordinates.
             aspect: frame width / height.
+            picture: (S, S, 3) of the signer, for a model that looks at it.
 
         Raises:
             ValueError: time stands still or goes backwards.
@@ -127,7 +131,7 @@ class Decoder:
             raise ValueError(f"t_ms {t_ms} is not after {self._frames.t_ms[-1]}")
         square = keypoints.astype(np.float32, copy=True)
         square[:, [X, Z]] *= aspect  # from here on x, y and z share one scale, whatever shape later frames have
-        self._frames.append(t_ms, square)
+        self._frames.append(t_ms, square, picture)
         segment = self._segmenter.push(t_ms, square)
         events = [] if segment is None else self._read(segment, t_ms)
         self._frames.drop_before(t_ms - self._keep_ms)  # only now: after a pause the last sign is read first
@@ -165,7 +169,7 @@ class Decoder:
         return replace(event, quiet=repeated or unsure)
 
     def _event(self, kind: Literal["interim", "final"], segment: Segment, now_ms: float, revision: int) -> SignEvent:
-        clip = Clip(self._frames.t_ms, self._frames.keypoints, aspect=1.0)
+        clip = Clip(self._frames.t_ms, self._frames.keypoints, aspect=1.0, frames=self._frames.pictures)
         first_ms = float(clip.t_ms[0])
         starts = window_starts(segment.start_ms, segment.end_ms, first_ms, now_ms, self.spec, self.settings.hop_ms)
         pooled = self._classify([cut_window(clip, start, self.spec) for start in starts]).mean(axis=0)
@@ -189,10 +193,11 @@ def window_starts(
 
 def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
     """All events of a recording."""
+    pictures = repeat(None) if clip.frames is None else clip.frames
     events = [
         event
-        for t_ms, keypoints in zip(clip.t_ms, clip.keypoints, strict=True)
-        for event in decoder.push(float(t_ms), keypoints, clip.aspect)
+        for t_ms, keypoints, picture in zip(clip.t_ms, clip.keypoints, pictures, strict=False)
+        for event in decoder.push(float(t_ms), keypoints, clip.aspect, picture)
     ]
     return events + decoder.finish()
 

@@ -14,6 +14,7 @@ Floats = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
 
 LAYOUT = "holistic-171"
 NORMALISATION = "mid-shoulder-per-window"
+UNSEEN = "none"  # the extractor of clips in which nobody looked for keypoints
 
 POSE = slice(0, 33)
 LEFT_HAND = slice(33, 54)

@@ -1,4 +1,6 @@
-"""The last frames of a stream in two arrays without a gap: a clip of them is a view, not a copy of each frame."""
+"""The last frames of a stream in arrays without a gap: a clip of them is a view, not a copy of each frame."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +11,11 @@ START = 64  # frames that there is room for at first
 
 
 class RecentFrames:
-    """Times and keypoints of frames, oldest first.
+    """Times and keypoints of frames, and their pictures where a model looks at them, oldest first.
 
     Frames are written behind each other; at the end of the arrays the live ones move to the front, of larger arrays
-    where they fill more than half. So memory is at most about four times that of the frames kept.
+    where they fill more than half. So memory is at most about four times that of the frames kept. Pictures are much
+    larger: they are kept as they come, and none beyond those frames.
 
     Args:
         limit: frames kept at most; of more, the oldest go.
@@ -23,6 +26,7 @@ class RecentFrames:
         self._first = self._end = 0
         self._t_ms = np.empty(START, np.float64)
         self._keypoints = np.empty((START, POINTS, CHANNELS), np.float32)
+        self._pictures: list[NDArray[np.uint8]] = []
 
     def __len__(self) -> int:
         return self._end - self._first
@@ -37,17 +41,28 @@ class RecentFrames:
         """(T, 171, 4)."""
         return self._keypoints[self._first : self._end]
 
-    def append(self, t_ms: float, keypoints: NDArray[np.float32]) -> None:
-        """Add a frame (171, 4) that is later than the others."""
+    @property
+    def pictures(self) -> Sequence[NDArray[np.uint8]] | None:
+        """T pictures (S, S, 3); None where frames have none."""
+        return self._pictures or None
+
+    def append(self, t_ms: float, keypoints: NDArray[np.float32], picture: NDArray[np.uint8] | None = None) -> None:
+        """Add a frame (171, 4) that is later than the others, with its picture if the others have theirs."""
         if self._end == len(self._t_ms):
             self._move()
         self._t_ms[self._end], self._keypoints[self._end] = t_ms, keypoints
         self._end += 1
-        self._first = max(self._first, self._end - self._limit)
+        if picture is not None:
+            self._pictures.append(picture)
+        self._forget(max(0, len(self) - self._limit))
 
     def drop_before(self, t_ms: float) -> None:
         """Forget the frames before a time."""
-        self._first += int(np.searchsorted(self.t_ms, t_ms))
+        self._forget(int(np.searchsorted(self.t_ms, t_ms)))
+
+    def _forget(self, count: int) -> None:
+        self._first += count
+        del self._pictures[:count]
 
     def _move(self) -> None:
         t_ms, keypoints, count = self.t_ms, self.keypoints, len(self)

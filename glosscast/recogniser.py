@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from glosscast.bundle import Array, Bundle, BundleError, Precision
 from glosscast.clip import Window
-from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.providers import GraphError, open_session
 
 # On logits. Other processors and providers sum in another order, and round coarse numbers to the other side.
 GOLDEN_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "bf16": 0.2, "int8": 0.5}
 TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 MAX_RUN = 64  # windows in one run of the graph; more are read in several
+MAX_PICTURES_RUN = 8  # windows of pictures: at 224 px each has 5 MB as it comes, and hundreds within the graph
 
 
 class Recogniser:
@@ -52,8 +52,13 @@ class Recogniser:
         self._check_golden()
 
     def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        """Probabilities (len(windows), classes)."""
-        parts = [windows[i : i + MAX_RUN] for i in range(0, len(windows), MAX_RUN)]
+        """Probabilities (len(windows), classes).
+
+        Raises:
+            ValueError: the model looks at pictures, and a window has none.
+        """
+        most = self._buffers.most
+        parts = [windows[i : i + most] for i in range(0, len(windows), most)]
         return np.concatenate([_softmax(self._buffers.logits(part)) for part in parts])
 
     def logits(self, inputs: Mapping[str, Array]) -> NDArray[np.float32]:
@@ -96,22 +101,30 @@ class Recogniser:
 class _Buffers(threading.local):
     """A thread's own arrays for windows and logits, bound to the session once for each number of windows.
 
-    Windows are copied once, into a batch; ONNX Runtime reads that and writes the logits in place.
+    Windows are copied once, into a batch of what the graph takes; ONNX Runtime reads that and writes the logits in
+    place.
+
+    Attributes:
+        most: windows in one run.
     """
 
     def __init__(self, session: Any, bundle: Bundle) -> None:
-        frames, classes = bundle.manifest.clip.frames, len(bundle.vocabulary)
         self._session = session
-        self._keypoints = np.empty((MAX_RUN, frames, POINTS, CHANNELS), np.float32)
-        self._mask = np.empty((MAX_RUN, frames), np.float32)
-        self._logits = np.empty((MAX_RUN, classes), np.float32)
+        self.most = MAX_RUN if bundle.crop is None else MAX_PICTURES_RUN
+        self._inputs = {
+            spec.name: np.empty((self.most, *map(int, spec.shape[1:])), spec.dtype) for spec in bundle.manifest.inputs
+        }
+        self._logits = np.empty((self.most, len(bundle.vocabulary)), np.float32)
         self._bindings: dict[int, Any] = {}
 
     def logits(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        """Logits (len(windows), classes) of at most `MAX_RUN` windows; the thread's next call overwrites them."""
+        """Logits (len(windows), classes) of at most `most` windows; the thread's next call overwrites them."""
         count = len(windows)
-        np.stack([w.keypoints for w in windows], out=self._keypoints[:count])
-        np.stack([w.mask for w in windows], out=self._mask[:count])
+        for name, batch in self._inputs.items():
+            if name == "frames":
+                _stack_pictures(windows, batch)
+            else:
+                np.stack([w.keypoints if name == "keypoints" else w.mask for w in windows], out=batch[:count])
         if count not in self._bindings:
             self._bindings[count] = self._bind(count)
         self._session.run_with_iobinding(self._bindings[count])
@@ -119,10 +132,18 @@ class _Buffers(threading.local):
 
     def _bind(self, count: int) -> Any:
         binding, logits = self._session.io_binding(), self._logits[:count]
-        binding.bind_cpu_input("keypoints", self._keypoints[:count])
-        binding.bind_cpu_input("mask", self._mask[:count])
+        for name, batch in self._inputs.items():
+            binding.bind_cpu_input(name, batch[:count])
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         return binding
+
+
+def _stack_pictures(windows: Sequence[Window], batch: NDArray[Any]) -> None:
+    """Copy the pictures of windows into the first rows of a batch (N, T, S, S, 3)."""
+    for window, row in zip(windows, batch, strict=False):
+        if window.frames is None:
+            raise ValueError("the model looks at pictures, and a window has none")
+        np.stack(window.frames, out=row)
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

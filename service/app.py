@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from glosscast import __version__
@@ -15,6 +16,9 @@ from service.engine import Connect, MakeTracker, Services
 from service.metrics import RequestMetrics
 from service.security import SecurityHeaders
 from service.settings import Settings, load_settings
+
+# FastAPI has traces, figures and logs of its own, which it would send with paths, queries and the texts of exceptions.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def create_app(
@@ -29,7 +33,7 @@ def create_app(
 
     Raises:
         SettingsError: the environment holds a wrong setting.
-        StartError: the service would be open to strangers, or a file for access is wrong.
+        StartError: the service would be open to strangers, a file for access is wrong, or traces cannot be sent.
     """
     settings = settings or load_settings()
     services = Services(settings, make_tracker, connect=connect)
@@ -38,6 +42,7 @@ def create_app(
         version=__version__,
         summary="Sign-language recognition: glosses from clips and live streams",
         docs_url=None,
+        telemetry=NO_TELEMETRY,
         redoc_url=None,
         lifespan=_lifespan,
     )
@@ -51,7 +56,7 @@ def create_app(
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
-    app.add_middleware(RequestMetrics, metrics=services.metrics)
+    app.add_middleware(RequestMetrics, metrics=services.metrics, tracing=services.tracing)
     app.add_middleware(SecurityHeaders)
     for module in (rest, link, docs, page):
         app.include_router(module.router)

@@ -24,6 +24,10 @@ SMOOTHING = 0.1  # weight of the newest inference in the mean duration of a wind
 Observe = Callable[[int, float], None]
 
 
+def unobserved(windows: int, seconds: float) -> None:
+    """Nobody wants to know."""
+
+
 class BatcherClosedError(RuntimeError):
     """The service is shutting down; no more windows are read."""
 
@@ -31,8 +35,8 @@ class BatcherClosedError(RuntimeError):
 class _Job:
     """The windows of one call, and what is known of their probabilities."""
 
-    def __init__(self, windows: Sequence[Window]) -> None:
-        self.windows = windows
+    def __init__(self, windows: Sequence[Window], observe: Observe) -> None:
+        self.windows, self.observe = windows, observe
         self.taken = 0  # windows handed to the model so far
         self._rows: dict[int, NDArray[np.float32]] = {}
         self.answer: Future[NDArray[np.float32]] = Future()
@@ -60,7 +64,7 @@ class Batcher:
         max_batch: int,
         max_waiting: int = 1024,
         budget_s: float = 0.05,
-        observe: Observe = lambda size, seconds: None,
+        observe: Observe = unobserved,
     ) -> None:
         self._model, self._max_batch, self._max_waiting, self._observe = model, max_batch, max_waiting, observe
         self._budget_s, self._window_s = budget_s, 0.0
@@ -72,8 +76,12 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+    def __call__(self, windows: Sequence[Window], observe: Observe = unobserved) -> NDArray[np.float32]:
         """Probabilities (len(windows), classes); blocks. For any number of threads at once, never for an event loop.
+
+        Args:
+            windows: to read.
+            observe: told, in the batcher's thread, the size and the duration in s of each inference with some of them.
 
         Raises:
             BatcherClosedError: the batcher is closed, or was before these windows were read.
@@ -81,7 +89,7 @@ class Batcher:
         """
         if not windows:
             raise ValueError("there must be at least one window")
-        job = _Job(windows)
+        job = _Job(windows, observe)
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting < self._max_waiting)
             if self._closed:
@@ -146,6 +154,8 @@ class Batcher:
         took_s = perf_counter() - began
         self._observe(len(batch), took_s)
         self._window_s += SMOOTHING * (took_s / len(batch) - self._window_s)
+        for job in {job for job, _ in batch}:
+            job.observe(len(batch), took_s)
         for (job, index), row in zip(batch, rows, strict=True):
             job.put(index, row)
 

@@ -1,13 +1,14 @@
 """An uploaded clip to glosses: the work of `POST /v1/classify`, in a thread of its own."""
 
 from collections.abc import Iterator
+from functools import partial
 from threading import Event
-from time import perf_counter
+from time import monotonic
 
 from starlette.requests import ClientDisconnect
 
 from glosscast.clip import Clip
-from glosscast.decoding import NoSignerError, SignEvent, read_clip
+from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
 from glosscast.holistic import extract
 from glosscast.video import MIB, Frame, VideoError, VideoLimits
 from service.decoder import Budget, decoding
@@ -16,6 +17,7 @@ from service.problems import ProblemError
 from service.schemas import Classification, ClipSign, Prediction, Timings
 from service.session import ranked
 from service.settings import Settings
+from service.tracing import Span, Step, batch
 from service.trackers import TrackerLostError
 
 
@@ -24,7 +26,7 @@ def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: 
 
     Args:
         engine: what recognises.
-        services: whose limits hold and whose metrics count.
+        services: whose limits hold, and whose metrics and traces tell of it.
         data: content of the file.
         top_k: how many glosses to tell.
         gone: set when nobody waits for the answer.
@@ -33,20 +35,12 @@ def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: 
         ProblemError: the clip cannot be read.
         ClientDisconnect: `gone` was set.
     """
-    clip, timings = _keypoints(engine, services.settings, data, gone)
-    manifest, began = engine.bundle.manifest, perf_counter()
-    try:
-        reading = read_clip(
-            clip,
-            manifest.clip,
-            manifest.segmenter,
-            manifest.decoder,
-            engine.classify,
-            tagging=engine.bundle.tagging,
-        )
-    except NoSignerError:
-        raise ProblemError("no_signer") from None
-    timings.inference = _ms(perf_counter() - began)
+    with services.tracing.span("extraction") as span:
+        clip, timings = _keypoints(engine, services.settings, data, gone, span)
+    began = monotonic()
+    with services.tracing.span("recognition") as span:
+        reading = _read(engine, clip, span)
+    timings.inference = _ms(monotonic() - began)
     services.metrics.stages.labels("decode").observe(timings.decode / 1000)
     services.metrics.stages.labels("keypoints").observe(timings.keypoints / 1000)
     predictions = [
@@ -67,6 +61,25 @@ def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: 
     )
 
 
+def _read(engine: Engine, clip: Clip, span: Span) -> ClipReading:
+    def observe(windows: int, seconds: float) -> None:
+        span.step(batch(windows, seconds))
+
+    manifest = engine.bundle.manifest
+    try:
+        return read_clip(
+            clip,
+            manifest.clip,
+            manifest.segmenter,
+            manifest.decoder,
+            partial(engine.classify, observe=observe),
+            needs_signer=engine.bundle.needs_signer,
+            tagging=engine.bundle.tagging,
+        )
+    except NoSignerError:
+        raise ProblemError("no_signer") from None
+
+
 def _sign(engine: Engine, final: SignEvent, first_ms: float) -> ClipSign:
     assert final.probabilities is not None  # a final has them
     (best,) = ranked(engine.bundle, final.probabilities, 1)
@@ -78,23 +91,30 @@ def _sign(engine: Engine, final: SignEvent, first_ms: float) -> ClipSign:
     )
 
 
-def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event) -> tuple[Clip, Timings]:
+def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event, span: Span) -> tuple[Clip, Timings]:
     limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_clip_s)
     budget = Budget(settings.decode_s, settings.decode_mib * MIB)
-    began = perf_counter()
+    began = monotonic()
     try:
         with decoding(data, engine.bundle.manifest.clip.fps, limits, budget) as decoded:
-            frames = _Frames(decoded, perf_counter() - began, gone)
+            opened = monotonic()
+            frames = _Frames(decoded, opened - began, gone)
             with engine.clip_trackers.lease() as tracker:
-                leased = perf_counter()
-                clip = extract(frames, tracker)
-                spent = perf_counter() - leased
+                leased = monotonic()
+                clip = extract(frames, tracker, engine.bundle.new_crop())
+                ended = monotonic()
     except TrackerLostError:
         raise ProblemError("tracker_failed", headers={"Retry-After": "1"}) from None
     except VideoError as error:
         raise ProblemError(error.code, str(error)) from error
     inside = frames.seconds - frames.before
-    return clip, Timings(decode=_ms(frames.seconds), keypoints=_ms(spent - inside), inference=0.0)
+    timings = Timings(decode=_ms(frames.seconds), keypoints=_ms(ended - leased - inside), inference=0.0)
+    # A frame is decoded when the one before has been read: both take turns to the end, each as long as its `busy_ms`.
+    span.note(frames=len(clip.t_ms))
+    span.step(Step("decode", began, ended, notes={"busy_ms": timings.decode}))
+    span.step(Step("tracker", opened, leased))
+    span.step(Step("keypoints", leased, ended, notes={"busy_ms": timings.keypoints}))
+    return clip, timings
 
 
 class _Frames(Iterator[Frame]):
@@ -106,11 +126,11 @@ class _Frames(Iterator[Frame]):
     def __next__(self) -> Frame:
         if self._gone.is_set():
             raise ClientDisconnect
-        began = perf_counter()
+        began = monotonic()
         try:
             return next(self._frames)
         finally:
-            self.seconds += perf_counter() - began
+            self.seconds += monotonic() - began
 
 
 def _ms(seconds: float) -> float:

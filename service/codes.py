@@ -50,6 +50,10 @@ class ErrorCode(StrEnum):
     UNDECODABLE = "undecodable", "A frame is no JPEG, WebP or PNG picture that can be decoded; it is left out."
     TOO_LARGE = "too_large", "A frame's picture has more pixels than the service takes; it is left out."
     BAD_MESSAGE = "bad_message", "The client does not keep to the protocol; the stream ends with 4000."
+    UNSUPPORTED_INPUT = (
+        "unsupported_input",
+        "The model cannot read such input, see `inputs` of `GET /v1/bundle`; the stream ends with 4000.",
+    )
     FRAME_TOO_BIG = "frame_too_big", "A message is larger than max_frame_bytes; the stream ends with 1009."
     NOT_AUTHENTICATED = (
         "not_authenticated",

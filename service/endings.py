@@ -50,6 +50,16 @@ INTERNAL_ERROR = _error(ErrorCode.INTERNAL, "Something went wrong in the service
 INTERNAL = Ending(CloseCode.INTERNAL, INTERNAL_ERROR)
 
 
+KEYPOINTS_ALONE = Ending(
+    CloseCode.BAD_MESSAGE,
+    _error(
+        ErrorCode.UNSUPPORTED_INPUT,
+        "These signs are read from pictures, and keypoints alone are not enough: start with input frames.",
+        False,
+    ),
+)
+
+
 def violation(message: str) -> Ending:
     """The client does not keep to the protocol, as `message` says."""
     return Ending(CloseCode.BAD_MESSAGE, _error(ErrorCode.BAD_MESSAGE, message, False))

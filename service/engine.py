@@ -24,6 +24,7 @@ from service.problems import ProblemError
 from service.remote import Remote
 from service.settings import PREFIX, Settings
 from service.streams import Streams
+from service.tracing import TracingError, tracing_of
 from service.trackers import ProcessTracker
 from service.transcripts import Transcripts
 
@@ -170,7 +171,7 @@ class Services:
     """One application's state, at `app.state.services`.
 
     Raises:
-        StartError: the service would be open to strangers, or a file for access is wrong.
+        StartError: the service would be open to strangers, a file for access is wrong, or traces cannot be sent.
     """
 
     settings: Settings
@@ -183,7 +184,8 @@ class Services:
     def __post_init__(self) -> None:
         try:
             self.access = Access(self.settings)
-        except AccessError as error:
+            self.tracing = tracing_of(self.settings)
+        except (AccessError, TracingError) as error:
             raise StartError(str(error)) from error
         self.streams = Streams(self.settings.max_streams, self.metrics)
         self.transcripts = Transcripts(self.settings.captions_s)
@@ -237,6 +239,7 @@ class Services:
         engine, self.engine = self.engine, None
         if engine is not None:
             engine.close()
+        self.tracing.close()
 
 
 def services_of(connection: HTTPConnection) -> Services:

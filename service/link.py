@@ -26,6 +26,7 @@ from service.mailbox import Outbox
 from service.problems import ProblemError
 from service.protocol import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
 from service.rates import Bucket
+from service.session import inputs_of
 from service.stream import Stream
 from service.wire import FrameFault, ProtocolViolation, parse_text
 
@@ -212,6 +213,9 @@ class Link:
         caller, engine = self._require_caller(), self._services.engine
         if engine is None:
             self._stop(endings.SHUTTING_DOWN)
+            return
+        if start.input not in inputs_of(engine.bundle):
+            self._stop(endings.KEYPOINTS_ALONE)
             return
         stream = Stream(self._services, engine, caller, start)
         if refusal := self._services.streams.enter(stream):

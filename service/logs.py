@@ -13,10 +13,12 @@ TEXT = "%(asctime)s %(levelname)s %(message)s"
 
 # The session that a task or thread works for; it goes into each JSON line that is written there.
 SESSION: ContextVar[str | None] = ContextVar("session", default=None)
+# The trace that it is recorded in, where traces are on; likewise.
+TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
 
 
 class JsonFormatter(logging.Formatter):
-    """One line each: time, level, message, session where there is one, and the fields that the call names."""
+    """One line each: time, level, message, session and trace where there are, and the fields that the call names."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -28,6 +30,8 @@ class JsonFormatter(logging.Formatter):
         }
         if (session := SESSION.get()) is not None:
             line["session"] = session
+        if (trace := TRACE.get()) is not None:
+            line["trace_id"] = trace
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.logs import fields
+from service.tracing import Span, Tracing
 
 log = logging.getLogger("glosscast.service")
 
@@ -86,16 +87,23 @@ class Metrics:
 
 
 class RequestMetrics:
-    """ASGI middleware: counts and logs each HTTP request by its route, never by its path or its sender."""
+    """ASGI middleware: counts, logs and traces each HTTP request by its route, never by its path or its sender."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
+        self._app, self._metrics, self._tracing = app, metrics, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http":
+        if scope["type"] == "http":
+            with self._tracing.request(scope) as span:
+                await self._request(scope, receive, send, span)
+        elif scope["type"] == "websocket":  # its stream outlives it, and is counted, logged and traced by itself
+            with self._tracing.caller(scope):
+                await self._app(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         status, began = 0, perf_counter()
 
         async def watch(message: Message) -> None:
@@ -110,6 +118,7 @@ class RequestMetrics:
             route = getattr(scope.get("route"), "path", UNMATCHED)
             method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
             self._metrics.requests.labels(method, route, str(status)).inc()
+            span.answered(method, route, status)
             level = logging.DEBUG if route in QUIET or (route == UNMATCHED and status < 400) else logging.INFO
             took_ms = round((perf_counter() - began) * 1000)
             named = fields(method=method, route=route, status=status, ms=took_ms)

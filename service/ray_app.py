@@ -151,7 +151,7 @@ def _threads(settings: Settings) -> int:
 
 def _check(settings: Settings, plan: Plan) -> None:
     """Find out here what would otherwise fail far away."""
-    Services(settings, None)
+    Services(settings, None).close()
     bundle_of(settings)
     if settings.port == 0:
         raise StartError(f"{PREFIX}PORT: 0 does not work on Ray; name a free port")

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from glosscast.bundle import Precision
 from glosscast.clip import Window
-from service.batcher import SMOOTHING, BatcherClosedError, Observe
+from service.batcher import SMOOTHING, BatcherClosedError, Observe, unobserved
 
 Ask = Callable[[Sequence[Window]], NDArray[np.float32]]
 
@@ -54,8 +54,12 @@ class Remote:
         self._window_s = 0.0
         self._closed = False
 
-    def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+    def __call__(self, windows: Sequence[Window], observe: Observe = unobserved) -> NDArray[np.float32]:
         """Probabilities (len(windows), classes); blocks. Never for an event loop.
+
+        Args:
+            windows: to read.
+            observe: told their number and the duration in s of the call, which includes the way there and back.
 
         Raises:
             BatcherClosedError: the service is shutting down.
@@ -80,6 +84,7 @@ class Remote:
         with self._lock:
             self._window_s += SMOOTHING * (took_s / asked - self._window_s)
         self._observe(len(windows), took_s)
+        observe(len(windows), took_s)
         return rows
 
     def spare(self) -> bool:

@@ -29,6 +29,7 @@ from service.schemas import (
     KeypointLayout,
     StreamToken,
 )
+from service.session import inputs_of
 from service.transcripts import CAPTION_FORMS, CaptionForm
 from service.upload import FIELD, read_upload
 
@@ -86,8 +87,10 @@ async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -
     settings = services.settings
     engine_of(request)  # before a body is read for nothing
     async with _place(services):
-        data = await read_upload(request, settings.max_upload_bytes, settings.max_upload_s)
-        async with _watched(request) as gone, services.classifying:
+        with services.tracing.span("upload") as span:
+            data = await read_upload(request, settings.max_upload_bytes, settings.max_upload_s)
+            span.note(bytes=len(data))
+        async with _watched(request) as gone, _turn(services):
             if gone.is_set():
                 raise ClientDisconnect
             engine = engine_of(request)
@@ -107,6 +110,17 @@ async def _place(services: Services) -> AsyncIterator[None]:
     finally:
         services.uploads -= 1
         services.metrics.uploads.dec()
+
+
+@asynccontextmanager
+async def _turn(services: Services) -> AsyncIterator[None]:
+    """One of `classifiers` places, waited for."""
+    with services.tracing.span("wait"):
+        await services.classifying.acquire()
+    try:
+        yield
+    finally:
+        services.classifying.release()
 
 
 @asynccontextmanager
@@ -169,6 +183,7 @@ async def bundle(request: Request) -> BundleDescription:
             normalisation=manifest.keypoints.normalisation,
             extractor=manifest.keypoints.extractor,
         ),
+        inputs=inputs_of(engine.bundle),
         limits=ClipLimits(max_upload_bytes=settings.max_upload_bytes, max_clip_s=settings.max_clip_s),
         providers=list(engine.recogniser.providers),
         precision=engine.recogniser.precision,

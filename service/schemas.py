@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.bundle import ConfusablePair, Precision
 from glosscast.clip import ClipSpec
+from service.protocol import Input
 
 
 class ClassifyQuery(BaseModel):
@@ -116,6 +117,7 @@ class BundleDescription(BaseModel):
     metrics: dict[str, float] = Field(description="figures of the whole bundle")
     clip: ClipSpec
     keypoints: KeypointLayout
+    inputs: list[Input] = Field(description="what streams may send, as `start` names it")
     limits: ClipLimits
     providers: list[str] = Field(description="ONNX Runtime execution providers in use, best first")
     precision: Precision = Field(description="what they compute in")

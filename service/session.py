@@ -13,7 +13,7 @@ from glosscast.bundle import Bundle
 from glosscast.decoding import Classify, Decoder, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
 from service.codes import ErrorCode
-from service.protocol import Alternative, Config, Final, Interim, Landmarks, Point, SignStarted, Start
+from service.protocol import Alternative, Config, Final, Input, Interim, Landmarks, Point, SignStarted, Start
 from service.rates import Bucket
 from service.wire import FrameFault
 
@@ -23,6 +23,11 @@ DIGITS = 4  # of a confidence or a coordinate; more is noise
 
 Clock = Callable[[], float]
 Event = SignStarted | Interim | Final
+
+
+def inputs_of(bundle: Bundle) -> list[Input]:
+    """What streams may send: keypoints alone are not enough for a model that looks at pictures."""
+    return ["frames"] if bundle.crop else ["frames", "keypoints"]
 
 
 def effective_config(start: Start, bundle: Bundle) -> Config:
@@ -92,7 +97,14 @@ class Session:
             spare=spare,
         )
 
-    def push(self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, arrived_s: float) -> list[Event]:
+    def push(
+        self,
+        t_ms: float,
+        keypoints: NDArray[np.float32],
+        aspect: float,
+        arrived_s: float,
+        picture: NDArray[np.uint8] | None = None,
+    ) -> list[Event]:
         """Take one frame.
 
         Args:
@@ -100,11 +112,12 @@ class Session:
             keypoints: (171, 4) in image coordinates, finite.
             aspect: frame width / height.
             arrived_s: when it came, by `clock`.
+            picture: (S, S, 3) of the signer, for a model that looks at it.
 
         Raises:
             ValueError: time stands still or goes backwards.
         """
-        return self._tell(self._decoder.push(t_ms, keypoints, aspect), arrived_s)
+        return self._tell(self._decoder.push(t_ms, keypoints, aspect, picture), arrived_s)
 
     def finish(self, arrived_s: float) -> list[Event]:
         """Close the sign that is under way, if any; frames may follow."""

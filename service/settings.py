@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     )
 
     log: LogFormat = Field(default="text", description="lines of the log: text or json")
+    traces: bool = Field(
+        default=False, description="whether requests and streams are traced, to OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
     grace_s: int = Field(
         default=15, ge=1, le=600, description="for streams and requests under way when the service is stopped, seconds"
     )

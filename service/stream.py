@@ -26,6 +26,7 @@ from service.mailbox import Arrival, Break, Inbox
 from service.protocol import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
 from service.session import FrameGate, effective_config
 from service.tally import Tally
+from service.tracing import Span
 from service.transcripts import Transcript
 from service.wire import FrameFault, parse_frame
 from service.worker import Hooks, Worker
@@ -89,10 +90,11 @@ class Stream:
 
     async def _run(self) -> None:
         SESSION.set(self.id)
-        with self._engine.used():
-            await self._go_through()
+        facts = {"session": self.id, "input": self.config.input, "bundle": self._engine.bundle.id}
+        with self._engine.used(), self._services.tracing.span("stream", **facts) as span:
+            await self._go_through(span)
 
-    async def _go_through(self) -> None:
+    async def _go_through(self, span: Span) -> None:
         expiry = self._loop.call_later(self._settings.max_session_s, self.end, endings.EXPIRED)
         hooks = Hooks(
             ready=self._on_loop(self._say_started),
@@ -102,7 +104,7 @@ class Stream:
             failed=self._on_loop(self._on_worker_failed),
             ended=self._on_loop(self._on_worker_ended),
         )
-        Worker(self._engine, self._services.metrics, self.config, self._inbox, hooks).start()
+        Worker(self._engine, self._services.metrics, span, self.config, self._inbox, hooks).start()
         code = None
         try:
             code = await self._wind_up(await self._ending)
@@ -114,7 +116,7 @@ class Stream:
             await self._worker_ended.wait()
             self._services.transcripts.close(self._transcript)
             self._services.streams.leave(self)
-            self._report(code)
+            self._report(code, span)
 
     # --- connections
 
@@ -265,10 +267,13 @@ class Stream:
             self._tell([Ended(summary=self._tally.summary(self._signs))])
         return not self._failed
 
-    def _report(self, code: int | None) -> None:
+    def _report(self, code: int | None, span: Span) -> None:
         s = self._tally.summary(self._signs)
         label = "gone" if code is None else str(code)
         self._services.metrics.streams.labels(label).inc()
+        span.note(code=label, **s.model_dump())
+        if code == CloseCode.INTERNAL:
+            span.failed(label)
         log.info(
             "stream %s %s ended %s: %.1f s, %d frames, %d dropped, %d faulty, %d signs",
             self.id,

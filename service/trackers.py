@@ -1,18 +1,19 @@
 """Trackers in a process each: native code that crashes or hangs takes one stream's tracker with it, and no more.
 
 Pictures are decoded there as well, so what goes over is a JPEG of some 40 kB instead of a megabyte of pixels, and what
-comes back are keypoints.
+comes back are keypoints, and for a model of pictures the signer cut out.
 """
 
 import logging
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glosscast.crop import CropSpec, SignerCrop
 from glosscast.holistic import Tracker
 from glosscast.holistic.tracking import checked
 from glosscast.keypoints import CHANNELS, POINTS
@@ -25,9 +26,10 @@ PICTURE, PIXELS, RESET = b"P", b"R", b"0"  # what is asked
 POINTS_FOUND, FAULT, DONE = b"K", b"E", b"."  # what is answered
 SHAPE = struct.Struct("<HH")  # height, width
 ASPECT = struct.Struct("<d")
+CROP = struct.Struct("<H?")  # size, 0 for none; whether it follows the signer
 KEYPOINT_BYTES = POINTS * CHANNELS * 4
 MAX_QUESTION = 256 * MIB
-MAX_ANSWER = 64 * 1024
+MAX_ANSWER = 64 * 1024  # without a crop
 START_S = 60.0  # for a tracker to be made; MediaPipe takes a second on an idle core
 MEMORY_BYTES = 8 * 1024 * MIB  # address space of a process, of which MediaPipe uses a small part
 
@@ -41,6 +43,20 @@ class TrackerLostError(RuntimeError):
 
     The next frame starts a new process.
     """
+
+
+class Sight(NamedTuple):
+    """What a frame gives.
+
+    Attributes:
+        keypoints: (171, 4).
+        aspect: its width / height.
+        crop: (size, size, 3) uint8 of the signer, where that was asked for.
+    """
+
+    keypoints: NDArray[np.float32]
+    aspect: float
+    crop: NDArray[np.uint8] | None = None
 
 
 class ProcessTracker:
@@ -73,16 +89,17 @@ class ProcessTracker:
             TrackerLostError: the process crashed or hung.
         """
         rgb = checked(rgb)
-        return self._keypoints(PIXELS, SHAPE.pack(*rgb.shape[:2]), rgb.data)[0]
+        return self._see(0, PIXELS, SHAPE.pack(*rgb.shape[:2]), rgb.data).keypoints
 
-    def track_picture(self, data: bytes) -> tuple[NDArray[np.float32], float]:
-        """Keypoints (171, 4) of a JPEG, PNG or WebP picture, and its width / height.
+    def track_picture(self, data: bytes, crop: CropSpec | None = None) -> Sight:
+        """What the stream's next frame gives, a JPEG, PNG or WebP picture; the crop is made there.
 
         Raises:
             VideoError: it is no such picture, see `glosscast.video.decode_image`.
             TrackerLostError: the process crashed or hung.
         """
-        return self._keypoints(PICTURE, data)
+        spec = crop or CropSpec(0)
+        return self._see(spec.size, PICTURE, CROP.pack(*spec), data)
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -93,23 +110,29 @@ class ProcessTracker:
         self.broken = True
         self._end()
 
-    def _keypoints(self, *question: Part) -> tuple[NDArray[np.float32], float]:
-        answer = self._ask(*question)
+    def _see(self, size: int, *question: Part) -> Sight:
+        """Ask about a frame, for a crop of `size` px a side or, with 0, for none."""
+        pixels = size * size * 3
+        answer = self._ask(*question, more=pixels)
         if answer[:1] == FAULT:
             raise _fault(answer[1:])
-        if answer[:1] != POINTS_FOUND or len(answer) != 1 + ASPECT.size + KEYPOINT_BYTES:
+        start = 1 + ASPECT.size
+        if answer[:1] != POINTS_FOUND or len(answer) != start + KEYPOINT_BYTES + pixels:
             raise self._lost("crashed")
         (aspect,) = ASPECT.unpack_from(answer, 1)
-        keypoints = np.frombuffer(answer, "<f4", offset=1 + ASPECT.size).reshape(POINTS, CHANNELS)
-        return keypoints.astype(np.float32), aspect
+        keypoints = np.frombuffer(answer, "<f4", POINTS * CHANNELS, start).reshape(POINTS, CHANNELS)
+        if not size:
+            return Sight(keypoints.astype(np.float32), aspect)
+        crop = np.frombuffer(answer, np.uint8, offset=start + KEYPOINT_BYTES).reshape(size, size, 3)
+        return Sight(keypoints.astype(np.float32), aspect, crop)
 
-    def _ask(self, *question: Part) -> bytearray:
+    def _ask(self, *question: Part, more: int = 0) -> bytearray:
         if self.broken:
             raise RuntimeError("the tracker is closed")
         child = self._child or self._start()
         try:
             child.channel.send(*question, timeout_s=self._timeout_s)
-            return child.channel.receive(MAX_ANSWER, self._timeout_s)
+            return child.channel.receive(MAX_ANSWER + more, self._timeout_s)
         except TimeoutError:
             raise self._lost("hung") from None
         except ChannelClosedError:
@@ -135,17 +158,23 @@ class ProcessTracker:
             child.kill()
 
 
-def keypoints_of(tracker: Tracker, data: bytes) -> tuple[NDArray[np.float32], float]:
-    """Keypoints (171, 4) of a JPEG, PNG or WebP picture, and its width / height; decoded where the tracker is.
+def sight_of(tracker: Tracker, data: bytes, crop: SignerCrop | None = None) -> Sight:
+    """What a stream's next frame gives, a JPEG, PNG or WebP picture; decoded, and cut out, where the tracker is.
+
+    Args:
+        tracker: of the stream.
+        data: the picture.
+        crop: of the stream, where its model looks at pictures.
 
     Raises:
         VideoError: it is no such picture.
         TrackerLostError: the tracker's process crashed or hung.
     """
     if isinstance(tracker, ProcessTracker):
-        return tracker.track_picture(data)
+        return tracker.track_picture(data, None if crop is None else crop.spec)
     rgb = decode_image(data)
-    return tracker.track(rgb), rgb.shape[1] / rgb.shape[0]
+    keypoints = tracker.track(rgb)
+    return Sight(keypoints, rgb.shape[1] / rgb.shape[0], None if crop is None else crop(rgb, keypoints))
 
 
 def _fault(content: bytearray) -> VideoError:
@@ -157,25 +186,41 @@ def _fault(content: bytearray) -> VideoError:
 def _serve(channel: Channel, make_tracker: MakeTracker) -> None:
     """What the process does: answer, until it is killed or the service has gone."""
     Limits(memory_bytes=MEMORY_BYTES).hold()
-    tracker = make_tracker()
+    server = _Server(make_tracker())
     channel.send(DONE)
     while True:
         question = channel.receive(MAX_QUESTION)
         try:
-            channel.send(*_answer(tracker, question))
+            channel.send(*server.answer(question))
         except VideoError as error:
             channel.send(FAULT, f"{error.code} {error}".encode())
 
 
-def _answer(tracker: Tracker, question: bytearray) -> tuple[bytes, ...]:
-    kind = question[:1]
-    if kind == RESET:
-        tracker.reset()
-        return (DONE,)
-    if kind == PICTURE:
-        rgb = decode_image(bytes(memoryview(question)[1:]))
-    else:
-        height, width = SHAPE.unpack_from(question, 1)
-        rgb = np.frombuffer(question, np.uint8, offset=1 + SHAPE.size).reshape(height, width, 3)
-    keypoints = tracker.track(rgb).astype("<f4")
-    return POINTS_FOUND, ASPECT.pack(rgb.shape[1] / rgb.shape[0]), keypoints.tobytes()
+class _Server:
+    """The process's end: its tracker, and what it remembers to cut the signer out."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._crop: SignerCrop | None = None
+
+    def answer(self, question: bytearray) -> tuple[Part, ...]:
+        """What is sent back."""
+        kind = question[:1]
+        if kind == RESET:
+            self._tracker.reset()
+            self._crop = None
+            return (DONE,)
+        if kind == PICTURE:
+            spec = CropSpec(*CROP.unpack_from(question, 1))
+            rgb = decode_image(bytes(memoryview(question)[1 + CROP.size :]))
+        else:
+            spec = CropSpec(0)
+            height, width = SHAPE.unpack_from(question, 1)
+            rgb = np.frombuffer(question, np.uint8, offset=1 + SHAPE.size).reshape(height, width, 3)
+        keypoints = self._tracker.track(rgb).astype("<f4")
+        found = POINTS_FOUND, ASPECT.pack(rgb.shape[1] / rgb.shape[0]), keypoints.tobytes()
+        if not spec.size:
+            return found
+        if self._crop is None:
+            self._crop = SignerCrop(spec)
+        return *found, self._crop(rgb, keypoints).data

@@ -5,12 +5,12 @@ no other. The number of threads is bounded by the number of streams.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glosscast.holistic import Tracker
 from glosscast.video import VideoError
@@ -22,7 +22,8 @@ from service.metrics import Metrics
 from service.protocol import Config, ServerMessage, StreamWarning
 from service.rates import Bucket
 from service.session import LandmarksFeed, Session
-from service.trackers import TrackerLostError, keypoints_of
+from service.tracing import Span, Step, batch
+from service.trackers import Sight, TrackerLostError, sight_of
 from service.wire import FrameFault
 
 log = logging.getLogger("glosscast.service")
@@ -56,9 +57,15 @@ class Hooks:
 class Worker:
     """Reads one stream in a thread, until a last `Break` or the inbox's end."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, config: Config, inbox: Inbox, hooks: Hooks) -> None:
-        self._engine, self._metrics, self._config, self._inbox, self._hooks = engine, metrics, config, inbox, hooks
-        self._session = Session(engine.bundle, engine.classify, config, spare=engine.classify.spare)
+    def __init__(
+        self, engine: Engine, metrics: Metrics, span: Span, config: Config, inbox: Inbox, hooks: Hooks
+    ) -> None:
+        self._engine, self._metrics, self._span = engine, metrics, span
+        self._config, self._inbox, self._hooks = config, inbox, hooks
+        classify = partial(engine.classify, observe=self._on_batch)
+        self._session = Session(engine.bundle, classify, config, spare=engine.classify.spare)
+        self._crop = engine.bundle.new_crop()
+        self._batches: list[Step] = []  # of the frame that is read now
         self._landmarks = LandmarksFeed()
         self._restarts = Bucket(1 / RESTART_EVERY_S, RESTARTS_AT_ONCE)
         self._thread = logs.thread(self._run, "stream")
@@ -95,14 +102,16 @@ class Worker:
         self._hooks.ready()
         processed = self._metrics.frames_processed.labels(self._config.input)
         while (item := self._inbox.get()) is not None:
+            queue = Step("queue", item.arrived_s, monotonic())
+            self._batches.clear()
             if isinstance(item, Break):
-                self._say([*self._session.finish(item.arrived_s)])
+                self._say_signs(self._session.finish(item.arrived_s), queue)
                 if item.last:
                     return
                 continue
-            self._metrics.stages.labels("queue").observe(monotonic() - item.arrived_s)
+            self._metrics.stages.labels("queue").observe(queue.ended_s - queue.began_s)
             try:
-                keypoints, aspect = self._keypoints(item, tracker)
+                seen = self._look(item, tracker)
             except FrameFault as fault:
                 self._hooks.fault(fault)
                 continue
@@ -112,29 +121,45 @@ class Worker:
                     raise
                 self._say([StreamWarning(code="tracker_restarted", count=1)])
                 continue
+            looked = Step("frame_keypoints", queue.ended_s, monotonic())
             t_ms = item.frame.t_ms
             if self._config.landmarks:
-                self._say([*self._landmarks.push(t_ms, keypoints)])
-            self._say([*self._session.push(t_ms, keypoints, aspect, item.arrived_s)])
+                self._say([*self._landmarks.push(t_ms, seen.keypoints)])
+            found = self._session.push(t_ms, seen.keypoints, seen.aspect, item.arrived_s, seen.crop)
+            self._say_signs(found, queue, looked)
             processed.inc()
 
-    def _say(self, messages: list[ServerMessage]) -> None:
+    def _on_batch(self, windows: int, seconds: float) -> None:
+        self._batches.append(batch(windows, seconds))
+
+    def _say_signs(self, messages: Sequence[ServerMessage], *before: Step) -> None:
+        """Say what came of a frame or a break, after the steps that came before it was recognised.
+
+        A span each for frames would be too many to keep: the one that ends a sign stands for them.
+        """
+        recognised = Step("recognition", before[-1].ended_s, monotonic(), tuple(self._batches))
         for message in messages:
             if message.type == "final":
                 self._metrics.stages.labels("final").observe(message.latency_ms / 1000)
+                parts = (*before, recognised)
+                self._span.step(
+                    Step("final", before[0].began_s, recognised.ended_s, parts, {"segment": message.segment})
+                )
+        self._say([*messages])
+
+    def _say(self, messages: list[ServerMessage]) -> None:
         if messages:
             self._hooks.messages(messages)
 
-    def _keypoints(self, item: Arrival, tracker: Tracker | None) -> tuple[NDArray[np.float32], float]:
-        """Keypoints (171, 4) of a frame and its width / height."""
+    def _look(self, item: Arrival, tracker: Tracker | None) -> Sight:
         payload = item.frame.payload
         if tracker is None or not isinstance(payload, bytes):
             assert isinstance(payload, np.ndarray)
             assert self._config.aspect is not None
-            return payload, self._config.aspect
+            return Sight(payload, self._config.aspect)
         try:
             with self._metrics.stage("frame_keypoints"):
-                return keypoints_of(tracker, payload)
+                return sight_of(tracker, payload, self._crop)
         except VideoError as error:
             code = ErrorCode.TOO_LARGE if error.code == "too_large" else ErrorCode.UNDECODABLE
             raise FrameFault(code, str(error)) from error

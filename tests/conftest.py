@@ -1,5 +1,11 @@
 """Fixtures that tests of several folders share."""
 
+import os
+
+# Models of tests are tiny: a second thread gains them nothing, and on a busy machine both would spin and wait for each
+# other. Read when torch and ONNX Runtime load, here and in the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest

@@ -2,6 +2,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,26 +97,29 @@ def test_cases_take_turns_within_the_budget() -> None:
     assert "".join(order) == "abc" * 2  # one round whatever it takes
 
 
-def test_engines_agree_and_what_is_absent_is_said() -> None:
-    subject = of_bundle(load_bundle())
+def test_engines_agree_and_what_is_absent_is_said(tmp_path: Path) -> None:
+    subject = of_bundle(load_bundle(), tmp_path)
     engines = Engines(subject, threads=1)
     runs = engines.runs(2)
     assert {*runs, *engines.absent} == {EAGER, COMPILED, *SESSIONS}
     wanted = runs[EAGER]()[0]
     for name in set(runs) & set(SESSIONS):
-        allowed = 3e-2 if PRECISION[name] == "bf16" else 1e-4
+        allowed = {"fp32": 1e-4, "bf16": 3e-2, "int8": 0.5}[PRECISION[name]]
         assert np.abs(runs[name]()[0] - wanted.numpy()).max() < allowed, name
+    assert not np.array_equal(runs["ONNX Runtime CPU int8"]()[0], runs["ONNX Runtime CPU"]()[0])
     assert subject.gflop() == pytest.approx(0.51, abs=0.01)
 
 
-def test_a_row_tells_speed_as_a_share_of_its_own_precision() -> None:
-    subject = of_bundle(load_bundle())
-    times = {name: Spread(10.0, 9.0, 12.0, 3) for name in ("OpenVINO fp32", "OpenVINO bf16")}
-    fp32, bf16 = rows_of(subject, 4, times, {"fp32": 200.0, "bf16": 400.0})
+def test_a_row_tells_speed_as_a_share_of_its_own_precision(tmp_path: Path) -> None:
+    subject = of_bundle(load_bundle(), tmp_path)
+    times = {name: Spread(10.0, 9.0, 12.0, 3) for name in ("OpenVINO fp32", "OpenVINO bf16", "OpenVINO int8")}
+    fp32, bf16, int8 = rows_of(subject, 4, times, {"fp32": 200.0, "bf16": 400.0})
     assert fp32.gflops == pytest.approx(4 * subject.gflop() / 0.010)
     assert (fp32.share, bf16.share) == (pytest.approx(fp32.gflops / 200), pytest.approx(fp32.gflops / 400))
-    text = as_markdown(Comparison("2 threads", [fp32], {"torch.compile": "none"}, {"fp32": 200.0}))
+    assert int8.share is None
+    text = as_markdown(Comparison("2 threads", [fp32, int8], {"torch.compile": "none"}, {"fp32": 200.0}))
     assert "| 4 | OpenVINO fp32 | 10.00 ms | 9.00–12.00 | 3 | 203 | 101% |" in text
+    assert "| 4 | OpenVINO int8 | 10.00 ms | 9.00–12.00 | 3 | 203 | – |" in text
     assert "torch.compile: none" in text
 
 

@@ -1,5 +1,6 @@
 """The first inputs of `python -m tests.fuzz`, and that it notices what it looks for."""
 
+import faulthandler
 import random
 
 import pytest
@@ -48,6 +49,15 @@ def test_another_error_stops_the_run_with_the_number_of_its_input():
 
     with pytest.raises(AssertionError, match=r"input \d+ of seed 3: KeyError"):
         run(Reader([b"good"], read, (ValueError,)), 50, seed=3)
+
+
+def test_after_an_error_no_watch_is_left_to_end_the_process(monkeypatch):
+    watches = []
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **__: watches.append("set"))
+    monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: watches.append("gone"))
+    with pytest.raises(AssertionError):
+        run(Reader([b"good"], lambda _: {}["nothing"], (ValueError,)), 50, seed=3)
+    assert watches == ["set", "gone"]
 
 
 def test_the_same_number_makes_the_same_input():

@@ -16,7 +16,7 @@ from glosscast.decoding import NoSignerError, classify_clip
 from glosscast.faults import first_fault
 from training.checkpoint import Checkpoint
 from training.data import DataError, Example
-from training.evaluate import TorchClassifier
+from training.evaluate import TorchClassifier, watching
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +114,7 @@ def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadi
                 config.clip,
                 config.segmenter,
                 config.decoder,
-                classify.watching(example, config.clip),
+                watching(classify, example, config.clip),
                 classify.needs_signer,
             ).astype(np.float64)
         except NoSignerError:

@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from glosscast.holistic import BOTH, UNSEEN, UNSTATED
+from glosscast.holistic import BOTH, UNSTATED
+from glosscast.keypoints import UNSEEN
 from training.config import Config
 from training.continuous.model import ContinuousRecogniser, recogniser_of
 from training.data import Example

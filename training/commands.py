@@ -11,8 +11,9 @@ from pathlib import Path
 from glosscast.bundle import load_bundle
 from glosscast.video import MIN_SIDE_PX
 from training.config import Config, load_config
-from training.data import load_npz
+from training.data import load_npz, with_frames
 from training.datasets import load
+from training.frames import frames_path
 
 # The paper's Table I, with a yardstick.
 TABLE = (
@@ -73,11 +74,12 @@ def run_evaluate(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle).require_servable()
     manifest = bundle.manifest
     clips = load_npz(args.data, args.fps, args.aspect)
+    if bundle.crop is not None:
+        clips = with_frames(clips, frames_path(args.data), bundle.crop.size)
     alias = read_aliases(args.alias, {clip.gloss for clip in clips}, manifest.vocabulary)
     examples = select(clips, manifest.vocabulary, alias)
-    scores = score(
-        examples, manifest.vocabulary, manifest.clip, manifest.segmenter, manifest.decoder, Recogniser(bundle)
-    )
+    how = manifest.clip, manifest.segmenter, manifest.decoder
+    scores = score(examples, manifest.vocabulary, *how, Recogniser(bundle), bundle.needs_signer)
     if args.json:
         print(scores.model_dump_json())
         return 0

@@ -69,31 +69,37 @@ class TorchClassifier:
         """Whether the model looks at keypoints."""
         return self.model.config.needs_signer
 
-    def watching(self, example: Example, spec: ClipSpec) -> Classify:
-        """The classifier for windows of one clip: with the clip's pictures before it, where the model looks at them.
+    @torch.inference_mode()
+    def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """Windows, with their pictures for an rgb stream, to (len(windows), vocabulary).
 
         Raises:
-            DataError: the model has an rgb stream, and the clip no pictures.
+            DataError: the model has an rgb stream, and the windows no pictures.
         """
-        if self.model.config.frame_size is None:
-            return self
-        source, t_ms = example.frames, example.clip.t_ms
-        if source is None:
-            raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
-
-        def classify(windows: Sequence[Window]) -> NDArray[np.float32]:
-            return self(windows, np.stack([source.read(nearest(t_ms, w.start_ms + spec.times_ms)) for w in windows]))
-
-        return classify
-
-    @torch.inference_mode()
-    def __call__(self, windows: Sequence[Window], frames: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
-        """Windows, and their pictures (len(windows), T, H, W, 3) for an rgb stream, to (len(windows), vocabulary)."""
         keypoints = torch.from_numpy(np.stack([w.keypoints for w in windows])).to(self.device)
         mask = torch.from_numpy(np.stack([w.mask for w in windows])).to(self.device)
-        pixels = None if frames is None else torch.from_numpy(frames).to(self.device)
+        pixels = None if self.model.config.frame_size is None else _pictures(windows).to(self.device)
         logits = self.model(keypoints, mask, pixels).logits[:, : self.vocabulary]
         return np.asarray(logits.softmax(dim=1).cpu().numpy(), np.float32)
+
+
+def _pictures(windows: Sequence[Window]) -> torch.Tensor:
+    pictures = [np.stack(window.frames) for window in windows if window.frames is not None]
+    if len(pictures) < len(windows):
+        raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
+    return torch.from_numpy(np.stack(pictures))
+
+
+def watching(classify: Classify, example: Example, spec: ClipSpec) -> Classify:
+    """A classifier for windows of one clip, which puts the clip's pictures into them where there are any."""
+    source, t_ms = example.frames, example.clip.t_ms
+    if source is None:
+        return classify
+
+    def look(windows: Sequence[Window]) -> NDArray[np.float32]:
+        return classify([replace(w, frames=[*source.read(nearest(t_ms, w.start_ms + spec.times_ms))]) for w in windows])
+
+    return look
 
 
 def select(examples: Iterable[Example], vocabulary: Sequence[str], alias: Mapping[str, str]) -> list[Example]:
@@ -109,21 +115,23 @@ def score(
     segmenter: SegmenterSettings,
     decoder: DecoderSettings,
     classify: Classify,
+    needs_signer: bool = True,
 ) -> Scores:
     """Classify every clip with the whole vocabulary in play.
 
-    A clip in which nobody is seen counts as wrong, predicted "(no signer)", unless the model is one of pixels alone.
+    A clip in which nobody is seen counts as wrong, predicted "(no signer)", unless the model is one of pixels alone:
+    a `TorchClassifier` knows that, of others `needs_signer` says it.
 
     Raises:
         ValueError: no clip to score.
     """
     if not examples:
         raise ValueError("no clip has a gloss of the vocabulary")
+    if isinstance(classify, TorchClassifier):
+        needs_signer = classify.needs_signer
     ranked: list[list[str]] = []
     for example in examples:
-        look, needs_signer = classify, True
-        if isinstance(classify, TorchClassifier):
-            look, needs_signer = classify.watching(example, spec), classify.needs_signer
+        look = watching(classify, example, spec)
         try:
             probabilities = classify_clip(example.clip, spec, segmenter, decoder, look, needs_signer)
             ranked.append([vocabulary[i] for i in np.argsort(-probabilities)[:TOP]])

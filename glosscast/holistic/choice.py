@@ -8,6 +8,7 @@ from glosscast.holistic import models
 from glosscast.holistic.litert import LiteRtTracker
 from glosscast.holistic.mediapipe_graph import MediaPipeTracker
 from glosscast.holistic.tracking import Tracker
+from glosscast.keypoints import UNSEEN
 
 Extractor = Literal["litert", "mediapipe"]
 EXTRACTORS: tuple[Extractor, ...] = get_args(Extractor)
@@ -15,7 +16,6 @@ DEFAULT: Extractor = "litert"
 VARIABLE = "GLOSSCAST_EXTRACTOR"
 PACKAGES: dict[Extractor, str] = {"litert": "ai-edge-litert", "mediapipe": "mediapipe"}
 UNSTATED = "mediapipe-holistic"  # of keypoints that do not say: all that are published for Holistic came from it
-UNSEEN = "none"  # of clips in which nobody looked for keypoints
 BOTH = " and "  # between the extractors of training data that came from more than one
 # What a process imports before its first tracker, so that those forked from it share the memory.
 MODULES: dict[Extractor, str] = {

@@ -23,6 +23,8 @@ from glosscast.video import RGB
 
 POSE_ANCHORS = anchors(224, (8, 16, 32, 32, 32))
 FACE_ANCHORS = anchors(128, (8, 16, 16, 16))
+# Where nobody was in view for so many frames, half a second of a stream, a person is looked for in every second one.
+ABSENT = 8
 MIN_PRESENCE = 0.5
 MIN_FACE_LOGIT = 0.0  # a presence of 0.5
 MIN_WRIST_VISIBILITY = 0.1
@@ -121,6 +123,10 @@ class LiteRtTracker:
 
     def _forget(self) -> None:
         self._size = (0, 0)
+        self._absent = 0  # frames since somebody was in view
+        self._forget_signer()
+
+    def _forget_signer(self) -> None:
         self._followed = _Followed(self._pose_every)
         self._hands: list[Points | None] = [None, None]
         self._face: _Face | None = None
@@ -130,10 +136,12 @@ class LiteRtTracker:
         if (width, height) != self._size:  # what is remembered is in pixels
             self._forget()
             self._size = (width, height)
-        pose = self._pose(frame)
+        pose = self._pose(frame) if self._absent < ABSENT or self._absent % 2 else None
         if pose is None:
-            self._forget()
+            self._absent += 1
+            self._forget_signer()
             return assemble(np.zeros((POSE_POINTS, 4)), *[np.zeros((21, 3))] * 2)
+        self._absent = 0
         points, visibility = pose
         self._hands = _hands(frame, points, visibility, self._hands)
         self._face = _face(frame, points, self._face)

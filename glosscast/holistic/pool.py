@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
+from glosscast.crop import SignerCrop
 from glosscast.holistic.choice import new_tracker
 from glosscast.holistic.tracking import Tracker
 from glosscast.video import Frame
@@ -111,26 +112,30 @@ class TrackerPool:
             self._changed.notify()
 
 
-def extract(frames: Iterable[Frame], tracker: Tracker) -> Clip:
-    """Keypoints of a recording's frames.
+def extract(frames: Iterable[Frame], tracker: Tracker, crop: SignerCrop | None = None) -> Clip:
+    """Keypoints of a recording's frames, and the signer's pictures where they are wanted; no frame is kept.
 
     Args:
         frames: in order of time, all of the same size.
         tracker: fresh or reset.
+        crop: fresh; cuts the pictures out, for a model that looks at them.
 
     Raises:
         ValueError: there is no frame.
     """
     t_ms: list[float] = []
     keypoints: list[NDArray[np.float32]] = []
+    pictures: list[NDArray[np.uint8]] = []
     aspect = 1.0
     for frame in frames:
         t_ms.append(frame.t_ms)
         keypoints.append(tracker.track(frame.rgb))
+        if crop is not None:
+            pictures.append(crop(frame.rgb, keypoints[-1]))
         aspect = frame.rgb.shape[1] / frame.rgb.shape[0]
     if not keypoints:
         raise ValueError("a clip needs at least one frame")
-    return Clip(np.array(t_ms, np.float64), np.stack(keypoints), aspect)
+    return Clip(np.array(t_ms, np.float64), np.stack(keypoints), aspect, pictures or None)
 
 
 @contextmanager

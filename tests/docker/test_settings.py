@@ -17,6 +17,8 @@ def test_compose_hands_every_setting_on() -> None:
 
 def test_the_example_describes_what_compose_reads() -> None:
     text = COMPOSE_FILE.read_text()
-    read = set(re.findall(r"\$\{(\w+):-", text)) | set(re.findall(rf"^    ({PREFIX}\w+):", text, re.MULTILINE))
+    read = set(re.findall(r"\$\{(\w+):-", text)) | set(
+        re.findall(rf"^    ((?:{PREFIX}|OTEL_)\w+):", text, re.MULTILINE)
+    )
     described = set(re.findall(r"^(?:# )?(\w+)=", (COMPOSE_FILE.parent / ".env.example").read_text(), re.MULTILINE))
     assert described - {"COMPOSE_PROJECT_NAME"} == read - {PREFIX + name for name in SECRETS}

@@ -197,21 +197,23 @@ def run(reader: Reader, count: int, seed: int) -> dict[str, float]:
         AssertionError: one did neither; the message has its number.
     """
     refused, slowest_s, began = 0, 0.0, time.perf_counter()
-    for number in range(count):
-        if number % EVERY == 0:
-            faulthandler.dump_traceback_later(HANG_S, exit=True)
-        chance = random.Random(f"{seed} {number}")
-        structured = reader.structured and chance.random() < 0.9
-        data = twisted(chance.choice(reader.seeds), chance) if structured else damaged(reader.seeds, chance)
-        at = time.perf_counter()
-        try:
-            reader.read(data)
-        except reader.refuses:
-            refused += 1
-        except Exception as error:
-            raise AssertionError(f"input {number} of seed {seed}: {error!r}") from error
-        slowest_s = max(slowest_s, time.perf_counter() - at)
-    faulthandler.cancel_dump_traceback_later()
+    try:
+        for number in range(count):
+            if number % EVERY == 0:
+                faulthandler.dump_traceback_later(HANG_S, exit=True)
+            chance = random.Random(f"{seed} {number}")
+            structured = reader.structured and chance.random() < 0.9
+            data = twisted(chance.choice(reader.seeds), chance) if structured else damaged(reader.seeds, chance)
+            at = time.perf_counter()
+            try:
+                reader.read(data)
+            except reader.refuses:
+                refused += 1
+            except Exception as error:
+                raise AssertionError(f"input {number} of seed {seed}: {error!r}") from error
+            slowest_s = max(slowest_s, time.perf_counter() - at)
+    finally:
+        faulthandler.cancel_dump_traceback_later()  # or it would end whoever goes on after an error
     return {
         "inputs": count,
         "refused": refused,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -123,6 +125,17 @@ def test_a_window_knows_where_in_its_clip_it_starts() -> None:
     spec = ClipSpec(window_ms=200.0, fps=10.0, alpha=1)
     clip = Clip(np.array([40.0, 140.0, 240.0]), track([0.1, 0.2, 0.3]), 1.0)
     assert cut_window(clip, 90.0, spec).start_ms == 90.0
+
+
+def test_a_window_holds_the_nearest_pictures_of_its_clip_and_no_copies() -> None:
+    pictures = [np.full((2, 2, 3), i, np.uint8) for i in range(3)]
+    clip = Clip(np.array([40.0, 140.0, 240.0]), track([0.1, 0.2, 0.3]), 1.0, pictures)
+    window = cut_window(clip, 80.0, ClipSpec(window_ms=300.0, fps=10.0, alpha=1))
+    assert window.frames is not None
+    assert [id(p) for p in window.frames] == [id(pictures[i]) for i in (0, 1, 2)]
+    assert cut_window(replace(clip, frames=None), 80.0, SPEC).frames is None
+    with pytest.raises(ValueError, match="there must be 3 pictures, got 2"):
+        replace(clip, frames=pictures[:2])
 
 
 @given(st.lists(st.floats(1, 500), min_size=1, max_size=8))

@@ -274,6 +274,14 @@ def test_a_signer_who_comes_is_found_at_once_also_with_every_other_pose(networks
 
 
 @pytest.mark.data
+@pytest.mark.parametrize(("before", "missed"), [(7, 0), (8, 1), (9, 0), (60, 1)])
+def test_after_half_a_second_with_nobody_a_signer_is_found_in_the_second_frame_at_the_latest(tracker, before, missed):
+    frames = frames_of(TWO_HANDED)[:4]
+    keypoints = follow(tracker, [np.full_like(frames[0], 90)] * before + frames)
+    assert seen(keypoints, POSE).tolist() == [False] * (before + missed) + [True] * (4 - missed)
+
+
+@pytest.mark.data
 def test_a_signer_half_out_of_view_gives_finite_keypoints(tracker):
     frames = [frame[:, : frame.shape[1] // 2] for frame in frames_of(TWO_HANDED)[:20]]
     keypoints = follow(tracker, frames)

@@ -12,19 +12,28 @@ LIMIT = 3 * START
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 200)), max_size=30))
 def test_it_holds_what_a_queue_of_frames_would(steps: list[tuple[int, int]]) -> None:
-    recent, queue, now = RecentFrames(LIMIT), deque[tuple[float, np.ndarray]](maxlen=LIMIT), 0.0
+    recent, queue, now = RecentFrames(LIMIT), deque[tuple[float, np.ndarray, np.ndarray]](maxlen=LIMIT), 0.0
     for frames, keep in steps:
         for _ in range(frames):
             now += 1.0
             keypoints = np.full((POINTS, CHANNELS), now, np.float32)
-            recent.append(now, keypoints)
-            queue.append((now, keypoints))
+            picture = np.zeros((2, 2, 3), np.uint8)
+            recent.append(now, keypoints, picture)
+            queue.append((now, keypoints, picture))
         recent.drop_before(now - keep)
         while queue[0][0] < now - keep:
             queue.popleft()
-        assert recent.t_ms.tolist() == [t for t, _ in queue]
-        assert np.array_equal(recent.keypoints, np.stack([k for _, k in queue]))
+        assert recent.t_ms.tolist() == [t for t, _, _ in queue]
+        assert np.array_equal(recent.keypoints, np.stack([k for _, k, _ in queue]))
         assert len(recent) == len(queue)
+        assert recent.pictures is not None
+        assert [id(p) for p in recent.pictures] == [id(p) for _, _, p in queue]  # as they came, and no others
+
+
+def test_frames_without_pictures_have_none() -> None:
+    recent = RecentFrames(LIMIT)
+    recent.append(0.0, np.zeros((POINTS, CHANNELS), np.float32))
+    assert recent.pictures is None
 
 
 def test_memory_stays_in_proportion_to_what_is_kept() -> None:

@@ -82,6 +82,24 @@ def test_what_gathers_during_an_inference_is_read_together(pool):
     assert seen == [1, 3]
 
 
+def test_a_caller_hears_of_each_inference_with_windows_of_its_own(pool):
+    model, told, others = Model(hold=True), [], []
+    batcher = Batcher(model, max_batch=3)
+    first = hold_up(batcher, model, pool)
+    second = pool.submit(batcher, [window(v) for v in (1, 2, 3, 4)], lambda size, seconds: told.append(size))
+    while batcher.waiting < 4:
+        pass
+    third = pool.submit(batcher, [window(5)], lambda size, seconds: others.append(size))
+    while batcher.waiting < 5:
+        pass
+    model.go.set()
+    wait_for_all([first, second, third], TIMEOUT_S)
+    batcher.close()
+
+    assert model.batches == [[100], [1, 5, 2], [3, 4]]
+    assert (told, others) == ([3, 2], [3])
+
+
 def test_a_long_clip_does_not_hold_up_a_stream(pool):
     model = Model(hold=True)
     batcher = Batcher(model, max_batch=4)

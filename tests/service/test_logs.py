@@ -5,7 +5,7 @@ import logging
 import threading
 
 from service import logs
-from service.logs import SESSION, JsonFormatter, fields
+from service.logs import SESSION, TRACE, JsonFormatter, fields
 
 
 def line(message="all is well", *values, exc_info=None, **extra):
@@ -51,3 +51,12 @@ def test_a_thread_works_for_the_session_of_its_maker():
 
     assert json.loads(told[0])["session"] == "abc"
     assert "session" not in json.loads(told[1])
+
+
+def test_a_line_names_the_trace_that_it_belongs_to():
+    token = TRACE.set("0af7651916cd43dd8448eb211c80319c")
+    told = json.loads(line())
+    TRACE.reset(token)
+
+    assert told["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert "trace_id" not in json.loads(line())

@@ -94,6 +94,30 @@ def test_fast_device_sends_points_and_nothing_else(open_page: Open) -> None:
     page.locator("#stage[data-sends='frames']").wait_for()
 
 
+def test_a_model_of_pictures_gets_pictures_without_a_question(open_page: Open) -> None:
+    """Privacy mode is there, and of no use: it is not offered, and nothing of it is loaded or measured."""
+    heard: list[Any] = []
+
+    def prepare(page: Any) -> None:
+        page.route("**/page.json", lambda route: route.fulfill(json={"holistic": "vendor/holistic/"}))
+        page.route("**/v1/bundle", lambda route: route.fulfill(json=route.fetch().json() | {"inputs": ["frames"]}))
+        page.route("**/vendor/**", lambda route: loaded.append(route.request.url) or route.abort())
+        listening(heard)(page)
+
+    loaded: list[str] = []
+    page = open_page(*ALLOWED_CAMERA, prepare=prepare, privacy=True)
+    page.locator("#stage[data-sends='pictures_only']").wait_for(state="attached")
+    option = page.locator("#mode [value=keypoints]")
+    assert option.is_disabled()
+    assert option.text_content() == "Privacy: on this device (not with these signs)"
+    page.locator("#start").click()
+    page.locator("#stage[data-state='running']").wait_for()
+    assert page.locator("#stage").get_attribute("data-sends") == "frames"
+    assert heard[0].input == "frames"
+    assert loaded == []
+    assert page.witness.errors == []
+
+
 @pytest.mark.parametrize(
     ("times", "fits"),
     [

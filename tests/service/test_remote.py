@@ -40,6 +40,9 @@ def test_answers_come_back_and_are_counted(clock):
 
     assert reader([3, 4]).tolist() == [[3, -3], [4, -4]]
     assert seen == [(2, 0.25)]
+    told = []
+    reader([5], observe=lambda windows, seconds: told.append((windows, seconds)))
+    assert told == seen[1:] == [(1, 0.25)]
     assert (reader.providers, reader.precision) == (("CPUExecutionProvider",), "fp32")
 
 

@@ -103,6 +103,7 @@ def test_the_bundle_is_described(client):
     assert answer["clip"] == SPEC.model_dump()
     assert answer["keypoints"]["points"] == 171
     assert answer["limits"] == {"max_upload_bytes": MAX_UPLOAD, "max_clip_s": 5}
+    assert answer["inputs"] == ["frames", "keypoints"]
     assert answer["providers"][-1] == "CPUExecutionProvider"
     assert answer["precision"] == "fp32"
 

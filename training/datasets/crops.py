@@ -1,7 +1,6 @@
 """Pictures beside the keypoints: each clip's signer, cut out once, and joined into a zip a split.
 
-A clip's pictures are decoded a second time for this: the square depends on the keypoints of the whole clip, and keeping
-every frame until the last is tracked would take gigabytes for a long video.
+A clip's pictures are decoded a second time for this, since its keypoints may be there already from another run.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip, nearest
-from glosscast.crop import crop, signer_square
+from glosscast.crop import CropSpec, SignerCrop
 from training.data import DataError
 from training.datasets.clips import read_frames
 from training.datasets.item import Item
@@ -37,11 +36,11 @@ def write_crops(item: Item, clip: Clip, path: Path, size: int) -> None:
         VideoError: the video or a picture cannot be decoded.
         OSError: a file cannot be read or written.
     """
-    square, count = None, 0
+    crop, count = SignerCrop(CropSpec(size)), 0
     with whole_file(path) as file, ZipFile(file, "w") as out:
         for count, frame in enumerate(read_frames(item), start=1):
-            square = square or signer_square(clip.keypoints, *frame.rgb.shape[:2])
-            add(out, entry_name(0, count - 1), encode(crop([frame.rgb], square, size)[0]))
+            keypoints = clip.keypoints[min(count, len(clip.keypoints)) - 1]
+            add(out, entry_name(0, count - 1), encode(crop(frame.rgb, keypoints)))
         if count != len(clip.t_ms):
             raise DataError(f"{item.media}: {count} pictures, and keypoints of {len(clip.t_ms)}: the file has changed")
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from glosscast.clip import Clip, resample
-from glosscast.holistic import UNSEEN, UNSTATED, TrackerPool, chosen, description, quiet_native_logs
-from glosscast.keypoints import FACE, FACE_INDICES, LEFT_HAND, POSE, RIGHT_HAND
+from glosscast.holistic import UNSTATED, TrackerPool, chosen, description, quiet_native_logs
+from glosscast.keypoints import FACE, FACE_INDICES, LEFT_HAND, POSE, RIGHT_HAND, UNSEEN
 from training.data import DataError
 from training.datasets.clips import LANDMARKS, read_clip, read_unseen
 from training.datasets.crops import join_crops, write_crops

@@ -64,6 +64,7 @@ async function loadBundle() {
 function useBundle(bundle) {
   captions.noSign = upload.noSign = bundle.no_sign ?? null;
   upload.showLimit(bundle.limits.max_clip_s);
+  live.useInputs(bundle.inputs);
   signs.show(bundle);
   byId("tips-count").textContent = `${signs.signs.length} signs`;
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
@@ -87,5 +88,4 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 showView(false);
 onKey(loadBundle);
-loadBundle();
-findPrivacy().then(() => overlayOnly && live.start());
+Promise.all([loadBundle(), findPrivacy()]).then(() => overlayOnly && live.start());

@@ -31,6 +31,10 @@ export class Live {
       onFrame: (tMs, payload) => this.client?.sendFrame(tMs, payload),
       onError: () => this.#failPrivacy(),
     });
+    this.privacy = byId("mode").querySelector("[value=keypoints]");
+    this.privacyLabel = this.privacy.textContent;
+    this.folder = undefined; // of what privacy mode runs; null: the server has none
+    this.picturesOnly = false; // the server's model cannot read points
     this.run = 0; // counts starts and stops, so that a late answer of an earlier one is noticed
     this.#listen();
   }
@@ -41,11 +45,14 @@ export class Live {
 
   /** @param {string|null} folder where Holistic for the browser lies, if the server has it */
   usePrivacy(folder) {
-    this.modes.folder = folder;
-    const option = byId("mode").querySelector("[value=keypoints]");
-    option.disabled = folder === null;
-    if (folder === null) option.textContent += " (not installed here)";
-    if (!this.active) this.stage.tellSent(folder === null ? "missing" : "undecided");
+    this.folder = folder;
+    this.#offerPrivacy();
+  }
+
+  /** @param {string[]} inputs what the server's model can read */
+  useInputs(inputs) {
+    this.picturesOnly = !inputs.includes("keypoints");
+    this.#offerPrivacy();
   }
 
   async start() {
@@ -122,6 +129,16 @@ export class Live {
     await this.video.play();
     this.stage.element.style.setProperty("--aspect", this.video.videoWidth / this.video.videoHeight || 4 / 3);
     await this.#offerCameras(stream);
+  }
+
+  #offerPrivacy() {
+    if (this.folder === undefined && !this.picturesOnly) return; // not known yet
+    const available = this.folder && !this.picturesOnly;
+    this.modes.folder = available ? this.folder : null;
+    this.privacy.disabled = !available;
+    const why = this.picturesOnly ? " (not with these signs)" : " (not installed here)";
+    this.privacy.textContent = this.privacyLabel + (available ? "" : why);
+    if (!this.active) this.stage.tellSent(available ? "undecided" : this.picturesOnly ? "pictures_only" : "missing");
   }
 
   async #offerCameras(stream) {

@@ -4,6 +4,7 @@
 export const SENT = {
   undecided: "Pictures stay on this device where it is fast enough; its speed is measured first.",
   missing: "Pictures go to the server, are read in memory and thrown away. Privacy mode is not installed on this server.",
+  pictures_only: "Pictures go to the server, are read in memory and thrown away. Its signs are read from pictures, so there is no privacy mode.",
   keypoints: "Pictures stay on this device. Only the points of your body and hands are sent.",
   frames: "Pictures go to the server, are read in memory and thrown away.",
   too_slow: "This device is too slow for privacy mode: pictures go to the server, are read in memory and thrown away.",

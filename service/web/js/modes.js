@@ -32,7 +32,7 @@ export class Modes {
     Object.assign(this, { onPoints, onCheck });
     /** @type {Mode} */
     this.wanted = "auto";
-    this.folder = null; // of the package; null while or where there is none
+    this.folder = null; // of the package; null while or where there is none, or nothing for it to do
     this.keepsUp = null; // the verdict on this device, once there is one
   }
 
@@ -49,8 +49,9 @@ export class Modes {
    */
   async reader(video) {
     if (this.folder === null && this.wanted === "keypoints") throw new Error("not installed");
+    if (this.folder !== null && this.wanted === "auto" && this.keepsUp === null) await this.#check(video);
+    // Only now: while that was measured the server may have said that it needs pictures.
     if (this.folder === null || this.wanted === "frames") return new PictureReader();
-    if (this.wanted === "auto" && this.keepsUp === null) await this.#check(video);
     if (this.wanted === "auto" && !this.keepsUp) return new PictureReader();
     return new KeypointReader(await this.#loaded(), this.onPoints);
   }
