@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,7 +117,7 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
     manifest, began = bundle.manifest, perf_counter()
     frames = _Timed(decode_video(path, manifest.clip.fps))
     with quiet_native_logs():
-        tracker = new_tracker()
+        tracker = new_tracker(threads=os.cpu_count() or 1)
         try:
             clip = extract(frames, tracker, bundle.new_crop())
         finally:

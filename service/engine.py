@@ -151,7 +151,10 @@ class Engine:
                 log.warning("bundle %s was %s", self.bundle.id, warning)
         except (ExtractorError, ModelError) as error:
             raise StartError(f"{PREFIX}EXTRACTOR: {error}") from error
-        makes = partial(new_tracker, settings.extractor), partial(new_tracker, settings.extractor, settings.pose_every)
+        makes = (
+            partial(new_tracker, settings.extractor, threads=settings.clip_threads),
+            partial(new_tracker, settings.extractor, settings.pose_every),
+        )
         if not settings.extractor_processes:
             return makes
         of_clips, of_streams = (

@@ -130,6 +130,12 @@ class Settings(BaseSettings):
     classifiers: int = Field(
         default=2, ge=1, le=256, description="of them, those worked on; each has a tracker of its own, see TRACKERS"
     )
+    clip_threads: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="threads that look for keypoints in one clip (litert); more answer sooner where cores are idle",
+    )
 
     @field_validator("allowed_origins", "providers", mode="before")
     @classmethod

@@ -43,12 +43,13 @@ def chosen() -> Extractor:
     raise ExtractorError(f"{VARIABLE}: {name!r} is none of {', '.join(EXTRACTORS)}")
 
 
-def new_tracker(extractor: Extractor | None = None, pose_every: int = 1) -> Tracker:
+def new_tracker(extractor: Extractor | None = None, pose_every: int = 1, threads: int = 1) -> Tracker:
     """A tracker for one stream.
 
     Args:
         extractor: by default the one `chosen`.
         pose_every: see `LiteRtTracker`; MediaPipe looks for the pose in every frame and takes no notice.
+        threads: see `LiteRtTracker`; MediaPipe has threads of its own.
 
     Raises:
         ExtractorError: the extractor's package is not installed, or the variable names no extractor.
@@ -56,7 +57,7 @@ def new_tracker(extractor: Extractor | None = None, pose_every: int = 1) -> Trac
     """
     extractor = extractor or chosen()
     require(extractor)
-    return LiteRtTracker(pose_every=pose_every) if extractor == "litert" else MediaPipeTracker()
+    return LiteRtTracker(None, pose_every, threads) if extractor == "litert" else MediaPipeTracker()
 
 
 def require(extractor: Extractor) -> None:

@@ -19,12 +19,13 @@ from glosscast.video import RGB
 
 
 class Network:
-    """One model, on one thread of the CPU (XNNPACK).
+    """One model on the CPU (XNNPACK).
 
     Args:
         model: which.
         folder: where the models lie.
         low: what a black pixel is to the model; a white one is 1.
+        threads: that compute it together; the same bits whatever their number.
 
     Attributes:
         side: of the pictures that it takes, pixels.
@@ -33,9 +34,10 @@ class Network:
         ModelError: the model is missing or damaged.
     """
 
-    def __init__(self, model: Model, folder: Path, low: float = 0.0) -> None:
+    def __init__(self, model: Model, folder: Path, low: float = 0.0, threads: int = 1) -> None:
         self._content = models.read(model, folder)
         self._scale, self._low = np.float32((1 - low) / 255), np.float32(low)
+        self._threads = threads
         self._runs: dict[int, _Run] = {}  # by how many pictures they take at once
         self.side = int(self._run(1).shape[1])
 
@@ -53,17 +55,17 @@ class Network:
 
     def _run(self, pictures: int) -> "_Run":
         if pictures not in self._runs:
-            self._runs[pictures] = _Run(self._content, pictures)
+            self._runs[pictures] = _Run(self._content, pictures, self._threads)
         return self._runs[pictures]
 
 
 class _Run:
     """A model set up for a number of pictures at once."""
 
-    def __init__(self, content: bytes, pictures: int) -> None:
+    def __init__(self, content: bytes, pictures: int, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self.interpreter = Interpreter(model_content=content, num_threads=1)
+        self.interpreter = Interpreter(model_content=content, num_threads=threads)
         (taken,) = self.interpreter.get_input_details()
         self.shape = (pictures, *taken["shape"][1:])
         self.input: int = taken["index"]
@@ -79,15 +81,15 @@ class Networks:
         ModelError: a model is missing or damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.pose_detection = Network(models.POSE_DETECTION, folder, low=-1)
-        self.pose_landmark = Network(models.POSE_LANDMARK, folder)
-        self.hand_recrop = Network(models.HAND_RECROP, folder)
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        self.pose_detection = Network(models.POSE_DETECTION, folder, -1, threads)
+        self.pose_landmark = Network(models.POSE_LANDMARK, folder, 0, threads)
+        self.hand_recrop = Network(models.HAND_RECROP, folder, 0, threads)
         # Takes both hands at once, in 0.92 of the time of one after the other, and gives the same, bit for bit. The
         # re-crop model does not: its second picture would come out wrong.
-        self.hand_landmark = Network(models.HAND_LANDMARK, folder)
-        self.face_detection = Network(models.FACE_DETECTION, folder, low=-1)
-        self.face_landmark = Network(models.FACE_LANDMARK, folder)
+        self.hand_landmark = Network(models.HAND_LANDMARK, folder, 0, threads)
+        self.face_detection = Network(models.FACE_DETECTION, folder, -1, threads)
+        self.face_landmark = Network(models.FACE_LANDMARK, folder, 0, threads)
 
 
 class NetworkPool:
@@ -96,12 +98,13 @@ class NetworkPool:
     Args:
         size: how many sets at most; a thread that finds none free waits for the end of another's frame.
         folder: where the models lie.
+        threads: of each set.
     """
 
-    def __init__(self, size: int, folder: Path) -> None:
+    def __init__(self, size: int, folder: Path, threads: int = 1) -> None:
         self._permits = Semaphore(size)
         self._idle: list[Networks] = []
-        self._folder = folder
+        self._folder, self._threads = folder, threads
 
     @contextmanager
     def lease(self) -> Iterator[Networks]:
@@ -114,7 +117,7 @@ class NetworkPool:
             try:
                 networks = self._idle.pop()
             except IndexError:
-                networks = Networks(self._folder)
+                networks = Networks(self._folder, self._threads)
             try:
                 yield networks
             finally:
@@ -122,6 +125,7 @@ class NetworkPool:
 
 
 @cache
-def shared_networks() -> NetworkPool:
-    """This process's sets of models, one for each core that it may use."""
-    return NetworkPool(len(os.sched_getaffinity(0)), models.folder())
+def shared_networks(threads: int = 1) -> NetworkPool:
+    """This process's sets of models of so many threads, one for each core that it may use."""
+    cores = len(os.sched_getaffinity(0))
+    return NetworkPool(cores, models.folder(), min(threads, cores))

@@ -282,6 +282,13 @@ def test_after_half_a_second_with_nobody_a_signer_is_found_in_the_second_frame_a
 
 
 @pytest.mark.data
+def test_two_threads_find_the_same_as_one(networks, litert_models):
+    frames = frames_of(TWO_HANDED)[:16]
+    one, two = (follow(LiteRtTracker(pool), frames) for pool in (networks, NetworkPool(1, litert_models, threads=2)))
+    assert np.array_equal(one, two)
+
+
+@pytest.mark.data
 def test_a_signer_half_out_of_view_gives_finite_keypoints(tracker):
     frames = [frame[:, : frame.shape[1] // 2] for frame in frames_of(TWO_HANDED)[:20]]
     keypoints = follow(tracker, frames)
