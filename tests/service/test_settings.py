@@ -162,14 +162,17 @@ def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
 
 
 @needs_litert
-def test_only_streams_save_on_the_pose(bundle_folder, monkeypatch):
+def test_streams_save_on_the_pose_and_clips_take_more_threads(bundle_folder, monkeypatch):
     made = []
     monkeypatch.setattr("service.engine.require", lambda extractor: None)
-    monkeypatch.setattr("service.engine.new_tracker", lambda *arguments: made.append(arguments) or CountingTracker())
-    engine = Engine(
-        Settings(bundle=bundle_folder, extractor="litert", pose_every=2, extractor_processes=False), Metrics(), None
+    monkeypatch.setattr(
+        "service.engine.new_tracker", lambda *told, **named: made.append((told, named)) or CountingTracker()
     )
+    settings = Settings(
+        bundle=bundle_folder, extractor="litert", pose_every=2, clip_threads=3, extractor_processes=False
+    )
+    engine = Engine(settings, Metrics(), None)
     for pool in (engine.stream_trackers, engine.clip_trackers):
         pool.release(pool.acquire())
     engine.close()
-    assert made == [("litert", 2), ("litert",)]
+    assert made == [(("litert", 2), {}), (("litert",), {"threads": 3})]
