@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,10 +77,10 @@ def _ready(process: "subprocess.Popen[bytes]", url: str) -> bool:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """In order; after a while with its children, which are in its session."""
+    """In order, and then what is left of its session: LitServe leaves its workers behind."""
     process.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
