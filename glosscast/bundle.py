@@ -34,6 +34,10 @@ MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
 )
 FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # what every bundle has; the manifest holds the hash of each
 SEGMENTER = "segmenter.npz"  # weights of the learned segmenter, where the manifest has a `tagger`
+NEEDED = (
+    *FILES,
+    SEGMENTER,
+)  # the checkpoint beside them is for training on, and left out where a bundle is only served
 EMBEDDED = Path(__file__).parent / "bundles" / "asl_demo"
 
 
@@ -307,10 +311,7 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
         if Path(name).name != name:
             raise BundleError(f"{path / MANIFEST}: files: {name!r} is not a plain file name")
         if not file.is_file():
-            if name not in (
-                *FILES,
-                SEGMENTER,
-            ):  # kept beside the bundle for training on, and left out where it is only served
+            if name not in NEEDED:
                 continue
             raise BundleError(f"{file}: missing")
         if sha256(file) != expected:
