@@ -48,6 +48,7 @@ def exported(checkpoint: Checkpoint, folder: Path, batch: int = 3) -> Recogniser
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_model_takes_what_its_streams_need_and_computes_the_same(
     tmp_path: Path, streams: tuple[str, ...], inputs: tuple[str, ...], visual: tuple[str, int]
 ) -> None:
@@ -72,6 +73,7 @@ def test_pixels_are_scaled_in_the_graph(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("streams", [("keypoints",), ("pose", "keypoints")])
+@pytest.mark.slow
 def test_a_model_of_sentences_gives_logits_of_each_step_with_the_blank_last(
     tmp_path: Path, streams: tuple[str, ...]
 ) -> None:

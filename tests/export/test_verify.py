@@ -44,6 +44,7 @@ def test_golden_random_and_real_windows_are_compared(bundle: Path, capsys: pytes
 
 
 @pytest.mark.parametrize("kind", ["rgb", "continuous"])
+@pytest.mark.slow
 def test_pictures_and_sentences_are_compared_too(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     if kind == "rgb":
         checkpoint = models.isolated(tmp_path, "rgb", "keypoints")

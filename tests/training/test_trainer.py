@@ -165,6 +165,7 @@ run(Line(), OPTIMISER, 3, progress=False)
 """
 
 
+@pytest.mark.slow
 def test_it_says_nothing_writes_nothing_and_connects_to_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x"}
     done = subprocess.run(
@@ -174,6 +175,7 @@ def test_it_says_nothing_writes_nothing_and_connects_to_nothing(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_export_does_without_lightning() -> None:
     code = "import sys, export.__main__, export.to_onnx, export.verify; print('lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
