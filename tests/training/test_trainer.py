@@ -148,6 +148,13 @@ def test_a_row_an_epoch_is_logged(tmp_path: Path) -> None:
         assert [event.value for event in curves.Scalars(name)] == pytest.approx([float(r[name]) for r in table], 1e-4)
 
 
+@pytest.mark.slow
+def test_tensorboard_starts() -> None:
+    command = [sys.executable, "-m", "tensorboard.main", "--version"]
+
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def test_a_new_run_replaces_the_logs_of_an_old_one(tmp_path: Path) -> None:
     for _ in range(2):
         trained(Line(), out=tmp_path)
