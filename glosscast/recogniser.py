@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glosscast.bundle import Array, Bundle, BundleError, Precision
+from glosscast.bundle import Array, Bundle, BundleError
 from glosscast.clip import Window
+from glosscast.manifest import Precision
 from glosscast.providers import GraphError, open_session
 
 # On logits. Other processors and providers sum in another order, and round coarse numbers to the other side.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.bundle import Precision
 from glosscast.clip import Window
+from glosscast.manifest import Precision
 from service.batcher import SMOOTHING, BatcherClosedError, Observe, unobserved
 
 Ask = Callable[[Sequence[Window]], NDArray[np.float32]]

@@ -12,7 +12,8 @@ from export import quantize
 from export.__main__ import main
 from export.to_onnx import export_bundle
 from export.typed_graph import typed_graph
-from glosscast.bundle import MODEL, load_bundle
+from glosscast.bundle import load_bundle
+from glosscast.manifest import MODEL
 from glosscast.recogniser import Recogniser
 from tests.export import models
 from tests.training import synthetic

@@ -9,7 +9,8 @@ import pytest
 
 from export.__main__ import main
 from export.to_onnx import export_bundle
-from glosscast.bundle import MANIFEST, MODEL, sha256
+from glosscast.bundle import sha256
+from glosscast.manifest import MANIFEST, MODEL
 from tests.export import models
 from tests.training import synthetic
 
