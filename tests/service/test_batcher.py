@@ -224,3 +224,52 @@ def test_a_budget_leaves_room_for_some(pool):
     model.go.set()
     first.result(TIMEOUT_S)
     batcher.close()
+
+
+def known(model, pool, **settings):
+    """A batcher that knows how long a window takes, and whose model is held."""
+    batcher = Batcher(model, max_batch=1, **settings)
+    model.go.set()
+    batcher([window(0)])
+    model.go.clear()
+    model.entered.clear()
+    return batcher
+
+
+def test_who_catches_up_waits_while_finals_would_be_late(pool):
+    model = Model(hold=True)
+    batcher = known(model, pool, backlog_s=0.0)
+    first = hold_up(batcher, model, pool)
+    batcher.catch_up()  # what is being read does not count as long as nothing waits: or nobody could fill a batch
+    (waiting,) = submit(batcher, pool, [1])
+    behind = pool.submit(batcher.catch_up)
+    done, _ = wait_for_all([behind], 0.1)
+    assert not done
+    model.go.set()
+    behind.result(TIMEOUT_S)
+    wait_for_all([first, waiting], TIMEOUT_S)
+    batcher.close()
+
+
+def test_a_long_clip_is_not_a_backlog(pool):
+    model = Model(hold=True)
+    batcher = known(model, pool, backlog_s=1000.0)
+    batcher._window_s = 1.0
+    first = hold_up(batcher, model, pool)
+    futures = submit(batcher, pool, [float(i) for i in range(2000)])
+    pool.submit(batcher.catch_up).result(TIMEOUT_S)
+    model.go.set()
+    wait_for_all([first, *futures], TIMEOUT_S)
+    batcher.close()
+
+
+def test_closing_lets_go_of_who_catches_up(pool):
+    model = Model(hold=True)
+    batcher = known(model, pool, backlog_s=0.0)
+    hold_up(batcher, model, pool)
+    submit(batcher, pool, [1])
+    behind = pool.submit(batcher.catch_up)
+    closing = pool.submit(batcher.close)
+    behind.result(TIMEOUT_S)
+    model.go.set()
+    closing.result(TIMEOUT_S)
