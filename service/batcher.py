@@ -58,7 +58,7 @@ class Batcher:
         max_batch: windows in one inference.
         max_waiting: windows that may wait; beyond, callers are held until some have been read.
         budget_s: how long what can be left out may have to wait.
-        backlog_s: how long what is needed may have to wait before `catch_up` waits for it.
+        backlog_s: of work for callers who have had nothing read, beyond which `catch_up` waits.
         observe: told the size and the duration in s of each inference.
     """
 
@@ -110,13 +110,13 @@ class Batcher:
             return (self._waiting + self._reading) * self._window_s <= self._budget_s
 
     def catch_up(self) -> None:
-        """Wait while a window that came now would be read too late; blocks."""
+        """Wait while those who have had nothing read would keep the model busy for too long; blocks."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._behind())
 
     def _behind(self) -> bool:
-        # A new caller waits for one window of each that is there: how many more a long clip has does not matter.
-        return bool(self._jobs) and (len(self._jobs) + self._reading) * self._window_s > self._backlog_s
+        # Of a long clip no more than its first window counts: the rest stands behind whoever comes.
+        return sum(job.taken == 0 for job in self._jobs) * self._window_s > self._backlog_s
 
     @property
     def waiting(self) -> int:

@@ -83,6 +83,7 @@ class Engine:
 
     recogniser: Recogniser | Remote
     classify: Batcher | Remote
+    turns: Turns
 
     def __init__(
         self,

@@ -240,7 +240,7 @@ def test_who_catches_up_waits_while_finals_would_be_late(pool):
     model = Model(hold=True)
     batcher = known(model, pool, backlog_s=0.0)
     first = hold_up(batcher, model, pool)
-    batcher.catch_up()  # what is being read does not count as long as nothing waits: or nobody could fill a batch
+    pool.submit(batcher.catch_up).result(TIMEOUT_S)  # what is being read does not count
     (waiting,) = submit(batcher, pool, [1])
     behind = pool.submit(batcher.catch_up)
     done, _ = wait_for_all([behind], 0.1)
@@ -251,12 +251,27 @@ def test_who_catches_up_waits_while_finals_would_be_late(pool):
     batcher.close()
 
 
-def test_a_long_clip_is_not_a_backlog(pool):
+def test_the_rest_of_a_long_clip_is_no_backlog(pool):
     model = Model(hold=True)
-    batcher = known(model, pool, backlog_s=1000.0)
-    batcher._window_s = 1.0
+    batcher = known(model, pool, backlog_s=0.0)
+    clip = pool.submit(batcher, [window(v) for v in range(5)])
+    assert model.entered.wait(TIMEOUT_S)
+    assert batcher.waiting == 4
+    pool.submit(batcher.catch_up).result(TIMEOUT_S)
+    (stream,) = submit(batcher, pool, [50])
+    behind = pool.submit(batcher.catch_up)
+    done, _ = wait_for_all([behind], 0.1)
+    assert not done
+    model.go.set()
+    wait_for_all([clip, stream, behind], TIMEOUT_S)
+    batcher.close()
+
+
+def test_a_short_line_is_no_backlog(pool):
+    model = Model(hold=True)
+    batcher = known(model, pool, backlog_s=3600.0)
     first = hold_up(batcher, model, pool)
-    futures = submit(batcher, pool, [float(i) for i in range(2000)])
+    futures = submit(batcher, pool, [1], [2], [3])
     pool.submit(batcher.catch_up).result(TIMEOUT_S)
     model.go.set()
     wait_for_all([first, *futures], TIMEOUT_S)
