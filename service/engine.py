@@ -115,7 +115,7 @@ class Engine:
         else:
             self.stream_trackers = TrackerPool(settings.trackers, of_streams)
             self.clip_trackers = TrackerPool(settings.classifiers, of_clips)
-        self.turns = before.turns if before is not None else Turns()
+        self.turns = before.turns if before is not None else Turns(settings.queue_frames)
         self._users, self._retired = 0, False
         metrics.bundle.info(
             {

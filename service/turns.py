@@ -2,43 +2,58 @@
 
 Left to themselves, dozens of threads with frames to read fight for the interpreter's lock, which knows no order. The
 event loop and the model's thread then wait among them, for tenths of a second, and so does every stream whose sign is
-with the model, while its frames are dropped. Here one thread reads one frame and then stands behind the others. What is
-too much is taken from those who send most: who sends less than the others get read loses nothing.
+with the model, while its frames are dropped. Here one thread reads one frame, and next is who has read the fewest. What
+is too much is taken from those who send most: who sends less than the others get read loses nothing.
 """
 
+import heapq
 import threading
-from collections import deque
+from itertools import count
 
 
 class Turns:
-    """One thread at a time, first come, first served."""
+    """One thread at a time: who has had the fewest turns, and of several who has waited longest.
 
-    def __init__(self) -> None:
+    Args:
+        arrears: turns that a thread may catch up on when it was away, with the model or without frames. No more, so
+            that one that is new or was away for long does not keep the others from theirs.
+    """
+
+    def __init__(self, arrears: int) -> None:
+        self._arrears = arrears
         self._lock = threading.Lock()
         self._taken = False
-        self._gates: deque[threading.Lock] = deque()  # each held, for its thread to wait at
+        self._round = 0  # turns had by those who are not in arrears
+        self._gates: list[tuple[int, int, threading.Lock]] = []  # a heap; each is held, for its thread to wait at
+        self._comers = count()
 
     @property
     def waiting(self) -> int:
         """Threads that wait for their turn."""
         return len(self._gates)
 
-    def begin(self) -> None:
-        """Wait for this thread's turn."""
+    def begin(self, had: int) -> int:
+        """Wait for this thread's turn, after so many that it had; how many it counts as having had now."""
+        gate = None
         with self._lock:
-            if not self._taken:
-                self._taken = True
-                return
-            gate = threading.Lock()
+            had = max(had, self._round - self._arrears)
+            if self._taken:
+                gate = threading.Lock()
+                gate.acquire()
+                heapq.heappush(self._gates, (had, next(self._comers), gate))
+            else:
+                self._taken, self._round = True, max(self._round, had)
+        if gate is not None:
             gate.acquire()
-            self._gates.append(gate)
-        gate.acquire()
+        return had + 1
 
     def end(self) -> None:
-        """Give the turn to the thread that has waited longest; nobody who comes just now can snatch it."""
+        """Give the turn to the thread that is next; nobody who comes just now can snatch it."""
         with self._lock:
             if self._gates:
-                self._gates.popleft().release()
+                had, _, gate = heapq.heappop(self._gates)
+                self._round = max(self._round, had)
+                gate.release()
             else:
                 self._taken = False
 
@@ -48,10 +63,11 @@ class Turn:
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
+        self._had = 0
         self._mine = False
 
     def __enter__(self) -> None:
-        self._turns.begin()
+        self._had = self._turns.begin(self._had)
         self._mine = True
 
     def __exit__(self, *exception: object) -> None:

@@ -26,58 +26,99 @@ def in_thread(work):
     return thread
 
 
-def test_who_has_waited_longest_is_next():
-    turns, order = Turns(), []
+def queue_up(turns, order, names):
+    """Threads that note a letter each in their turn; one after another they stand in line, behind who has it now."""
+    threads = []
+    for name, turn in names.items():
+        before = turns.waiting
 
-    def work(name, times):
-        for _ in range(times):
-            with Turn(turns):
+        def work(name=name, turn=turn):
+            with turn:
                 order.append(name)
 
-    turns.begin()
-    threads = []
-    for waiting, name in enumerate("abc", 1):
-        threads.append(in_thread(lambda name=name: work(name, 1)))
-        wait_until(lambda waiting=waiting: turns.waiting == waiting)
-    turns.end()
+        threads.append(in_thread(work))
+        wait_until(lambda before=before: turns.waiting == before + 1)
+    return threads
+
+
+def join(threads):
     for thread in threads:
         thread.join(TIMEOUT_S)
+        assert not thread.is_alive()
 
-    assert order == ["a", "b", "c"]
+
+def test_of_equals_who_has_waited_longest_is_next():
+    turns, order = Turns(QUEUE), []
+    with Turn(turns):
+        threads = queue_up(turns, order, {name: Turn(turns) for name in "abcd"})
+    join(threads)
+
+    assert order == ["a", "b", "c", "d"]
 
 
 def test_who_comes_again_at_once_stands_behind_the_others():
-    turns, order = Turns(), []
-    turns.begin()
-
-    def other():
-        with Turn(turns):
-            order.append("other")
-
-    thread = in_thread(other)
-    wait_until(lambda: turns.waiting == 1)
-    turns.end()
-    with Turn(turns):
+    turns, order = Turns(QUEUE), []
+    greedy = Turn(turns)
+    with greedy:
+        threads = queue_up(turns, order, {"other": Turn(turns)})
+    with greedy:
         order.append("greedy")
-    thread.join(TIMEOUT_S)
+    join(threads)
 
     assert order == ["other", "greedy"]
 
 
+def test_who_has_had_fewer_turns_is_next():
+    turns, order = Turns(QUEUE), []
+    often, seldom = Turn(turns), Turn(turns)
+    for _ in range(3):
+        with often:
+            pass
+    with Turn(turns):
+        threads = queue_up(turns, order, {"often": often, "seldom": seldom})
+    join(threads)
+
+    assert order == ["seldom", "often"]
+
+
+def test_turns_of_long_ago_are_not_caught_up_on():
+    turns, order = Turns(2), []
+    late, others = Turn(turns), [Turn(turns) for _ in range(2)]
+    for _ in range(50):
+        for other in others:
+            with other:
+                pass
+    for _ in range(3):
+        with late:
+            pass
+    with others[0]:
+        threads = queue_up(turns, order, {"other": others[1], "late": late})
+    join(threads)
+
+    assert order == ["other", "late"]
+
+
 def test_a_turn_that_was_ended_early_is_not_ended_twice():
-    turns = Turns()
-    with Turn(turns), pytest.raises(RuntimeError, match="in between"):
-        raise RuntimeError("in between")
+    turns = Turns(QUEUE)
     turn = Turn(turns)
     with turn:
         turn.end()
-        turns.begin()  # somebody else's
-    late = in_thread(turns.begin)
-    wait_until(lambda: turns.waiting == 1)
+        turns.begin(0)  # somebody else's
+    order = []
+    threads = queue_up(turns, order, {"late": Turn(turns)})
+    assert order == []
     turns.end()
-    late.join(TIMEOUT_S)
+    join(threads)
 
-    assert not late.is_alive()
+    assert order == ["late"]
+
+
+def test_an_error_ends_the_turn():
+    turns = Turns(QUEUE)
+    with pytest.raises(RuntimeError, match="in between"), Turn(turns):
+        raise RuntimeError("in between")
+    with Turn(turns):
+        assert turns.waiting == 0
 
 
 class Crowd:
@@ -86,7 +127,7 @@ class Crowd:
     def __init__(self, every: list[int], reads: int) -> None:
         self.every, self.reads = every, reads
         self.sent, self.dropped, self.read = ([0] * len(every) for _ in range(3))
-        self._turns, self._inboxes = Turns(), [Inbox(QUEUE) for _ in every]
+        self._turns, self._inboxes = Turns(QUEUE), [Inbox(QUEUE) for _ in every]
         self._may, self._done = threading.Semaphore(0), threading.Semaphore(0)
 
     def run(self) -> None:
@@ -102,9 +143,7 @@ class Crowd:
             inbox.close()
         for _ in threads:  # those that have a frame in hand
             self._may.release()
-        for thread in threads:
-            thread.join(TIMEOUT_S)
-            assert not thread.is_alive()
+        join(threads)
 
     def _read_one(self) -> None:
         """One read, when all who have a frame stand in line: so the order does not depend on the machine's."""
@@ -185,7 +224,7 @@ def put(inbox, frames):
 
 
 def test_a_stream_is_read_while_another_waits_for_the_model(bundle_folder):
-    bundle, turns, heard, others = load_bundle(bundle_folder), Turns(), [], []
+    bundle, turns, heard, others = load_bundle(bundle_folder), Turns(QUEUE), [], []
     model, free = Model(3), Model(3)
     free.go.set()
     waiting, _ = worker(bundle, model, turns, heard)
@@ -203,10 +242,10 @@ def test_a_stream_is_read_while_another_waits_for_the_model(bundle_folder):
 
 
 def test_a_worker_reads_frames_in_its_turn_only(bundle_folder):
-    bundle, turns, heard = load_bundle(bundle_folder), Turns(), []
+    bundle, turns, heard = load_bundle(bundle_folder), Turns(QUEUE), []
     model = Model(3)
     model.go.set()
-    turns.begin()
+    turns.begin(0)
     inbox, metrics = worker(bundle, model, turns, heard)
     frames = signing("east")
     put(inbox, frames)
