@@ -1,5 +1,6 @@
 """The torch module that a bundle must agree with, and its ONNX file."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from export.heatmaps import draw_fast
 from glosscast.bundle import Array, TensorSpec
 from glosscast.clip import ClipSpec
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE
@@ -103,10 +105,15 @@ def rows(layer: nn.Linear, kept: Sequence[int], temperature: float = 1.0) -> nn.
 
 
 def write_graph(graph: Graph, path: Path, sample: Mapping[str, Array]) -> None:
-    """Export to ONNX with a free batch dimension, standard operators and named tensors, and check the file."""
+    """Export to ONNX with a free batch dimension, standard operators and named tensors, and check the file.
+
+    Heatmaps are drawn faster there (`export.heatmaps`); `graph` itself stays what training had, for comparison.
+    """
     inputs, outputs = ([t.name for t in side] for side in (graph.inputs, graph.outputs))
+    faster = copy.deepcopy(graph)
+    draw_fast(faster)
     torch.onnx.export(
-        graph,
+        faster,
         tuple(torch.from_numpy(sample[name]) for name in inputs),
         str(path),
         input_names=inputs,
