@@ -1,7 +1,7 @@
 """Heatmaps as a bundle's graph draws them: the same pictures as `training.heatmaps`, for a fraction of the time.
 
 One matrix product instead of one for each group, and no denormal numbers. A Gaussian far from its point is one, or the
-product of two is, and arithmetic with them takes a hundred times as long: in the drawing itself and in the convolutions
+product of two is, and arithmetic with them takes many times as long: in the drawing itself and in the convolutions
 that follow.
 """
 
