@@ -56,7 +56,7 @@ privacy: $(VENV_STAMP) ## Fetch what the page's privacy mode runs (needs npm); s
 test: setup ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: setup ## Run the tests that take no more than a few seconds
+test-fast: setup ## Run the tests that take less than about a second each
 	$(BIN)/python -m pytest -m "not slow and not docker" $(ARGS)
 
 test-docker: setup image-service ## Build the service's image, bring the stack up and test it; needs Docker, Compose and openssl

@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.subjects import Inputs, Subject
 from benchmarks.timing import Run
-from glosscast.bundle import Precision
+from glosscast.manifest import Precision
 from glosscast.providers import CPU, OPENVINO, ProviderError, open_session
 
 EAGER, COMPILED = "PyTorch eager", "torch.compile"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from glosscast.bundle import Array, TensorSpec
+from glosscast.bundle import Array
 from glosscast.clip import cut_window
+from glosscast.manifest import TensorSpec
 from training.comparison.reading import Decoded, decode
 from training.config import Config, SetConfig
 from training.data import Example, load_npz, load_sets, with_frames

@@ -8,9 +8,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from glosscast.bundle import Array, TensorSpec
+from glosscast.bundle import Array
 from glosscast.clip import ClipSpec
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE
+from glosscast.manifest import TensorSpec
 from training.checkpoint import Checkpoint
 from training.config import Config
 

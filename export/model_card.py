@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
-from glosscast.bundle import Report
+from glosscast.report import Report
 from training.checkpoint import Checkpoint
 from training.config import Config
 from training.folds import FoldReport

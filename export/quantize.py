@@ -20,19 +20,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quant_pre
 from export.clips import cut, in_batches, inputs_of, learned_from, never_seen, run_windows
 from export.to_onnx import CHECKPOINT, whole_bundle, write_manifest
 from export.verify import full_name
-from glosscast.bundle import (
-    FILES,
-    GOLDEN,
-    MODEL,
-    MODEL_CARD,
-    REPORT,
-    Array,
-    Bundle,
-    PrecisionReport,
-    load_bundle,
-    sha256,
-)
+from glosscast.bundle import Array, Bundle, load_bundle, sha256
+from glosscast.manifest import FILES, GOLDEN, MODEL, MODEL_CARD, REPORT
 from glosscast.recogniser import Recogniser
+from glosscast.report import PrecisionReport
 from training.checkpoint import load_checkpoint
 from training.comparison.reading import Decoded
 

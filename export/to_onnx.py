@@ -12,7 +12,11 @@ import numpy as np
 
 from export.graph import OPSET, Graph, graph_of, sample_inputs, write_graph
 from export.model_card import model_card
-from glosscast.bundle import (
+from glosscast.bundle import load_bundle, sha256
+from glosscast.clip import ClipSpec
+from glosscast.holistic import model_hashes
+from glosscast.keypoints import LAYOUT, NORMALISATION
+from glosscast.manifest import (
     FILES,
     GOLDEN,
     MANIFEST,
@@ -20,20 +24,13 @@ from glosscast.bundle import (
     MODEL_CARD,
     REPORT,
     SEGMENTER,
-    ConfusablePair,
     CtcSpec,
-    GlossReport,
     KeypointSpec,
     Manifest,
-    Report,
     VisualStream,
-    load_bundle,
-    sha256,
 )
-from glosscast.clip import ClipSpec
-from glosscast.holistic import model_hashes
-from glosscast.keypoints import LAYOUT, NORMALISATION
 from glosscast.recogniser import Recogniser
+from glosscast.report import ConfusablePair, GlossReport, Report
 from glosscast.tagger import load_weights
 from training.calibration import Calibration
 from training.checkpoint import Checkpoint

@@ -19,7 +19,8 @@ import onnxruntime as ort
 import torch
 
 from export.typed_graph import EnginePrecision, save, typed_graph
-from glosscast.bundle import Array, Bundle, TensorSpec, load_bundle, sha256
+from glosscast.bundle import Array, Bundle, load_bundle, sha256
+from glosscast.manifest import TensorSpec
 
 BATCHES = (1, 4, 16)  # fewest, usual and most windows at a time
 TOLERANCE: dict[EnginePrecision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.5}  # of the golden pair's logits

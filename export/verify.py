@@ -8,7 +8,8 @@ import numpy as np
 
 from export.clips import cut, joined, load_clips, run_windows
 from export.graph import Graph, graph_of, sample_inputs
-from glosscast.bundle import Array, Bundle, Precision, load_bundle
+from glosscast.bundle import Array, Bundle, load_bundle
+from glosscast.manifest import Precision
 from glosscast.providers import ProviderError, available_providers
 from glosscast.recogniser import Recogniser
 from training.checkpoint import Checkpoint, load_checkpoint

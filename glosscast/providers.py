@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from glosscast.bundle import Precision
+from glosscast.manifest import Precision
 
 log = logging.getLogger("glosscast")
 

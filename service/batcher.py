@@ -5,6 +5,9 @@ window from each caller in turn, so that a long clip does not hold up a live str
 
 What is not needed, an interim result, is left out while it would have to wait for longer than a budget: so interims
 become rarer when many sign, and finals do not become later.
+
+Where the model is too slow for the finals alone, streams wait for it before they read on (`catch_up`), all of them: one
+that waited alone, with its final here, would lose frames that the others do not.
 """
 
 import threading
@@ -55,6 +58,7 @@ class Batcher:
         max_batch: windows in one inference.
         max_waiting: windows that may wait; beyond, callers are held until some have been read.
         budget_s: how long what can be left out may have to wait.
+        backlog_s: of work for callers who have had nothing read, beyond which `catch_up` waits.
         observe: told the size and the duration in s of each inference.
     """
 
@@ -64,10 +68,11 @@ class Batcher:
         max_batch: int,
         max_waiting: int = 1024,
         budget_s: float = 0.05,
+        backlog_s: float = 0.25,
         observe: Observe = unobserved,
     ) -> None:
         self._model, self._max_batch, self._max_waiting, self._observe = model, max_batch, max_waiting, observe
-        self._budget_s, self._window_s = budget_s, 0.0
+        self._budget_s, self._backlog_s, self._window_s = budget_s, backlog_s, 0.0
         self._reading = 0  # windows in the inference that is running
         self._changed = threading.Condition()
         self._jobs: deque[_Job] = deque()
@@ -103,6 +108,15 @@ class Batcher:
         """Whether a window that could be left out would be read within the budget."""
         with self._changed:
             return (self._waiting + self._reading) * self._window_s <= self._budget_s
+
+    def catch_up(self) -> None:
+        """Wait while those who have had nothing read would keep the model busy for too long; blocks."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._behind())
+
+    def _behind(self) -> bool:
+        # Of a long clip no more than its first window counts: the rest stands behind whoever comes.
+        return sum(job.taken == 0 for job in self._jobs) * self._window_s > self._backlog_s
 
     @property
     def waiting(self) -> int:

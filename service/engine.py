@@ -27,6 +27,7 @@ from service.streams import Streams
 from service.tracing import TracingError, tracing_of
 from service.trackers import ProcessTracker
 from service.transcripts import Transcripts
+from service.turns import Turns
 
 log = logging.getLogger("glosscast.service")
 
@@ -82,6 +83,7 @@ class Engine:
 
     recogniser: Recogniser | Remote
     classify: Batcher | Remote
+    turns: Turns
 
     def __init__(
         self,
@@ -113,6 +115,7 @@ class Engine:
         else:
             self.stream_trackers = TrackerPool(settings.trackers, of_streams)
             self.clip_trackers = TrackerPool(settings.classifiers, of_clips)
+        self.turns = before.turns if before is not None else Turns(settings.queue_frames)
         self._users, self._retired = 0, False
         metrics.bundle.info(
             {

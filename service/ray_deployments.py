@@ -12,8 +12,9 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from glosscast.bundle import MANIFEST, Bundle, sha256
+from glosscast.bundle import Bundle, sha256
 from glosscast.clip import Window
+from glosscast.manifest import MANIFEST
 from service.app import create_app
 from service.batcher import Batcher, Observe
 from service.engine import MakeTracker, Services, StartError, bundle_of, recogniser_of

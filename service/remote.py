@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.bundle import Precision
 from glosscast.clip import Window
+from glosscast.manifest import Precision
 from service.batcher import SMOOTHING, BatcherClosedError, Observe, unobserved
 
 Ask = Callable[[Sequence[Window]], NDArray[np.float32]]
@@ -86,6 +86,9 @@ class Remote:
         self._observe(len(windows), took_s)
         observe(len(windows), took_s)
         return rows
+
+    def catch_up(self) -> None:
+        """Return at once: what waits elsewhere is not known here."""
 
     def spare(self) -> bool:
         """Whether a window that could be left out would be read within the budget."""

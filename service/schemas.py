@@ -4,8 +4,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from glosscast.bundle import ConfusablePair, Precision
 from glosscast.clip import ClipSpec
+from glosscast.manifest import Precision
+from glosscast.report import ConfusablePair
 from service.protocol import Input
 
 

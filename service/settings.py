@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from glosscast.bundle import EMBEDDED, Precision
+from glosscast.bundle import EMBEDDED
 from glosscast.holistic.choice import DEFAULT, Extractor
+from glosscast.manifest import Precision
 from glosscast.video import MIB
 from service.logs import LogFormat
 

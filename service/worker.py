@@ -7,11 +7,12 @@ no other. The number of threads is bounded by the number of streams.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from time import monotonic
 
 import numpy as np
+from numpy.typing import NDArray
 
+from glosscast.clip import Window
 from glosscast.holistic import Tracker
 from glosscast.video import VideoError
 from service import logs
@@ -24,6 +25,7 @@ from service.rates import Bucket
 from service.session import LandmarksFeed, Session
 from service.tracing import Span, Step, batch
 from service.trackers import Sight, TrackerLostError, sight_of
+from service.turns import Turn
 from service.wire import FrameFault
 
 log = logging.getLogger("glosscast.service")
@@ -62,8 +64,8 @@ class Worker:
     ) -> None:
         self._engine, self._metrics, self._span = engine, metrics, span
         self._config, self._inbox, self._hooks = config, inbox, hooks
-        classify = partial(engine.classify, observe=self._on_batch)
-        self._session = Session(engine.bundle, classify, config, spare=engine.classify.spare)
+        self._turn = Turn(engine.turns)
+        self._session = Session(engine.bundle, self._classify, config, spare=engine.classify.spare)
         self._crop = engine.bundle.new_crop()
         self._batches: list[Step] = []  # of the frame that is read now
         self._landmarks = LandmarksFeed()
@@ -105,7 +107,9 @@ class Worker:
             queue = Step("queue", item.arrived_s, monotonic())
             self._batches.clear()
             if isinstance(item, Break):
-                self._say_signs(self._session.finish(item.arrived_s), queue)
+                with self._turn:
+                    found = self._session.finish(item.arrived_s)
+                self._say_signs(found, queue)
                 if item.last:
                     return
                 continue
@@ -125,9 +129,15 @@ class Worker:
             t_ms = item.frame.t_ms
             if self._config.landmarks:
                 self._say([*self._landmarks.push(t_ms, seen.keypoints)])
-            found = self._session.push(t_ms, seen.keypoints, seen.aspect, item.arrived_s, seen.crop)
+            with self._turn:
+                self._engine.classify.catch_up()
+                found = self._session.push(t_ms, seen.keypoints, seen.aspect, item.arrived_s, seen.crop)
             self._say_signs(found, queue, looked)
             processed.inc()
+
+    def _classify(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        self._turn.end()  # others read while the model works
+        return self._engine.classify(windows, observe=self._on_batch)
 
     def _on_batch(self, windows: int, seconds: float) -> None:
         self._batches.append(batch(windows, seconds))

@@ -11,10 +11,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from glosscast.bundle import GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT, sha256
+from glosscast.bundle import sha256
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, Pose, X, Z
+from glosscast.manifest import GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT
 from glosscast.segmentation import SegmenterSettings
 
 NO_SIGN = "rest"

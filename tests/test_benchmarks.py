@@ -97,6 +97,7 @@ def test_cases_take_turns_within_the_budget() -> None:
     assert "".join(order) == "abc" * 2  # one round whatever it takes
 
 
+@pytest.mark.slow
 def test_engines_agree_and_what_is_absent_is_said(tmp_path: Path) -> None:
     subject = of_bundle(load_bundle(), tmp_path)
     engines = Engines(subject, threads=1)
@@ -110,6 +111,7 @@ def test_engines_agree_and_what_is_absent_is_said(tmp_path: Path) -> None:
     assert subject.gflop() == pytest.approx(0.51, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_row_tells_speed_as_a_share_of_its_own_precision(tmp_path: Path) -> None:
     subject = of_bundle(load_bundle(), tmp_path)
     times = {name: Spread(10.0, 9.0, 12.0, 3) for name in ("OpenVINO fp32", "OpenVINO bf16", "OpenVINO int8")}
@@ -123,6 +125,7 @@ def test_a_row_tells_speed_as_a_share_of_its_own_precision(tmp_path: Path) -> No
     assert "torch.compile: none" in text
 
 
+@pytest.mark.slow
 def test_what_the_recogniser_adds_is_told_from_the_session() -> None:
     found = overheads(load_bundle(), repeats=4)
     assert [0 < time.min_ms < 5 for time in found.values()] == [True] * 3

@@ -48,6 +48,7 @@ def exported(checkpoint: Checkpoint, folder: Path, batch: int = 3) -> Recogniser
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_model_takes_what_its_streams_need_and_computes_the_same(
     tmp_path: Path, streams: tuple[str, ...], inputs: tuple[str, ...], visual: tuple[str, int]
 ) -> None:
@@ -63,6 +64,13 @@ def test_a_model_takes_what_its_streams_need_and_computes_the_same(
     assert [node.name for node in graph.input] == list(inputs)
 
 
+def test_heatmaps_are_one_product_in_the_graph(tmp_path: Path) -> None:
+    exported(models.isolated(tmp_path, "pose"), tmp_path)
+    nodes = onnx.load(tmp_path / "bundle" / "model.onnx").graph.node
+    assert [n.op_type for n in nodes].count("Exp") == 2
+    assert [n.op_type for n in nodes].count("MatMul") == 1
+
+
 def test_pixels_are_scaled_in_the_graph(tmp_path: Path) -> None:
     recogniser = exported(models.isolated(tmp_path, "rgb"), tmp_path)
     inputs = sample_inputs(recogniser.bundle.manifest.inputs, recogniser.bundle.manifest.clip, 1, seed=0)
@@ -72,6 +80,7 @@ def test_pixels_are_scaled_in_the_graph(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("streams", [("keypoints",), ("pose", "keypoints")])
+@pytest.mark.slow
 def test_a_model_of_sentences_gives_logits_of_each_step_with_the_blank_last(
     tmp_path: Path, streams: tuple[str, ...]
 ) -> None:

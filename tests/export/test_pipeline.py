@@ -30,6 +30,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return folder, bundle
 
 
+@pytest.mark.slow
 def test_the_bundle_loads_and_says_from_how_many_signers_it_learned(made: tuple[Path, Path]) -> None:
     bundle = load_bundle(made[1])
     assert {gloss: figure.signers for gloss, figure in bundle.report.glosses.items()} == dict.fromkeys(
@@ -128,6 +129,7 @@ def test_evaluate_prints_all_figures_for_a_signer_never_seen(
     assert scores["per_signer"]["cem"]["accuracy"] >= 0.9
 
 
+@pytest.mark.slow
 def test_training_again_gives_the_same_weights(made: tuple[Path, Path], tmp_path: Path) -> None:
     folder = made[0]
     assert (
@@ -162,6 +164,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.slow
 def test_the_embedded_bundle_is_what_its_checkpoint_says() -> None:
     assert export_main(["verify"]) == 0
     bundle = load_bundle()

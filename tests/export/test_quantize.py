@@ -12,7 +12,8 @@ from export import quantize
 from export.__main__ import main
 from export.to_onnx import export_bundle
 from export.typed_graph import typed_graph
-from glosscast.bundle import MODEL, load_bundle
+from glosscast.bundle import load_bundle
+from glosscast.manifest import MODEL
 from glosscast.recogniser import Recogniser
 from tests.export import models
 from tests.training import synthetic
@@ -42,6 +43,7 @@ def int8(made: Path) -> Path:
     return made / "int8"
 
 
+@pytest.mark.slow
 def test_an_int8_bundle_loads_and_says_how_it_was_judged(made: Path, int8: Path) -> None:
     bundle, before = load_bundle(int8), load_bundle(made / "bundle")
     assert bundle.id == "tiny@1-int8"
@@ -95,6 +97,7 @@ def test_biases_become_floats_for_tensorrt_and_nothing_else_changes(int8: Path, 
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MIN_AGREEMENT", 1.01), ("MAX_LOSS", -1.0)])
+@pytest.mark.slow
 def test_a_bundle_that_reads_too_much_otherwise_is_not_written(
     made: Path,
     tmp_path: Path,
@@ -111,6 +114,7 @@ def test_a_bundle_that_reads_too_much_otherwise_is_not_written(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 def test_int8_of_a_model_that_it_ruins_is_refused(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +154,7 @@ def nobody_but_cem(folder: Path) -> None:
         (nobody_but_cem, "all its signers were held out of training"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_quantised_is_refused(
     tmp_path: Path, make: Callable[[Path], None], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

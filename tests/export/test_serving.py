@@ -131,6 +131,7 @@ def assert_finals(client: Client, expected: list[tuple[str, float]]) -> None:
 
 @pytest.mark.data
 @real_clip
+@pytest.mark.slow
 def test_served_crops_are_those_that_training_extracted(extracted: Clip, tmp_path: Path) -> None:
     part = tmp_path / "part.npz"
     assert _write_part(Item("drama", ("drama",), CLIP), part, read_item, SIZE) is None
@@ -143,6 +144,7 @@ def test_served_crops_are_those_that_training_extracted(extracted: Clip, tmp_pat
 
 @pytest.mark.data
 @real_clip
+@pytest.mark.slow
 def test_a_clip_reads_as_torch_reads_its_windows(
     fusion: tuple[Bundle, TorchClassifier], extracted: Clip, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,6 +166,7 @@ def test_a_clip_reads_as_torch_reads_its_windows(
 
 @pytest.mark.data
 @real_clip
+@pytest.mark.slow
 def test_a_stream_of_pictures_gives_the_finals_of_the_recording(fusion: tuple[Bundle, TorchClassifier]) -> None:
     bundle, model = fusion
     frames = list(decode_video(CLIP, FPS))
@@ -249,6 +252,7 @@ def test_many_windows_are_read_in_several_runs(fusion: tuple[Bundle, TorchClassi
         recogniser([replace(windows[0], frames=None)])
 
 
+@pytest.mark.slow
 def test_evaluation_reads_pictures_beside_the_clips(
     fusion: tuple[Bundle, TorchClassifier], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.mark.parametrize("way", ["tensorrt", "onnxruntime"])
+@pytest.mark.slow
 def test_a_machine_without_a_gpu_is_told_what_is_missing(
     way: str, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

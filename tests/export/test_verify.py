@@ -9,7 +9,8 @@ import pytest
 
 from export.__main__ import main
 from export.to_onnx import export_bundle
-from glosscast.bundle import MANIFEST, MODEL, sha256
+from glosscast.bundle import sha256
+from glosscast.manifest import MANIFEST, MODEL
 from tests.export import models
 from tests.training import synthetic
 
@@ -44,6 +45,7 @@ def test_golden_random_and_real_windows_are_compared(bundle: Path, capsys: pytes
 
 
 @pytest.mark.parametrize("kind", ["rgb", "continuous"])
+@pytest.mark.slow
 def test_pictures_and_sentences_are_compared_too(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     if kind == "rgb":
         checkpoint = models.isolated(tmp_path, "rgb", "keypoints")

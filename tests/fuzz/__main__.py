@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from glosscast.bundle import MANIFEST, BundleError, load_bundle
+from glosscast.bundle import BundleError, load_bundle
+from glosscast.manifest import MANIFEST
 from glosscast.video import MIB, VideoError, VideoLimits, decode_image
 from service import sandbox
 from service.decoder import Budget, decoding

@@ -7,20 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glosscast.bundle import (
-    EMBEDDED,
-    FILES,
-    GOLDEN,
-    MANIFEST,
-    MODEL,
-    MODEL_CARD,
-    REPORT,
-    BundleError,
-    Report,
-    load_bundle,
-    sha256,
-)
+from glosscast.bundle import EMBEDDED, BundleError, load_bundle, sha256
+from glosscast.manifest import FILES, GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT
 from glosscast.recogniser import Recogniser
+from glosscast.report import Report
 from tests.bundles import SPEC, VOCABULARY
 
 

@@ -109,6 +109,7 @@ def test_keypoints_alone_can_be_sent(service, clip, monkeypatch):
 
 
 @pytest.mark.parametrize("when", ["started", "sign_started", "final"])
+@pytest.mark.slow
 def test_a_broken_connection_loses_nothing(service, clip, when):
     async def talk():
         heard = []

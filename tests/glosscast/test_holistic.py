@@ -129,6 +129,7 @@ def frames_of(name, count=30):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_a_signer_is_found_where_he_is(tracker):
     tracker.reset()
     clip = extract(frames_of(TWO_HANDED), tracker)

@@ -122,6 +122,7 @@ def test_two_hands_at_once_are_read_as_one_after_the_other(litert_models):
 @pytest.mark.data
 @needs_mediapipe
 @pytest.mark.parametrize("name", [TWO_HANDED, ONE_HANDED])
+@pytest.mark.slow
 def test_the_same_is_found_as_by_mediapipe(tracker, name):
     frames = frames_of(name)
     reference = MediaPipeTracker()
@@ -140,6 +141,7 @@ def test_the_same_is_found_as_by_mediapipe(tracker, name):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_a_reset_forgets_the_last_stream_bit_for_bit(tracker):
     frames = frames_of(TWO_HANDED)
     first = follow(tracker, frames)
@@ -148,6 +150,7 @@ def test_a_reset_forgets_the_last_stream_bit_for_bit(tracker):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_streams_that_share_the_models_do_not_mix(networks):
     clips = [frames_of(TWO_HANDED)[:20], frames_of(ONE_HANDED)[:20]]
     alone = [follow(LiteRtTracker(networks), frames) for frames in clips]
@@ -202,6 +205,7 @@ def test_hands_that_were_covered_are_found_in_the_first_frame_in_which_they_are_
 
 @pytest.mark.data
 @needs_mediapipe
+@pytest.mark.slow
 def test_hands_that_cross_are_found_where_mediapipe_finds_them(tracker):
     frames = frames_of(CROSSING)
     reference = MediaPipeTracker()
@@ -252,6 +256,7 @@ def test_nobody_is_left_behind_when_the_signer_goes(tracker):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_a_pose_looked_for_in_every_other_frame_holds_while_hands_move(networks, tracker):
     frames = frames_of(TWO_HANDED)[HANDS_UP]
     keypoints, full = follow(LiteRtTracker(networks, pose_every=2), frames), follow(tracker, frames)
@@ -275,6 +280,7 @@ def test_a_signer_who_comes_is_found_at_once_also_with_every_other_pose(networks
 
 @pytest.mark.data
 @pytest.mark.parametrize(("before", "missed"), [(7, 0), (8, 1), (9, 0), (60, 1)])
+@pytest.mark.slow
 def test_after_half_a_second_with_nobody_a_signer_is_found_in_the_second_frame_at_the_latest(tracker, before, missed):
     frames = frames_of(TWO_HANDED)[:4]
     keypoints = follow(tracker, [np.full_like(frames[0], 90)] * before + frames)
@@ -282,6 +288,7 @@ def test_after_half_a_second_with_nobody_a_signer_is_found_in_the_second_frame_a
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_two_threads_find_the_same_as_one(networks, litert_models):
     frames = frames_of(TWO_HANDED)[:16]
     one, two = (follow(LiteRtTracker(pool), frames) for pool in (networks, NetworkPool(1, litert_models, threads=2)))

@@ -10,7 +10,8 @@ import onnx
 import pytest
 
 from glosscast import providers
-from glosscast.bundle import EMBEDDED, MODEL
+from glosscast.bundle import EMBEDDED
+from glosscast.manifest import MODEL
 from glosscast.providers import CPU, CUDA, OPENVINO, TENSORRT, GraphError, ProviderError, open_session
 
 GRAPH = EMBEDDED / MODEL

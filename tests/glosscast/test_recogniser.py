@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glosscast.bundle import GOLDEN, MANIFEST, MODEL, BundleError, load_bundle, sha256
+from glosscast.bundle import BundleError, load_bundle, sha256
 from glosscast.clip import Clip, cut_window
 from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.manifest import GOLDEN, MANIFEST, MODEL
 from glosscast.providers import ProviderError
 from glosscast.recogniser import MAX_RUN, Recogniser
 from tests.bundles import ASPECT, FRAME_MS, SPEC, VOCABULARY, pose

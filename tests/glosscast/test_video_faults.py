@@ -185,6 +185,7 @@ def test_too_many_bytes_are_refused(tmp_path, as_path):
 @pytest.mark.parametrize(
     ("container", "codec"), [("mp4", "mpeg4"), ("mp4", "libx264"), ("webm", "libvpx"), ("avi", "mpeg4")]
 )
+@pytest.mark.slow
 def test_large_pictures_are_refused_from_the_header(container, codec):
     data = media.encode([0], container=container, codec=codec, size=(4096, 2304))
     with pytest.raises(VideoError, match=r"8\.3 million pixels") as caught:

@@ -307,6 +307,7 @@ def test_neither_keys_nor_tokens_reach_a_log(bundle_folder, keys, key, caplog, m
         assert secret not in ours
 
 
+@pytest.mark.slow
 def test_neither_keys_nor_tokens_are_written_by_the_process(bundle_folder, keys, key):
     process = start_service(BUNDLE=bundle_folder, PORT=0, HOST="0.0.0.0", API_KEYS_FILE=keys)
     try:
@@ -323,6 +324,7 @@ def test_neither_keys_nor_tokens_are_written_by_the_process(bundle_folder, keys,
         assert secret not in said
 
 
+@pytest.mark.slow
 def test_without_keys_the_process_listens_for_the_machine_itself_alone(bundle_folder):
     process = start_service(BUNDLE=bundle_folder, PORT=0, HOST="0.0.0.0")
     _, said = process.communicate(timeout=START_S)

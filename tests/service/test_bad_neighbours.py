@@ -81,6 +81,7 @@ def connect_and_stay_silent(address):
 @pytest.mark.parametrize(
     "misbehave", [flood, vanish_inside_a_frame, connect_and_go, connect_and_stay_silent], ids=lambda f: f.__name__
 )
+@pytest.mark.slow
 def test_a_good_stream_loses_nothing(address, misbehave):
     frames = signing("east", "west", "east")
     with Client(address) as good:

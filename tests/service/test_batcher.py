@@ -224,3 +224,67 @@ def test_a_budget_leaves_room_for_some(pool):
     model.go.set()
     first.result(TIMEOUT_S)
     batcher.close()
+
+
+def known(model, pool, **settings):
+    """A batcher that knows how long a window takes, and whose model is held."""
+    batcher = Batcher(model, max_batch=1, **settings)
+    model.go.set()
+    batcher([window(0)])
+    model.go.clear()
+    model.entered.clear()
+    return batcher
+
+
+def test_who_catches_up_waits_while_finals_would_be_late(pool):
+    model = Model(hold=True)
+    batcher = known(model, pool, backlog_s=0.0)
+    first = hold_up(batcher, model, pool)
+    pool.submit(batcher.catch_up).result(TIMEOUT_S)  # what is being read does not count
+    (waiting,) = submit(batcher, pool, [1])
+    behind = pool.submit(batcher.catch_up)
+    done, _ = wait_for_all([behind], 0.1)
+    assert not done
+    model.go.set()
+    behind.result(TIMEOUT_S)
+    wait_for_all([first, waiting], TIMEOUT_S)
+    batcher.close()
+
+
+def test_the_rest_of_a_long_clip_is_no_backlog(pool):
+    model = Model(hold=True)
+    batcher = known(model, pool, backlog_s=0.0)
+    clip = pool.submit(batcher, [window(v) for v in range(5)])
+    assert model.entered.wait(TIMEOUT_S)
+    assert batcher.waiting == 4
+    pool.submit(batcher.catch_up).result(TIMEOUT_S)
+    (stream,) = submit(batcher, pool, [50])
+    behind = pool.submit(batcher.catch_up)
+    done, _ = wait_for_all([behind], 0.1)
+    assert not done
+    model.go.set()
+    wait_for_all([clip, stream, behind], TIMEOUT_S)
+    batcher.close()
+
+
+def test_a_short_line_is_no_backlog(pool):
+    model = Model(hold=True)
+    batcher = known(model, pool, backlog_s=3600.0)
+    first = hold_up(batcher, model, pool)
+    futures = submit(batcher, pool, [1], [2], [3])
+    pool.submit(batcher.catch_up).result(TIMEOUT_S)
+    model.go.set()
+    wait_for_all([first, *futures], TIMEOUT_S)
+    batcher.close()
+
+
+def test_closing_lets_go_of_who_catches_up(pool):
+    model = Model(hold=True)
+    batcher = known(model, pool, backlog_s=0.0)
+    hold_up(batcher, model, pool)
+    submit(batcher, pool, [1])
+    behind = pool.submit(batcher.catch_up)
+    closing = pool.submit(batcher.close)
+    behind.result(TIMEOUT_S)
+    model.go.set()
+    closing.result(TIMEOUT_S)

@@ -111,6 +111,7 @@ def test_who_comes_while_the_service_stops(app):
     assert (close["type"], close["code"]) == ("websocket.close", 1001)
 
 
+@pytest.mark.slow
 def test_its_socket_is_closed(bundle_folder):
     service = server(Settings(bundle=bundle_folder, port=0, **ROOMY), ColourTracker)
     with running(service) as listener, socket.socket() as connection:

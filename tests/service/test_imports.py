@@ -27,6 +27,7 @@ def packages_loaded_by(module: str) -> set[str]:
         ("glosscast.cli", {"torch", "training", "export", "service", "fastapi"}),
     ],
 )
+@pytest.mark.slow
 def test_entry_point_loads_no_banned_package(module: str, banned: set[str]) -> None:
     loaded = packages_loaded_by(module)
 

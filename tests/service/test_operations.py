@@ -61,6 +61,7 @@ def service(bundle):
         process.wait()
 
 
+@pytest.mark.slow
 def test_new_sessions_take_a_new_bundle_and_running_ones_finish_on_theirs(bundle, service):
     process, address = service
     before = version(address)
@@ -82,6 +83,7 @@ def test_new_sessions_take_a_new_bundle_and_running_ones_finish_on_theirs(bundle
     assert all(line["session"] and line["frames"] == 44 and line["signs"] == 1 for line in ended)
 
 
+@pytest.mark.slow
 def test_a_bad_bundle_is_refused_and_the_old_one_stays(bundle, service):
     process, address = service
     before = version(address)

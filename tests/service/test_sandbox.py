@@ -80,6 +80,7 @@ def test_memory_is_bounded():
     assert of_child(partial(bytearray, 900 * MIB), Limits(memory_bytes=800 * MIB)) == "MemoryError"
 
 
+@pytest.mark.slow
 def test_processor_time_is_bounded():
     with pytest.raises(ChannelClosedError):
         of_child(spin, Limits(cpu_s=1))

@@ -133,6 +133,7 @@ def without_opset(manifest):
         ),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_what_is_wrong_stops_the_start_with_one_plain_line(bundle_folder, tmp_path, variables, says):
     process = start_service(**variables(bundle_folder, tmp_path))
     _, stderr = process.communicate(timeout=START_S)
@@ -142,6 +143,7 @@ def test_what_is_wrong_stops_the_start_with_one_plain_line(bundle_folder, tmp_pa
     assert re.match(says, stderr)
 
 
+@pytest.mark.slow
 def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
     process = start_service(BUNDLE=bundle_folder, PORT=0)
     try:

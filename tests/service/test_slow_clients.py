@@ -71,16 +71,19 @@ def dripping(address, *said):
         pytest.param([b"GET /v1/stream HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nX-Slow: "], id="a handshake"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_not_said_in_time_is_cut_off(impatient, said):
     dripping(impatient, *said)
 
 
+@pytest.mark.slow
 def test_who_says_nothing_is_cut_off(impatient):
     host, port = impatient.split(":")
     with socket.create_connection((host, int(port)), TIMEOUT_S) as client, suppress(ConnectionResetError):
         assert client.recv(1) == b""
 
 
+@pytest.mark.slow
 def test_a_slow_upload_has_a_time_of_its_own(impatient):
     def chunks():
         half = len(SIGN_EAST) // 2
@@ -92,6 +95,7 @@ def test_a_slow_upload_has_a_time_of_its_own(impatient):
         assert client.post("/v1/classify", content=form(chunks()), headers=FORM).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_websocket_lives_longer_than_its_handshake_may(impatient):
     with Client(impatient) as client:
         client.start()
@@ -100,6 +104,7 @@ def test_a_websocket_lives_longer_than_its_handshake_may(impatient):
         assert client.until_closed() == 1000
 
 
+@pytest.mark.slow
 def test_pings_of_a_client_that_does_not_read_are_not_answered(bundle_folder):
     service = server(Settings(bundle=bundle_folder, port=0), ColourTracker)
     with running(service) as listener, socket.create_connection(listener.getsockname(), TIMEOUT_S) as client:
@@ -113,6 +118,7 @@ def test_pings_of_a_client_that_does_not_read_are_not_answered(bundle_folder):
         assert connection.transport.get_write_buffer_size() < 1_000_000
 
 
+@pytest.mark.slow
 def test_a_flood_of_messages_is_read_as_slowly_as_frames_may_come(bundle_folder):
     max_fps = 5
     with serve(bundle_folder, max_fps=max_fps) as address, Client(address) as client:

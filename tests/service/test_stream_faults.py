@@ -50,6 +50,7 @@ GOOD = binary(0, 0.0, pose(None).astype("<f4").tobytes())
         pytest.param([START, binary(0, 0, picture(EAST))], id="picture instead of keypoints"),
     ],
 )
+@pytest.mark.slow
 def test_violations_end_the_stream_and_no_other(address, messages):
     frames = signing("east", "west")
     with Client(address) as healthy:

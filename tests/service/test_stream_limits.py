@@ -165,6 +165,7 @@ def test_a_stream_that_never_starts_is_idle(bundle_folder):
     assert [m["type"] for m in client.heard] == ["error"]
 
 
+@pytest.mark.slow
 def test_keepalive_keeps_a_stream(bundle_folder):
     with serve(bundle_folder, idle_s=1.0) as address, Client(address) as client:
         client.start()
@@ -177,6 +178,7 @@ def test_keepalive_keeps_a_stream(bundle_folder):
         assert client.until_closed() == 1000
 
 
+@pytest.mark.slow
 def test_a_session_expires(bundle_folder):
     with serve(bundle_folder, max_session_s=0.6, **ROOMY) as address, Client(address) as client:
         started = client.start(aspect=ASPECT)

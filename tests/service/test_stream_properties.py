@@ -183,6 +183,7 @@ async def converse(app, messages):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.booleans(), st.lists(MESSAGES, max_size=25))
+@pytest.mark.slow
 def test_no_order_of_messages_breaks_it(app, caplog, starts, messages):
     sent = asyncio.run(converse(app, [START, *messages] if starts else messages))
     texts = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]

@@ -139,6 +139,7 @@ def test_a_clip_tells_where_its_time_went(bundle_folder, seen, lines):
     assert line["trace_id"] == CALLER["traceparent"].split("-")[1]
 
 
+@pytest.mark.slow
 def test_time_that_a_tracker_takes_is_its_own(bundle_folder, seen):
     class Slow(ColourTracker):
         def track(self, rgb):
@@ -344,6 +345,7 @@ def values(attributes):
 
 
 @pytest.mark.parametrize("name", [None, "captions-2"])
+@pytest.mark.slow
 def test_spans_reach_the_collector_that_is_named(bundle_folder, collector, monkeypatch, name):
     if name is not None:
         monkeypatch.setenv("OTEL_SERVICE_NAME", name)

@@ -91,6 +91,7 @@ def test_bad_pictures_leave_the_process_as_it_was(tracker):
 
 
 @pytest.mark.parametrize(("how", "reason"), [(CRASH, "crashed"), (HANG, "hung"), (FAIL, "crashed")])
+@pytest.mark.slow
 def test_a_lost_process_is_replaced_with_the_next_frame(how, reason):
     losses = []
     tracker = ProcessTracker(FragileTracker, SHORT_S, losses.append)
@@ -123,6 +124,7 @@ def test_a_tracker_that_cannot_be_made():
         ProcessTracker(StillbornTracker, TIMEOUT_S)
 
 
+@pytest.mark.slow
 def test_a_stream_is_told_and_goes_on(bundle_folder):
     """A process is killed between two signs; the other stream hears nothing of it."""
     with serve(bundle_folder, fragile_tracker, **ROOMY) as address, Client(address) as one, Client(address) as other:
@@ -143,6 +145,7 @@ def test_a_stream_is_told_and_goes_on(bundle_folder):
         assert 'glosscast_frames_dropped_total{reason="tracker_lost"} 1.0' in metrics_text(address)
 
 
+@pytest.mark.slow
 def test_a_stream_that_brings_its_tracker_down_again_and_again_is_ended(bundle_folder):
     with serve(bundle_folder, fragile_tracker, **ROOMY) as address, Client(address) as client:
         client.start(input="frames")
@@ -154,6 +157,7 @@ def test_a_stream_that_brings_its_tracker_down_again_and_again_is_ended(bundle_f
             next_one.start(input="frames")
 
 
+@pytest.mark.slow
 def test_a_clip_whose_tracker_crashes_is_a_problem_and_the_next_is_read(bundle_folder):
     with serve(bundle_folder, fragile_tracker) as address, browser(address) as client:
         assert_problem(post(client, video([DOWN] * 5 + [CRASH] * 5)), 503, "tracker_failed")

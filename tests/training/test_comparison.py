@@ -47,6 +47,7 @@ def no_training(*args: object, **named: object) -> None:
     raise AssertionError("trained again")
 
 
+@pytest.mark.slow
 def test_every_variant_seed_and_fold_is_kept_and_scored_on_signers_left_out(made: Path) -> None:
     report = load_report(made / "report" / "runs.json")
     assert {(r.variant, r.seed, r.held_out) for r in report.runs} == {
@@ -66,6 +67,7 @@ def test_every_variant_seed_and_fold_is_kept_and_scored_on_signers_left_out(made
     assert list(found.perturbed) == [condition.name for condition in conditions]
 
 
+@pytest.mark.slow
 def test_the_report_holds_the_numbers_and_the_pictures(made: Path) -> None:
     text = (made / "report" / "README.md").read_text()
     report = load_report(made / "report" / "runs.json")
@@ -89,6 +91,7 @@ def test_the_report_holds_the_numbers_and_the_pictures(made: Path) -> None:
         assert (made / "report" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_what_is_there_is_neither_trained_nor_read_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (copy / "report" / "README.md").read_text()
     for name in ("fit", "fit_lstm", "decode"):
@@ -99,6 +102,7 @@ def test_what_is_there_is_neither_trained_nor_read_again(copy: Path, monkeypatch
     assert (copy / "report" / "README.md").read_text().split("    python")[0] == before.split("    python")[0]
 
 
+@pytest.mark.slow
 def test_a_model_that_is_there_is_read_but_not_trained(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = copy / "report" / "predictions" / "keypoints+ce.seed2.fold1.npz"
     before = load_predictions(path)
@@ -108,6 +112,7 @@ def test_a_model_that_is_there_is_read_but_not_trained(copy: Path, monkeypatch: 
     np.testing.assert_allclose(load_predictions(path).probabilities, before.probabilities, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_missing_is_trained(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part, ending in (("checkpoints", "pt"), ("predictions", "npz")):
         (copy / "report" / part / f"keypoints+ce.seed2.fold1.{ending}").unlink()
@@ -141,6 +146,7 @@ def test_several_processes_do_what_one_does(copy: Path) -> None:
         ("predictions", "keypoints+ce.seed2.fold1.npz", "damaged"),
     ],
 )
+@pytest.mark.slow
 def test_a_damaged_file_is_named_and_left_alone(
     copy: Path, capsys: pytest.CaptureFixture[str], part: str, name: str, said: str
 ) -> None:
@@ -158,6 +164,7 @@ def test_a_damaged_file_is_named_and_left_alone(
     assert not (copy / "report" / "checkpoints" / "keypoints+ce.seed1.fold0.pt").exists()  # found before training
 
 
+@pytest.mark.slow
 def test_files_of_other_runs_are_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for part, ending in (("predictions", "npz"), ("checkpoints", "pt")):
         files = copy / "report" / part
@@ -167,6 +174,7 @@ def test_files_of_other_runs_are_refused(copy: Path, capsys: pytest.CaptureFixtu
         (copy / "report" / "predictions" / "keypoints+ce.seed2.fold0.npz").unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_config_or_other_glosses_is_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(copy, "--glosses", "high")) == 2
     assert "runs.json: made with another config or other glosses" in capsys.readouterr().err
@@ -176,12 +184,14 @@ def test_a_folder_of_another_config_or_other_glosses_is_refused(copy: Path, caps
     assert "runs.json: made with another config or other glosses" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_at_once_do_not_share_a_folder(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with runs.locked(copy / "report"):
         assert main(command(copy)) == 2
     assert "another comparison is at work here" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_with_too_few_seeds_the_report_says_so(copy: Path) -> None:
     assert main(command(copy, "--seeds", "1,2")) == 0
     text = (copy / "report" / "README.md").read_text()
@@ -189,6 +199,7 @@ def test_with_too_few_seeds_the_report_says_so(copy: Path) -> None:
     assert "too few seeds to say" in text
 
 
+@pytest.mark.slow
 def test_one_seed_and_one_fold_still_make_a_report(copy: Path) -> None:
     out = copy / "one"
     shutil.copytree(copy / "report", out)
@@ -212,6 +223,7 @@ def with_roles(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_without_folds_the_test_sets_are_the_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = with_roles(tmp_path)
     options = ["compare", "--config", str(path), "--out", str(tmp_path / "out"), "--data", str(tmp_path)]
@@ -263,6 +275,7 @@ def test_the_baseline_is_the_first_variant_with_cross_entropy(tmp_path: Path) ->
     assert baseline("lstm+ce") == "lstm+ce"
 
 
+@pytest.mark.slow
 def test_a_model_of_pixels_is_compared_on_pictures_kept_beside_the_clips(tmp_path: Path) -> None:
     write_rgb(tmp_path, "keypoints", epochs=2)
     options = command(tmp_path)[:-4]

@@ -66,6 +66,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, T
 
 
 @pytest.mark.parametrize("make", [confusions, prototypes])
+@pytest.mark.slow
 def test_two_processes_hold_the_state_of_one(
     make: Callable[[slice], nn.Module], both: list[dict[str, dict[str, Tensor]]]
 ) -> None:
@@ -76,6 +77,7 @@ def test_two_processes_hold_the_state_of_one(
         assert all(torch.allclose(value.float(), whole[name].float(), atol=1e-6) for name, value in state.items())
 
 
+@pytest.mark.slow
 def test_two_processes_weigh_gradients_alike(both: list[dict[str, dict[str, Tensor]]]) -> None:
     one, other = (states["gradients"]["norms"] for states in both)
     assert torch.equal(one, other)

@@ -54,7 +54,16 @@ def test_rendering_equals_a_loop_over_pixels_and_points() -> None:
                     x, y, _, presence = keypoints[0, frame, point].tolist()
                     squared = (x - centre(column)) ** 2 + (y - centre(row) - OFFSET) ** 2
                     value += presence * math.exp(-squared / (2 * SIGMA**2))
-                assert maps[0, g, frame, row, column].item() == pytest.approx(min(value, 2.0), abs=1e-4)
+                assert maps[0, g, frame, row, column].item() == pytest.approx(min(value, 2.0), abs=2e-6)
+
+
+def test_no_number_is_denormal() -> None:
+    keypoints = empty()
+    keypoints[0, 0, Pose.NOSE] = torch.tensor([-1.2, 1.0, 0.0, 1.0])
+    keypoints[0, 0, Pose.LEFT_EYE] = torch.tensor([50.0, -50.0, 0.0, 1.0])
+    maps = Heatmaps()(keypoints)
+    assert not ((maps > 0) & (maps < torch.finfo(torch.float32).tiny)).any()
+    assert maps[0, 1].max() > 0.9
 
 
 def test_many_points_on_one_spot_do_not_outshine_the_rest() -> None:

@@ -12,6 +12,7 @@ from training.slowfast import build
     ("name", "million_parameters", "gmac"),
     [("slowfast_8x8_r50", 34.6, 50.6), ("slowfast_8x8_r101", 62.8, 96.8), ("slowfast_tiny", 0.4, 11.1)],
 )
+@pytest.mark.slow
 def test_the_cost_of_a_window_at_224(name: str, million_parameters: float, gmac: float) -> None:
     counted = cost(name, 400, 224)
     assert round(counted.parameters / 1e6, 1) == million_parameters

@@ -27,6 +27,7 @@ def test_a_pytorchvideo_file_gives_the_model_that_pytorchvideo_has(tmp_path: Pat
 
 @torch.no_grad()
 @pytest.mark.parametrize("protocol", [2, 4, 5])
+@pytest.mark.slow
 def test_a_caffe2_file_gives_the_model_that_it_holds(trained: SlowFast, tmp_path: Path, protocol: int) -> None:
     ours = model()
     report = load(ours, write_pkl(tmp_path / "SLOWFAST.pkl", blobs_of(trained), protocol))

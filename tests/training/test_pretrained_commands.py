@@ -111,6 +111,7 @@ def test_there_are_none_for_the_tiny_model(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err.startswith("no Kinetics-400 weights for slowfast_tiny, only for slowfast_8x8_r50")
 
 
+@pytest.mark.slow
 def test_inspect_says_what_became_of_a_file(
     monkeypatch: pytest.MonkeyPatch, pkl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +162,7 @@ def test_weights_that_a_config_cannot_use_are_refused_before_anything_else(pkl: 
         stream_weights(rgb_config(), "gone.pyth")
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_file_and_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pkl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

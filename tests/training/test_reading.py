@@ -48,6 +48,7 @@ def test_many_clips_at_once_are_read_as_the_service_reads_each(tmp_path: Path) -
         assert np.linalg.norm(reading.embeddings[i]) == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_yardstick_learns_and_is_kept_whole(tmp_path: Path) -> None:
     c = config(tmp_path)
     seen = [e for e in examples(4) if e.signer != "cem"]

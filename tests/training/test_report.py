@@ -90,6 +90,7 @@ def test_the_yardstick_is_explained_where_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("glosses", [2, 60])
+@pytest.mark.slow
 def test_pictures_of_few_and_of_many_glosses(tmp_path: Path, glosses: int) -> None:
     found = analysis(tmp_path)
     if glosses > 2:

@@ -69,6 +69,7 @@ def recogniser(folder: Path, form: str) -> Config:
 
 
 @pytest.mark.parametrize("form", ["batch", "prototype"])
+@pytest.mark.slow
 def test_a_recogniser_resumes_with_confusions_and_prototypes(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ CLASSES = 7
 
 
 @pytest.mark.parametrize("name", ["slowfast_8x8_r50", "slowfast_8x8_r101"])
+@pytest.mark.slow
 def test_the_published_models_compute_what_pytorchvideo_computes(name: str) -> None:
     torch.manual_seed(0)
     theirs, ours = randomise(published(name, CLASSES)), build(name, CLASSES).eval()

@@ -131,6 +131,7 @@ def test_what_is_kept_is_the_average_of_the_weights(tmp_path: Path) -> None:
     assert not torch.equal(averaged.state["classify.weight"], plain.state["classify.weight"])
 
 
+@pytest.mark.slow
 def test_confusions_are_kept_with_the_adaptive_loss_only(tmp_path: Path) -> None:
     adaptive = fit(config(tmp_path / "a", fusion=True, epochs=1), examples(), progress=False).confusion
     assert adaptive is not None
@@ -172,6 +173,7 @@ def test_clips_without_pictures_cannot_feed_an_rgb_stream(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("streams", [(), ("pose",), ("pose", "keypoints")])
+@pytest.mark.slow
 def test_a_model_with_pixels_learns_what_they_show(tmp_path: Path, streams: tuple[str, ...]) -> None:
     rgb = load_config(write_rgb(tmp_path, *streams, epochs=8))
     seen, unseen = split_by_signer(load_sets(rgb.data, tmp_path, rgb.model), rgb.data.held_out)

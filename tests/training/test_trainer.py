@@ -148,6 +148,13 @@ def test_a_row_an_epoch_is_logged(tmp_path: Path) -> None:
         assert [event.value for event in curves.Scalars(name)] == pytest.approx([float(r[name]) for r in table], 1e-4)
 
 
+@pytest.mark.slow
+def test_tensorboard_starts() -> None:
+    command = [sys.executable, "-m", "tensorboard.main", "--version"]
+
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def test_a_new_run_replaces_the_logs_of_an_old_one(tmp_path: Path) -> None:
     for _ in range(2):
         trained(Line(), out=tmp_path)
@@ -165,6 +172,7 @@ run(Line(), OPTIMISER, 3, progress=False)
 """
 
 
+@pytest.mark.slow
 def test_it_says_nothing_writes_nothing_and_connects_to_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x"}
     done = subprocess.run(
@@ -174,6 +182,7 @@ def test_it_says_nothing_writes_nothing_and_connects_to_nothing(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_export_does_without_lightning() -> None:
     code = "import sys, export.__main__, export.to_onnx, export.verify; print('lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

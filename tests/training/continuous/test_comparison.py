@@ -35,6 +35,7 @@ def readings(folder: Path, name: str) -> SentenceReadings:
     return SentenceReadings.model_validate_json((folder / "report" / "predictions" / f"{name}.json").read_text())
 
 
+@pytest.mark.slow
 def test_every_variant_reads_the_same_sentences_of_signers_left_out(made: Path) -> None:
     ours, theirs = (readings(made, f"{variant}.seed2.fold1") for variant in VARIANTS)
     assert ours.references == theirs.references
@@ -43,6 +44,7 @@ def test_every_variant_reads_the_same_sentences_of_signers_left_out(made: Path) 
     assert {gloss for glosses in ours.references for gloss in glosses} == {"high", "low"}
 
 
+@pytest.mark.slow
 def test_the_report_has_the_word_error_rates(made: Path) -> None:
     text = (made / "report" / "README.md").read_text()
     for variant in VARIANTS:
@@ -54,6 +56,7 @@ def test_the_report_has_the_word_error_rates(made: Path) -> None:
     assert f"--variants {','.join(VARIANTS)}" in text
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_done_again(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = Path(shutil.copytree(made, tmp_path / "copy"))
     shutil.rmtree(copy / "report" / "checkpoints")
@@ -61,6 +64,7 @@ def test_what_is_there_is_not_done_again(made: Path, tmp_path: Path, monkeypatch
     assert main(command(copy)) == 0
 
 
+@pytest.mark.slow
 def test_damaged_readings_are_named(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = Path(shutil.copytree(made, tmp_path / "copy"))
     path = copy / "report" / "predictions" / "keypoints+ctc.seed1.fold0.json"

@@ -36,6 +36,7 @@ def test_sentences_of_an_unseen_signer_are_learned_in_seconds(tmp_path: Path, lo
     assert scores.macro_f1 > 0.9
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     made = config(tmp_path, epochs=1)
     first, again = learn(made), learn(made)
@@ -57,6 +58,7 @@ def test_a_checkpoint_says_what_it_reads(tmp_path: Path) -> None:
         loaded.build()
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = config(tmp_path, epochs=3)
     seen = examples()

@@ -74,6 +74,7 @@ def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_damaged_part_and_a_set_without_clips_are_refused_by_name(tmp_path: Path) -> None:
     clips = items(tmp_path, "5")
     part = part_path(tmp_path / "out", clips[0])
@@ -141,6 +142,7 @@ def test_without_keypoints_the_middle_is_kept_and_nothing_passes_for_not_found(t
     assert picture[16, 29, 0] < 10
 
 
+@pytest.mark.slow
 def test_each_clip_says_what_found_its_keypoints(tmp_path: Path) -> None:
     items = photos(tmp_path, 2)
     (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, watch)

@@ -85,6 +85,7 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(tmp_path: Path, address
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_without_ray_the_command_names_the_extra(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['ray'] = None; from training.__main__ import main; "
@@ -96,6 +97,7 @@ def test_without_ray_the_command_names_the_extra(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_usage_statistics_are_off() -> None:
     program = (
         "from pathlib import Path; from training.datasets.ray_extract import on_ray; on_ray('local', Path('out')); "

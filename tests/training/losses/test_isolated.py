@@ -89,6 +89,7 @@ def trained(folder: Path, table: str, *, adaptive: bool) -> torch.Tensor:
         (True, ("", 'form = "prototype"', "confusable_share = 0.25")),
     ],
 )
+@pytest.mark.slow
 def test_each_loss_trains_another_model(tmp_path: Path, adaptive: bool, tables: tuple[str, ...]) -> None:
     models = [trained(tmp_path / str(i), table, adaptive=adaptive) for i, table in enumerate(tables)]
     assert all(model.isfinite().all() for model in models)

@@ -36,6 +36,7 @@ def fold(folder: Path, signers: str = "cem") -> list[str]:
     return ["--fold", signers, "--checkpoint", str(folder / "run" / "checkpoint.pt")]
 
 
+@pytest.mark.slow
 def test_both_segmenters_are_scored_on_every_kind_of_stream(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(made, "evaluate-segmenter", *fold(made), "--json")) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -50,6 +51,7 @@ def test_both_segmenters_are_scored_on_every_kind_of_stream(made: Path, capsys: 
     assert any(line.startswith(f"| direct | rule | {first['scores']['f1']:.3f} |") for line in lines)
 
 
+@pytest.mark.slow
 def test_a_bundle_takes_both_and_verifies(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     segmenter, calibration = tmp_path / "segmenter.npz", tmp_path / "calibration.json"
     assert main(command(made, "segmenter", "--out", str(segmenter))) == 0

@@ -48,6 +48,7 @@ def test_tags_come_two_ticks_late() -> None:
     assert set(tags[last + 3 :]) == {0}
 
 
+@pytest.mark.slow
 def test_a_segmenter_learns_what_the_rule_cannot_know() -> None:
     """Signs without a rest between them, of a signer whom it has not seen."""
     seen = [e for e in examples() if e.signer != "ann"]
