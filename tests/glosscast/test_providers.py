@@ -2,15 +2,18 @@
 
 import json
 import logging
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import onnx
 import pytest
 
 from glosscast import providers
-from glosscast.bundle import EMBEDDED
+from glosscast.bundle import EMBEDDED, load_bundle
 from glosscast.manifest import MODEL
 from glosscast.providers import CPU, CUDA, OPENVINO, TENSORRT, GraphError, ProviderError, open_session
 
@@ -99,6 +102,51 @@ def test_openvino_is_told_the_precision_and_the_threads():
     plugin = json.loads(providers.provider_options(OPENVINO, "fp32", 3)["load_config"])["CPU"]
     assert (plugin["INFERENCE_PRECISION_HINT"], plugin["INFERENCE_NUM_THREADS"]) == ("f32", "3")
     assert '"bf16"' in providers.provider_options(OPENVINO, "bf16", 1)["load_config"]
+
+
+def with_openvino() -> None:
+    if OPENVINO not in providers.available_providers():
+        pytest.skip("this build of ONNX Runtime has no OpenVINO")
+
+
+def test_openvino_computes_fp32_as_the_cpu_does_and_bf16_otherwise():
+    with_openvino()
+    windows = load_bundle(EMBEDDED).golden()
+    windows.pop("logits")
+
+    def logits(provider, precision):
+        return open_session(GRAPH, [provider], precision, threads=1).run(["logits"], windows)[0]
+
+    np.testing.assert_allclose(logits(OPENVINO, "fp32"), logits(CPU, "fp32"), rtol=0, atol=1e-4)
+    if providers.computes(OPENVINO, "bf16"):
+        assert np.abs(logits(OPENVINO, "bf16") - logits(CPU, "fp32")).max() > 1e-3
+
+
+# Without it, malloc keeps the second block of a size on its heap, since the first was given back.
+KEPT = """
+import ctypes
+from pathlib import Path
+from glosscast.providers import open_session
+open_session(Path({graph!r}), [{provider!r}], threads=1)
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks a b c d e f".split()]
+libc.mallinfo2.restype = Info
+libc.free(libc.malloc(24 << 20))
+before = libc.mallinfo2().hblks
+block = libc.malloc(16 << 20)
+print(libc.mallinfo2().hblks - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_large_blocks_that_openvino_frees_go_back_to_the_system():
+    with_openvino()
+    for provider, mapped in ((OPENVINO, "1"), (CPU, "0")):
+        code = KEPT.format(graph=str(GRAPH), provider=provider)
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert found.stdout.strip() == mapped, provider
 
 
 @pytest.mark.parametrize(("cores", "asked", "threads"), [(8, 0, 7), (2, 0, 1), (1, 0, 1), (2, 4, 4)])
