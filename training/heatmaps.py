@@ -63,7 +63,7 @@ class Heatmaps(nn.Module):
         self.scale = (2.0 * sigma * sigma) ** -0.5
         axis = ((torch.arange(size, dtype=torch.float32) + 0.5) / size * span - span / 2) * self.scale
         self.register_buffer("points", torch.tensor(padded).flatten(), persistent=False)
-        self.register_buffer("real", torch.tensor(real)[:, None, :, None], persistent=False)
+        self.register_buffer("real", torch.tensor(real)[:, None, :], persistent=False)
         self.register_buffer("columns", axis, persistent=False)
         self.register_buffer("rows", axis + offset_y * self.scale, persistent=False)
 
@@ -72,7 +72,7 @@ class Heatmaps(nn.Module):
         # Points are sorted by group before time: moving them costs nothing, moving pictures does.
         points = keypoints[:, :, self.points].unflatten(2, self.shape).transpose(1, 2)
         across = self._gaussian(points[..., X, None], self.columns)
-        down = self._gaussian(points[..., Y, None], self.rows) * (points[..., PRESENCE, None] * self.real)
+        down = self._gaussian(points[..., Y, None], self.rows) * (points[..., PRESENCE] * self.real)[..., None]
         # The clamp keeps a fist, where many points fall on one spot, from outshining an open hand.
         maps: Tensor = (down.transpose(-1, -2) @ across).clamp(max=2.0)
         return maps
