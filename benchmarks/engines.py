@@ -1,6 +1,5 @@
 """What can run a model: torch, and the execution providers of ONNX Runtime that are there."""
 
-import shutil
 from functools import partial
 from typing import Any
 
@@ -41,10 +40,8 @@ class Engines:
         self._modules: dict[str, nn.Module] = {EAGER: subject.module}
         if not compiled:
             self.absent[COMPILED] = "takes minutes to compile; add --compile"
-        elif shutil.which("g++") or shutil.which("clang++"):
-            self._modules[COMPILED] = torch.compile(subject.module, dynamic=True)  # type: ignore[assignment]
         else:
-            self.absent[COMPILED] = "needs a C++ compiler"
+            self._compile()
         self._sessions: dict[str, Any] = {}
         for name, (provider, precision) in SESSIONS.items():
             try:
@@ -52,6 +49,16 @@ class Engines:
                 self._sessions[name] = open_session(graph, [provider], precision, threads)
             except ProviderError as error:
                 self.absent[name] = str(error)
+
+    def _compile(self) -> None:
+        """Compile for one window, which tells whether it can be: a C++ compiler or Python's headers may be missing."""
+        module = torch.compile(self.subject.module, dynamic=True)
+        try:
+            infer(module, self.subject.inputs(1))  # type: ignore[arg-type]
+        except Exception as error:  # what the compilers behind it raise shares no base class
+            self.absent[COMPILED] = f"could not compile: {str(error).strip().splitlines()[0]}"
+        else:
+            self._modules[COMPILED] = module  # type: ignore[assignment]
 
     def runs(self, batch: int) -> dict[str, Run]:
         """One inference of so many windows, by engine."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch._inductor.config
 from torch import nn
 
 from benchmarks.engines import COMPILED, EAGER, PRECISION, SESSIONS, Engines
@@ -109,6 +110,15 @@ def test_engines_agree_and_what_is_absent_is_said(tmp_path: Path) -> None:
         assert np.abs(runs[name]()[0] - wanted.numpy()).max() < allowed, name
     assert not np.array_equal(runs["ONNX Runtime CPU int8"]()[0], runs["ONNX Runtime CPU"]()[0])
     assert subject.gflop() == pytest.approx(0.51, abs=0.01)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_compiled_is_said_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    engines = Engines(of_bundle(load_bundle(), tmp_path), threads=1, compiled=True)
+    assert "No working C++ compiler" in engines.absent[COMPILED]
+    assert COMPILED not in engines.runs(1)
 
 
 @pytest.mark.slow
