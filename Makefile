@@ -2,7 +2,7 @@
 #   PYTHON     the interpreter that makes the environment: by default the first there is of python3.11, 3.12 and 3.13
 #   PIP_ARGS   more flags for pip; the small CPU-only torch instead of the CUDA one:
 #              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
-#   GLOSSCAST_RUNTIME  the build of ONNX Runtime to install: openvino (default on x86-64 Linux), cpu (default elsewhere) or gpu
+#   GLOSSCAST_RUNTIME  the build of ONNX Runtime to install: cpu (default), openvino (x86-64) or gpu
 #   ARGS       more flags for pytest or the benchmarks
 #   DOCKER_ARGS  more flags for docker build: --network host, --build-arg PIP_ARGS=...
 #   STANDINS=1 Debian's Caddy and Prometheus in the place of images that cannot be pulled, for test-docker
@@ -24,7 +24,7 @@ VENV_STAMP := $(VENV)/.stamp-venv
 # What finds keypoints in pictures; the service reads the same variable.
 EXTRACTOR := $(or $(GLOSSCAST_EXTRACTOR),litert)
 # The build of ONNX Runtime, named as its extra. All install one folder, so what is there is taken away first.
-RUNTIME := $(or $(GLOSSCAST_RUNTIME),$(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),openvino,cpu))
+RUNTIME := $(or $(GLOSSCAST_RUNTIME),cpu)
 $(if $(filter $(RUNTIME),cpu openvino gpu),,$(error GLOSSCAST_RUNTIME must be cpu, openvino or gpu, not $(RUNTIME)))
 RUNTIME_STAMP := $(VENV)/.stamp-runtime-$(RUNTIME)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)

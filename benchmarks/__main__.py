@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--clip", type=Path, metavar="FILE", help="also measure classifying this video")
     parser.add_argument("--service", action="store_true", help="only the service and the clip, not the models")
     parser.add_argument("--compile", action="store_true", help="torch.compile takes part; minutes more for each model")
+    parser.add_argument("--bundle-alone", action="store_true", help="without the published SlowFast; two minutes")
     parser.add_argument("--training", action="store_true", help="measure training steps instead (three minutes)")
     parser.add_argument("--reuse", action="store_true", help="what windows of --clip have in common instead")
     parser.add_argument("--json", action="store_true")
@@ -53,7 +54,8 @@ def report(bundle: Bundle, args: argparse.Namespace) -> None:
     if not args.service:
         from benchmarks import inference
 
-        comparison = inference.compare(bundle, args.compile)
+        sizes = () if args.bundle_alone else inference.SIZES
+        comparison = inference.compare(bundle, args.compile, sizes)
         found |= inference.as_json(comparison)
         text = f"{inference.as_markdown(comparison)}\n\n{text}"
     print(json.dumps(found, indent=1) if args.json else text)

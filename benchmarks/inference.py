@@ -1,14 +1,14 @@
 """Models through everything that can run them, side by side with the machine's limit, the product of two matrices."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import torch
 
 from benchmarks.engines import PRECISION, Engines
-from benchmarks.subjects import BATCHES, Subject, subjects
+from benchmarks.subjects import BATCHES, SIZES, Subject, subjects
 from benchmarks.timing import Run, Spread, alternate
 from glosscast.bundle import Bundle
 from glosscast.providers import runtime
@@ -43,14 +43,14 @@ class Comparison(NamedTuple):
     peaks: dict[str, float]
 
 
-def compare(bundle: Bundle, compiled: bool) -> Comparison:
+def compare(bundle: Bundle, compiled: bool, sizes: Sequence[int] = SIZES) -> Comparison:
     """Measure; at most ten minutes on two idle cores, without the compiling where torch.compile takes part."""
     threads = os.cpu_count() or 1
     torch.set_num_threads(threads)
     rows: list[Row] = []
     absent: dict[str, str] = {}
     peaks: dict[str, list[float]] = {name: [] for name in DTYPES}
-    with subjects(bundle) as measured:
+    with subjects(bundle, sizes) as measured:
         for subject in measured:
             engines = Engines(subject, threads, compiled)
             absent |= engines.absent

@@ -1,6 +1,6 @@
 """What inference is measured on: the published SlowFast at two sizes, and a bundle's model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,10 +51,10 @@ class Subject(NamedTuple):
 
 
 @contextmanager
-def subjects(bundle: Bundle) -> Iterator[list[Subject]]:
-    """SlowFast 8x8 R50 with fresh weights at each of `SIZES`, and the bundle where its checkpoint lies beside it."""
+def subjects(bundle: Bundle, sizes: Sequence[int] = SIZES) -> Iterator[list[Subject]]:
+    """SlowFast 8x8 R50 with fresh weights at each of the sizes, and the bundle where its checkpoint lies beside it."""
     with TemporaryDirectory() as folder:
-        r50 = [slowfast(Path(folder), size) for size in SIZES]
+        r50 = [slowfast(Path(folder), size) for size in sizes]
         yield r50 + ([of_bundle(bundle, Path(folder))] if (bundle.path / CHECKPOINT).is_file() else [])
 
 

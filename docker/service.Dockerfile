@@ -5,15 +5,14 @@
 #   docker build -f docker/service.Dockerfile -t glosscast/service:gpu --build-arg RUNTIME=gpu .
 #
 #   EXTRACTOR  what finds keypoints in pictures: litert (small, see docs/deployment.md) or mediapipe
-#   RUNTIME    which ONNX Runtime, by the name of its extra in pyproject.toml: openvino (default on x86-64), cpu (default
-#              elsewhere) or gpu. CUDA's libraries come from pip with it, so the base image stays the same; the host brings
-#              the driver and NVIDIA's container toolkit.
+#   RUNTIME    which ONNX Runtime, by the name of its extra in pyproject.toml: cpu, openvino or gpu. CUDA's libraries come
+#              from pip with it, so the base image stays the same; the host brings the driver and NVIDIA's container toolkit.
 #   PIP_ARGS   more flags for pip, as the address of a mirror
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 ARG EXTRACTOR=litert
-ARG RUNTIME=
+ARG RUNTIME=cpu
 ARG PIP_ARGS=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
@@ -24,8 +23,7 @@ ENV PATH=/opt/glosscast/bin:$PATH
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY glosscast glosscast
 # A server opens no windows: OpenCV without them needs neither OpenGL nor X11 from the system.
-RUN runtime=${RUNTIME:-$(test "$(uname -m)" = x86_64 && echo openvino || echo cpu)} \
- && pip install $PIP_ARGS -c constraints.txt --build-constraint constraints.txt ".[service,tracing,$EXTRACTOR,$runtime]" \
+RUN pip install $PIP_ARGS -c constraints.txt --build-constraint constraints.txt ".[service,tracing,$EXTRACTOR,$RUNTIME]" \
  && pip uninstall --yes opencv-contrib-python \
  && pip install $PIP_ARGS --no-deps "opencv-python-headless==$(sed -n 's/^opencv-contrib-python==//p' constraints.txt)"
 WORKDIR /opt/models
