@@ -53,8 +53,9 @@ def report(bundle: Bundle, args: argparse.Namespace) -> None:
     text = serving.describe(times, resident)
     if not args.service:
         from benchmarks import inference
+        from benchmarks.subjects import SIZES
 
-        sizes = () if args.bundle_alone else inference.SIZES
+        sizes = () if args.bundle_alone else SIZES
         comparison = inference.compare(bundle, args.compile, sizes)
         found |= inference.as_json(comparison)
         text = f"{inference.as_markdown(comparison)}\n\n{text}"

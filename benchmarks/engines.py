@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.subjects import Inputs, Subject
+from benchmarks.subjects import BATCHES, Inputs, Subject
 from benchmarks.timing import Run
 from glosscast.manifest import Precision
 from glosscast.providers import CPU, OPENVINO, ProviderError, open_session
@@ -51,10 +51,11 @@ class Engines:
                 self.absent[name] = str(error)
 
     def _compile(self) -> None:
-        """Compile for one window, which tells whether it can be: a C++ compiler or Python's headers may be missing."""
+        """Compile for one window and for several, before the clock runs, if there is a compiler for it."""
         module = torch.compile(self.subject.module, dynamic=True)
         try:
-            infer(module, self.subject.inputs(1))  # type: ignore[arg-type]
+            for windows in (1, 2, *BATCHES):
+                infer(module, self.subject.inputs(windows))  # type: ignore[arg-type]
         except Exception as error:  # what the compilers behind it raise shares no base class
             self.absent[COMPILED] = f"could not compile: {str(error).strip().splitlines()[0]}"
         else:
