@@ -11,6 +11,7 @@ from export.__main__ import main
 from export.to_onnx import export_bundle
 from glosscast.bundle import sha256
 from glosscast.manifest import MANIFEST, MODEL
+from glosscast.providers import available_providers
 from tests.export import models
 from tests.training import synthetic
 
@@ -55,8 +56,8 @@ def test_pictures_and_sentences_are_compared_too(tmp_path: Path, kind: str, caps
         checkpoint = models.continuous(tmp_path, "keypoints")
     export_bundle(checkpoint, tmp_path / "bundle")
     assert main(["verify", "--bundle", str(tmp_path / "bundle"), "--clips", str(tmp_path / "tiny.npz")]) == 0
-    (row,) = (row for row in capsys.readouterr().out.splitlines() if " clips " in row)
-    assert int(row.split()[2]) == 72
+    rows = [row for row in capsys.readouterr().out.splitlines() if " clips " in row]
+    assert [(row.split()[0], int(row.split()[2])) for row in rows] == [(name, 72) for name in available_providers()]
 
 
 def test_another_graph_than_torchs_fails(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
