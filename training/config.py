@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -13,6 +13,7 @@ from glosscast.segmentation import SegmenterSettings
 from glosscast.vocabulary import Vocabulary
 from training.augmentation import AugmentationConfig
 from training.continuous.config import ContinuousConfig
+from training.corrections import Correction, from_leave_out, read_corrections
 from training.losses.isolated import LossConfig
 from training.model import ModelConfig
 
@@ -39,8 +40,8 @@ class SetConfig(_Table):
     prefix: str = Field(
         default="", description="put before every gloss without an alias, to keep another language's words apart"
     )
-    leave_out: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="signer -> glosses not to use, for known faults in the recordings"
+    language: str = Field(
+        default="", description="whose glosses stand as they are; those of another language get its name before them"
     )
     sentences: bool = Field(
         default=False, description="the clips are recorded sentences; a gloss text is glosses with spaces between them"
@@ -55,9 +56,16 @@ class DataConfig(_Table):
     no_sign: str | None = Field(default=None, description="the vocabulary's class for hands that say nothing, if any")
     distractors: bool = Field(description="also learn glosses outside the vocabulary, as classes that are not exported")
     held_out: tuple[str, ...] = Field(default=(), description="signers never trained on")
+    held_out_glosses: tuple[str, ...] = Field(default=(), description="glosses never trained on, whoever signs them")
     dev_signers: tuple[str, ...] = Field(default=(), description="signers of the training sets kept for the dev score")
     shared_signers: bool = Field(default=False, description="signers may occur both in training and in dev or test")
+    corrections: tuple[Correction, ...] = Field(default=(), description="labels that are wrong; in TOML a file's name")
     sets: tuple[SetConfig, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_before_corrections(cls, values: Any) -> Any:
+        return from_leave_out(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _is_a_vocabulary(self) -> "DataConfig":
@@ -71,6 +79,18 @@ class DataConfig(_Table):
         twice = sorted(set(self.held_out) & set(self.dev_signers))
         if twice:
             raise ValueError(f"{', '.join(twice)}: both in held_out and in dev_signers")
+        twice = sorted(set(self.held_out_glosses) & set(self.vocabulary))
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: both in held_out_glosses and in the vocabulary")
+        if self.held_out_glosses and not self.distractors:
+            raise ValueError("held_out_glosses: without distractors no gloss outside the vocabulary is learned anyway")
+        return self
+
+    @model_validator(mode="after")
+    def _corrects_its_own_sets(self) -> "DataConfig":
+        unknown = {correction.file for correction in self.corrections} - {source.file for source in self.sets}
+        if unknown:
+            raise ValueError(f"corrections of files that are no sets: {', '.join(sorted(unknown))}")
         return self
 
 
@@ -155,15 +175,31 @@ class Config(_Table):
 
 
 def load_config(path: Path) -> Config:
-    """Read and check a TOML config.
+    """Read and check a TOML config, with the correction file beside it that it may name.
 
     Raises:
         ConfigError: not TOML, or a key is unknown, missing or out of range; names the file and the key.
-        OSError: the file cannot be read.
+        OSError: a file cannot be read.
     """
     try:
-        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        _include_corrections(content, path)
+        return Config.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_fault(error)}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
+
+
+def _include_corrections(content: dict[str, Any], config: Path) -> None:
+    """Put the tables of the correction file in the place of its name, so that a stored config is complete."""
+    data = content.get("data")
+    if not isinstance(data, dict) or "corrections" not in data:
+        return
+    if not isinstance(data["corrections"], str):
+        raise ConfigError(f"{config}: data.corrections must be the name of a file")
+    path = config.parent / data["corrections"]
+    try:
+        data["corrections"] = read_corrections(path)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error

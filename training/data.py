@@ -1,141 +1,39 @@
-"""Clips from .npz files, signer-independent splits and balanced sampling."""
+"""The clips of a config's sets, as the config calls them, and signer-independent splits of them."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
-
-import numpy as np
-from numpy.typing import NDArray
 
 from glosscast.clip import Clip
-from glosscast.holistic import UNSTATED
-from glosscast.keypoints import FACE_INDICES, POSE, PRESENCE, assemble
+from glosscast.keypoints import POSE, PRESENCE
 from training.config import DataConfig, Role, SetConfig
-from training.frames import Pictures, frames_path, open_frames
+from training.corrections import Correction, match
+from training.example import DataError, Example
+from training.frames import frames_path
 from training.model import ModelConfig
+from training.npz import load_npz, with_frames
 
-PARTS = ("pose", "left_hand", "right_hand")
-ARRAYS = (*PARTS, "gloss", "signer")
-
-
-class DataError(ValueError):
-    """A data file is not what it should be; the message names the file and what is wrong."""
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """A labelled clip.
-
-    Attributes:
-        clip: its keypoints.
-        gloss: what is signed; all of it, joined by spaces, where `sentence` is given.
-        signer: by whom.
-        share: how often it is drawn, relative to others.
-        frames: its pictures, one for each frame, where a model looks at them.
-        sentence: the glosses of a clip that shows several, in order.
-        extractor: what found the keypoints.
-    """
-
-    clip: Clip
-    gloss: str
-    signer: str
-    share: float = 1.0
-    frames: Pictures | None = None
-    sentence: tuple[str, ...] = ()
-    extractor: str = UNSTATED
-
-    @property
-    def glosses(self) -> tuple[str, ...]:
-        """What is signed, in order."""
-        return self.sentence or (self.gloss,)
-
-
-def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
-    """Read clips of Holistic keypoints: `pose`, `left_hand`, `right_hand`, optionally `face`, `gloss`, `signer`.
-
-    A file may also say its `fps`, and for each clip its `aspect`, what found its keypoints (`extractor`) and its length
-    in `frames`; what follows is padding.
-
-    Args:
-        path: an .npz file of arrays (N, T, points, coordinates) in image coordinates.
-        fps: frame rate of the clips, where the file does not say.
-        aspect: frame width / height, likewise.
-
-    Raises:
-        DataError: missing file, not an .npz, missing arrays, wrong shapes, kinds or face points, NaN or infinity.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz file") from error
-    _check_arrays(path, arrays)
-    pose, left, right = (arrays[part].astype(np.float32) for part in PARTS)
-    keypoints = assemble(pose, left, right, arrays.get("face"))
-    finite = np.isfinite(keypoints).all(axis=(1, 2, 3))
-    if not finite.all():
-        raise DataError(f"{path}: clip {int(np.argmin(finite))} holds NaN or infinity")
-    t_ms = np.arange(keypoints.shape[1]) * (1000.0 / float(arrays.get("fps", np.array(fps))))
-    aspects = arrays.get("aspect", np.full(len(keypoints), aspect))
-    frames = arrays.get("frames", np.full(len(keypoints), len(t_ms)))
-    extractors = arrays.get("extractor", np.full(len(keypoints), UNSTATED))
-    return [
-        Example(Clip(t_ms[:length], points[:length], float(width)), str(gloss), str(signer), extractor=str(found_by))
-        for points, gloss, signer, width, length, found_by in zip(
-            keypoints, arrays["gloss"], arrays["signer"], aspects, frames, extractors, strict=True
-        )
-    ]
-
-
-def _check_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Every array is there, with the kind and shape that the layout needs."""
-    missing = [name for name in ARRAYS if name not in arrays]
-    if missing:
-        raise DataError(f"{path}: no array named {', '.join(missing)}")
-    labels = [arrays[name] for name in ("gloss", "signer", "extractor") if name in arrays]
-    if any(array.ndim != 1 or array.dtype.kind != "U" for array in labels):
-        raise DataError(f"{path}: gloss, signer and extractor must be lists of text")
-    points = {name: arrays[name] for name in (*PARTS, "face") if name in arrays}
-    if any(array.dtype.kind not in "fiu" for array in points.values()):
-        raise DataError(f"{path}: {', '.join(points)} must be numbers")
-    shapes = {"pose": [(33, 4)], "left_hand": [(21, 3)], "right_hand": [(21, 3)], "face": [(96, 2), (96, 3)]}
-    for name, array in points.items():
-        if array.ndim != 4 or array.shape[2:] not in shapes[name] or array.shape[1] != arrays["pose"].shape[1]:
-            raise DataError(f"{path}: {name} is {array.shape}; part shapes are (clips, frames, points, coordinates)")
-    if points["pose"].shape[1] == 0:
-        raise DataError(f"{path}: its clips have no frames")
-    if len({len(array) for array in (*labels, *points.values())}) != 1:
-        raise DataError(f"{path}: gloss, signer, extractor and keypoints differ in length")
-    _check_timing(path, arrays)
-    indices = arrays.get("face_indices", np.array(FACE_INDICES))
-    if "face" in arrays and not np.array_equal(indices, np.array(FACE_INDICES)):
-        raise DataError(f"{path}: face_indices are not those of the keypoint layout")
-
-
-def _check_timing(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """What a file says of its frames makes sense."""
-    clips, most = arrays["pose"].shape[:2]
-    for name, shape, highest in (("fps", (), np.inf), ("aspect", (clips,), np.inf), ("frames", (clips,), most)):
-        values = arrays.get(name)
-        if values is None:
-            continue
-        if values.shape != shape or values.dtype.kind not in ("iu" if name == "frames" else "fiu"):
-            raise DataError(f"{path}: {name} must be {'one number' if not shape else 'a number for each clip'}")
-        numbers = values.astype(np.float64)
-        if not (np.isfinite(numbers) & (numbers > 0) & (numbers <= highest)).all():
-            raise DataError(f"{path}: {name} must be above 0, and frames no more than a clip has")
+__all__ = [
+    "DataError",
+    "Example",
+    "Split",
+    "classes_of",
+    "fingerprint",
+    "load_npz",
+    "load_sets",
+    "load_split",
+    "split_by_signer",
+    "with_frames",
+    "without_glosses",
+]
 
 
 def load_sets(
     config: DataConfig, folder: Path, model: ModelConfig | None = None, role: Role = "train"
 ) -> list[Example]:
-    """All clips of a config's sets of one role, with aliases applied and known faults left out.
+    """All clips of a config's sets of one role, called as the config says and with its corrections applied.
 
     Clips without a signer are dropped where the model works on keypoints, and all have pictures where it has an rgb
     stream.
@@ -147,7 +45,8 @@ def load_sets(
         role: which of the sets.
 
     Raises:
-        DataError: a file cannot be used, or the config names a gloss or signer that its set does not have.
+        DataError: a file cannot be used, or the config names a gloss, language, signer or clip that its set does not
+            have.
         FramesError: the pictures are missing or do not belong to the clips.
     """
     examples: list[Example] = []
@@ -155,59 +54,54 @@ def load_sets(
         if source.role != role:
             continue
         loaded = load_npz(folder / source.file, source.fps, source.aspect)
-        if not all(_glosses(example, source) for example in loaded):
-            raise DataError(f"{source.file}: a sentence has no glosses")
-        _check_names(source, loaded)
         if model is not None and model.frame_size is not None:
             loaded = with_frames(loaded, frames_path(folder / source.file), model.frame_size)
-        for example in loaded:
-            glosses = [_rename(gloss, source) for gloss in _glosses(example, source)]
-            left_out = source.leave_out.get(example.signer, ())
-            if not set(glosses).isdisjoint(left_out):
-                continue
+        for example in _labelled(loaded, source, config.corrections):
             if (model is None or model.needs_signer) and not _has_signer(example.clip):
                 continue
-            if config.distractors or set(glosses) <= set(config.vocabulary):
-                sentence = tuple(glosses) if source.sentences else ()
-                examples.append(replace(example, gloss=" ".join(glosses), share=source.share, sentence=sentence))
+            if config.distractors or set(example.glosses) <= set(config.vocabulary):
+                examples.append(example)
     return examples
 
 
-def with_frames(examples: Sequence[Example], path: Path, size: int) -> list[Example]:
-    """All clips of one .npz file with their pictures.
+def _labelled(loaded: Sequence[Example], source: SetConfig, corrections: Sequence[Correction]) -> Iterator[Example]:
+    """The clips of one file with the glosses that they have in this config, less those that are left out."""
+    written = [e.gloss.split() if source.sentences else [e.gloss] for e in loaded]
+    if not all(written):
+        raise DataError(f"{source.file}: a sentence has no glosses")
+    spoken = [
+        [_in_language(g, e.language, source) for g in glosses] for e, glosses in zip(loaded, written, strict=True)
+    ]
+    _check_names(source, loaded, {gloss for glosses in spoken for gloss in glosses})
+    called = [[source.alias.get(gloss, source.prefix + gloss) for gloss in glosses] for glosses in spoken]
+    wrong = match(corrections, source.file, [e.signer for e in loaded], called)
+    for example, before in zip(loaded, called, strict=True):
+        changes = {gloss: wrong[example.index, gloss].to for gloss in before if (example.index, gloss) in wrong}
+        glosses = [name for gloss in before if (name := changes.get(gloss, gloss)) is not None]
+        if len(glosses) == len(before):
+            yield replace(
+                example,
+                gloss=" ".join(glosses),
+                share=source.share,
+                sentence=tuple(glosses) if source.sentences else (),
+                file=source.file,
+                renamed_from=" ".join(before) if changes else "",
+            )
 
-    Args:
-        examples: as `load_npz` gives them.
-        path: the zip beside it.
-        size: pixels a side that the pictures must have.
 
-    Raises:
-        FramesError: the pictures are missing or do not belong to the clips.
-    """
-    sources = open_frames(path, [len(e.clip.t_ms) for e in examples], size)
-    return [replace(example, frames=source) for example, source in zip(examples, sources, strict=True)]
+def _in_language(gloss: str, language: str, source: SetConfig) -> str:
+    """A gloss, with its language before it where that is another than the set's, since these are two classes."""
+    own = language.lower() in ("", source.language.lower())
+    return gloss if own else f"{language.lower()} {gloss}"
 
 
-def _glosses(example: Example, source: SetConfig) -> list[str]:
-    """What a clip shows, as the file calls it."""
-    return example.gloss.split() if source.sentences else [example.gloss]
-
-
-def _check_names(source: SetConfig, examples: Sequence[Example]) -> None:
+def _check_names(source: SetConfig, loaded: Sequence[Example], glosses: Collection[str]) -> None:
     """A misspelt name would change nothing and go unnoticed."""
-    glosses, signers = {g for e in examples for g in _glosses(e, source)}, {e.signer for e in examples}
-    renamed = {_rename(gloss, source) for gloss in glosses}
-    for what, named, known in (
-        ("alias of gloss", set(source.alias), glosses),
-        ("leave_out of signer", set(source.leave_out), signers),
-        ("leave_out of gloss", {g for left in source.leave_out.values() for g in left}, renamed),
-    ):
-        if named - known:
-            raise DataError(f"{source.file}: {what} {', '.join(sorted(named - known))}: not in the file")
-
-
-def _rename(gloss: str, source: SetConfig) -> str:
-    return source.alias.get(gloss, source.prefix + gloss)
+    if unknown := set(source.alias).difference(glosses):
+        raise DataError(f"{source.file}: alias of gloss {', '.join(sorted(unknown))}: not in the file")
+    languages = {e.language.lower() for e in loaded} - {""}
+    if languages and source.language and source.language.lower() not in languages:
+        raise DataError(f"{source.file}: language {source.language}: not in the file")
 
 
 def _has_signer(clip: Clip) -> bool:
@@ -223,14 +117,18 @@ class Split(NamedTuple):
 
 
 def load_split(config: DataConfig, folder: Path, model: ModelConfig | None = None) -> Split:
-    """The clips of a config's sets by role, without the held-out signers; `dev_signers` go from training to dev.
+    """The clips of a config's sets by role, without what is held out; `dev_signers` go from training to dev.
 
     Raises:
-        DataError: as `load_sets`; a held-out or dev signer does not occur; nothing is left of a role that has sets or
-            signers; or a signer is in training and in dev or test without `shared_signers`.
+        DataError: as `load_sets`; a held-out or dev signer or a held-out gloss does not occur; nothing is left of a
+            role that has sets or signers; or a signer is in training and in dev or test without `shared_signers`.
     """
-    seen, _ = split_by_signer(load_sets(config, folder, model), config.held_out)
-    train, of_signers = split_by_signer(seen, config.dev_signers, "dev signers")
+    every = load_sets(config, folder, model)
+    seen, _ = split_by_signer(every, config.held_out)
+    if unknown := set(config.held_out_glosses) - {gloss for e in every for gloss in e.glosses}:
+        raise DataError(f"held-out glosses not in the data: {', '.join(sorted(unknown))}")
+    learned = without_glosses(seen, config.held_out_glosses)
+    train, of_signers = split_by_signer(learned, config.dev_signers, "dev signers")
     dev = [*of_signers, *(e for e in load_sets(config, folder, model, "dev") if e.signer not in config.held_out)]
     split = Split(train, dev, load_sets(config, folder, model, "test"))
     roles = {source.role for source in config.sets} | ({"dev"} if config.dev_signers else set())
@@ -269,38 +167,11 @@ def split_by_signer(
     return train, [e for e in examples if e.signer in held_out]
 
 
+def without_glosses(examples: Sequence[Example], held_out: Sequence[str]) -> list[Example]:
+    """Clips that show none of the held-out glosses."""
+    return [e for e in examples if set(e.glosses).isdisjoint(held_out)]
+
+
 def classes_of(examples: Sequence[Example], vocabulary: Sequence[str]) -> tuple[str, ...]:
     """The vocabulary, then the distractor glosses in alphabetical order."""
     return (*vocabulary, *sorted({e.gloss for e in examples} - set(vocabulary)))
-
-
-def draw_weights(examples: Sequence[Example], vocabulary: Sequence[str]) -> NDArray[np.float64]:
-    """Drawing probability of each clip: signers of a gloss count alike, however many clips each gave.
-
-    A gloss counts by the square root of its number of signers, so that common ones are seen more without drowning the
-    rest. Distractors count half.
-    """
-    clips = Counter((e.gloss, e.signer) for e in examples)
-    signers = Counter(gloss for gloss, _ in clips)
-    weight = np.array(
-        [
-            e.share * (1.0 if e.gloss in vocabulary else 0.5) / (np.sqrt(signers[e.gloss]) * clips[e.gloss, e.signer])
-            for e in examples
-        ]
-    )
-    return np.asarray(weight / weight.sum())
-
-
-def batches(
-    weights: NDArray[np.float64], clips: int, batch: int, rng: np.random.Generator
-) -> Iterator[NDArray[np.intp]]:
-    """Indices of an epoch's batches.
-
-    Drawing is systematic: a clip comes up as often as its weight says, plus or minus one, not by luck alone.
-    """
-    positions = (rng.random() + np.arange(clips)) / clips
-    order = rng.permutation(len(weights))
-    drawn = order[np.minimum(np.searchsorted(np.cumsum(weights[order]), positions), len(weights) - 1)]
-    drawn = rng.permutation(drawn)
-    for start in range(0, clips - batch + 1, batch):
-        yield drawn[start : start + batch]

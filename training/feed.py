@@ -11,8 +11,9 @@ from torch import Tensor
 
 from training.augmentation import Augmentation, Augmented
 from training.config import Config
-from training.data import DataError, Example, batches, draw_weights
+from training.data import DataError, Example
 from training.distributed import share
+from training.drawing import batches, draw_weights
 from training.pixels import PixelAugmentation
 from training.sampling import Partners
 

@@ -97,7 +97,7 @@ class FoldReport(_Part):
 
 def without_seed(config: Config) -> Config:
     """The config without what a fold evaluation varies."""
-    data = config.data.model_copy(update={"held_out": ()})
+    data = config.data.model_copy(update={"held_out": (), "held_out_glosses": ()})
     return config.model_copy(update={"seed": 0, "data": data})
 
 

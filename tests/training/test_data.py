@@ -20,15 +20,14 @@ from training.checkpoint import extractors_of
 from training.config import ConfigError, load_config
 from training.data import (
     DataError,
-    batches,
     classes_of,
-    draw_weights,
     fingerprint,
     load_npz,
     load_sets,
     load_split,
     split_by_signer,
 )
+from training.drawing import batches, draw_weights
 from training.frames import FramesError
 
 
@@ -68,6 +67,8 @@ def test_clips_say_what_found_their_keypoints_and_else_it_was_mediapipe(tmp_path
         ({"extractor": np.array(["none"])}, "differ in length"),
         ({"extractor": np.zeros(36)}, "lists of text"),
         ({"gloss": np.array(["high"])}, "differ in length"),
+        ({"source": np.zeros(36)}, "gloss, signer, source must be lists of text"),
+        ({"language": np.array(["ASL"])}, "gloss, signer, language and keypoints differ in length"),
         ({"left_hand": np.zeros((36, 18, 20, 3))}, "part shapes"),
         ({"left_hand": np.zeros((1, 18, 21, 3))}, "differ in length"),
         ({"pose": np.zeros((36, 33, 4))}, "pose is .* part shapes"),
@@ -170,13 +171,11 @@ def test_a_fingerprint_knows_clips_labels_and_order() -> None:
     assert fingerprint(examples()) in prints
 
 
-def test_aliases_faults_and_distractors(tmp_path: Path) -> None:
+def test_aliases_and_distractors(tmp_path: Path) -> None:
     base = config(tmp_path).data
-    source = base.sets[0].model_copy(update={"alias": {"low": "high"}, "leave_out": {"ann": ("high",)}})
+    source = base.sets[0].model_copy(update={"alias": {"low": "high"}})
     renamed = base.model_copy(update={"sets": (source,)})
-    loaded = load_sets(renamed, tmp_path)
-    assert {e.gloss for e in loaded} == {"high", "no sign"}
-    assert {e.signer for e in loaded if e.gloss == "high"} == {"bea", "cem"}
+    assert {e.gloss for e in load_sets(renamed, tmp_path)} == {"high", "no sign"}
     narrow = base.model_copy(update={"vocabulary": ("high", "no sign")})
     assert {e.gloss for e in load_sets(narrow, tmp_path)} == {"high", "no sign"}
     wide = narrow.model_copy(update={"distractors": True})
@@ -187,12 +186,12 @@ def test_aliases_faults_and_distractors(tmp_path: Path) -> None:
     ("change", "named"),
     [
         ({"alias": {"hihg": "low"}}, "alias of gloss hihg"),
-        ({"leave_out": {"dora": ("low",)}}, "leave_out of signer dora"),
-        ({"leave_out": {"ann": ("lwo",)}}, "leave_out of gloss lwo"),
+        ({"language": "AST"}, "language AST"),
     ],
 )
 def test_a_misspelt_name_in_the_config_is_refused(tmp_path: Path, change: dict[str, object], named: str) -> None:
     base = config(tmp_path).data
+    save(tmp_path / "tiny.npz", language=np.array(["ASL"] * 36))
     data = base.model_copy(update={"sets": (base.sets[0].model_copy(update=change),)})
     with pytest.raises(DataError, match=rf"tiny\.npz: {named}: not in the file"):
         load_sets(data, tmp_path)

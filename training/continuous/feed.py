@@ -16,8 +16,9 @@ from glosscast.keypoints import CHANNELS, POINTS, normalise
 from training.augmentation import Augmentation
 from training.config import Config
 from training.continuous.config import SentenceConfig
-from training.data import DataError, Example, batches
+from training.data import DataError, Example
 from training.distributed import share
+from training.drawing import batches
 from training.sentences import draw_sentences
 
 

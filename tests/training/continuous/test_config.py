@@ -7,6 +7,7 @@ from tests.training.continuous.tiny import JOINED, recorded_config, text, write
 from training.config import ConfigError, load_config
 from training.continuous.model import recogniser_of
 from training.continuous.variants import continuous_variant_of
+from training.corrections import Correction
 from training.data import DataError, load_sets
 
 SET = 'file = "tiny.npz"'
@@ -65,14 +66,15 @@ def test_words_of_a_sentence_are_renamed_and_left_out_one_by_one(tmp_path: Path)
     made = recorded_config(tmp_path)
     source = made.data.sets[0]
     every = load_sets(made.data, tmp_path)
-    renamed = source.model_copy(update={"alias": {"low": "deep"}, "leave_out": {"ann": ("deep",)}})
-    loaded = load_sets(made.data.model_copy(update={"sets": (renamed,)}), tmp_path)
+    renamed = source.model_copy(update={"alias": {"low": "deep"}})
+    wrong = Correction(file=source.file, signer="ann", gloss="deep", why="Not deep.")
+    loaded = load_sets(made.data.model_copy(update={"sets": (renamed,), "corrections": (wrong,)}), tmp_path)
     kept = [e for e in every if e.signer != "ann" or "low" not in e.sentence]
     assert [e.glosses for e in loaded] == [tuple(g.replace("low", "deep") for g in e.glosses) for e in kept]
     assert len(kept) < len(every)
-    wrong = source.model_copy(update={"alias": {"high low": "both"}})
+    misspelt = source.model_copy(update={"alias": {"high low": "both"}})
     with pytest.raises(DataError, match="alias of gloss high low: not in the file"):
-        load_sets(made.data.model_copy(update={"sets": (wrong,)}), tmp_path)
+        load_sets(made.data.model_copy(update={"sets": (misspelt,)}), tmp_path)
 
 
 def test_sentences_with_a_word_outside_the_vocabulary_go_with_the_distractors(tmp_path: Path) -> None:

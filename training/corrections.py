@@ -1,0 +1,108 @@
+"""Corrections of labels: clips that are left out of a data set or get another gloss, each with the reason.
+
+A correction file is TOML with one `[[corrections]]` table for each `Correction`. `[data] corrections` names it.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from training.example import DataError
+
+
+class Correction(BaseModel):
+    """What is wrong with the labels of one signer's clips of one gloss."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(min_length=1, description="the set's file")
+    signer: str = Field(min_length=1)
+    gloss: str = Field(min_length=1, description="what the clips are called, after language, alias and prefix")
+    clips: tuple[int, ...] | None = Field(
+        default=None, min_length=1, description="indices in the file; absent: all clips of the signer and gloss"
+    )
+    to: str | None = Field(default=None, min_length=1, description="what they are called from now on; absent: left out")
+    why: str = Field(min_length=1, description="one sentence")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "Correction":
+        if self.to == self.gloss:
+            raise ValueError(f"it renames {self.gloss} to itself")
+        return self
+
+    @property
+    def name(self) -> str:
+        """How errors name it."""
+        return f"correction of {self.signer}'s {self.gloss}"
+
+
+def read_corrections(path: Path) -> list[dict[str, Any]]:
+    """The tables of a correction file, which the config then checks.
+
+    Raises:
+        ValueError: not TOML, or there is more or less in it than `corrections`.
+        OSError: it cannot be read.
+    """
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    tables = content.pop("corrections", None)
+    if content or not isinstance(tables, list):
+        raise ValueError("must hold [[corrections]] tables and nothing else")
+    return tables
+
+
+def match(
+    corrections: Sequence[Correction], file: str, signers: Sequence[str], glosses: Sequence[Sequence[str]]
+) -> dict[tuple[int, str], Correction]:
+    """Which correction is about which clip and gloss of a file.
+
+    Args:
+        corrections: of this file or of others.
+        file: the name of the set's file.
+        signers: of all N clips of the file.
+        glosses: of all N clips, in order; more than one where clips are sentences.
+
+    Returns:
+        (index of the clip, gloss) -> correction.
+
+    Raises:
+        DataError: a correction is about no clip, or about a clip that has another signer or gloss; or two corrections
+            are about the same.
+    """
+    found: dict[tuple[int, str], Correction] = {}
+    for correction in corrections:
+        if correction.file != file:
+            continue
+        meant = [
+            index
+            for index, (signer, of_clip) in enumerate(zip(signers, glosses, strict=True))
+            if signer == correction.signer and correction.gloss in of_clip
+        ]
+        if correction.clips is not None:
+            if others := sorted(set(correction.clips) - set(meant)):
+                raise DataError(f"{file}: {correction.name}: no such clip: {', '.join(map(str, others))}")
+            meant = sorted(set(correction.clips))
+        if not meant:
+            raise DataError(f"{file}: {correction.name}: no such clip in the file")
+        for index in meant:
+            if (index, correction.gloss) in found:
+                raise DataError(f"{file}: {correction.name}: two corrections are about clip {index}")
+            found[index, correction.gloss] = correction
+    return found
+
+
+def from_leave_out(data: dict[str, Any]) -> dict[str, Any]:
+    """A stored `[data]` table with corrections in place of `leave_out`, which sets had before there were any."""
+    sets, moved = [], []
+    for source in data.get("sets", ()):
+        if isinstance(source, dict) and "leave_out" in source:
+            source = dict(source)
+            moved += [
+                {"file": source["file"], "signer": signer, "gloss": gloss, "why": "A known fault in the recordings."}
+                for signer, glosses in source.pop("leave_out").items()
+                for gloss in glosses
+            ]
+        sets.append(source)
+    return {**data, "sets": sets, "corrections": [*data.get("corrections", ()), *moved]}

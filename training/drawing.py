@@ -1,0 +1,41 @@
+"""How often each clip is drawn in training."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.example import Example
+
+
+def draw_weights(examples: Sequence[Example], vocabulary: Sequence[str]) -> NDArray[np.float64]:
+    """Drawing probability of each clip: signers of a gloss count alike, however many clips each gave.
+
+    A gloss counts by the square root of its number of signers, so that common ones are seen more without drowning the
+    rest. Distractors count half.
+    """
+    clips = Counter((e.gloss, e.signer) for e in examples)
+    signers = Counter(gloss for gloss, _ in clips)
+    weight = np.array(
+        [
+            e.share * (1.0 if e.gloss in vocabulary else 0.5) / (np.sqrt(signers[e.gloss]) * clips[e.gloss, e.signer])
+            for e in examples
+        ]
+    )
+    return np.asarray(weight / weight.sum())
+
+
+def batches(
+    weights: NDArray[np.float64], clips: int, batch: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.intp]]:
+    """Indices of an epoch's batches.
+
+    Drawing is systematic: a clip comes up as often as its weight says, plus or minus one, not by luck alone.
+    """
+    positions = (rng.random() + np.arange(clips)) / clips
+    order = rng.permutation(len(weights))
+    drawn = order[np.minimum(np.searchsorted(np.cumsum(weights[order]), positions), len(weights) - 1)]
+    drawn = rng.permutation(drawn)
+    for start in range(0, clips - batch + 1, batch):
+        yield drawn[start : start + batch]
