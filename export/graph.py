@@ -37,13 +37,23 @@ class Graph(nn.Module):
 
 
 class IsolatedGraph(Graph):
-    """One sign a window: logits (B, vocabulary) and embedding (B, D)."""
+    """One sign a window: logits (B, vocabulary) and embedding (B, D).
 
-    def __init__(self, checkpoint: Checkpoint, temperature: float) -> None:
+    Args:
+        checkpoint: a model of isolated signs.
+        temperature: see `Manifest.temperature`.
+        background: see `Manifest.background`.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, temperature: float, background: float) -> None:
         super().__init__()
-        config, classes = checkpoint.config, len(checkpoint.config.data.vocabulary)
+        config, vocabulary = checkpoint.config, checkpoint.config.data.vocabulary
+        classes = len(vocabulary)
         self.model = checkpoint.build()
         self.model.classify = rows(self.model.classify, range(classes), temperature)
+        if config.data.no_sign is not None:
+            with torch.no_grad():
+                self.model.classify.bias[vocabulary.index(config.data.no_sign)] += background
         self.inputs = input_specs(config)
         self.outputs = (
             TensorSpec(name="logits", shape=("batch", classes)),
@@ -78,9 +88,11 @@ class ContinuousGraph(Graph):
         return (self.model.read(keypoints, mask).logits,)
 
 
-def graph_of(checkpoint: Checkpoint, temperature: float = 1.0) -> Graph:
-    """The torch module that a bundle of this checkpoint must agree with; see `Manifest.temperature`."""
-    return ContinuousGraph(checkpoint) if checkpoint.kind == "continuous" else IsolatedGraph(checkpoint, temperature)
+def graph_of(checkpoint: Checkpoint, temperature: float = 1.0, background: float = 0.0) -> Graph:
+    """The torch module that a bundle of this checkpoint must agree with; of the numbers see `Manifest`."""
+    if checkpoint.kind == "continuous":
+        return ContinuousGraph(checkpoint)
+    return IsolatedGraph(checkpoint, temperature, background)
 
 
 def input_specs(config: Config) -> tuple[TensorSpec, ...]:

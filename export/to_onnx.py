@@ -34,7 +34,7 @@ from glosscast.report import ConfusablePair, GlossReport, Report
 from glosscast.tagger import load_weights
 from training.calibration import Calibration
 from training.checkpoint import Checkpoint
-from training.folds import MAIN_VARIANT, FoldReport, without_seed
+from training.folds import FoldReport, without_seed
 from training.model import ModelConfig
 from training.segmentation.learn import TAGGING
 
@@ -115,10 +115,10 @@ def check_folds(checkpoint: Checkpoint, folds: FoldReport) -> None:
     """
     if folds.config != without_seed(checkpoint.config):
         raise ValueError("the folds were measured with another config than the checkpoint's")
-    runs = folds.of(MAIN_VARIANT)
+    runs = folds.of(folds.main)
     seeds, held_out = {run.seed for run in runs}, {run.held_out for run in runs}
     if not runs or len(runs) != len(seeds) * len(held_out):
-        raise ValueError(f"the folds are not complete: {len(runs)} runs of {MAIN_VARIANT}")
+        raise ValueError(f"the folds are not complete: {len(runs)} runs of {folds.main}")
 
 
 def write_bundle(
@@ -133,7 +133,7 @@ def write_bundle(
     Raises:
         BundleError: it does not load or fails its golden check, as with weights that are no numbers.
     """
-    graph = graph_of(checkpoint, calibration.temperature if calibration else 1.0)
+    graph = graph_of(checkpoint, *((calibration.temperature, calibration.background) if calibration else ()))
     golden = sample_inputs(graph.inputs, checkpoint.config.clip, 1, GOLDEN_SEED)
     write_graph(graph, partial / MODEL, golden)
     np.savez(partial / GOLDEN, **golden, logits=graph.run(golden)["logits"])
@@ -198,6 +198,7 @@ def make_manifest(
         task=checkpoint.kind,
         ctc=None if continuous is None else CtcSpec(blank=len(vocabulary), stride=continuous.stride),
         temperature=calibration.temperature if calibration else 1.0,
+        background=calibration.background if calibration else 0.0,
         clip=config.clip,
         visual=visual_stream(config.model),
         keypoints=KeypointSpec(

@@ -69,7 +69,7 @@ def verify(
     bundle, checkpoint = load_bundle(bundle_path), load_checkpoint(checkpoint_path)
     if checkpoint.kind == "continuous":
         checkpoint = replace(checkpoint, config=checkpoint.config.model_copy(update={"clip": bundle.manifest.clip}))
-    graph = graph_of(checkpoint, bundle.manifest.temperature)
+    graph = graph_of(checkpoint, bundle.manifest.temperature, bundle.manifest.background)
     check_same_model(bundle, checkpoint, graph, checkpoint_path)
     if bundle.manifest.precision == "int8" and clips is None:
         raise ValueError("an int8 bundle is judged by what it reads from real clips: name some with --clips")

@@ -86,6 +86,7 @@ class Manifest(Part):
         ctc: of continuous models only.
         precision: what the graph is computed in. "int8" is in the graph itself, "bf16" is asked of the provider.
         temperature: what the graph divides the model's logits by, so that a confidence is the share that is right.
+        background: what the graph then adds to the logit of "no sign": how common other signs are held to be.
         tagger: of the learned segmenter, where the bundle has one.
     """
 
@@ -96,6 +97,7 @@ class Manifest(Part):
     ctc: CtcSpec | None = None
     precision: Precision = "fp32"
     temperature: float = Field(default=1.0, gt=0)
+    background: float = 0.0
     clip: ClipSpec
     visual: VisualStream
     keypoints: KeypointSpec

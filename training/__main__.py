@@ -5,12 +5,14 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 from glosscast.bundle import EMBEDDED
 from training import commands
 from training.datasets import READERS
 from training.segmentation import commands as segmentation
 from training.slowfast import LAYOUTS
+from training.splits import Use
 
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
@@ -68,13 +70,7 @@ def parser() -> argparse.ArgumentParser:
     compare = choices.add_parser("compare", help="train and score variants with signers left out, and report on them")
     compare.add_argument("--config", type=Path, required=True, metavar="FILE")
     compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="what it holds is not done again")
-    compare.add_argument(
-        "--fold",
-        action="append",
-        default=[],
-        metavar="SIGNER,SIGNER",
-        help="signers left out together (default: test on the sets with the role test)",
-    )
+    add_fold_choice(compare, "signers left out together (default: test on the sets with the role test)")
     compare.add_argument(
         "--seeds", type=whole_numbers, default="1,2,3,4,5", help="comma-separated (default: 1,2,3,4,5)"
     )
@@ -97,6 +93,22 @@ def parser() -> argparse.ArgumentParser:
     add_folds(streams)
     streams.add_argument("--json", action="store_true", help="print JSON, by fold")
     streams.set_defaults(run=segmentation.run_evaluate_segmenter)
+
+    rejection = choices.add_parser(
+        "evaluate-rejection", help="score how well signs outside the vocabulary are told from those in it"
+    )
+    add_folds(rejection)
+    rejection.add_argument("--json", action="store_true", help="print JSON, by fold")
+    rejection.set_defaults(run=segmentation.run_evaluate_rejection)
+
+    told = choices.add_parser(
+        "evaluate-told", help="count what is told of left-out signers' clips, of other signs, and of idle hands"
+    )
+    add_folds(told)
+    told.add_argument("--calibration", type=Path, required=True, metavar="FILE.json", help="what `calibrate` wrote")
+    told.add_argument("--hours", type=positive, default=2.0, help="of idle streams, each fold (default: 2)")
+    told.add_argument("--json", action="store_true", help="print JSON, by fold")
+    told.set_defaults(run=segmentation.run_evaluate_told)
 
     calibrate = choices.add_parser("calibrate", help="find the temperature and the least confidence, for a bundle")
     add_folds(calibrate)
@@ -154,13 +166,18 @@ def parser() -> argparse.ArgumentParser:
 def add_folds(command: argparse.ArgumentParser) -> None:
     """The options of what is measured on left-out signers with a recogniser that has not seen them."""
     command.add_argument("--config", type=Path, required=True, metavar="FILE")
-    command.add_argument(
-        "--fold", action="append", default=[], metavar="SIGNER,SIGNER", help="signers left out together"
-    )
+    add_fold_choice(command, "signers left out together")
     command.add_argument(
         "--checkpoint", action="append", default=[], type=Path, metavar="FILE", help="trained without them, one a fold"
     )
     add_data_folder(command)
+
+
+def add_fold_choice(command: argparse.ArgumentParser, about: str) -> None:
+    """The options that say who is left out together: by name, or by a file of folds."""
+    command.add_argument("--fold", action="append", default=[], metavar="SIGNER,SIGNER", help=about)
+    command.add_argument("--folds", type=Path, metavar="FILE", help="or a TOML file of [[fold]] tables")
+    command.add_argument("--use", choices=get_args(Use), help="only the folds of the file that are for this")
 
 
 def add_data_folder(command: argparse.ArgumentParser) -> None:

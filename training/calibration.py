@@ -1,7 +1,7 @@
 """How sure a model may claim to be, and from which confidence on it speaks at all.
 
-Temperature scaling is that of Guo et al. (ICML 2017). Both are found on signers that the models have not
-seen: on those it was trained on, every model is sure and right.
+Temperature scaling is that of Guo et al. (ICML 2017). All is found on signers and, where folds leave them out, on signs
+that the models have not seen: on those it was trained on, every model is sure and right.
 """
 
 from collections.abc import Sequence
@@ -12,31 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from glosscast.decoding import NoSignerError, classify_clip
 from glosscast.faults import first_fault
 from training.checkpoint import Checkpoint
+from training.comparison.reading import RecogniserReader, decode
 from training.data import DataError, Example
-from training.evaluate import TorchClassifier, watching
 
 Floats = NDArray[np.float64]
 
 TEMPERATURES = np.geomspace(0.25, 4.0, 241)
 BINS = 15  # of the expected calibration error
-KEPT = 0.95  # share of the rightly read clips that must stay above the threshold
+BACKGROUNDS = np.arange(-8.0, 2.01, 0.25)
+UNKNOWN_TOLD = 0.1  # share of the clips of other signs that may be told
+KEPT = 0.95  # share of the rightly read clips that stay above the threshold, where there are no other signs
 
 
 class ClipReadings(NamedTuple):
     """What a model made of the clips of unseen signers.
 
     Attributes:
-        known: (N, V) probabilities of clips whose gloss is in the vocabulary.
+        known: (N, V) probabilities of clips whose gloss is in the vocabulary, those of "no sign" left out.
         labels: (N,) their glosses.
         unknown: (M, V) probabilities of other signs.
+        no_sign: which class is "no sign", or None.
     """
 
     known: Floats
     labels: NDArray[np.intp]
     unknown: Floats
+    no_sign: int | None
 
 
 class Calibration(BaseModel):
@@ -44,29 +47,32 @@ class Calibration(BaseModel):
 
     Attributes:
         temperature: what logits are divided by.
+        background: what is then added to the logit of "no sign".
         reject: confidence, after that, below which a final is not reported.
         ece: expected calibration error before and after, see `crossed_error`.
         kept: share of the rightly read clips that is reported still.
-        wrong_rejected: share of the wrongly read clips that is not.
-        unknown_rejected: share of the clips of other signs that is not, or None where there are none.
+        wrong_told: share of all known clips that is reported as another gloss.
+        unknown_told: share of the clips of other signs that is reported, or None where there are none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     temperature: float = Field(gt=0)
+    background: float = 0.0
     reject: float = Field(ge=0, lt=1)
     clips: int
     unknown_clips: int
     ece: tuple[float, float]
     kept: float
-    wrong_rejected: float | None
-    unknown_rejected: float | None
+    wrong_told: float
+    unknown_told: float | None
 
     @property
     def metrics(self) -> dict[str, float]:
         """What a bundle's report says about it."""
         before, after = self.ece
-        return {"calibration_error_before": before, "calibration_error": after, "kept_by_threshold": self.kept}
+        found = {"calibration_error_before": before, "calibration_error": after, "kept_by_threshold": self.kept}
+        return found if self.unknown_told is None else {**found, "unknown_told": self.unknown_told}
 
     def describe(self) -> str:
         """In words."""
@@ -75,10 +81,11 @@ class Calibration(BaseModel):
             return "none there" if value is None else f"{100 * value:.1f} %"
 
         return (
-            f"temperature {self.temperature:.3f}, calibration error {self.ece[0]:.3f} -> {self.ece[1]:.3f}\n"
-            f"reject below {self.reject:.3f}: keeps {share(self.kept)} of what is read rightly, rejects "
-            f"{share(self.wrong_rejected)} of what is not ({self.clips} clips),\n"
-            f"and {share(self.unknown_rejected)} of other signs ({self.unknown_clips} clips)"
+            f"temperature {self.temperature:.3f}, background {self.background:+.2f}, "
+            f"calibration error {self.ece[0]:.3f} -> {self.ece[1]:.3f}\n"
+            f"reject below {self.reject:.3f}: tells {share(self.kept)} of what is read rightly ({self.clips} clips, "
+            f"{share(self.wrong_told)} of them as another gloss)\n"
+            f"and {share(self.unknown_told)} of other signs ({self.unknown_clips} clips)"
         )
 
 
@@ -96,65 +103,90 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadings:
-    """Read clips through the decoder; those in which nobody is seen are left out.
+    """Read clips through the decoder; those of "no sign" and those in which nobody is seen are left out.
 
     Raises:
         DataError: no clip has a gloss of the vocabulary.
     """
-    config = checkpoint.config
-    vocabulary = config.data.vocabulary
-    classify = TorchClassifier(checkpoint.build(), len(vocabulary))
-    known: list[Floats] = []
-    unknown: list[Floats] = []
-    labels: list[int] = []
-    for example in examples:
-        try:
-            found = classify_clip(
-                example.clip,
-                config.clip,
-                config.segmenter,
-                config.decoder,
-                watching(classify, example, config.clip),
-                classify.needs_signer,
-            ).astype(np.float64)
-        except NoSignerError:
-            continue
-        if example.gloss in vocabulary:
-            known.append(found)
-            labels.append(vocabulary.index(example.gloss))
-        else:
-            unknown.append(found)
-    if not known:
+    data = checkpoint.config.data
+    signs = [e for e in examples if e.gloss != data.no_sign]
+    decoded = decode(signs, checkpoint.config)
+    found = RecogniserReader(checkpoint)(decoded).probabilities.astype(np.float64)
+    seen = decoded.weights.any(axis=1)
+    known = seen & np.array([e.gloss in data.vocabulary for e in signs], bool)
+    if not known.any():
         raise DataError("no clip has a gloss of the vocabulary")
-    return ClipReadings(np.stack(known), np.array(labels), np.array(unknown).reshape(-1, len(vocabulary)))
+    labels = np.array([data.vocabulary.index(e.gloss) for e, chosen in zip(signs, known, strict=True) if chosen])
+    no_sign = None if data.no_sign is None else data.vocabulary.index(data.no_sign)
+    return ClipReadings(found[known], labels, found[seen & ~known], no_sign)
 
 
 def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
-    """The temperature with the least cross-entropy over all folds, and the threshold that goes with it.
+    """How common other signs are held to be, the temperature, and the threshold that goes with them.
 
-    The temperature stays 1 where one found on the other folds' signers does not bring confidence nearer to the truth.
+    The background is the one with which most known clips are told rightly where `UNKNOWN_TOLD` of the others are told.
+    The temperature is the one with the least cross-entropy; it stays 1 where one found on the other folds' signers does
+    not bring confidence nearer to the truth.
 
     Raises:
         DataError: not one clip is read rightly.
     """
-    known, labels, unknown = (np.concatenate(part) for part in zip(*folds, strict=True))
+    background = best_background(folds)
+    folds = [_shifted(fold, background) for fold in folds]
+    known, labels, unknown = (np.concatenate([fold[part] for fold in folds]) for part in range(3))
     before, after = calibration_error(known, labels), crossed_error(folds)
     temperature = best_temperature(known, labels) if after < before else 1.0
     cooled = scaled(known, temperature)
-    sure, right = cooled.max(axis=1), cooled.argmax(axis=1) == labels
+    confidence, right = told(cooled, labels, folds[0].no_sign)
     if not right.any():
         raise DataError("not one clip is read rightly: there is nothing to calibrate")
-    reject = float(np.quantile(sure[right], 1 - KEPT))
+    others = told(scaled(unknown, temperature), None, folds[0].no_sign)[0]
+    reject = float(np.quantile(others, 1 - UNKNOWN_TOLD) if len(others) else np.quantile(confidence[right], 1 - KEPT))
     return Calibration(
         temperature=temperature,
+        background=background / temperature,
         reject=reject,
         clips=len(known),
         unknown_clips=len(unknown),
         ece=(before, min(before, after)),
-        kept=float((sure[right] >= reject).mean()),
-        wrong_rejected=None if right.all() else float((sure[~right] < reject).mean()),
-        unknown_rejected=float((scaled(unknown, temperature).max(axis=1) < reject).mean()) if len(unknown) else None,
+        kept=float((confidence[right] >= reject).mean()),
+        wrong_told=float((~right & (confidence >= reject)).mean()),
+        unknown_told=float((others >= reject).mean()) if len(others) else None,
     )
+
+
+def best_background(folds: Sequence[ClipReadings]) -> float:
+    """The one of `BACKGROUNDS` with which most known clips are told rightly; 0 without "no sign" or other signs."""
+    if folds[0].no_sign is None or not any(len(fold.unknown) for fold in folds):
+        return 0.0
+    shares = []
+    for background in BACKGROUNDS:
+        moved = [_shifted(fold, float(background)) for fold in folds]
+        threshold = np.quantile(np.concatenate([told(f.unknown, None, f.no_sign)[0] for f in moved]), 1 - UNKNOWN_TOLD)
+        known = [told(f.known, f.labels, f.no_sign) for f in moved]
+        shares.append(np.concatenate([right & (confidence >= threshold) for confidence, right in known]).mean())
+    return float(BACKGROUNDS[int(np.argmax(shares))])
+
+
+def told(
+    probabilities: Floats, labels: NDArray[np.intp] | None, no_sign: int | None
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """(N,) confidence in the gloss that would be told, 0 where that is "no sign", and whether it is the right one."""
+    best = probabilities.argmax(axis=1)
+    confidence = (
+        np.where(best == no_sign, 0.0, probabilities.max(axis=1)) if no_sign is not None else probabilities.max(axis=1)
+    )
+    return confidence, np.zeros(len(best), bool) if labels is None else best == labels
+
+
+def _shifted(fold: ClipReadings, background: float) -> ClipReadings:
+    """Readings with the logit of "no sign" shifted."""
+    if fold.no_sign is None or not background:
+        return fold
+    odds = np.ones(fold.known.shape[1])
+    odds[fold.no_sign] = np.exp(background)
+    known, unknown = (p * odds / (p * odds).sum(axis=1, keepdims=True) for p in (fold.known, fold.unknown))
+    return fold._replace(known=known, unknown=unknown)
 
 
 def crossed_error(folds: Sequence[ClipReadings]) -> float:
@@ -162,7 +194,7 @@ def crossed_error(folds: Sequence[ClipReadings]) -> float:
     cooled = []
     for fold in folds:
         others = [other for other in folds if other is not fold] or [fold]
-        known, labels, _ = (np.concatenate(part) for part in zip(*others, strict=True))
+        known, labels = (np.concatenate([other[part] for other in others]) for part in range(2))
         cooled.append(scaled(fold.known, best_temperature(known, labels)))
     return calibration_error(np.concatenate(cooled), np.concatenate([fold.labels for fold in folds]))
 

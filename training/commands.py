@@ -14,6 +14,7 @@ from training.config import Config, load_config
 from training.data import load_npz, with_frames
 from training.datasets import load
 from training.frames import frames_path
+from training.splits import chosen_folds
 
 # The paper's Table I, with a yardstick.
 TABLE = (
@@ -116,13 +117,14 @@ def run_compare(args: argparse.Namespace) -> int:
 
     if args.jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, got {args.jobs}")
-    config = load_config(args.config)
+    config, folds = load_config(args.config), chosen_folds(args.fold, args.folds, args.use)
     isolated = config.continuous is None
     variants = args.variants.split(",") if args.variants else TABLE if isolated else SENTENCE_TABLE
     plan = make_plan(
         config,
         args.out,
-        folds=[fold.split(",") for fold in args.fold],
+        folds=[fold.signers for fold in folds],
+        unlearned=[fold.glosses for fold in folds],
         seeds=args.seeds,
         variants=variants,
         glosses=args.glosses.split(",") if args.glosses else None,
@@ -131,6 +133,8 @@ def run_compare(args: argparse.Namespace) -> int:
     command = ["--config", str(args.config), "--out", str(args.out)]
     for fold in args.fold:
         command += ["--fold", fold]
+    for option, value in (("--folds", args.folds), ("--use", args.use)):
+        command += [] if value is None else [option, str(value)]
     command += ["--seeds", ",".join(map(str, plan.seeds)), "--glosses", ",".join(plan.glosses)]
     command += ["--variants", ",".join(plan.variants), "--baseline", plan.baseline]
     make = compare if isolated else compare_sentences

@@ -55,6 +55,13 @@ class DataConfig(_Table):
     vocabulary: tuple[str, ...] = Field(min_length=2, description="the glosses that the bundle will know, in order")
     no_sign: str | None = Field(default=None, description="the vocabulary's class for hands that say nothing, if any")
     distractors: bool = Field(description="also learn glosses outside the vocabulary, as classes that are not exported")
+    background: bool = Field(
+        default=False, description="learn the distractors as no_sign instead of as classes of their own"
+    )
+    vocabulary_share: float | None = Field(
+        default=None, gt=0, lt=1, description="share of the drawn clips that show a gloss of the vocabulary"
+    )
+    idle_clips: int = Field(default=0, ge=0, description="made-up clips of resting and fidgeting hands, as no_sign")
     held_out: tuple[str, ...] = Field(default=(), description="signers never trained on")
     held_out_glosses: tuple[str, ...] = Field(default=(), description="glosses never trained on, whoever signs them")
     dev_signers: tuple[str, ...] = Field(default=(), description="signers of the training sets kept for the dev score")
@@ -82,6 +89,10 @@ class DataConfig(_Table):
         twice = sorted(set(self.held_out_glosses) & set(self.vocabulary))
         if twice:
             raise ValueError(f"{', '.join(twice)}: both in held_out_glosses and in the vocabulary")
+        if (self.background or self.idle_clips) and self.no_sign is None:
+            raise ValueError("background and idle_clips need a no_sign")
+        if self.background and not self.distractors:
+            raise ValueError("background says how distractors are learned: there are none")
         if self.held_out_glosses and not self.distractors:
             raise ValueError("held_out_glosses: without distractors no gloss outside the vocabulary is learned anyway")
         return self

@@ -21,6 +21,7 @@ __all__ = [
     "Split",
     "classes_of",
     "fingerprint",
+    "label_of",
     "load_npz",
     "load_sets",
     "load_split",
@@ -141,6 +142,12 @@ def load_split(config: DataConfig, folder: Path, model: ModelConfig | None = Non
     return split
 
 
+def label_of(example: Example, classes: Sequence[str], config: DataConfig) -> int:
+    """The class that a clip is learned as: its gloss, or "no sign" where that is what distractors are learned as."""
+    learned = example.gloss if example.gloss in classes or config.no_sign is None else config.no_sign
+    return classes.index(learned)
+
+
 def fingerprint(examples: Sequence[Example]) -> str:
     """A hash of clips, their labels and their order."""
     digest = blake2b(digest_size=16)
@@ -172,6 +179,7 @@ def without_glosses(examples: Sequence[Example], held_out: Sequence[str]) -> lis
     return [e for e in examples if set(e.glosses).isdisjoint(held_out)]
 
 
-def classes_of(examples: Sequence[Example], vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """The vocabulary, then the distractor glosses in alphabetical order."""
-    return (*vocabulary, *sorted({e.gloss for e in examples} - set(vocabulary)))
+def classes_of(examples: Sequence[Example], config: DataConfig) -> tuple[str, ...]:
+    """The vocabulary, then the distractor glosses in alphabetical order, if they are classes of their own."""
+    others = set() if config.background else {e.gloss for e in examples} - set(config.vocabulary)
+    return (*config.vocabulary, *sorted(others))

@@ -9,11 +9,18 @@ from numpy.typing import NDArray
 from training.example import Example
 
 
-def draw_weights(examples: Sequence[Example], vocabulary: Sequence[str]) -> NDArray[np.float64]:
+def draw_weights(
+    examples: Sequence[Example], vocabulary: Sequence[str], share: float | None = None
+) -> NDArray[np.float64]:
     """Drawing probability of each clip: signers of a gloss count alike, however many clips each gave.
 
     A gloss counts by the square root of its number of signers, so that common ones are seen more without drowning the
-    rest. Distractors count half.
+    rest.
+
+    Args:
+        examples: the clips.
+        vocabulary: glosses; others are distractors.
+        share: of the vocabulary's clips among those drawn; None lets a distractor count half of what a gloss does.
     """
     clips = Counter((e.gloss, e.signer) for e in examples)
     signers = Counter(gloss for gloss, _ in clips)
@@ -23,6 +30,10 @@ def draw_weights(examples: Sequence[Example], vocabulary: Sequence[str]) -> NDAr
             for e in examples
         ]
     )
+    if share is not None:
+        known = np.array([e.gloss in vocabulary for e in examples])
+        for of_kind, wanted in ((known, share), (~known, 1.0 - share)):
+            weight[of_kind] *= wanted / weight[of_kind].sum()
     return np.asarray(weight / weight.sum())
 
 

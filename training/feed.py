@@ -11,7 +11,7 @@ from torch import Tensor
 
 from training.augmentation import Augmentation, Augmented
 from training.config import Config
-from training.data import DataError, Example
+from training.data import DataError, Example, label_of
 from training.distributed import share
 from training.drawing import batches, draw_weights
 from training.pixels import PixelAugmentation
@@ -41,8 +41,8 @@ class Feed:
         self.examples = examples
         if config.model.frame_size is not None and any(e.frames is None for e in examples):
             raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
-        self.labels = np.array([classes.index(e.gloss) for e in examples])
-        self.weights = draw_weights(examples, config.data.vocabulary)
+        self.labels = np.array([label_of(e, classes, config.data) for e in examples])
+        self.weights = draw_weights(examples, config.data.vocabulary, config.data.vocabulary_share)
         self.augment = Augmentation(config.augmentation, config.clip)
         self.change_pixels = PixelAugmentation(config.augmentation)
         self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from glosscast.faults import first_fault
 from training.config import Config
 from training.evaluate import Scores
+from training.variants import variant_name
 from training.writing import write_text
 
-MAIN_VARIANT = "fusion+adaptive"
+WORST = 0.1  # share of the signers, those read worst, whose mean is told on its own
 
 
 class _Part(BaseModel):
@@ -46,6 +47,11 @@ class FoldReport(_Part):
     glosses: tuple[str, ...]
     runs: tuple[Run, ...]
 
+    @property
+    def main(self) -> str:
+        """The variant that is the config itself, and whose figures a bundle publishes."""
+        return variant_name(self.config)
+
     def of(self, variant: str) -> list[Run]:
         """The runs of one variant."""
         return [run for run in self.runs if run.variant == variant]
@@ -56,12 +62,20 @@ class FoldReport(_Part):
         seeds = sorted({run.seed for run in runs})
         return {s: float(np.mean([r.scores.accuracy for r in runs if r.seed == s])) for s in seeds}
 
+    def per_signer(self, variant: str) -> list[float]:
+        """For each signer, the accuracy averaged over seeds; the worst first."""
+        found: dict[str, list[float]] = {}
+        for run in self.of(variant):
+            for signer, score in run.scores.per_signer.items():
+                found.setdefault(signer, []).append(score.accuracy)
+        return sorted(float(np.mean(values)) for values in found.values())
+
     @property
     def per_gloss(self) -> dict[str, GlossFigure]:
         """Figures of the main variant, over all its seeds; n counts each clip once."""
         figures = {}
         for gloss in self.glosses:
-            runs = [r for r in self.of(MAIN_VARIANT) if gloss in r.scores.per_gloss]
+            runs = [r for r in self.of(self.main) if gloss in r.scores.per_gloss]
             n = sum({r.held_out: r.scores.per_gloss[gloss].n for r in runs}.values())
             if n:
                 scores = [r.scores.per_gloss[gloss] for r in runs]
@@ -72,20 +86,23 @@ class FoldReport(_Part):
     @property
     def metrics(self) -> dict[str, float]:
         """Means of the main variant over folds and seeds, and the spread over seeds."""
-        runs = self.of(MAIN_VARIANT)
-        seeds = list(self.by_seed(MAIN_VARIANT).values())
+        runs = self.of(self.main)
+        seeds = list(self.by_seed(self.main).values())
+        signers = self.per_signer(self.main)
         return {
             "left_out_signers_accuracy": float(np.mean([r.scores.accuracy for r in runs])),
             "left_out_signers_accuracy_seed_std": float(np.std(seeds)),
             "left_out_signers_macro_f1": float(np.mean([r.scores.macro_f1 for r in runs])),
             "left_out_signers_top5": float(np.mean([r.scores.top5 for r in runs])),
+            "left_out_signers_mean": float(np.mean(signers)),
+            "left_out_signers_worst_tenth": worst_share(signers),
         }
 
     def similarity(self, vocabulary: Sequence[str]) -> NDArray[np.float64]:
         """(C, C) symmetric: how often two glosses were taken for each other on left-out signers."""
         counts = np.zeros((len(vocabulary), len(vocabulary)))
         totals = np.zeros(len(vocabulary))
-        for run in self.of(MAIN_VARIANT):
+        for run in self.of(self.main):
             for gloss, figure in run.scores.per_gloss.items():
                 totals[vocabulary.index(gloss)] += figure.n
             for c in run.scores.confusions:
@@ -93,6 +110,11 @@ class FoldReport(_Part):
                     counts[vocabulary.index(c.gloss), vocabulary.index(c.predicted)] += c.count
         rates = counts / np.maximum(totals, 1.0)[:, None]
         return np.asarray((rates + rates.T) / 2)
+
+
+def worst_share(signers: Sequence[float]) -> float:
+    """Mean accuracy of the worst tenth of the signers, at least of one; `signers` are sorted, the worst first."""
+    return float(np.mean(signers[: max(1, round(WORST * len(signers)))]))
 
 
 def without_seed(config: Config) -> Config:

@@ -33,7 +33,7 @@ class IsolatedTask(Task[Batch]):
         if absent:
             raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
         self.config = config
-        self.classes = classes_of(examples, vocabulary)
+        self.classes = classes_of(examples, config.data)
         training, mining = split_mining(examples)
         self._feed, self._mining = Feed(config, self.classes, training), Feed(config, self.classes, mining)
         self._dev = [e for e in dev if e.gloss in vocabulary]

@@ -20,7 +20,7 @@ from glosscast.decoding import window_starts
 from glosscast.keypoints import CHANNELS, POINTS, POSE, PRESENCE
 from training.checkpoint import CheckpointError, write_whole
 from training.config import Config
-from training.data import Example, classes_of
+from training.data import Example, classes_of, label_of
 from training.feed import split_mining
 
 EPOCHS = 120  # 96 % of the webcam set's training clips are right by then; the tutorials train longer still
@@ -102,11 +102,13 @@ def load_lstm(path: Path) -> LstmCheckpoint:
 def fit_lstm(config: Config, examples: Sequence[Example], epochs: int = EPOCHS) -> LstmCheckpoint:
     """Train on the clips that `training.train.fit` would train on."""
     torch.manual_seed(config.seed)
-    classes = classes_of(examples, config.data.vocabulary)
+    classes = classes_of(examples, config.data)
     training, _ = split_mining(examples)
     cut = [raw_windows(e.clip, config) for e in training]
     windows = torch.from_numpy(np.concatenate(cut))
-    labels = torch.tensor([classes.index(e.gloss) for e, of_clip in zip(training, cut, strict=True) for _ in of_clip])
+    labels = torch.tensor(
+        [label_of(e, classes, config.data) for e, of_clip in zip(training, cut, strict=True) for _ in of_clip]
+    )
     model = LstmClassifier(len(classes))
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     for _ in range(epochs):

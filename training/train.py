@@ -13,6 +13,7 @@ from training.isolated import IsolatedTask
 from training.losses.adaptive import AdaptiveLoss
 from training.losses.continuous import ContinuousLoss
 from training.pretrained import load_stream
+from training.segmentation.idle import idle_examples
 from training.trainer import run
 
 
@@ -64,6 +65,8 @@ def fit(
         OSError: a file cannot be written.
         ValueError: the loss is no number any more, or the config asks for what is not there.
     """
+    recorded = examples
+    examples = [*recorded, *idle_examples(recorded, config.data, config.seed)]
     torch.manual_seed(config.seed)
     task = ContinuousTask(config, examples, dev) if config.continuous else IsolatedTask(config, examples, dev)
     if pretrained is not None:
@@ -75,7 +78,7 @@ def fit(
         identity = {
             "config": config.model_dump(mode="json"),
             "vocabulary": list(task.classes),
-            "data": [fingerprint(examples), fingerprint(dev)],
+            "data": [fingerprint(recorded), fingerprint(dev)],
         }
     state = run(task, config.optimiser, config.seed, progress=progress, out=out, resume=resume, identity=identity)
     adaptive = task.criterion if isinstance(task.criterion, (AdaptiveLoss, ContinuousLoss)) else None
@@ -84,6 +87,6 @@ def fit(
         classes=task.classes,
         state=state,
         confusion=adaptive.confusion.similarity.cpu().clone() if adaptive else None,
-        signers=count_signers(examples, config.data.vocabulary),
-        extractor=extractors_of(examples),
+        signers=count_signers(recorded, config.data.vocabulary),
+        extractor=extractors_of(recorded),
     )

@@ -52,6 +52,18 @@ def variant_of(config: Config, variant: str, seed: int) -> Config:
     )
 
 
+def variant_name(config: Config) -> str:
+    """The variant that changes nothing about a config of isolated signs."""
+    for streams in STREAMS:
+        for loss in LOSSES:
+            name = f"{streams}+{loss}"
+            if (loss not in ("adaptive", "prototype") or config.loss.adaptive) and (
+                variant_of(config, name, config.seed) == config
+            ):
+                return name
+    raise ValueError("no variant has these streams and this loss")
+
+
 def loss_variant(config: LossConfig, loss: str) -> LossConfig:
     """The `[loss]` table with another of `LOSSES`."""
     plain = LossConfig(label_smoothing=config.label_smoothing)

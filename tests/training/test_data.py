@@ -179,7 +179,7 @@ def test_aliases_and_distractors(tmp_path: Path) -> None:
     narrow = base.model_copy(update={"vocabulary": ("high", "no sign")})
     assert {e.gloss for e in load_sets(narrow, tmp_path)} == {"high", "no sign"}
     wide = narrow.model_copy(update={"distractors": True})
-    assert classes_of(load_sets(wide, tmp_path), wide.vocabulary) == ("high", "no sign", "low")
+    assert classes_of(load_sets(wide, tmp_path), wide) == ("high", "no sign", "low")
 
 
 @pytest.mark.parametrize(

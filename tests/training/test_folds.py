@@ -4,7 +4,8 @@ import pytest
 
 from tests.training.synthetic import config
 from training.evaluate import tally
-from training.folds import MAIN_VARIANT, FoldReport, Run, load_report, save
+from training.folds import FoldReport, Run, load_report, save
+from training.variants import variant_name
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
@@ -15,9 +16,12 @@ def run(variant: str, seed: int, right: bool) -> Run:
 
 
 def test_a_fold_report_pools_the_main_variant(tmp_path: Path) -> None:
-    runs = (run(MAIN_VARIANT, 1, True), run(MAIN_VARIANT, 2, False), run("fusion+ce", 1, False))
-    report = FoldReport(config=config(tmp_path), glosses=("high", "low"), runs=runs)
-    assert report.by_seed(MAIN_VARIANT) == {1: 1.0, 2: 0.5}
+    recipe = config(tmp_path)
+    main = variant_name(recipe)
+    runs = (run(main, 1, True), run(main, 2, False), run("lstm+ce", 1, False))
+    report = FoldReport(config=recipe, glosses=("high", "low"), runs=runs)
+    assert report.main == main
+    assert report.by_seed(main) == {1: 1.0, 2: 0.5}
     assert report.per_gloss["low"].accuracy == 0.5
     assert report.per_gloss["low"].n == 1  # one clip, seen by two seeds
     assert report.metrics["left_out_signers_accuracy"] == 0.75

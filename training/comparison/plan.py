@@ -34,6 +34,7 @@ class Plan:
         config: the run that every variant changes; its held-out signers are replaced.
         out: the report folder.
         folds: signers left out together; one fold of nobody stands for the sets with the role test.
+        unlearned: for each fold, the glosses outside the vocabulary that it leaves out as well.
         glosses: what is scored; the whole vocabulary stays in play.
         baseline: the variant that the others are held against.
     """
@@ -41,6 +42,7 @@ class Plan:
     config: Config
     out: Path
     folds: tuple[tuple[str, ...], ...]
+    unlearned: tuple[tuple[str, ...], ...]
     seeds: tuple[int, ...]
     glosses: tuple[str, ...]
     variants: tuple[str, ...]
@@ -60,7 +62,8 @@ class Plan:
     def config_of(self, key: Key) -> Config:
         """The config of one run."""
         config = variant_of(self.config, key.variant, key.seed)
-        data = config.data.model_copy(update={"held_out": self.folds[key.fold] or config.data.held_out})
+        held_out = self.folds[key.fold] or config.data.held_out
+        data = config.data.model_copy(update={"held_out": held_out, "held_out_glosses": self.unlearned[key.fold]})
         return config.model_copy(update={"data": data})
 
     def fold_name(self, fold: int) -> str:
@@ -87,6 +90,7 @@ def make_plan(
     variants: Sequence[str],
     glosses: Sequence[str] | None = None,
     baseline: str | None = None,
+    unlearned: Sequence[Sequence[str]] = (),
 ) -> Plan:
     """Check and complete what was asked for.
 
@@ -98,6 +102,7 @@ def make_plan(
         variants: names as in `training.variants`.
         glosses: None for the vocabulary without its "no sign".
         baseline: None for the first variant with cross-entropy, or the first one where none has it.
+        unlearned: see `Plan`; nothing for none.
 
     Raises:
         ValueError: something is unknown, said twice or missing.
@@ -118,7 +123,9 @@ def make_plan(
     baseline = baseline or (plain or list(variants))[0]
     if baseline not in variants:
         raise ValueError(f"the baseline {baseline!r} is not among the variants")
-    plan = Plan(config, out, tuple(map(tuple, folds or [()])), tuple(seeds), tuple(glosses), tuple(variants), baseline)
+    left_out = tuple(map(tuple, folds or [()]))
+    without = tuple(map(tuple, unlearned or [()] * len(left_out)))
+    plan = Plan(config, out, left_out, without, tuple(seeds), tuple(glosses), tuple(variants), baseline)
     if config.model.frame_size is None and any(plan.config_of(key).model.frame_size for key in plan.keys):
         raise ValueError("variants with an rgb stream need a config with one: its clips come with pictures")
     return plan

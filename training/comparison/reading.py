@@ -24,8 +24,15 @@ BATCH = 128  # windows at a time
 
 
 class Reading(NamedTuple):
-    """Probabilities (N, V) over the vocabulary and embeddings (N, D) of unit length; zero where nobody was in view."""
+    """What a model made of N clips; zero where nobody was in view.
 
+    Attributes:
+        logits: (N, V) over the vocabulary, pooled as the probabilities are.
+        probabilities: (N, V).
+        embeddings: (N, D) of unit length.
+    """
+
+    logits: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     embeddings: NDArray[np.float32]
 
@@ -113,7 +120,7 @@ class RecogniserReader:
     @torch.inference_mode()
     def __call__(self, decoded: Decoded) -> Reading:
         """See `Reader`; a clip's embedding is that of its windows, pooled as their probabilities are."""
-        probabilities, embeddings = [], []
+        logits, embeddings = [], []
         for start in range(0, len(decoded.windows), BATCH):
             which = slice(start, start + BATCH)
             batch = decoded.windows[which]
@@ -121,9 +128,9 @@ class RecogniserReader:
             mask = torch.from_numpy(np.stack([w.mask for w in batch]))
             frames = torch.from_numpy(decoded.frames(which)) if self.sees_pictures else None
             output = self.model(keypoints, mask, frames)
-            probabilities.append(output.logits[:, : self.vocabulary].softmax(dim=1).numpy())
+            logits.append(output.logits[:, : self.vocabulary])
             embeddings.append(output.embedding.numpy())
-        return _pool(decoded.weights, np.concatenate(probabilities), np.concatenate(embeddings))
+        return _pool(decoded.weights, torch.cat(logits), np.concatenate(embeddings))
 
 
 class LstmReader:
@@ -141,10 +148,13 @@ class LstmReader:
         for row, start, windows in zip(weights, starts, cut, strict=False):
             row[start : start + len(windows)] = 1.0 / len(windows)
         logits, hidden = self.model(torch.from_numpy(np.concatenate(cut)))
-        probabilities = logits[:, : len(self.config.data.vocabulary)].softmax(dim=1)
-        return _pool(weights, probabilities.numpy(), hidden.numpy())
+        return _pool(weights, logits[:, : len(self.config.data.vocabulary)], hidden.numpy())
 
 
-def _pool(weights: NDArray[np.float32], probabilities: NDArray[np.float32], embeddings: NDArray[np.float32]) -> Reading:
+def _pool(weights: NDArray[np.float32], logits: torch.Tensor, embeddings: NDArray[np.float32]) -> Reading:
     mean = weights @ embeddings
-    return Reading(weights @ probabilities, mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12))
+    return Reading(
+        weights @ logits.numpy(),
+        weights @ logits.softmax(dim=1).numpy(),
+        mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12),
+    )

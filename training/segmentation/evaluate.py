@@ -70,15 +70,16 @@ def score_fold(
     return result
 
 
-def load_recogniser(path: Path, held_out: Sequence[str]) -> Checkpoint:
-    """A checkpoint that must not have seen these signers.
+def load_recogniser(path: Path, held_out: Sequence[str], glosses: Sequence[str] = ()) -> Checkpoint:
+    """A checkpoint that must not have seen these signers, nor these glosses.
 
     Raises:
         CheckpointError: not a checkpoint.
         ValueError: it was trained on one of them.
     """
     checkpoint = load_checkpoint(path)
-    known = set(held_out) - set(checkpoint.config.data.held_out)
+    data = checkpoint.config.data
+    known = {*held_out, *glosses} - {*data.held_out, *data.held_out_glosses}
     if known:
         raise ValueError(f"{path}: does not say that it left out {', '.join(sorted(known))}: give one that did")
     return checkpoint

@@ -105,7 +105,7 @@ def _stream(
 ) -> Sentence:
     """One stream: rest, sign, rest or transition, sign …, rest."""
     known = sorted(clips)
-    rest = _Rest(rng, idle)
+    rest = Rest(rng, idle)
     pieces: list[NDArray[np.float32]] = []
     signs: list[Sign] = []
     frames, last = 0, ""
@@ -123,7 +123,7 @@ def _stream(
         last = choice[rng.integers(len(choice))]
         sign = _played(clips[last][rng.integers(len(clips[last]))], rng.uniform(*config.speed))
         if direct:
-            add(transition(pieces[-1][-1], sign[0], _frames(rng.uniform(*DIRECT_MS))))
+            add(transition(pieces[-1][-1], sign[0], frames_in(rng.uniform(*DIRECT_MS))))
         else:
             for piece in rest.before(sign[0], pieces[-1][-1] if pieces else None):
                 add(piece)
@@ -135,7 +135,7 @@ def _stream(
     return Sentence(Clip(np.arange(frames) * (1000.0 / FPS), points, ASPECT), tuple(signs), signer)
 
 
-class _Rest:
+class Rest:
     """Makes the rests of one stream."""
 
     def __init__(self, rng: np.random.Generator, idle: Sequence[NDArray[np.float32]]) -> None:
@@ -155,13 +155,17 @@ class _Rest:
         if self._idle and rng.random() < 0.5:
             still = self._idle[rng.integers(len(self._idle))]
         else:
-            down = self.lowered(near)
-            still = np.repeat(down[None], max(_frames(rng.uniform(*REST_MS)), 1), axis=0)
-            tremble = rng.normal(0.0, TREMBLE, (*still.shape[:2], 2)).astype(np.float32)
-            still[..., [X, Y]] += np.where(still[..., PRESENCE:] > 0, tremble, 0.0)
-        down_frames = [] if previous is None else [transition(previous, still[0], _frames(rng.uniform(*LOWER_MS)))]
-        up_frames = [] if after is None else [transition(still[-1], after, _frames(rng.uniform(*LOWER_MS)))]
+            still = self.still(near, REST_MS)
+        down_frames = [] if previous is None else [transition(previous, still[0], frames_in(rng.uniform(*LOWER_MS)))]
+        up_frames = [] if after is None else [transition(still[-1], after, frames_in(rng.uniform(*LOWER_MS)))]
         return [*down_frames, still, *up_frames]
+
+    def still(self, frame: NDArray[np.float32], ms: tuple[float, float]) -> NDArray[np.float32]:
+        """Frames (T, 171, 4) of the same signer with both arms down, for a time drawn from a range."""
+        still = np.repeat(self.lowered(frame)[None], max(frames_in(self._rng.uniform(*ms)), 1), axis=0)
+        tremble = self._rng.normal(0.0, TREMBLE, (*still.shape[:2], 2)).astype(np.float32)
+        still[..., [X, Y]] += np.where(still[..., PRESENCE:] > 0, tremble, 0.0)
+        return still
 
     def lowered(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same signer (171, 4) with both arms down; what the hand model sees of a hand goes along or is lost."""
@@ -187,6 +191,6 @@ def _played(points: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     return played
 
 
-def _frames(ms: float) -> int:
+def frames_in(ms: float) -> int:
     """Whole frames in a time."""
     return round(ms * FPS / 1000.0)
