@@ -1,5 +1,6 @@
 """The model card: what a bundle was learned from and what it is not good for, in plain words."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -15,10 +16,9 @@ TEXT = """# {name} {version}
 
 ## What it is not good for
 
-- **It is a demonstration.** It was learned from a handful of people. On signers it has never seen it is often
+- **It is a demonstration.** Each sign was learned from {people} people. On signers it has never seen it is at times
   wrong, and some people will find that it hardly reads them at all.
-- It knows {count} signs and no other. Any other sign is read as one of these{unknown}; it does not notice
-  that a sign is unknown to it.
+- It knows {count} signs and no other. {unknown}
 - {scope}
 - It must not be used where a mistake can harm anyone: medicine, police, courts, contracts, emergencies. It does not
   replace an interpreter.
@@ -103,7 +103,8 @@ def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: 
             f"{s.fps:g} frames a second and {s.aspect:.4g} ({Path(s.file).stem})" for s in config.data.sets
         ),
         count=count,
-        unknown="" if config.data.no_sign is None else f' or as "{config.data.no_sign}"',
+        people=_range([report.glosses[g].signers for g in config.data.vocabulary if g != config.data.no_sign]),
+        unknown=_unknown(config.data.no_sign, report.metrics.get("unknown_told")),
         folds_note="mean over folds and seeds" if folds else "not measured for this bundle",
         signs="\n".join(rows),
         metrics=measured,
@@ -114,6 +115,23 @@ def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: 
         loss=loss_of(config),
         epochs=config.optimiser.epochs,
         seed=config.seed,
+    )
+
+
+def _range(numbers: Sequence[int]) -> str:
+    """The least and the most, once where they are the same."""
+    return " to ".join(str(number) for number in sorted({min(numbers), max(numbers)}))
+
+
+def _unknown(no_sign: str | None, told: float | None) -> str:
+    """What becomes of signs outside the vocabulary."""
+    if no_sign is None:
+        return "Any other sign is read as one of these."
+    if told is None:
+        return f'Any other sign is read as one of these or as "{no_sign}"; how often was not measured.'
+    return (
+        f'Any other sign should be told as "{no_sign}". Of signs that it had not learned, by people whom it had not\n'
+        f"  seen, {100 * told:.0f} % were told as one of these."
     )
 
 

@@ -43,6 +43,9 @@ class SetConfig(_Table):
     language: str = Field(
         default="", description="whose glosses stand as they are; those of another language get its name before them"
     )
+    licences: tuple[str, ...] = Field(
+        default=(), description="only clips whose licence begins with one of these; none: whatever it is"
+    )
     sentences: bool = Field(
         default=False, description="the clips are recorded sentences; a gloss text is glosses with spaces between them"
     )
@@ -59,7 +62,10 @@ class DataConfig(_Table):
         default=False, description="learn the distractors as no_sign instead of as classes of their own"
     )
     vocabulary_share: float | None = Field(
-        default=None, gt=0, lt=1, description="share of the drawn clips that show a gloss of the vocabulary"
+        default=None,
+        gt=0,
+        lt=1,
+        description="share of the drawn clips that show a gloss of the vocabulary other than no_sign",
     )
     idle_clips: int = Field(default=0, ge=0, description="made-up clips of resting and fidgeting hands, as no_sign")
     held_out: tuple[str, ...] = Field(default=(), description="signers never trained on")

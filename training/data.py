@@ -55,10 +55,13 @@ def load_sets(
         if source.role != role:
             continue
         loaded = load_npz(folder / source.file, source.fps, source.aspect)
+        _check_licences(source, loaded)
         if model is not None and model.frame_size is not None:
             loaded = with_frames(loaded, frames_path(folder / source.file), model.frame_size)
         for example in _labelled(loaded, source, config.corrections):
             if (model is None or model.needs_signer) and not _has_signer(example.clip):
+                continue
+            if source.licences and not example.licence.startswith(source.licences):
                 continue
             if config.distractors or set(example.glosses) <= set(config.vocabulary):
                 examples.append(example)
@@ -103,6 +106,13 @@ def _check_names(source: SetConfig, loaded: Sequence[Example], glosses: Collecti
     languages = {e.language.lower() for e in loaded} - {""}
     if languages and source.language and source.language.lower() not in languages:
         raise DataError(f"{source.file}: language {source.language}: not in the file")
+
+
+def _check_licences(source: SetConfig, loaded: Sequence[Example]) -> None:
+    """A misspelt licence would leave everything out and go unnoticed."""
+    for licence in source.licences:
+        if not any(e.licence.startswith(licence) for e in loaded):
+            raise DataError(f"{source.file}: licence {licence}: not in the file")
 
 
 def _has_signer(clip: Clip) -> bool:

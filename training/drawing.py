@@ -10,7 +10,10 @@ from training.example import Example
 
 
 def draw_weights(
-    examples: Sequence[Example], vocabulary: Sequence[str], share: float | None = None
+    examples: Sequence[Example],
+    vocabulary: Sequence[str],
+    share: float | None = None,
+    no_sign: str | None = None,
 ) -> NDArray[np.float64]:
     """Drawing probability of each clip: signers of a gloss count alike, however many clips each gave.
 
@@ -20,7 +23,9 @@ def draw_weights(
     Args:
         examples: the clips.
         vocabulary: glosses; others are distractors.
-        share: of the vocabulary's clips among those drawn; None lets a distractor count half of what a gloss does.
+        share: of the vocabulary's clips among those drawn, those of "no sign" left out; None lets a distractor count
+            half of what a gloss does.
+        no_sign: the vocabulary's class for hands that say nothing, if any.
     """
     clips = Counter((e.gloss, e.signer) for e in examples)
     signers = Counter(gloss for gloss, _ in clips)
@@ -30,8 +35,8 @@ def draw_weights(
             for e in examples
         ]
     )
-    if share is not None:
-        known = np.array([e.gloss in vocabulary for e in examples])
+    known = np.array([e.gloss in vocabulary and e.gloss != no_sign for e in examples])
+    if share is not None and known.any() and not known.all():
         for of_kind, wanted in ((known, share), (~known, 1.0 - share)):
             weight[of_kind] *= wanted / weight[of_kind].sum()
     return np.asarray(weight / weight.sum())

@@ -27,6 +27,7 @@ class Example:
         index: its number in that file, counted from 0.
         source: where the recording is from, for one a repository; empty where the file does not say.
         language: the sign language, likewise.
+        licence: what the source says of its use, likewise.
         renamed_from: what the file calls it, where a correction gave it another gloss.
     """
 
@@ -41,6 +42,7 @@ class Example:
     index: int = 0
     source: str = ""
     language: str = ""
+    licence: str = ""
     renamed_from: str = ""
 
     @property

@@ -42,7 +42,7 @@ class Feed:
         if config.model.frame_size is not None and any(e.frames is None for e in examples):
             raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
         self.labels = np.array([label_of(e, classes, config.data) for e in examples])
-        self.weights = draw_weights(examples, config.data.vocabulary, config.data.vocabulary_share)
+        self.weights = draw_weights(examples, config.data.vocabulary, config.data.vocabulary_share, config.data.no_sign)
         self.augment = Augmentation(config.augmentation, config.clip)
         self.change_pixels = PixelAugmentation(config.augmentation)
         self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch

@@ -16,14 +16,19 @@ from training.frames import open_frames
 
 PARTS = ("pose", "left_hand", "right_hand")
 ARRAYS = (*PARTS, "gloss", "signer")
-SAID = {"extractor": UNSTATED, "source": "", "language": ""}  # of each clip, with what stands where a file does not say
+SAID = {
+    "extractor": UNSTATED,
+    "source": "",
+    "language": "",
+    "licence": "",
+}  # of each clip, with what stands where a file does not say
 
 
 def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
     """Read clips of Holistic keypoints: `pose`, `left_hand`, `right_hand`, optionally `face`, `gloss`, `signer`.
 
     A file may also say its `fps`, and for each clip its `aspect`, what found its keypoints (`extractor`), where it is
-    from (`source`), its sign `language` and its length in `frames`; what follows is padding.
+    from (`source`), its sign `language`, its `licence` and its length in `frames`; what follows is padding.
 
     Args:
         path: an .npz file of arrays (N, T, points, coordinates) in image coordinates.

@@ -10,7 +10,7 @@ from export.__main__ import main as export_main
 from glosscast.bundle import BundleError, load_bundle
 from tests.training.synthetic import write
 from training.__main__ import main
-from training.segmentation import evaluate
+from training.segmentation import evaluate, told
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "TAUGHT", 16)
     monkeypatch.setattr(evaluate, "TESTED", 3)
+    monkeypatch.setattr(told, "STREAMS", 4)
 
 
 def command(folder: Path, name: str, *more: str) -> list[str]:
@@ -102,3 +103,38 @@ def test_files_that_are_neither_are_refused(made: Path, tmp_path: Path, capsys: 
         assert export_main([*export, option, str(wrong)]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_what_is_told_and_rejected_is_measured_with_a_gloss_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, epochs=4)
+    wide = 'distractors = true\nbackground = true\nvocabulary_share = 0.5\nidle_clips = 20\nheld_out = ["cem"]\n'
+    text = path.read_text().replace('vocabulary = ["high", "low", "no sign"]', 'vocabulary = ["high", "no sign"]')
+    assert 'vocabulary = ["high", "no sign"]' in text
+    path.write_text(text.replace("distractors = false\n", wide).replace('held_out = ["cem"]\nheld_out', "held_out"))
+    folds, calibration = tmp_path / "folds.toml", tmp_path / "calibration.json"
+    folds.write_text('[[fold]]\nuse = "report"\nsigners = ["cem"]\nglosses = ["low"]\n')
+    assert main(["train", "--config", str(path), "--out", str(tmp_path / "run"), "--data", str(tmp_path)]) == 0
+    held_out = ["--folds", str(folds), "--checkpoint", str(tmp_path / "run" / "checkpoint.pt")]
+    assert main(command(tmp_path, "evaluate-rejection", *held_out, "--json")) == 2
+    assert "does not say that it left out low" in capsys.readouterr().err
+    path.write_text(path.read_text().replace("background = true", 'background = true\nheld_out_glosses = ["low"]'))
+    assert main(["train", "--config", str(path), "--out", str(tmp_path / "run"), "--data", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(command(tmp_path, "evaluate-rejection", *held_out, "--json")) == 0
+    (scores,) = json.loads(capsys.readouterr().out)
+    assert set(scores) == {"background", "closed", "energy", "prototypes"}
+    assert all(0 <= figure <= 1 for score in scores.values() for figure in score.values())
+    assert main(command(tmp_path, "calibrate", *held_out, "--out", str(calibration))) == 0
+    found = json.loads(calibration.read_text())
+    assert found["unknown_clips"] == found["clips"] == 4
+    capsys.readouterr()
+    more = ["--calibration", str(calibration), "--hours", "0.02"]
+    assert main(command(tmp_path, "evaluate-told", *held_out, *more, "--json")) == 0
+    (counts,) = json.loads(capsys.readouterr().out)
+    assert counts["known"]["signs"] == counts["unknown"]["signs"] == 4
+    assert set(counts["idle"]) == {"resting", "pausing", "fidgeting", "recorded"}
+    assert main(command(tmp_path, "evaluate-told", *held_out, *more)) == 0
+    assert "| 4 of the vocabulary: told once and rightly |" in capsys.readouterr().out

@@ -1,0 +1,82 @@
+"""What is told is counted with a decoder that tells what a script says."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from glosscast.clip import Clip
+from glosscast.decoding import SignEvent
+from glosscast.keypoints import CHANNELS, POINTS
+from training.segmentation.false_alarms import FalseAlarms, count_false_alarms, count_told, poisson_bounds
+from training.sentences import Sentence, Sign
+
+VOCABULARY = ("hello", "thanks", "no sign")
+
+
+@dataclass
+class Script:
+    """Stands in for a decoder: tells (gloss, from, to) once the stream has come that far."""
+
+    lines: list[tuple[str, float, float]]
+    quiet: bool = False
+    told: list[int] = field(default_factory=list)
+
+    def push(self, t_ms: float, keypoints: object, aspect: float) -> list[SignEvent]:
+        due = [i for i, line in enumerate(self.lines) if line[2] <= t_ms and i not in self.told]
+        self.told += due
+        return [self.event(i) for i in due]
+
+    def finish(self) -> list[SignEvent]:
+        return []
+
+    def event(self, number: int) -> SignEvent:
+        gloss, start, end = self.lines[number]
+        probabilities = np.eye(3, dtype=np.float32)[VOCABULARY.index(gloss)]
+        return SignEvent("final", number, start, end, probabilities=probabilities, quiet=self.quiet)
+
+
+def stream(*signs: Sign, seconds: float = 10.0) -> Sentence:
+    t_ms = np.arange(int(seconds * 16) + 1) * 62.5
+    return Sentence(Clip(t_ms, np.zeros((len(t_ms), POINTS, CHANNELS), np.float32), 1.0), signs, "ann")
+
+
+@pytest.mark.parametrize(
+    ("lines", "counted"),
+    [
+        ([("hello", 1000, 2000)], "right"),
+        ([("hello", 1000, 1500), ("no sign", 1500, 2000)], "right"),
+        ([("hello", 1000, 1500), ("hello", 1500, 2000)], "repeated"),
+        ([("thanks", 1000, 2000)], "wrong"),
+        ([("hello", 1000, 1500), ("thanks", 1500, 2000)], "wrong"),
+        ([("no sign", 1000, 2000)], "missed"),
+        ([], "missed"),
+        ([("hello", 1000, 2000), ("thanks", 6000, 7000)], "stray"),
+    ],
+)
+def test_what_is_told_of_one_sign(lines: list[tuple[str, float, float]], counted: str) -> None:
+    signed = stream(Sign("hello", 1000.0, 2000.0))
+    told = count_told([signed], lambda: Script(lines), VOCABULARY, "no sign")  # type: ignore[arg-type, return-value]
+    wanted = {"right": 0, "missed": 0, "wrong": 0, "repeated": 0, "stray": 0}
+    wanted[counted] = 1
+    if counted == "stray":
+        wanted["right"] = 1
+    assert told.model_dump() == {"signs": 1, **wanted}
+
+
+def test_false_alarms_are_glosses_that_are_told() -> None:
+    def alarms(quiet: bool) -> FalseAlarms:
+        lines = [("hello", 1000.0, 2000.0), ("no sign", 3000.0, 4000.0)]
+        decoder = lambda: Script(lines, quiet)  # noqa: E731
+        return count_false_alarms([stream(), stream()], decoder, VOCABULARY, "no sign")  # type: ignore[arg-type, return-value]
+
+    assert alarms(quiet=False).glosses == {"hello": 2}
+    assert alarms(quiet=False).per_hour == pytest.approx(2 / (20 / 3600))
+    assert alarms(quiet=True).told == 0
+
+
+def test_bounds_are_those_of_the_tables() -> None:
+    """Garwood's 95 % interval, as tables of the Poisson distribution give it."""
+    for count, low, high in ((0, 0.0, 3.689), (1, 0.0253, 5.572), (3, 0.619, 8.767), (10, 4.795, 18.390)):
+        assert poisson_bounds(count) == pytest.approx((low, high), abs=1e-3)
+    assert FalseAlarms(hours=2.0, told=1, glosses={"hello": 1}).bounds == pytest.approx((0.0127, 2.786), abs=1e-3)
