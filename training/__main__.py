@@ -2,17 +2,15 @@
 
 import argparse
 import math
-import os
 import sys
 from pathlib import Path
 
 from glosscast.bundle import EMBEDDED
 from training import commands
 from training.datasets import READERS
+from training.labels import commands as labels
 from training.segmentation import commands as segmentation
 from training.slowfast import LAYOUTS
-
-DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -122,9 +120,10 @@ def parser() -> argparse.ArgumentParser:
     wer.set_defaults(run=commands.run_wer)
     audit = choices.add_parser("audit", help="look for what makes a data set's scores mean nothing")
     audit.add_argument(
-        "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set"
+        "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set; see --labels"
     )
     add_dataset(audit)
+    labels.add_options(audit)
     audit.add_argument("--fps", type=positive, default=15.0, help="frame rate where a file has none (default: 15)")
     audit.add_argument("--aspect", type=positive, default=4 / 3, help="frame width / height, likewise (default: 4/3)")
     audit.add_argument("--near", type=positive, help="how near clips of two glosses are suspect, in shoulder widths")
@@ -165,8 +164,9 @@ def add_folds(command: argparse.ArgumentParser) -> None:
 
 def add_data_folder(command: argparse.ArgumentParser) -> None:
     """The option that says where the .npz files are."""
-    default = Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
-    command.add_argument("--data", type=Path, default=default, metavar="DIR", help="data folder (or $GLOSSCAST_DATA)")
+    command.add_argument(
+        "--data", type=Path, default=commands.data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
+    )
 
 
 def add_dataset(command: argparse.ArgumentParser) -> None:

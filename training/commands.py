@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from collections.abc import Collection, Sequence
@@ -15,6 +16,8 @@ from training.data import load_npz, with_frames
 from training.datasets import load
 from training.frames import frames_path
 
+DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+
 # The paper's Table I, with a yardstick.
 TABLE = (
     "keypoints+ce",
@@ -25,6 +28,11 @@ TABLE = (
     "lstm+ce",
 )
 SENTENCE_TABLE = ("keypoints+ctc", "keypoints+ctc+focal", "keypoints+ctc+triplet", "keypoints+adaptive")
+
+
+def data_folder() -> Path:
+    """Where the .npz files are that a config names, unless a command is told."""
+    return Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
 
 
 def read_aliases(pairs: Sequence[str], glosses: Collection[str], vocabulary: Collection[str]) -> dict[str, str]:
@@ -174,7 +182,12 @@ def run_wer(args: argparse.Namespace) -> int:
 
 def run_audit(args: argparse.Namespace) -> int:
     """`audit`."""
-    from training.audit import NEAR, audit_files, audit_items, text
+    if args.labels:
+        from training.labels.commands import run_labels
+
+        return run_labels(args, data_folder())
+    from training.audit import audit_files, audit_items, text
+    from training.neighbours import NEAR
 
     if bool(args.data) == bool(args.dataset) or bool(args.dataset) != bool(args.root):
         raise ValueError("audit: give either --data, or --dataset and --root")
