@@ -8,6 +8,7 @@ from pathlib import Path
 from glosscast.bundle import EMBEDDED
 from training import commands
 from training.datasets import READERS
+from training.datasets import commands as datasets
 from training.labels import commands as labels
 from training.segmentation import commands as segmentation
 from training.slowfast import LAYOUTS
@@ -128,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--aspect", type=positive, default=4 / 3, help="frame width / height, likewise (default: 4/3)")
     audit.add_argument("--near", type=positive, help="how near clips of two glosses are suspect, in shoulder widths")
     audit.add_argument("--json", action="store_true", help="print JSON")
-    audit.set_defaults(run=commands.run_audit)
+    audit.set_defaults(run=datasets.run_audit)
 
     extract = choices.add_parser("extract", help="run Holistic over a data set and write .npz files, one a split")
     add_dataset(extract)
@@ -146,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
     extract.add_argument(
         "--no-keypoints", action="store_true", help="only pictures: do not run Holistic, the keypoints are all missing"
     )
-    extract.set_defaults(run=commands.run_extract)
+    extract.set_defaults(run=datasets.run_extract)
     return top
 
 

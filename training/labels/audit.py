@@ -57,13 +57,12 @@ def draw_groups(
     for old in folder.glob("*.png"):
         old.unlink()
     by_place = {(e.file, e.index): e for e in examples}
-    suspects = {(g.file, s.clip) for g in audit.groups for s in g.suspects}
     paths = {}
     for number, group in enumerate(g for g in audit.groups if g.suspects):
         chosen = sorted(group.suspects, key=lambda s: s.own - s.probability)[:SHOWN]
         strips = [Strip(by_place[group.file, s.clip].clip, _said(s)) for s in chosen]
         for gloss in (group.gloss, group.suggested or chosen[0].suggested):
-            if best := _well_read(gloss, group.signer, suspects, plan, examples, probabilities):
+            if best := _well_read(gloss, group.signer, plan, examples, probabilities):
                 strips.append(Strip(best.clip, f"a well-read {gloss}, by {best.signer}"))
         paths[group] = folder / f"{number:03d}-{_slug(group.signer)}-{_slug(group.gloss)}.png"
         draw_sheet(f"{group.signer}: {group.gloss} ({group.source})", strips, paths[group])
@@ -77,17 +76,16 @@ def _said(suspect: Suspect) -> str:
 def _well_read(
     gloss: str,
     signer: str,
-    suspects: set[tuple[str, int]],
     plan: Plan,
     examples: Sequence[Example],
     probabilities: NDArray[np.float32],
 ) -> Example | None:
-    """The clip of a gloss, by somebody else, whose label the models are surest of."""
+    """The clip of a gloss, by somebody else, that the models read so and are surest of, if there is any."""
     column = plan.glosses.index(gloss)
     others = [
         index
         for index, e in enumerate(examples)
-        if e.gloss == gloss and e.signer != signer and (e.file, e.index) not in suspects
+        if e.gloss == gloss and e.signer != signer and probabilities[index].argmax() == column
     ]
     return examples[max(others, key=lambda index: probabilities[index, column])] if others else None
 

@@ -18,9 +18,9 @@ from glosscast.clip import Clip, resample
 from glosscast.keypoints import FACE, LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, normalise
 
 MOMENTS = 8  # of a clip, evenly from its first frame to its last
-LEFT, RIGHT, TOP, BOTTOM = -2.2, 2.2, -2.0, 2.4  # what a panel shows, in shoulder widths from between the shoulders
+LEFT, RIGHT, TOP, BOTTOM = -1.6, 1.6, -1.7, 1.6  # what a panel shows, in shoulder widths from between the shoulders
 DPI = 80
-PANEL_IN = 1.25  # width, inches
+PANEL_IN = 1.5  # width, inches
 
 ARMS = [
     (Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER),

@@ -15,6 +15,8 @@ def test_every_group_has_some_signers_of_every_gloss() -> None:
     assert all(len(set(group) & set(signers[:4])) == 1 for group in groups)
     assert judged_glosses(pairs, groups) == (("hello", "pair", "rare"), {})
     assert group_signers(reversed(pairs), 4) == groups
+    two = [("a", "ann"), ("a", "bea"), ("b", "ann"), ("b", "cem")]
+    assert group_signers(two, 2) == (("ann",), ("bea", "cem"))
 
 
 def test_glosses_of_one_signer_or_one_group_cannot_be_judged() -> None:

@@ -73,9 +73,9 @@ def test_a_group_is_renamed_only_where_most_clips_are_suspected_to_be_the_same(
     loaded: tuple[Plan, list[Example]],
 ) -> None:
     plan, examples = loaded
-    halves = [replace(e, gloss="low") if e.index in (24, 25) else e for e in examples]
+    halves = [replace(e, gloss="low") if e.index in range(24, 28) else e for e in examples]
     (group,) = [g for g in found(plan, halves).groups if (g.signer, g.gloss) == ("cem1", "low")]
-    assert (group.clips, len(group.suspects), group.verdict) == (6, 2, "wrong clips")
+    assert (group.clips, len(group.suspects), group.verdict) == (8, 4, "wrong clips")
 
 
 def test_the_proposal_is_a_correction_file_that_mends_the_labels(
@@ -174,7 +174,10 @@ def test_pictures_show_suspects_beside_well_read_clips(
     assert drawn[2][0].startswith(f"clip {made.WRONG}: low ")
     assert [title.rsplit(", by ")[0] for title in drawn[2][1:]] == ["a well-read no sign", "a well-read low"]
     assert "bea2" not in drawn[2][1]
-    assert "ann1" not in drawn[2][2]  # hers are suspect themselves
+    drawn.clear()
+    few = [e for e in examples if e.signer in ("ann1", "bea2")]
+    whole.draw_groups(found(plan, few), plan, few, reader(few), tmp_path)
+    assert len(drawn[-1]) == 2  # nobody else's low is read as that: ann1's are high
 
 
 def test_a_sheet_is_a_picture_of_all_its_clips(tmp_path: Path, loaded: tuple[Plan, list[Example]]) -> None:
@@ -208,7 +211,6 @@ def test_the_command_finds_planted_labels_and_trains_once(
         ("ann1", "high", "low", "tiny.npz"),
         ("ann1", "low", "high", "tiny.npz"),
     }
-    assert made.WRONG in {s.clip for g in audit.groups for s in g.suspects if g.signer == "bea2"}
     text = (tmp_path / "out" / "labels.md").read_text()
     assert "No file says its sources" in text
     assert len(list((tmp_path / "out" / "pictures").glob("*.png"))) == sum(bool(g.suspects) for g in audit.groups)
