@@ -41,10 +41,10 @@ def audit_labels(config: Config, data: Path, out: Path, groups: int) -> LabelAud
         (out / folder).mkdir(parents=True, exist_ok=True)
     probabilities = read_everybody(plan, examples, out / "models")
     audit = find(plan, examples, probabilities)
-    pictures = draw_groups(audit, plan, examples, probabilities, out / "pictures")
     write_text(out / "labels.json", audit.model_dump_json(indent=1) + "\n")
-    write_text(out / "labels.md", report(audit, {group: path.relative_to(out) for group, path in pictures.items()}))
     write_text(out / "corrections.toml", to_toml(propose(audit)))
+    pictures = draw_groups(audit, plan, examples, probabilities, out / "pictures")
+    write_text(out / "labels.md", report(audit, {group: path.relative_to(out) for group, path in pictures.items()}))
     return audit
 
 

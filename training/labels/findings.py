@@ -41,6 +41,7 @@ class Group(_Part):
             where fewer are, `fine` where none is.
         suggested: what a renamed gloss likely is.
         suspects: the clips whose label is contradicted.
+        sure: the mean probability of what they are suspected to be; 0 without suspects.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Group(_Part):
     verdict: Literal["renamed", "wrong clips", "fine"]
     suggested: str | None
     suspects: tuple[Suspect, ...]
+    sure: float
 
 
 class LabelAudit(_Part):
@@ -63,7 +65,7 @@ class LabelAudit(_Part):
         left_out: the signers that no model but their own group's has learned from.
         thresholds: for each gloss that can be judged, how sure the models are of it on average.
         unjudged: gloss -> why it cannot be judged.
-        groups: by verdict, those with most suspects first.
+        groups: by verdict, those that the models are surest of first.
     """
 
     has_sources: bool
@@ -102,7 +104,7 @@ def find(plan: Plan, examples: Sequence[Example], probabilities: NDArray[np.floa
         left_out=plan.groups,
         thresholds=dict(zip(plan.glosses, thresholds(read, labels).tolist(), strict=True)),
         unjudged=plan.unjudged,
-        groups=tuple(sorted(groups, key=lambda group: (order.index(group.verdict), -len(group.suspects), group.own))),
+        groups=tuple(sorted(groups, key=lambda group: (order.index(group.verdict), -group.sure, group.own))),
     )
 
 
@@ -140,4 +142,5 @@ def _group(
         verdict="renamed" if renamed else "wrong clips" if suspects else "fine",
         suggested=suggested if renamed else None,
         suspects=tuple(suspects),
+        sure=float(np.mean([suspect.probability for suspect in suspects])) if suspects else 0.0,
     )

@@ -13,7 +13,7 @@ Every clip was read by a model that has not seen its signer ({groups} groups of 
 suspect where confident learning contradicts its label: another gloss is more probable than the label, and at least as
 probable as it is on average over the clips that are labelled so. Look-alike signs come out as suspects, too, and a sign
 that two communities make differently is not a wrong label: the pictures are there to decide by. "own" is the mean
-probability of the label."""
+probability of the label, "sure" that of what the suspects are suspected to be."""
 
 
 def report(audit: LabelAudit, pictures: dict[Group, Path]) -> str:
@@ -42,10 +42,9 @@ def _groups(groups: Sequence[Group], pictures: dict[Group, Path]) -> str:
         found = Counter(suspect.suggested for suspect in group.suspects).most_common()
         suggested = ", ".join(f"{gloss} {count}" for gloss, count in found)
         look = f"[look]({pictures[group].as_posix()})" if group in pictures else ""
-        rows.append(
-            (group.source, group.signer, group.gloss, group.clips, suggested, group.reading, _share(group.own), look)
-        )
-    return _table(("source", "signer", "gloss", "clips", "suspected to be", "read as", "own", ""), rows)
+        who = (group.source, group.signer, group.gloss, group.clips)
+        rows.append((*who, suggested, _share(group.sure), group.reading, _share(group.own), look))
+    return _table(("source", "signer", "gloss", "clips", "suspected to be", "sure", "read as", "own", ""), rows)
 
 
 def _totals(audit: LabelAudit, column: str) -> str:
@@ -84,7 +83,6 @@ def propose(audit: LabelAudit) -> list[Correction]:
             continue
         read = Counter(suspect.suggested for suspect in suspects)
         told = ", ".join(f"{count} as {gloss}" for gloss, count in read.most_common())
-        sure = sum(suspect.probability for suspect in suspects) / len(suspects)
         proposals.append(
             Correction(
                 file=group.file,
@@ -92,7 +90,7 @@ def propose(audit: LabelAudit) -> list[Correction]:
                 gloss=group.gloss,
                 clips=None if group.suggested else tuple(suspect.clip for suspect in suspects),
                 to=group.suggested,
-                why=f"Of {group.clips} clips a model that has not seen the signer reads {told} (mean {sure:.2f}).",
+                why=f"Of {group.clips} clips, a model that has not seen the signer reads {told} ({_share(group.sure)}).",
             )
         )
     return proposals
