@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import os
 import sys
 from pathlib import Path
 from typing import get_args
@@ -10,11 +9,11 @@ from typing import get_args
 from glosscast.bundle import EMBEDDED
 from training import commands
 from training.datasets import READERS
+from training.datasets import commands as datasets
+from training.labels import commands as labels
 from training.segmentation import commands as segmentation
 from training.slowfast import LAYOUTS
 from training.splits import Use
-
-DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -134,14 +133,15 @@ def parser() -> argparse.ArgumentParser:
     wer.set_defaults(run=commands.run_wer)
     audit = choices.add_parser("audit", help="look for what makes a data set's scores mean nothing")
     audit.add_argument(
-        "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set"
+        "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set; see --labels"
     )
     add_dataset(audit)
+    labels.add_options(audit)
     audit.add_argument("--fps", type=positive, default=15.0, help="frame rate where a file has none (default: 15)")
     audit.add_argument("--aspect", type=positive, default=4 / 3, help="frame width / height, likewise (default: 4/3)")
     audit.add_argument("--near", type=positive, help="how near clips of two glosses are suspect, in shoulder widths")
     audit.add_argument("--json", action="store_true", help="print JSON")
-    audit.set_defaults(run=commands.run_audit)
+    audit.set_defaults(run=datasets.run_audit)
 
     extract = choices.add_parser("extract", help="run Holistic over a data set and write .npz files, one a split")
     add_dataset(extract)
@@ -159,7 +159,7 @@ def parser() -> argparse.ArgumentParser:
     extract.add_argument(
         "--no-keypoints", action="store_true", help="only pictures: do not run Holistic, the keypoints are all missing"
     )
-    extract.set_defaults(run=commands.run_extract)
+    extract.set_defaults(run=datasets.run_extract)
     return top
 
 
@@ -182,8 +182,9 @@ def add_fold_choice(command: argparse.ArgumentParser, about: str) -> None:
 
 def add_data_folder(command: argparse.ArgumentParser) -> None:
     """The option that says where the .npz files are."""
-    default = Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
-    command.add_argument("--data", type=Path, default=default, metavar="DIR", help="data folder (or $GLOSSCAST_DATA)")
+    command.add_argument(
+        "--data", type=Path, default=commands.data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
+    )
 
 
 def add_dataset(command: argparse.ArgumentParser) -> None:

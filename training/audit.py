@@ -13,28 +13,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glosscast.clip import Clip, resample
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, normalise
+from glosscast.keypoints import PRESENCE
 from training.data import Example
 from training.datasets.item import Item, frame_paths
+from training.neighbours import HANDS, NEAR, Suspect, find_suspects
 
 FEW_SIGNERS = 3  # below: one to train on, one to choose by and one to test on is not possible
-NEAR = 0.15  # shoulder widths, 5 to 6 cm: how far apart the points of near-identical clips are, root mean square
-MOMENTS = 12  # at which two clips are compared, evenly over each
-HANDS = slice(LEFT_HAND.start, RIGHT_HAND.stop)
-COMPARED = [*range(Pose.LEFT_SHOULDER, Pose.RIGHT_WRIST + 1), *range(HANDS.start, HANDS.stop)]
-BLOCK = 1024  # clips whose distances to all others are held at a time
 
 
 @dataclass(frozen=True)
-class Suspect:
-    """A clip whose nearest neighbour has another gloss; `distance` in shoulder widths."""
+class Source:
+    """The clips of one source; `languages` are those that the file says, `without_hands` how many show no hand."""
 
-    clip: str
-    gloss: str
-    nearest: str
-    nearest_gloss: str
-    distance: float
+    clips: int
+    glosses: int
+    signers: int
+    languages: list[str]
+    without_hands: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +43,7 @@ class Audit:
         few_signers: gloss -> number of signers, where below `FEW_SIGNERS`.
         without_hands: gloss and signer -> clips in which no hand was ever detected.
         unsigned: clips that do not say who signs.
+        sources: source -> its clips, those with most first; clips whose file does not say are not among them.
     """
 
     clips: int
@@ -59,6 +55,7 @@ class Audit:
     duplicates: list[list[str]] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
     without_hands: dict[str, list[str]] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
 
 
 def audit_files(files: Mapping[Path, Sequence[Example]], near: float = NEAR) -> Audit:
@@ -80,8 +77,9 @@ def audit_files(files: Mapping[Path, Sequence[Example]], near: float = NEAR) -> 
             [names[index] for index in chosen],
             (hashlib.sha256(examples[index].clip.keypoints.tobytes()).digest() for index in chosen),
         ),
-        suspects=_suspects(names, examples, chosen, near),
+        suspects=find_suspects(names, examples, chosen, near),
         without_hands=_without_hands(names, examples, hands),
+        sources=_by_source(examples, hands),
     )
 
 
@@ -117,6 +115,23 @@ def _without_hands(names: Sequence[str], examples: Sequence[Example], hands: NDA
     return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
 
 
+def _by_source(examples: Sequence[Example], hands: NDArray[np.bool_]) -> dict[str, Source]:
+    of: dict[str, list[int]] = defaultdict(list)
+    for index, example in enumerate(examples):
+        if example.source:
+            of[example.source].append(index)
+    return {
+        source: Source(
+            clips=len(indices),
+            glosses=len({examples[i].gloss for i in indices}),
+            signers=len({examples[i].signer for i in indices}),
+            languages=sorted({examples[i].language for i in indices} - {""}),
+            without_hands=int((~hands[indices]).sum()),
+        )
+        for source, indices in sorted(of.items(), key=lambda pair: -len(pair[1]))
+    }
+
+
 def _groups(names: Iterable[str], keys: Iterable[Hashable]) -> list[list[str]]:
     """Names that share a key, where there are two or more."""
     groups: dict[Hashable, list[str]] = defaultdict(list)
@@ -146,42 +161,9 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _suspects(
-    names: Sequence[str], examples: Sequence[Example], chosen: NDArray[np.intp], near: float
-) -> list[Suspect]:
-    """Clips, out of those with hands, that are nearest to one of another gloss and nearer than `near`."""
-    if len(chosen) < 2:
-        return []
-    features = _features([examples[index].clip for index in chosen])
-    squares = (features**2).sum(axis=1)
-    found = []
-    for start in range(0, len(chosen), BLOCK):
-        block = slice(start, start + BLOCK)
-        apart = squares[block, None] + squares - 2 * features[block] @ features.T
-        rows = np.arange(len(apart))
-        apart[rows, start + rows] = np.inf  # a clip is no neighbour of its own
-        for row, other in zip(rows, apart.argmin(axis=1), strict=True):
-            mine, its = chosen[start + row], chosen[other]
-            distance = float(np.sqrt(max(apart[row, other], 0.0) / (MOMENTS * len(COMPARED))))
-            if distance < near and examples[mine].gloss != examples[its].gloss:
-                pair = (names[mine], examples[mine].gloss, names[its], examples[its].gloss)
-                found.append(Suspect(*pair, round(distance, 4)))
-    return sorted(found, key=lambda suspect: suspect.distance)
-
-
-def _features(clips: Sequence[Clip]) -> NDArray[np.float32]:
-    """(clips, moments x points x 2): arms and hands over the clip, in shoulder widths from between the shoulders."""
-    moments = [
-        resample(clip.t_ms, clip.keypoints, np.linspace(clip.t_ms[0], clip.t_ms[-1], MOMENTS))[0] for clip in clips
-    ]
-    aspects = np.array([clip.aspect for clip in clips], np.float32)
-    points = normalise(np.stack(moments), aspects)[:, :, COMPARED, :2]
-    return points.reshape(len(clips), -1)
-
-
 def text(audit: Audit, most: int = 10) -> str:
     """The findings in words, at most `most` lines of each."""
-    lists = (
+    lists = [
         ("signers in more than one split", [f"{k}: {', '.join(v)}" for k, v in audit.signers_in_splits.items()]),
         (f"glosses of fewer than {FEW_SIGNERS} signers", [f"{k}: {v}" for k, v in audit.few_signers.items()]),
         (
@@ -193,10 +175,18 @@ def text(audit: Audit, most: int = 10) -> str:
             [f"{s.clip} ({s.gloss}) like {s.nearest} ({s.nearest_gloss}): {s.distance}" for s in audit.suspects],
         ),
         ("glosses and signers with clips without hands", [f"{k}: {len(v)}" for k, v in audit.without_hands.items()]),
-    )
+    ]
+    if audit.sources:
+        lists.append(("sources", [_of_source(name, source) for name, source in audit.sources.items()]))
     lines = [f"{audit.clips} clips, {audit.glosses} glosses, {audit.signers} signers; {audit.unsigned} clips unsigned"]
     for title, found in lists:
         lines.append(f"{title}: {len(found)}")
         lines += [f"  {line}" for line in found[:most]]
         lines += [f"  and {len(found) - most} more; --json lists them all"] if len(found) > most else []
     return "\n".join(lines)
+
+
+def _of_source(name: str, source: Source) -> str:
+    said = f"{source.clips} clips, {source.glosses} glosses, {source.signers} signers"
+    hands = f", {source.without_hands} clips without hands" if source.without_hands else ""
+    return f"{name}: {said}{hands}{''.join(f', {language}' for language in source.languages)}"

@@ -13,7 +13,7 @@ from glosscast.segmentation import SegmenterSettings
 from glosscast.vocabulary import Vocabulary
 from training.augmentation import AugmentationConfig
 from training.continuous.config import ContinuousConfig
-from training.corrections import Correction, from_leave_out, read_corrections
+from training.corrections import Correction, from_leave_out, include_corrections
 from training.losses.isolated import LossConfig
 from training.model import ModelConfig
 
@@ -200,23 +200,11 @@ def load_config(path: Path) -> Config:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        _include_corrections(content, path)
+        include_corrections(content, path)
         return Config.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_fault(error)}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-
-
-def _include_corrections(content: dict[str, Any], config: Path) -> None:
-    """Put the tables of the correction file in the place of its name, so that a stored config is complete."""
-    data = content.get("data")
-    if not isinstance(data, dict) or "corrections" not in data:
-        return
-    if not isinstance(data["corrections"], str):
-        raise ConfigError(f"{config}: data.corrections must be the name of a file")
-    path = config.parent / data["corrections"]
-    try:
-        data["corrections"] = read_corrections(path)
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(str(error)) from error

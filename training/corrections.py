@@ -39,18 +39,31 @@ class Correction(BaseModel):
         return f"correction of {self.signer}'s {self.gloss}"
 
 
-def read_corrections(path: Path) -> list[dict[str, Any]]:
-    """The tables of a correction file, which the config then checks.
+def include_corrections(content: dict[str, Any], config: Path) -> None:
+    """Put the tables of the correction file in the place of its name, so that a stored config is complete.
+
+    Args:
+        content: of a config file; changed where its `[data]` names a correction file.
+        config: where the config file is, and the correction file beside it.
 
     Raises:
-        ValueError: not TOML, or there is more or less in it than `corrections`.
+        ValueError: what should name the file is no text, or the file is not TOML, or holds more or less than
+            `corrections`; names the file.
         OSError: it cannot be read.
     """
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
-    tables = content.pop("corrections", None)
-    if content or not isinstance(tables, list):
-        raise ValueError("must hold [[corrections]] tables and nothing else")
-    return tables
+    data = content.get("data")
+    if not isinstance(data, dict) or "corrections" not in data:
+        return
+    if not isinstance(data["corrections"], str):
+        raise ValueError(f"{config}: data.corrections must be the name of a file")
+    path = config.parent / data["corrections"]
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not TOML: {error}") from error
+    if set(tables) != {"corrections"} or not isinstance(tables["corrections"], list):
+        raise ValueError(f"{path}: must hold [[corrections]] tables and nothing else")
+    data["corrections"] = tables["corrections"]
 
 
 def match(

@@ -59,6 +59,19 @@ def test_few_signers_and_clips_without_hands_are_found() -> None:
     assert "rare: 1" in text(audit)
 
 
+def test_a_file_that_says_its_sources_is_told_of_by_source() -> None:
+    clips = [replace(e, source="repo/ann", language="ASL") if e.signer == "ann" else e for e in examples()]
+    bare = clips[0].clip.keypoints.copy()
+    bare[:, LEFT_HAND.start : FACE.start] = 0
+    clips[0] = replace(clips[0], clip=Clip(clips[0].clip.t_ms, bare, 1.0), language="ISL")
+    clips[20] = replace(clips[20], source="repo/bea")
+    told = text(audit_files({FILE: clips}))
+    assert (
+        "sources: 2\n  repo/ann: 12 clips, 3 glosses, 1 signers, 1 clips without hands, ASL, ISL\n  repo/bea: 1" in told
+    )
+    assert "sources" not in text(audit_files({FILE: examples()}))
+
+
 def test_a_data_set_on_disk_is_audited_by_its_tables_and_files(tmp_path: Path) -> None:
     for name, content in (("a", "one"), ("b", "two"), ("c", "one"), ("d", "three")):
         (tmp_path / f"{name}.mp4").write_text(content)

@@ -1,0 +1,90 @@
+"""Contact sheets of skeletons: suspect clips beside well-read ones of their label and of the suggested gloss."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
+
+from glosscast.clip import Clip, resample
+from glosscast.keypoints import FACE, LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, normalise
+
+MOMENTS = 8  # of a clip, evenly from its first frame to its last
+LEFT, RIGHT, TOP, BOTTOM = -1.6, 1.6, -1.7, 1.6  # what a panel shows, in shoulder widths from between the shoulders
+DPI = 80
+PANEL_IN = 1.5  # width, inches
+
+ARMS = [
+    (Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER),
+    (Pose.LEFT_SHOULDER, Pose.LEFT_ELBOW),
+    (Pose.LEFT_ELBOW, Pose.LEFT_WRIST),
+    (Pose.RIGHT_SHOULDER, Pose.RIGHT_ELBOW),
+    (Pose.RIGHT_ELBOW, Pose.RIGHT_WRIST),
+    (Pose.LEFT_SHOULDER, Pose.LEFT_HIP),
+    (Pose.RIGHT_SHOULDER, Pose.RIGHT_HIP),
+]
+# Of a hand's 21 points: each finger from the wrist to its tip, and across the knuckles.
+FINGERS = [(0 if i % 4 == 1 else i - 1, i) for i in range(1, 21)] + [(5, 9), (9, 13), (13, 17)]
+HEAD = [*range(Pose.NOSE, Pose.MOUTH_RIGHT + 2), *range(FACE.start, FACE.stop)]
+BONES = {
+    "#555555": ARMS,
+    "#0072B2": [(LEFT_HAND.start + a, LEFT_HAND.start + b) for a, b in FINGERS],
+    "#D55E00": [(RIGHT_HAND.start + a, RIGHT_HAND.start + b) for a, b in FINGERS],
+}
+
+
+class Strip(NamedTuple):
+    """A clip on a sheet, with what is said of it."""
+
+    clip: Clip
+    title: str
+
+
+def draw_sheet(title: str, strips: Sequence[Strip], path: Path) -> None:
+    """Write a picture with a row for each clip, the signer's left hand blue and the right one orange.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    wide, high = MOMENTS * (RIGHT - LEFT), len(strips) * (BOTTOM - TOP)
+    figure, axes = plt.subplots(
+        figsize=(PANEL_IN * MOMENTS, PANEL_IN * high / (RIGHT - LEFT) + 0.4), dpi=DPI, layout="constrained"
+    )
+    for row, strip in enumerate(strips):
+        offset = np.array([0.0, row * (BOTTOM - TOP)])
+        _draw_strip(axes, _moments(strip.clip), offset)
+        axes.text(0.1, offset[1] + 0.1, strip.title, fontsize=8, va="top")
+        axes.axhline(offset[1], color="#cccccc", linewidth=0.6)
+    axes.set(xlim=(0, wide), ylim=(high, 0), aspect="equal")
+    axes.axis("off")
+    axes.set_title(title, fontsize=9)
+    figure.savefig(path, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _moments(clip: Clip) -> NDArray[np.float32]:
+    """(MOMENTS, 171, 4) keypoints in shoulder widths."""
+    at_ms = np.linspace(clip.t_ms[0], clip.t_ms[-1], MOMENTS)
+    return normalise(resample(clip.t_ms, clip.keypoints, at_ms)[0], clip.aspect)
+
+
+def _draw_strip(axes: Axes, keypoints: NDArray[np.float32], offset: NDArray[np.float64]) -> None:
+    """The skeletons of a clip, from left to right."""
+    columns = np.arange(MOMENTS)[:, None] * np.array([RIGHT - LEFT, 0.0])
+    inside = np.clip(keypoints[..., :2], (LEFT, TOP), (RIGHT, BOTTOM))
+    places = inside - (LEFT, TOP) + (offset + columns)[:, None]
+    there = keypoints[..., PRESENCE] > 0
+    for colour, bones in BONES.items():
+        ends = np.array(bones)
+        lines = places[:, ends][there[:, ends].all(axis=-1)]
+        axes.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.9))
+    head = places[:, HEAD][there[:, HEAD]]
+    axes.scatter(head[:, 0], head[:, 1], s=0.8, c="#555555", linewidths=0)
