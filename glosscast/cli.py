@@ -66,8 +66,8 @@ def run_classify(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle).require_servable()
     clip, reading, timings = classify_file(args.clip, bundle)
     trained = bundle.manifest.keypoints
-    if warning := mismatch(trained.extractor, trained.models, chosen()):
-        print(f"bundle {bundle.id} was {warning}", file=sys.stderr)
+    if (other := mismatch(trained.extractor, trained.models, chosen())) and not other.measured:
+        print(f"bundle {bundle.id} was {other.text}", file=sys.stderr)
     probabilities = reading.probabilities
     best = np.argsort(-probabilities)[: args.top_k]
     predictions = [
