@@ -131,6 +131,7 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
         Recogniser(bundle),
         needs_signer=bundle.needs_signer,
         tagging=bundle.tagging,
+        no_sign=bundle.vocabulary.no_sign_id,
     )
     steps = {
         "decode": frames.seconds,

@@ -33,7 +33,7 @@ SEGMENTER = SegmenterSettings(
     follow_ms=600,
     visible=0.5,
 )
-DECODER = DecoderSettings(interim_ms=250, hop_ms=500)
+DECODER = DecoderSettings(interim_ms=250, hop_ms=500, stable=0.7, reject=0.0)
 GAIN = 6.0  # logits per shoulder width
 REST_LOGIT = 3.0  # of "rest", whatever is seen; with GAIN, half a shoulder width is the border
 FRAME_MS = 62.5
