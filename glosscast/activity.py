@@ -16,6 +16,36 @@ class Activity:
     speed: float
 
 
+class RestWatch:
+    """Whether the hands have been at rest since a sign: unseen, or no longer raised, for a while.
+
+    Args:
+        enter_height: a wrist above this is raised while nobody signs; in shoulder widths below the shoulders.
+        leave_height: a wrist above this is raised while somebody signs.
+        rest_ms: how long a rest takes.
+    """
+
+    def __init__(self, enter_height: float, leave_height: float, rest_ms: float) -> None:
+        self._enter_height, self._leave_height, self._rest_ms = enter_height, leave_height, rest_ms
+        self._raised_ms = -np.inf
+        self._rested = True
+
+    def push(self, t_ms: float, height: float, signing: bool) -> None:
+        """Take one frame's time, the height of the higher wrist, and whether a sign is under way."""
+        if height < (self._leave_height if signing else self._enter_height):
+            self._raised_ms = t_ms
+        self._rested |= t_ms - self._raised_ms >= self._rest_ms
+
+    def lose(self) -> None:
+        """The stream paused for so long that nobody knows what the hands did."""
+        self._rested = True
+
+    def take(self) -> bool:
+        """A sign begins: whether the hands have rested since the last one began."""
+        rested, self._rested = self._rested, False
+        return rested
+
+
 class ShoulderLine:
     """Mid-shoulder point and shoulder width of a signer, followed slowly.
 

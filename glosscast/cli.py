@@ -66,8 +66,8 @@ def run_classify(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle).require_servable()
     clip, reading, timings = classify_file(args.clip, bundle)
     trained = bundle.manifest.keypoints
-    if warning := mismatch(trained.extractor, trained.models, chosen()):
-        print(f"bundle {bundle.id} was {warning}", file=sys.stderr)
+    if (other := mismatch(trained.extractor, trained.models, chosen())) and not other.measured:
+        print(f"bundle {bundle.id} was {other.text}", file=sys.stderr)
     probabilities = reading.probabilities
     best = np.argsort(-probabilities)[: args.top_k]
     predictions = [
@@ -131,6 +131,7 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
         Recogniser(bundle),
         needs_signer=bundle.needs_signer,
         tagging=bundle.tagging,
+        no_sign=bundle.vocabulary.no_sign_id,
     )
     steps = {
         "decode": frames.seconds,

@@ -4,7 +4,7 @@ The service's live streams, clip classification and evaluation all go through `D
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Literal, Protocol
 
@@ -17,6 +17,7 @@ from glosscast.keypoints import POSE, PRESENCE, X, Z
 from glosscast.learned_segmentation import LearnedSegmenter, Tagging
 from glosscast.recent import RecentFrames
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
+from glosscast.telling import Teller
 
 MAX_FPS = 120.0  # frames a second, by the stream's own clock, beyond which the oldest are forgotten early
 
@@ -28,7 +29,8 @@ class DecoderSettings(BaseModel):
 
     interim_ms: float = Field(gt=0, description="time between interim results inside a sign")
     hop_ms: float = Field(gt=0, description="distance of the windows in a sign longer than one window")
-    reject: float = Field(default=0.0, ge=0, lt=1, description="a final less sure than this is not reported")
+    stable: float = Field(ge=0, le=1, description="an interim at least this sure, and like the one before, is stable")
+    reject: float = Field(ge=0, lt=1, description="a final less sure than this is not reported")
 
 
 class Classify(Protocol):
@@ -49,6 +51,7 @@ class SignEvent:
         end_ms: where it ends, as far as known.
         revision: 1, 2, 3 … for interims, 0 otherwise.
         probabilities: (classes,); None for "started".
+        stable: an interim that can be shown: see `Teller.is_stable`.
         quiet: a final that is not to be reported: too unsure, or the sign before it going on.
     """
 
@@ -58,6 +61,7 @@ class SignEvent:
     end_ms: float
     revision: int = 0
     probabilities: NDArray[np.float32] | None = None
+    stable: bool = False
     quiet: bool = False
 
 
@@ -89,6 +93,7 @@ class Decoder:
         classify: the model.
         interim: whether interim results are wanted; without them a sign costs inference only at its end.
         tagging: the learned segmenter, to use instead of the rule.
+        no_sign: the class that stands for hands that say nothing; None where the vocabulary has none.
         spare: asked before each interim; while there is nothing to spare it is put off, to a later frame or for good.
     """
 
@@ -100,6 +105,7 @@ class Decoder:
         classify: Classify,
         interim: bool = True,
         tagging: Tagging | None = None,
+        no_sign: int | None = None,
         spare: Callable[[], bool] = lambda: True,
     ) -> None:
         self.spec, self.settings, self.interim, self._spare = spec, settings, interim, spare
@@ -110,8 +116,7 @@ class Decoder:
         self._frames = RecentFrames(limit=int(self._keep_ms / 1000 * MAX_FPS))
         self._open: int | None = None
         self._revision, self._interim_due = 0, 0.0
-        self._repeat_ms = 0.0 if tagging is None else tagging.settings.repeat_ms
-        self._told: tuple[int, float] | None = None  # what the last final was taken for, and where it ended
+        self._teller = Teller(settings.stable, settings.reject, no_sign)
 
     def push(
         self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, picture: NDArray[np.uint8] | None = None
@@ -147,33 +152,31 @@ class Decoder:
         if self._open != segment.index:
             self._open, self._revision = segment.index, 0
             self._interim_due = now_ms + self.settings.interim_ms
-            events.append(SignEvent("started", segment.index, segment.start_ms, segment.end_ms))
+            self._teller.begin(segment.rested)
+            events.append(SignEvent("started", *_where(segment)))
         if segment.closed:
-            events.append(self._final(self._event("final", segment, now_ms, 0)))
+            pooled = self._classified(segment, now_ms)
+            quiet = not self._teller.is_reported(pooled)
+            events.append(SignEvent("final", *_where(segment), probabilities=pooled, quiet=quiet))
         elif self.interim and now_ms >= self._interim_due and self._spare():
             self._revision += 1
             self._interim_due = now_ms + self.settings.interim_ms
-            events.append(self._event("interim", segment, now_ms, self._revision))
+            pooled = self._classified(segment, now_ms)
+            stable = self._teller.is_stable(pooled)
+            events.append(SignEvent("interim", *_where(segment), self._revision, pooled, stable=stable))
         return events
 
-    def _final(self, event: SignEvent) -> SignEvent:
-        """The event, quiet where nothing new or nothing sure is to be told."""
-        assert event.probabilities is not None
-        best = int(event.probabilities.argmax())
-        repeated = self._told is not None and (
-            best == self._told[0] and event.start_ms - self._told[1] < self._repeat_ms
-        )
-        unsure = bool(event.probabilities[best] < self.settings.reject)
-        if not unsure:
-            self._told = best, event.end_ms
-        return replace(event, quiet=repeated or unsure)
-
-    def _event(self, kind: Literal["interim", "final"], segment: Segment, now_ms: float, revision: int) -> SignEvent:
+    def _classified(self, segment: Segment, now_ms: float) -> NDArray[np.float32]:
+        """Probabilities (classes,) of a segment, as far as it goes."""
         clip = Clip(self._frames.t_ms, self._frames.keypoints, aspect=1.0, frames=self._frames.pictures)
         first_ms = float(clip.t_ms[0])
         starts = window_starts(segment.start_ms, segment.end_ms, first_ms, now_ms, self.spec, self.settings.hop_ms)
-        pooled = self._classify([cut_window(clip, start, self.spec) for start in starts]).mean(axis=0)
-        return SignEvent(kind, segment.index, segment.start_ms, segment.end_ms, revision, pooled)
+        windows = [cut_window(clip, start, self.spec) for start in starts]
+        return np.asarray(self._classify(windows).mean(axis=0), np.float32)
+
+
+def _where(segment: Segment) -> tuple[int, float, float]:
+    return segment.index, segment.start_ms, segment.end_ms
 
 
 def window_starts(
@@ -210,6 +213,7 @@ def read_clip(
     classify: Classify,
     needs_signer: bool = True,
     tagging: Tagging | None = None,
+    no_sign: int | None = None,
 ) -> ClipReading:
     """A recording taken as one sign, and the signs in it.
 
@@ -224,13 +228,15 @@ def read_clip(
         classify: the model.
         needs_signer: whether the model looks at keypoints, and can say nothing without any.
         tagging: the learned segmenter, to use instead of the rule.
+        no_sign: the class that stands for hands that say nothing; None where the vocabulary has none.
 
     Raises:
         NoSignerError: nobody is in view, and the model needs somebody.
     """
     if needs_signer and not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
         raise NoSignerError("nobody is in view")
-    events = decode_clip(clip, Decoder(spec, segmenter, settings, classify, interim=False, tagging=tagging))
+    decoder = Decoder(spec, segmenter, settings, classify, interim=False, tagging=tagging, no_sign=no_sign)
+    events = decode_clip(clip, decoder)
     finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
     if finals:
         return ClipReading(pool(finals), [e for e in finals if not e.quiet])

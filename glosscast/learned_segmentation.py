@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from glosscast.activity import ActivityMeter
+from glosscast.activity import ActivityMeter, RestWatch
 from glosscast.segmentation import Segment, SegmenterSettings
 from glosscast.tagger import BEGIN, OUTSIDE, PAUSE_MS, Tagged, Tagger, Weights
 
@@ -26,9 +26,7 @@ class TaggerSettings(BaseModel):
     leave: float = Field(gt=0, lt=1, description="probability of being in a sign below which it ends; at most enter")
     begin: float = Field(gt=0, lt=1, description="probability of a sign's start that splits a running one")
     min_ms: float = Field(ge=0, description="a sign that ends or is split is at least this long")
-    repeat_ms: float = Field(
-        ge=0, description="a sign like the last one that begins sooner after it is that one going on"
-    )
+    repeat_ms: float = Field(ge=0, description="raised hands that are in no sign for this long have rested")
 
     @model_validator(mode="after")
     def _hysteresis(self) -> "TaggerSettings":
@@ -61,7 +59,9 @@ class LearnedSegmenter:
         self._index = 0
         self._now_ms = 0.0
         self._start_ms: float | None = None
-        self._end_ms = 0.0
+        self._end_ms = 0.0  # of the current segment, or of the last one
+        self._rest = RestWatch(settings.enter_height, settings.leave_height, settings.leave_ms)
+        self._after_rest = True  # whether the current segment began after a rest
         self._waiting: list[Tagged] = []
 
     def push(self, t_ms: float, keypoints: NDArray[np.float32]) -> Segment | None:
@@ -73,7 +73,9 @@ class LearnedSegmenter:
         paused = t_ms - self._now_ms > PAUSE_MS
         self._now_ms = t_ms
         self._waiting += self._tagger.push(t_ms, keypoints)
-        if self._activity.measure(t_ms, keypoints).height < self.settings.leave_height:
+        height = self._activity.measure(t_ms, keypoints).height
+        self._rest.push(t_ms, height, signing=self._start_ms is not None)
+        if height < self.settings.leave_height:
             self._up_ms = t_ms
         if t_ms - self._up_ms >= self.settings.leave_ms:
             self._waiting.clear()
@@ -86,7 +88,7 @@ class LearnedSegmenter:
                 self._perhaps_begin(self._waiting.pop(0))
             elif (closed := self._perhaps_end()) is not None:
                 return closed  # what waits is read with the next frame: one call tells of one segment
-        return None if self._start_ms is None else Segment(self._index, self._start_ms, self._end_ms, closed=False)
+        return None if self._start_ms is None else self._segment(self._start_ms, closed=False)
 
     def finish(self) -> Segment | None:
         """End of the stream, or the client's wish: close the open segment."""
@@ -95,6 +97,7 @@ class LearnedSegmenter:
 
     def _perhaps_begin(self, tagged: Tagged) -> None:
         if self._up_ms == self._now_ms and 1.0 - tagged.probabilities[OUTSIDE] >= self.tagging.enter:
+            self._after_rest = self._rest.take() or tagged.t_ms - self._end_ms >= self.tagging.repeat_ms
             self._start_ms = self._end_ms = tagged.t_ms
 
     def _perhaps_end(self) -> Segment | None:
@@ -112,10 +115,13 @@ class LearnedSegmenter:
             self._end_ms = tagged.t_ms
         return None
 
+    def _segment(self, start_ms: float, closed: bool) -> Segment:
+        return Segment(self._index, start_ms, self._end_ms, closed, self._after_rest)
+
     def _close(self) -> Segment:
         assert self._start_ms is not None
-        end_ms = max(min(self._end_ms, self._up_ms), self._start_ms)
-        segment = Segment(self._index, self._start_ms, end_ms, closed=True)
+        self._end_ms = max(min(self._end_ms, self._up_ms), self._start_ms)
+        segment = self._segment(self._start_ms, closed=True)
         self._start_ms = None
         self._index += 1
         return segment

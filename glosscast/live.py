@@ -60,7 +60,7 @@ async def _show(args: argparse.Namespace, caption: Callable[..., AsyncIterator[d
 
 
 class Printer:
-    """Writes a line for each sign; on a terminal, also the guess while it is signed."""
+    """Writes a line for each sign; on a terminal, also dots while it is signed, and the guess once it is stable."""
 
     def __init__(self, out: TextIO, as_json: bool) -> None:
         self._out, self._as_json = out, as_json
@@ -74,7 +74,9 @@ class Printer:
             self._write(json.dumps(message, ensure_ascii=False) + "\n")
         elif kind == "started":
             self._no_sign = message["no_sign"]
-        elif kind == "interim" and self._terminal:
+        elif kind == "sign_started" and self._terminal:
+            self._write(f"{CLEAR_LINE}…")
+        elif kind == "interim" and self._terminal and message["stable"]:
             self._write(f"{CLEAR_LINE}{message['gloss']} …")
         elif kind == "final":
             self._write((CLEAR_LINE if self._terminal else "") + self._line(message))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from glosscast.activity import ActivityMeter
+from glosscast.activity import ActivityMeter, RestWatch
 
 
 class SegmenterSettings(BaseModel):
@@ -46,12 +46,14 @@ class Segment:
         start_ms: time of the first frame with a raised hand.
         end_ms: time of the last one so far.
         closed: whether the sign has ended.
+        rested: whether the hands were at rest between the segment before and this one.
     """
 
     index: int
     start_ms: float
     end_ms: float
     closed: bool
+    rested: bool
 
 
 class _State(Enum):
@@ -70,6 +72,8 @@ class Segmenter:
         self._state = _State.IDLE
         self._index = 0
         self._now = self._start = self._last_up = self._last_moving = 0.0
+        self._rest = RestWatch(settings.enter_height, settings.leave_height, settings.leave_ms)
+        self._after_rest = True  # whether the current segment began after a rest
 
     def push(self, t_ms: float, keypoints: NDArray[np.float32]) -> Segment | None:
         """Take one frame (171, 4), x already in units of frame height.
@@ -83,9 +87,11 @@ class Segmenter:
         lowered = not up and t_ms - self._last_up >= self.settings.leave_ms
         paused = t_ms - self._now >= self.settings.still_ms  # the camera stopped; what comes now is not the same sign
         self._now = t_ms
-        if paused and self._state is _State.SIGNING:
-            return self._close(_State.IDLE)
+        self._rest.push(t_ms, activity.height, signing=self._state is _State.SIGNING)
         if paused:
+            self._rest.lose()
+            if self._state is _State.SIGNING:
+                return self._close(_State.IDLE)
             self._state = _State.IDLE
         if up:
             self._last_up = t_ms
@@ -95,7 +101,8 @@ class Segmenter:
             return self._while_signing(t_ms, lowered)
         if not self._begins(t_ms, up, moving, lowered):
             return None
-        return Segment(self._index, self._start, self._last_up, closed=False)
+        self._after_rest = self._rest.take()
+        return self._segment(closed=False)
 
     def _begins(self, t_ms: float, up: bool, moving: bool, lowered: bool) -> bool:
         """Whether a sign begins: a hand has been up for long enough, and was not just held still after another sign."""
@@ -117,7 +124,7 @@ class Segmenter:
             return self._close(_State.IDLE)
         if t_ms - self._last_moving >= self.settings.still_ms:
             return self._close(_State.HELD)
-        return Segment(self._index, self._start, self._last_up, closed=False)
+        return self._segment(closed=False)
 
     def finish(self) -> Segment | None:
         """End of the stream, or the client's wish: close the open segment."""
@@ -125,8 +132,11 @@ class Segmenter:
             return None
         return self._close(_State.HELD)
 
+    def _segment(self, closed: bool) -> Segment:
+        return Segment(self._index, self._start, self._last_up, closed, self._after_rest)
+
     def _close(self, state: _State) -> Segment:
-        segment = Segment(self._index, self._start, self._last_up, closed=True)
+        segment = self._segment(closed=True)
         self._state = state
         self._index += 1
         return segment

@@ -23,6 +23,11 @@ class Vocabulary:
         if no_sign is not None and no_sign not in self._ids:
             raise ValueError(f"no_sign {no_sign!r} is not in the vocabulary")
 
+    @property
+    def no_sign_id(self) -> int | None:
+        """The model output of `no_sign`, or None where there is none."""
+        return None if self.no_sign is None else self._ids[self.no_sign]
+
     def __len__(self) -> int:
         return len(self._glosses)
 

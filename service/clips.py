@@ -75,6 +75,7 @@ def _read(engine: Engine, clip: Clip, span: Span) -> ClipReading:
             partial(engine.classify, observe=observe),
             needs_signer=engine.bundle.needs_signer,
             tagging=engine.bundle.tagging,
+            no_sign=engine.bundle.vocabulary.no_sign_id,
         )
     except NoSignerError:
         raise ProblemError("no_signer") from None

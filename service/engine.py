@@ -150,8 +150,9 @@ class Engine:
         trained = self.bundle.manifest.keypoints
         try:
             require(settings.extractor)
-            if warning := mismatch(trained.extractor, trained.models, settings.extractor):
-                log.warning("bundle %s was %s", self.bundle.id, warning)
+            if other := mismatch(trained.extractor, trained.models, settings.extractor):
+                level = logging.INFO if other.measured else logging.WARNING
+                log.log(level, "bundle %s was %s", self.bundle.id, other.text)
         except (ExtractorError, ModelError) as error:
             raise StartError(f"{PREFIX}EXTRACTOR: {error}") from error
         makes = (

@@ -145,13 +145,19 @@ class SignStarted(_Message):
 
 
 class Interim(_Message):
-    """The best guess inside a sign; replaced by the next revision or the final. Unsent ones are left out."""
+    """The best guess inside a sign; replaced by the next revision or the final. Unsent ones are left out.
+
+    Early guesses are often wrong: show the gloss of a stable one only, until another stable one or the final comes.
+    """
 
     type: Literal["interim"] = "interim"
     segment: int
     revision: int = Field(description="1, 2, 3 ...")
     gloss: str
     confidence: float = Field(description="0..1")
+    stable: bool = Field(
+        description="whether the revision before has the same gloss, it is sure enough, and a final could report it"
+    )
     start_ms: float
     end_ms: float
 

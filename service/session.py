@@ -94,6 +94,7 @@ class Session:
             classify,
             interim=config.interim,
             tagging=bundle.tagging,
+            no_sign=bundle.vocabulary.no_sign_id,
             spare=spare,
         )
 
@@ -130,12 +131,12 @@ class Session:
         if event.probabilities is None:
             return SignStarted(segment=event.segment, t_ms=event.start_ms)
         best, *others = ranked(self._bundle, event.probabilities, self._config.top_k)
-        if event.quiet:
+        if event.quiet and self._bundle.vocabulary.no_sign is not None:
             best, others = self._nothing(event.probabilities), [best, *others][: self._config.top_k - 1]
         times = {"start_ms": event.start_ms, "end_ms": event.end_ms}
         guess = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
         if event.kind == "interim":
-            return Interim.model_validate({"revision": event.revision, **guess, **times})
+            return Interim.model_validate({"revision": event.revision, "stable": event.stable, **guess, **times})
         self.signs += 1
         return Final.model_validate(
             {

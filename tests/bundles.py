@@ -5,6 +5,7 @@ the window. Right of it is "east", left of it "west", neither "rest".
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ SEGMENTER = SegmenterSettings(
     follow_ms=600,
     visible=0.5,
 )
-DECODER = DecoderSettings(interim_ms=250, hop_ms=500)
+DECODER = DecoderSettings(interim_ms=250, hop_ms=500, stable=0.7, reject=0.0)
 GAIN = 6.0  # logits per shoulder width
 REST_LOGIT = 3.0  # of "rest", whatever is seen; with GAIN, half a shoulder width is the border
 FRAME_MS = 62.5
@@ -61,6 +62,15 @@ def make_bundle(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY, fragile:
     (folder / REPORT).write_text(json.dumps(report))
     (folder / MODEL_CARD).write_text("# A bundle for tests\n")
     (folder / MANIFEST).write_text(json.dumps(manifest(folder, vocabulary)))
+    return folder
+
+
+def learned_from(extractor: str, bundle: Path, folder: Path) -> Path:
+    """Copy a bundle into `folder`, as one that learned from this extractor's keypoints, and return it."""
+    shutil.copytree(bundle, folder)
+    content = json.loads((folder / MANIFEST).read_text())
+    content["keypoints"]["extractor"] = extractor
+    (folder / MANIFEST).write_text(json.dumps(content))
     return folder
 
 

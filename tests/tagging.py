@@ -6,7 +6,7 @@ from glosscast.keypoints import RIGHT_HAND, Pose
 from glosscast.learned_segmentation import TaggerSettings, Tagging
 from glosscast.tagger import BEGIN, FEATURES, HAND_FEATURES, INSIDE, OUTSIDE, Weights
 
-SETTINGS = TaggerSettings(enter=0.5, leave=0.3, begin=0.6, min_ms=200.0, repeat_ms=700.0)
+SETTINGS = TaggerSettings(enter=0.5, leave=0.3, begin=0.6, min_ms=200.0, repeat_ms=3000.0)
 
 
 def simple_network() -> Weights:

@@ -55,6 +55,8 @@ def test_a_missing_manifest_key_is_named(bundle: Path, key: str) -> None:
         pytest.param(lambda m: m.update(colour="red"), "colour: ", id="unknown key"),
         pytest.param(lambda m: m["clip"].update(stride=2), "clip.stride: ", id="unknown inner key"),
         pytest.param(lambda m: m["segmenter"].pop("max_ms"), "segmenter.max_ms: ", id="missing inner key"),
+        pytest.param(lambda m: m["decoder"].pop("stable"), "decoder.stable: ", id="when an interim is stable"),
+        pytest.param(lambda m: m["decoder"].pop("reject"), "decoder.reject: ", id="what is rejected"),
         pytest.param(lambda m: m["keypoints"].pop("layout"), "keypoints.layout: ", id="no layout"),
         pytest.param(lambda m: m["keypoints"].pop("normalisation"), "keypoints.normalisation: ", id="no normalisation"),
         pytest.param(lambda m: m["clip"].update(window_ms=10), "clip: ", id="window without a frame"),

@@ -5,7 +5,8 @@ import pytest
 
 from glosscast.cli import main
 from service.schemas import Classification, Prediction, Timings
-from tests.bundles import FRAME_MS
+from tests.bundles import FRAME_MS, learned_from
+from tests.glosscast.trackers import needs_litert
 from tests.service.serving import EAST, ColourTracker, colours, video
 
 
@@ -63,6 +64,29 @@ def test_classify_as_json_is_the_answer_of_rest(
     assert answer["predictions"][0]["confusable_with"] == ["west"]
     assert answer["frames"] == 44
     assert answer["duration_ms"] == pytest.approx(43 * FRAME_MS, abs=2)
+
+
+@needs_litert
+@pytest.mark.parametrize(
+    ("trained", "told"),
+    [
+        pytest.param("mediapipe-holistic 0.10.21", False, id="measured"),
+        pytest.param("openpose 1.7", True, id="not measured"),
+    ],
+)
+def test_only_an_extractor_of_unknown_effect_is_told(
+    clip: Path,
+    bundle_folder: Path,
+    tmp_path: Path,
+    trained: str,
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GLOSSCAST_EXTRACTOR", "litert")
+    bundle = learned_from(trained, bundle_folder, tmp_path / "bundle")
+    assert main(["classify", str(clip), "--bundle", str(bundle)]) == 0
+    assert ("keypoints of" in capsys.readouterr().err) == told
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "1.5"])

@@ -258,12 +258,16 @@ class Terminal:
         pass
 
 
-def test_on_a_terminal_guesses_are_replaced():
+def test_on_a_terminal_dots_stand_until_a_guess_is_stable():
     out = Terminal()
     printer = Printer(out, as_json=False)
+    interim = {"type": "interim", "gloss": "help", "stable": True}
     final = {"type": "final", "gloss": "hello", "start_ms": 500.0, "confidence": 0.9}
-    for message in ({"type": "started", "no_sign": "rest"}, {"type": "interim", "gloss": "help"}, final):
+    printer.show({"type": "started", "no_sign": "rest"})
+    for message in ({"type": "sign_started"}, {**interim, "gloss": "yes", "stable": False}, interim):
         printer.show(message)
+    printer.show({**interim, "gloss": "no", "stable": False})
+    printer.show(final)
     printer.show({**final, "gloss": "rest"})
 
-    assert out.text == "\r\x1b[Khelp …\r\x1b[K    0.50 s   90%  hello\n\r\x1b[K"
+    assert out.text == "\r\x1b[K…\r\x1b[Khelp …\r\x1b[K    0.50 s   90%  hello\n\r\x1b[K"

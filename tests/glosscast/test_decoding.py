@@ -13,10 +13,13 @@ from glosscast.decoding import (
     classify_clip,
     decode_clip,
     pool,
+    read_clip,
     window_starts,
 )
 from glosscast.keypoints import CHANNELS, POINTS, Pose, X
+from glosscast.learned_segmentation import Tagging
 from tests.bundles import ASPECT, DECODER, FRAME_MS, GAIN, REST_LOGIT, SEGMENTER, SPEC, pose, signing
+from tests.tagging import TAGGING, with_right_hand
 
 EAST, WEST, REST = range(3)
 
@@ -29,8 +32,8 @@ def classify(windows: Sequence[Window]) -> np.ndarray:
     return (exponent / exponent.sum(1, keepdims=True)).astype(np.float32)
 
 
-def decoder(interim: bool = True) -> Decoder:
-    return Decoder(SPEC, SEGMENTER, DECODER, classify, interim)
+def decoder(interim: bool = True, tagging: Tagging | None = None) -> Decoder:
+    return Decoder(SPEC, SEGMENTER, DECODER, classify, interim, tagging, no_sign=REST)
 
 
 def clip_of(frames: list[tuple[float, np.ndarray]]) -> Clip:
@@ -40,7 +43,9 @@ def clip_of(frames: list[tuple[float, np.ndarray]]) -> Clip:
 def plain(events: list[SignEvent]) -> list[tuple]:
     """Events as comparable values."""
     return [
-        (e.kind, e.segment, e.start_ms, e.end_ms, e.revision, e.probabilities is not None and e.probabilities.tolist())
+        (*(e.kind, e.segment, e.start_ms, e.end_ms, e.revision, e.stable, e.quiet), None)
+        if e.probabilities is None
+        else (*(e.kind, e.segment, e.start_ms, e.end_ms, e.revision, e.stable, e.quiet), e.probabilities.tolist())
         for e in events
     ]
 
@@ -110,6 +115,64 @@ def test_every_sign_started_gets_exactly_one_final(parts: list[tuple[float | Non
             frames.append(pose((0.3 * (moves and i % 2), height)) if seen else np.zeros((POINTS, CHANNELS), np.float32))
     events = decode_clip(clip_of([(i * float(gap_ms), k) for i, k in enumerate(frames)]), decoder())
     assert_well_formed(events)
+
+
+def hands(text: str) -> list[tuple[float, np.ndarray]]:
+    """Half a second a letter: `E`, `W` signs, moving; `e` east held still; `.` nothing, raised; `-` arms down."""
+    side = {"E": 1.2, "e": 1.2, "W": -1.2, ".": 0.0}
+    frames = []
+    for i in range(8 * len(text)):
+        letter = text[i // 8]
+        wrist = None if letter == "-" else (side[letter], 0.2 + 0.2 * (letter != "e" and i % 2))
+        frames.append(pose(wrist))
+    return [(i * FRAME_MS, with_right_hand(k) if text[i // 8] in "EeW" else k) for i, k in enumerate(frames)]
+
+
+ONCE_OR_TWICE = [
+    pytest.param("--EEEE--", [EAST], id="one sign"),
+    pytest.param("--" + "E" * 30 + "--", [EAST], id="longer than the longest sign"),
+    pytest.param("--EEE" + "e" * 20 + "EEE--", [EAST], id="held still, then moved"),
+    pytest.param("--EEEE--EEEE--", [EAST, EAST], id="again after a rest"),
+    pytest.param("--EEEE-EEEE--", [EAST, EAST], id="again after a short rest"),
+    pytest.param("--EEEE----WWWW----EEEE--", [EAST, WEST, EAST], id="again after another sign"),
+    pytest.param("EEEE--", [EAST], id="the hands are up at first"),
+    pytest.param("EEEE", [EAST], id="the hands are up all the time"),
+    pytest.param("E" * 30 + "--EEEE--", [EAST, EAST], id="long at first, and again"),
+]
+
+
+@pytest.mark.parametrize("tagging", [None, TAGGING], ids=["rule", "learned"])
+@pytest.mark.parametrize(("text", "told"), ONCE_OR_TWICE)
+def test_a_sign_is_told_once_and_a_repetition_again(text: str, told: list[int], tagging: Tagging | None) -> None:
+    clip = clip_of(hands(text))
+    events = decode_clip(clip, decoder(tagging=tagging))
+    assert_well_formed(events)
+    assert [e.probabilities.argmax() for e in events if e.kind == "final" and not e.quiet] == told
+    signs = read_clip(clip, SPEC, SEGMENTER, DECODER, classify, tagging=tagging, no_sign=REST).signs
+    assert [e.probabilities.argmax() for e in signs] == told
+
+
+def test_a_repetition_with_the_hands_up_is_told_once() -> None:
+    """As in a sign whose movement is made several times: the network ends it and begins it anew."""
+    events = decode_clip(clip_of(hands("--EEE.EEE.EEE--")), decoder(tagging=TAGGING))
+    assert [e.quiet for e in events if e.kind == "final"] == [False, True, True]
+
+
+@pytest.mark.parametrize("tagging", [None, TAGGING], ids=["rule", "learned"])
+def test_an_interim_is_stable_from_the_second_on_and_never_of_a_sign_that_was_told(tagging: Tagging | None) -> None:
+    events = decode_clip(clip_of(hands("--" + "E" * 20 + "--")), decoder(tagging=tagging))
+    stable = [[e.stable for e in events if e.kind == "interim" and e.segment == segment] for segment in (0, 1)]
+    assert stable[0][0] is False
+    assert any(stable[0])
+    assert len(stable[1]) > 3
+    assert not any(stable[1])
+
+
+def test_no_sign_is_never_stable() -> None:
+    events = decode_clip(clip_of(signing("rest")), decoder())
+    interims = [e for e in events if e.kind == "interim"]
+    assert interims[-1].probabilities.max() > DECODER.stable
+    assert not any(e.stable for e in interims)
 
 
 @pytest.mark.parametrize("t_ms", [100.0, 99.0, -5.0])

@@ -107,10 +107,18 @@ def test_missing_models_are_told_when_the_tracker_is_made(tmp_path, monkeypatch)
 def test_a_bundle_that_learned_from_another_extractor_is_told_with_the_effect():
     assert mismatch("mediapipe-holistic 0.10.9", {}, "mediapipe") is None
     assert mismatch("litert-holistic 1.0", models.hashes(), "litert") is None
-    assert "% of hand size" in mismatch("mediapipe-holistic 0.10.21", {}, "litert")
-    assert "% of hand size" in mismatch("litert-holistic 1.0", models.hashes(), "mediapipe")
-    assert "not measured" in mismatch("openpose 1.7", {}, "mediapipe")
-    assert "not measured" in mismatch("litert-holistic 1.0", {"hand_landmark.tflite": "0" * 64}, "litert")
+    for measured in (
+        mismatch("mediapipe-holistic 0.10.21", {}, "litert"),
+        mismatch("litert-holistic 1.0", models.hashes(), "mediapipe"),
+    ):
+        assert measured.measured
+        assert "% of hand size" in measured.text
+    for unknown in (
+        mismatch("openpose 1.7", {}, "mediapipe"),
+        mismatch("litert-holistic 1.0", {"hand_landmark.tflite": "0" * 64}, "litert"),
+    ):
+        assert not unknown.measured
+        assert "not measured" in unknown.text
 
 
 @needs_litert
@@ -118,5 +126,5 @@ def test_a_bundle_of_mixed_keypoints_or_of_none_is_told_what_there_is_to_tell():
     mixed = "litert-holistic 2.3.0 and mediapipe-holistic"
     assert model_hashes(mixed) == models.hashes()
     assert model_hashes("mediapipe-holistic 0.10.21") == {}
-    assert "% of hand size" in mismatch(mixed, models.hashes(), "litert")
+    assert "% of hand size" in mismatch(mixed, models.hashes(), "litert").text
     assert mismatch("none", {}, "litert") is None

@@ -15,8 +15,8 @@ DELAY_MS = LOOKAHEAD * TICK_MS
 
 
 def frame(what: str) -> np.ndarray:
-    """`-` rest, `s` in a sign, `b` where one begins."""
-    keypoints = pose((0.2, 0.5))
+    """`-` raised, in no sign; `=` sunk a little; `_` lowered; `s` in a sign; `b` where one begins."""
+    keypoints = pose((0.2, {"=": 1.1, "_": 2.0}.get(what, 0.5)))
     keypoints[LEFT_HAND] = keypoints[RIGHT_HAND] = 0.0
     if what in "sb":
         keypoints[RIGHT_HAND] = keypoints[WRISTS[1]]
@@ -115,6 +115,28 @@ def test_lowered_hands_end_a_sign_whatever_the_network_says() -> None:
     assert len(closed) == 1
     assert closed[0].end_ms <= 9 * TICK_MS
     assert told[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("frames", "rested"),
+    [
+        pytest.param("ssssssssbsssssss", [True, False], id="a beginning"),
+        pytest.param("ssssssss------ssssssss", [True, False], id="raised, in no sign for a moment"),
+        pytest.param("ssssssss" + "-" * 50 + "ssssssss", [True, True], id="raised, in no sign for long"),
+        pytest.param("ssssssss__ssssssss", [True, False], id="lowered for a moment"),
+        pytest.param("ssssssss______ssssssss", [True, True], id="lowered"),
+        pytest.param("ssssssss--______--ssssssss", [True, True], id="lowered later"),
+        pytest.param("ssssssss--======--ssssssss", [True, True], id="below where a sign begins"),
+        pytest.param("s" * 200, [True, False, False], id="longer than the longest sign"),
+    ],
+)
+def test_a_segment_knows_whether_the_hands_rested_before(frames: str, rested: list[bool]) -> None:
+    assert [s.rested for s in said(frames)] == rested
+
+
+def test_a_stream_that_begins_with_the_hands_up_begins_with_a_sign() -> None:
+    (found,) = said("s" * 20)
+    assert (found.start_ms, found.rested) == (0.0, True)
 
 
 def test_finish_closes_what_is_open_once() -> None:

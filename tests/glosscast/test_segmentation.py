@@ -109,9 +109,36 @@ def test_finish_closes_once_and_waits_for_motion() -> None:
     for i, keypoints in enumerate(moving(10, 0.5)):
         segmenter.push(i * STEP_MS, keypoints)
     closed = segmenter.finish()
-    assert closed == Segment(0, 0.0, 450.0, closed=True)
+    assert closed == Segment(0, 0.0, 450.0, closed=True, rested=True)
     assert segmenter.finish() is None
     assert segmenter.push(500.0, moving(10, 0.5)[9]) is None
+
+
+@pytest.mark.parametrize(
+    ("between", "rested"),
+    [
+        pytest.param(down(10), [True, True], id="lowered"),
+        pytest.param(moving(10, LOST), [True, True], id="out of view"),
+        pytest.param(still(60), [True, False], id="held still"),
+        pytest.param([*still(30), *down(3), *still(30)], [True, False, False], id="lowered for a moment"),
+    ],
+)
+def test_a_segment_knows_whether_the_hands_rested_before(between: list[np.ndarray], rested: list[bool]) -> None:
+    found = [s for s in segments([*moving(20, 0.5), *between, *moving(20, 0.5)]) if s.closed]
+    assert [s.rested for s in found] == rested
+
+
+def test_the_longest_sign_is_cut_without_a_rest() -> None:
+    found = [s for s in segments([*moving(200, 0.5), *down(10), *moving(20, 0.5)]) if s.closed]
+    assert [s.rested for s in found] == [True, False, False, False, True]
+
+
+def test_after_a_pause_of_the_stream_nobody_knows_what_the_hands_did() -> None:
+    segmenter = Segmenter(SETTINGS)
+    times = [*range(0, 1000, 50), *range(3000, 4000, 50)]
+    found = [segmenter.push(float(t), frame(0.5, 0.2 * (i % 2))) for i, t in enumerate(times)]
+    closed = [s for s in [*found, segmenter.finish()] if s is not None and s.closed]
+    assert [s.rested for s in closed] == [True, True]
 
 
 def test_a_hand_of_the_hand_model_counts_before_the_pose() -> None:

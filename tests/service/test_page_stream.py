@@ -43,8 +43,47 @@ def final(gloss: str, confidence: float = 0.9, **more: Any) -> dict[str, Any]:
     return {"type": "final", "segment": 0, "gloss": gloss, "confidence": confidence, **more}
 
 
+BEGUN = {"type": "sign_started", "segment": 0, "t_ms": 0}
+
+
+def interim(gloss: str, stable: bool) -> dict[str, Any]:
+    return {"type": "interim", "segment": 0, "revision": 1, "gloss": gloss, "confidence": 0.9, "stable": stable}
+
+
+def test_dots_stand_until_a_guess_is_stable(open_page: Open) -> None:
+    page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(STARTED, BEGUN, interim("thanks", False))))
+    page.locator("#start").click()
+    page.locator("#caption[data-kind='listening'] .dots").wait_for()
+    word = page.locator("#caption-word")
+    assert (word.get_attribute("data-gloss"), word.inner_text()) == (None, "Reading a sign")
+
+
+def test_a_stable_guess_stays_until_another_is_or_the_final_comes(open_page: Open) -> None:
+    page = open_page()
+    seen = page.evaluate(
+        """async (messages) => {
+          const { Captions } = await import("/js/captions.js");
+          const captions = new Captions();
+          const word = document.getElementById("caption-word"), box = document.getElementById("caption");
+          return messages.map((message) => {
+            if (message.type === "sign_started") captions.signStarted();
+            if (message.type === "interim") captions.showInterim(message);
+            if (message.type === "final") captions.showFinal(message);
+            return `${box.dataset.kind} ${word.dataset.gloss ?? ""}`;
+          });
+        }""",
+        [
+            *(BEGUN, interim("thanks", False), interim("thanks", True), interim("yes", False)),
+            *(interim("yes", True), interim(NO_SIGN, False), final("help"), BEGUN),
+        ],
+    )
+    assert seen == [
+        *("listening ", "listening ", "interim thanks", "interim thanks", "interim yes", "interim yes"),
+        *("final help", "listening "),
+    ]
+
+
 def test_interim_is_replaced_and_no_sign_shows_nothing(open_page: Open) -> None:
-    interim = {"type": "interim", "segment": 0, "revision": 1, "gloss": "thanks", "confidence": 0.5}
     sign = final(
         "iloveyou",
         0.62,
@@ -53,7 +92,9 @@ def test_interim_is_replaced_and_no_sign_shows_nothing(open_page: Open) -> None:
     )
     page = open_page(
         *ALLOWED_CAMERA,
-        prepare=playing(on_start(STARTED, interim, final(NO_SIGN), sign, {**interim, "gloss": NO_SIGN})),
+        prepare=playing(
+            on_start(STARTED, interim("thanks", True), final(NO_SIGN), sign, interim(NO_SIGN, False)),
+        ),
     )
     page.locator("#start").click()
     page.locator("#caption[data-kind='listening']").wait_for()

@@ -8,6 +8,7 @@ from glosscast.clip import Clip
 from glosscast.decoding import Decoder, decode_clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, Pose, X, Y
 from glosscast.recogniser import Recogniser
+from glosscast.vocabulary import Vocabulary
 from service.protocol import Start
 from service.session import FrameGate, LandmarksFeed, Session, effective_config, ranked
 from service.wire import FrameFault
@@ -56,6 +57,25 @@ def test_messages_of_a_sign_come_in_order(bundle, model):
     assert {m.start_ms for m in messages[1:]} == {messages[0].t_ms} == {12 * FRAME_MS}
 
 
+def test_an_interim_says_whether_it_is_stable(bundle, model):
+    interims = of(feed(session(bundle, model), signing("east", sign_frames=40)), "interim")
+
+    assert [m.stable for m in interims[:2]] == [False, False]  # the first, and one that is too unsure
+    assert interims[-1].stable
+
+
+def test_a_bundle_without_a_gloss_for_no_sign_tells_a_repetition_as_what_it_is(bundle, model):
+    silent = replace(
+        bundle,
+        vocabulary=Vocabulary(tuple(bundle.vocabulary)),
+        manifest=bundle.manifest.model_copy(update={"no_sign": None}),
+    )
+    finals = of(feed(session(silent, model), signing("east", sign_frames=200)), "final")
+
+    assert [f.gloss for f in finals] == ["east"] * len(finals)
+    assert len(finals) > 1
+
+
 def test_a_final_has_all_that_is_known(bundle, model):
     (final,) = of(feed(session(bundle, model), signing("east")), "final")
 
@@ -98,7 +118,7 @@ def test_streaming_equals_offline(bundle, model):
     frames = signing("east", "rest", "west", "west")
     clip = Clip(np.array([t for t, _ in frames]), np.stack([k for _, k in frames]), ASPECT)
     manifest = bundle.manifest
-    offline = decode_clip(clip, Decoder(manifest.clip, manifest.segmenter, manifest.decoder, model))
+    offline = decode_clip(clip, Decoder(manifest.clip, manifest.segmenter, manifest.decoder, model, no_sign=2))
 
     live = session(bundle, model)
     messages = feed(live, frames) + live.finish(9.0)

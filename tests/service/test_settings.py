@@ -12,6 +12,7 @@ from glosscast.bundle import EMBEDDED
 from service.engine import Engine
 from service.metrics import Metrics
 from service.settings import Settings, SettingsError, load_settings
+from tests.bundles import learned_from
 from tests.glosscast.trackers import CountingTracker, needs_litert
 from tests.service.process import START_S, start_service, wait_for_address
 from tests.service.serving import Client
@@ -178,3 +179,21 @@ def test_streams_save_on_the_pose_and_clips_take_more_threads(bundle_folder, mon
         pool.release(pool.acquire())
     engine.close()
     assert made == [(("litert", 2), {}), (("litert",), {"threads": 3})]
+
+
+@needs_litert
+@pytest.mark.parametrize(
+    ("trained", "level", "says"),
+    [
+        pytest.param("mediapipe-holistic 0.10.21", "INFO", "% of hand size", id="measured"),
+        pytest.param("openpose 1.7", "WARNING", "not measured", id="not measured"),
+    ],
+)
+def test_a_bundle_of_another_extractors_keypoints_is_told_in_one_line(
+    bundle_folder, tmp_path, monkeypatch, caplog, trained, level, says
+):
+    monkeypatch.setattr("service.engine.require", lambda extractor: None)
+    bundle = learned_from(trained, bundle_folder, tmp_path / "bundle")
+    caplog.set_level("INFO", "glosscast.service")
+    Engine(Settings(bundle=bundle, extractor="litert", extractor_processes=False), Metrics(), None).close()
+    assert [(r.levelname, says in r.getMessage()) for r in caplog.records] == [(level, True)]

@@ -62,7 +62,7 @@ def test_the_fields_are_those_of_the_protocol(address):
     assert set(client.of("final")[0]["alternatives"][0]) == {"gloss", "confidence"}
     assert set(client.of("ended")[0]) == {"type", "summary"}
     for interim in client.of("interim"):
-        assert set(interim) == guess | {"revision"}
+        assert set(interim) == guess | {"revision", "stable"}
 
 
 def test_the_wire_changes_nothing(address, bundle_folder):

@@ -43,6 +43,8 @@ visible = 0.5
 [decoder]
 interim_ms = 250.0
 hop_ms = 500.0
+stable = 0.5
+reject = 0.0
 [data]
 vocabulary = ["high", "low", "no sign"]
 no_sign = "no sign"

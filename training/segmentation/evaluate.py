@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from glosscast.decoding import Decoder
 from glosscast.learned_segmentation import Tagging
+from glosscast.vocabulary import Vocabulary
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import Config
 from training.data import Example
@@ -55,6 +56,7 @@ def score_fold(
     """Both segmenters on all kinds of streams of these signers' clips."""
     config = checkpoint.config
     vocabulary, none = config.data.vocabulary, no_signs(config)
+    no_sign = Vocabulary(vocabulary, config.data.no_sign).no_sign_id
     classify = TorchClassifier(checkpoint.build(), len(vocabulary))
     glosses = [gloss for gloss in vocabulary if gloss not in none]
     result = []
@@ -63,7 +65,8 @@ def score_fold(
         for name, learned in (("rule", None), ("learned", tagging)):
 
             def decoder(learned: Tagging | None = learned) -> Decoder:
-                return Decoder(config.clip, config.segmenter, config.decoder, classify, interim=False, tagging=learned)
+                how = config.clip, config.segmenter, config.decoder
+                return Decoder(*how, classify, interim=False, tagging=learned, no_sign=no_sign)
 
             scores = score(streams, decoder, vocabulary, config.data.no_sign)
             result.append(FoldScores(held_out=tuple(held_out), streams=kind, segmenter=name, scores=scores))

@@ -33,7 +33,7 @@ export class Captions {
     this.noSign = null;
     this.finals = [];
     this.current = null; // the final on show
-    this.interim = null; // {gloss} of the sign under way; gloss null while nothing is known of it
+    this.interim = null; // {gloss} of the sign under way; gloss null while no guess has been stable
     this.idleHint = "";
     this.originMs = performance.now(); // of the transcript
     byId("clear").addEventListener("click", () => this.clear());
@@ -54,8 +54,11 @@ export class Captions {
     this.#render();
   }
 
-  showInterim({ gloss, confidence }) {
-    this.interim = { gloss: gloss === this.noSign ? null : gloss, confidence };
+  /** A stable word stays until another is stable or the final comes: a word that comes and goes is harder to read. */
+  showInterim({ gloss, stable }) {
+    if (stable) this.interim = { gloss };
+    else if (!this.interim) this.interim = { gloss: null };
+    else return;
     this.#render();
   }
 

@@ -62,7 +62,7 @@ def test_a_segmenter_learns_what_the_rule_cannot_know() -> None:
             return Decoder(
                 SPEC,
                 SEGMENTER,
-                DecoderSettings(interim_ms=250, hop_ms=500),
+                DecoderSettings(interim_ms=250, hop_ms=500, stable=0.7, reject=0.0),
                 lambda windows: np.full((len(windows), 2), 0.5, np.float32),
                 interim=False,
                 tagging=tagging,
