@@ -100,6 +100,13 @@ def parser() -> argparse.ArgumentParser:
     rejection.add_argument("--json", action="store_true", help="print JSON, by fold")
     rejection.set_defaults(run=segmentation.run_evaluate_rejection)
 
+    invariance = choices.add_parser(
+        "evaluate-invariance", help="read left-out signers' clips mirrored, turned, at other frame rates and shapes"
+    )
+    add_folds(invariance)
+    invariance.add_argument("--json", action="store_true", help="print JSON, by fold")
+    invariance.set_defaults(run=segmentation.run_evaluate_invariance)
+
     told = choices.add_parser(
         "evaluate-told", help="count what is told of left-out signers' clips, of other signs, and of idle hands"
     )

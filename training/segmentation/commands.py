@@ -121,3 +121,12 @@ def run_evaluate_told(args: argparse.Namespace) -> int:
         folds.append(count_fold(fold.recogniser, calibration, tagging, fold.test, args.hours, number))
     print("[" + ",\n".join(f.model_dump_json() for f in folds) + "]" if args.json else table(folds))
     return 0
+
+
+def run_evaluate_invariance(args: argparse.Namespace) -> int:
+    """`evaluate-invariance`."""
+    from training.invariance import read_conditions, table
+
+    folds = [read_conditions(fold.recogniser, fold.test) for fold in folds_of(load_config(args.config), args)]
+    print(json.dumps(folds) if args.json else table(folds))
+    return 0
