@@ -90,7 +90,7 @@ def propose(audit: LabelAudit) -> list[Correction]:
                 gloss=group.gloss,
                 clips=None if group.suggested else tuple(suspect.clip for suspect in suspects),
                 to=group.suggested,
-                why=f"Of {group.clips} clips, a model that has not seen the signer reads {told} ({_share(group.sure)}).",
+                why=f"Of {group.clips} clips a model that has not seen the signer reads {told} ({_share(group.sure)}).",
             )
         )
     return proposals
