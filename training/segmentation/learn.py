@@ -25,8 +25,8 @@ NAMES = (
     *("gru.weight_ih_l0", "gru.bias_ih_l0", "gru.weight_hh_l0", "gru.bias_hh_l0"),
     *("leave.weight", "leave.bias"),
 )
-# Chosen on streams of signers other than those that the figures in docs/results.md are of; `repeat_ms` on signs that
-# were held, in which the network can miss hands that do not move for a second or two.
+# Chosen on streams of signers other than those that the figures in docs/results.md are of; `repeat_ms` on held signs,
+# in which the network can miss hands that do not move for a second or two.
 TAGGING = TaggerSettings(enter=0.5, leave=0.3, begin=0.6, min_ms=500.0, repeat_ms=3000.0)
 
 
