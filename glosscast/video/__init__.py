@@ -17,11 +17,11 @@ from glosscast.video.limits import (
     MAX_SIDE_PX,
     MIB,
     MIN_SIDE_PX,
-    OUT_OF_MEMORY,
     VideoError,
     VideoErrorCode,
     VideoLimits,
 )
+from glosscast.video.memory import OUT_OF_MEMORY
 from glosscast.video.pictures import RGB, decode_image
 
 __all__ = [

@@ -7,17 +7,17 @@ import numpy as np
 SEGMENT = b"\x18\x53\x80\x67"  # the element of Matroska and WebM that holds everything but the first header
 MEDIA_ATOMS = {b"moov", b"moof", b"mdat"}  # the atoms of MP4 and QuickTime that a video needs
 UNKNOWN_SIZE = 0xFFFFFFFF  # in the header of an AVI that was written without seeking back
-SLACK = 64  # bytes; some programs count the headers around their content in, some do not
 MAX_LOSS_MS = 250.0  # a moment this far from every frame is lost; the shortest sign takes about half a second
 
 
 def is_cut_off(data: bytes, demuxer: str) -> bool:
     """Whether a file ends before its own headers say that it does.
 
-    Browsers' recordings do not know their size when they write their header, so they are never found cut off.
+    The number of frames in the header of an MP4 does not tell: what an edit list cuts away counts, and is not always
+    read. Browsers' recordings do not know their size when they write their header, so they are never found cut off.
     """
     end = {"mov": _mov_end, "matroska": _matroska_end, "avi": _avi_end}[demuxer](data)
-    return end > len(data) + SLACK
+    return end > len(data)
 
 
 def is_whole(announced_ms: "array[float]", shown_ms: "array[float]") -> bool:
@@ -37,7 +37,7 @@ def is_whole(announced_ms: "array[float]", shown_ms: "array[float]") -> bool:
 def _mov_end(data: bytes) -> int:
     """Where the last of the `MEDIA_ATOMS` ends, in bytes from the start; 0 where there is none."""
     at = end = 0
-    while at + 16 <= len(data):
+    while at + 8 <= len(data):
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if size == 1:  # too large for four bytes
             size = int.from_bytes(data[at + 8 : at + 16], "big")
@@ -70,6 +70,6 @@ def _vint(data: bytes, at: int) -> tuple[int | None, int]:
 
 
 def _avi_end(data: bytes) -> int:
-    """Where the first chunk of the file ends, in bytes from the start; 0 where that is not said."""
-    size = int.from_bytes(data[4:8], "little")
-    return 0 if size == UNKNOWN_SIZE else 8 + size
+    """Where the first chunk of the file ends at least, in bytes from the start; 0 where that is not said."""
+    size = int.from_bytes(data[4:8], "little")  # without the chunk's eight bytes of header, as some programs forget
+    return 0 if size == UNKNOWN_SIZE else size

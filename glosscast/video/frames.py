@@ -22,7 +22,8 @@ from glosscast.video.containers import (
     stamp_s,
     video_stream,
 )
-from glosscast.video.limits import DEFAULT_LIMITS, VideoError, VideoLimits, naming_lack_of_memory, too_long
+from glosscast.video.limits import DEFAULT_LIMITS, VideoError, VideoLimits, too_long
+from glosscast.video.memory import naming_lack_of_memory, require_memory
 from glosscast.video.pictures import RGB
 from glosscast.video.scaling import Scaler
 
@@ -52,8 +53,8 @@ def decode_video(source: bytes | Path, fps: float, limits: VideoLimits = DEFAULT
 
     A video is read whole or refused. Single frames that are damaged are left out, but where more than a quarter of a
     second is lost between two frames, or before the first or after the last, the iterator ends with an error. A file
-    that is cut off is refused at the call where its headers tell its size or count its frames; browsers' recordings,
-    whose headers do neither, give what is there.
+    that is cut off is refused at the call where its headers tell its size; browsers' recordings, whose headers do not,
+    give what is there.
 
     Args:
         source: content of an mp4, mov, webm, mkv or avi file, or the path of one.
@@ -107,9 +108,10 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
     """Frames in the order of presentation; a packet that cannot be decoded is left out.
 
     Raises:
-        MemoryError: there is too little memory. The packet may be whole, and those after it would fail in the same way.
+        MemoryError: there is too little memory; no packet is left out for that.
     """
     for packet in packets_of(container, stream):
+        require_memory(stream.width * stream.height)
         try:
             frames = packet.decode()
         except MemoryError:

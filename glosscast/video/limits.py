@@ -1,7 +1,5 @@
 """What a video or picture may cost, and the error that says why one cannot be used."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +8,6 @@ VideoErrorCode = Literal["unsupported_media", "undecodable", "too_long", "too_la
 MIB = 1024 * 1024  # bytes
 MAX_SIDE_PX = 640  # longer side of a frame handed out; Holistic finds as many hands at 640 px as at 854
 MIN_SIDE_PX = 16  # shorter side; nothing to see below, and a frame without pixels breaks MediaPipe for good
-
-OUT_OF_MEMORY = "There is not enough memory to decode this; send it with a smaller picture."
 
 
 class VideoError(ValueError):
@@ -45,19 +41,6 @@ class VideoLimits:
 
 
 DEFAULT_LIMITS = VideoLimits()
-
-
-@contextmanager
-def naming_lack_of_memory() -> Iterator[None]:
-    """Turn a MemoryError of Python, NumPy, Pillow or FFmpeg (`av.error.MemoryError` is one, too) into a VideoError.
-
-    Raises:
-        VideoError: "out_of_memory".
-    """
-    try:
-        yield
-    except MemoryError as error:
-        raise VideoError("out_of_memory", OUT_OF_MEMORY) from error
 
 
 def fit(width: float, height: float) -> tuple[int, int]:

@@ -12,9 +12,9 @@ from glosscast.video.limits import (
     VideoError,
     check_pixels,
     fit,
-    naming_lack_of_memory,
     too_large,
 )
+from glosscast.video.memory import naming_lack_of_memory
 
 RGB = NDArray[np.uint8]
 

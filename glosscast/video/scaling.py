@@ -7,7 +7,7 @@ import av.error
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ from glosscast.video.limits import VideoError, fit
 from glosscast.video.pictures import RGB
 
 MAX_STRETCH = 4.0  # a pixel's width / height, or its inverse; more is damage, not an old camcorder
+CONVERTIBLE = {1, 2, 4, 5, 6, 7, 9}  # matrix coefficients (ITU-T H.273) that FFmpeg converts; 2 is "not stated"
 QUARTERS: dict[int, tuple[int, int, int, int]] = {  # degrees counterclockwise: a, b, c, d of the display matrix
     90: (0, -1, 1, 0),
     -90: (0, 1, -1, 0),
@@ -51,15 +52,26 @@ class Scaler:
         if self._size is None:
             self._size = fit(frame.width * _pixel_aspect(self._stream), frame.height)
             self._matrix = _display_matrix(frame)
+        colours = _colorspace(frame)
         try:
             # One thread: scaling is a small part of decoding, and threads take address space.
-            scaled = self._reformatter.reformat(frame, *self._size, format="rgb24", interpolation="AREA", threads=1)
+            scaled = self._reformatter.reformat(
+                frame, *self._size, "rgb24", colours, colours, interpolation="AREA", threads=1
+            )
             rgb = scaled.to_ndarray().astype(np.uint8, copy=False)
         except MemoryError:
             raise
         except (av.error.FFmpegError, ValueError) as error:
             raise VideoError("undecodable", NO_PICTURE) from error
         return np.ascontiguousarray(rgb if self._matrix is None else _orient(rgb, self._matrix))
+
+
+def _colorspace(frame: VideoFrame) -> Colorspace | None:
+    """How to read the frame's colours, None for as it says.
+
+    FFmpeg refuses the rarer ways, some of them of HDR. Read as the usual one of HDR, their colours are a little off.
+    """
+    return None if frame.colorspace in CONVERTIBLE else Colorspace.BT2020
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:

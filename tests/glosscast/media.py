@@ -57,6 +57,7 @@ def encode(
     *,
     container: str = "mp4",
     codec: str = "mpeg4",
+    pixels: str | None = None,
     size: tuple[int, int] = SIZE,
     paint: Callable[[int, tuple[int, int]], np.ndarray] = plain,
     streamed: bool = False,
@@ -74,7 +75,7 @@ def encode(
     with av.open(out, mode="w", format=container, options=options or {}) as target:
         stream = target.add_stream(codec, rate=25)
         stream.width, stream.height = size
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.pix_fmt = pixels or ("yuvj420p" if codec == "mjpeg" else "yuv420p")
         stream.bit_rate = 2_000_000
         # AVI has no times, only a rate.
         stream.codec_context.time_base = Fraction(1, 25) if container == "avi" else MS
