@@ -48,18 +48,6 @@ def test_what_follows_the_video_does_no_harm(container):
 PICTURES = 50  # at 25 fps; a quarter of a second is the time of six
 
 
-def blanked(container, lost):
-    """Fifty JPEG frames, of which these hold nothing but zeros."""
-    data = bytearray(media.encode(range(0, 40 * PICTURES, 40), container=container, codec="mjpeg"))
-    at = 0
-    for index in range(PICTURES):
-        start = data.index(b"\xff\xd8\xff", at)
-        at = data.index(b"\xff\xd9", start) + 2
-        if index in lost:
-            data[start:at] = bytes(at - start)
-    return bytes(data)
-
-
 @pytest.mark.parametrize("container", ["mp4", "mov", "matroska", "avi"])
 @pytest.mark.parametrize(
     "lost",
@@ -71,7 +59,7 @@ def blanked(container, lost):
     ],
 )
 def test_a_video_of_which_a_part_cannot_be_decoded_is_refused(container, lost):
-    frames = decode_video(blanked(container, lost), 25)
+    frames = decode_video(media.blanked(PICTURES, lost, container), 25)
     with pytest.raises(VideoError, match="A part of the video cannot be decoded") as caught:
         list(frames)
     assert caught.value.code == "undecodable"
@@ -80,7 +68,7 @@ def test_a_video_of_which_a_part_cannot_be_decoded_is_refused(container, lost):
 @pytest.mark.parametrize("container", ["mp4", "mov", "matroska", "avi"])
 def test_single_damaged_frames_are_left_out(container):
     lost = {0, 7, 8, 20, 21, 22, 23, 35, 47, 48, 49}
-    assert len(list(decode_video(blanked(container, lost), 25))) == PICTURES - len(lost)
+    assert len(list(decode_video(media.blanked(PICTURES, lost, container), 25))) == PICTURES - len(lost)
 
 
 def test_a_pause_between_frames_is_no_loss():
