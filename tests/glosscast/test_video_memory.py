@@ -49,7 +49,7 @@ def test_frames_do_not_pile_up(matrix):
 
 def alive():
     """How many decoded frames there are in memory."""
-    return sum(isinstance(thing, VideoFrame) for thing in gc.get_objects())
+    return sum(type(thing) is VideoFrame for thing in gc.get_objects())
 
 
 def test_no_thread_is_started(tmp_path):
