@@ -1,5 +1,6 @@
 """An uploaded clip to glosses: the work of `POST /v1/classify`, in a thread of its own."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from threading import Event
@@ -19,6 +20,8 @@ from service.session import ranked
 from service.settings import Settings
 from service.tracing import Span, Step, batch
 from service.trackers import TrackerLostError
+
+MAX_FPS = 240.0  # of a clip, on average; slow motion of phones
 
 
 def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: Event) -> Classification:
@@ -93,7 +96,11 @@ def _sign(engine: Engine, final: SignEvent, first_ms: float) -> ClipSign:
 
 
 def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event, span: Span) -> tuple[Clip, Timings]:
-    limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_clip_s)
+    limits = VideoLimits(
+        max_bytes=settings.max_upload_bytes,
+        max_duration_s=settings.max_clip_s,
+        max_frames=math.ceil(settings.max_clip_s * MAX_FPS),
+    )
     budget = Budget(settings.decode_s, settings.decode_mib * MIB)
     began = monotonic()
     try:

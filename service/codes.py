@@ -49,6 +49,7 @@ class ErrorCode(StrEnum):
     )
     UNDECODABLE = "undecodable", "A frame is no JPEG, WebP or PNG picture that can be decoded; it is left out."
     TOO_LARGE = "too_large", "A frame's picture has more pixels than the service takes; it is left out."
+    OUT_OF_MEMORY = "out_of_memory", "There is not enough memory to decode a frame's picture; it is left out."
     BAD_MESSAGE = "bad_message", "The client does not keep to the protocol; the stream ends with 4000."
     UNSUPPORTED_INPUT = (
         "unsupported_input",

@@ -6,8 +6,10 @@ The process is held to a time, a size and no files or sockets, sees no other cli
 import importlib
 import math
 import pkgutil
+import signal
 import struct
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +19,23 @@ from typing import get_args
 import av
 import numpy as np
 
-from glosscast.video import MAX_SIDE_PX, MIN_SIDE_PX, Frame, VideoError, VideoErrorCode, VideoLimits, decode_video
+from glosscast.video import (
+    MAX_SIDE_PX,
+    MIN_SIDE_PX,
+    OUT_OF_MEMORY,
+    Frame,
+    VideoError,
+    VideoErrorCode,
+    VideoLimits,
+    decode_video,
+)
 from service.sandbox import Channel, ChannelClosedError, Child, Limits
 
 OPENED, FRAME, FAULT, END = b"O", b"F", b"E", b"."
 SHAPE = struct.Struct("<dHH")  # time in ms, height, width
 MAX_MESSAGE = 1 + SHAPE.size + MAX_SIDE_PX * MAX_SIDE_PX * 3
 MAX_TEXT = 300  # characters of a fault's message
+NO_MEMORY = 12  # the decoder's exit code when it has run out of memory
 
 BROKEN = "The video cannot be decoded; it may be damaged."
 TOO_DEAR = "The video takes too long to decode; send a smaller or a shorter one."
@@ -52,13 +64,13 @@ def decoding(data: bytes, fps: float, limits: VideoLimits, budget: Budget) -> It
     """The frames of a clip, as `glosscast.video.decode_video` gives them, decoded elsewhere while the block lasts.
 
     Raises:
-        VideoError: on entry for what the container tells, while iterating for the rest. A decoder that dies is
-            "undecodable", one that reaches its budget "too_large".
+        VideoError: on entry for what the container tells, while iterating for the rest. A decoder that takes too much
+            time is "too_large", one that takes too much memory "out_of_memory", and one that crashes "undecodable".
     """
     held = Limits(memory_bytes=budget.memory_bytes, cpu_s=math.ceil(budget.seconds), closed=True)
     child = Child(partial(_decode, fps=fps, limits=limits, held=held))
     try:
-        reader = _Reader(child.channel, budget.seconds)
+        reader = _Reader(child.channel, budget.seconds, child.exit_code)
         reader.hand_over(data)
         yield reader
     finally:
@@ -66,10 +78,16 @@ def decoding(data: bytes, fps: float, limits: VideoLimits, budget: Budget) -> It
 
 
 class _Reader(Iterator[Frame]):
-    """The service's end: frames from messages, none of which is trusted."""
+    """The service's end: frames from messages, none of which is trusted.
 
-    def __init__(self, channel: Channel, seconds: float) -> None:
-        self._channel, self._left_s = channel, seconds
+    Args:
+        channel: where they come from.
+        seconds: to wait for all of them together.
+        exit_code: tells how the process at the other end has ended, see `Child.exit_code`.
+    """
+
+    def __init__(self, channel: Channel, seconds: float, exit_code: Callable[[], int | None]) -> None:
+        self._channel, self._left_s, self._exit_code = channel, seconds, exit_code
         self._last_ms = -math.inf
 
     def hand_over(self, data: bytes) -> None:
@@ -77,8 +95,10 @@ class _Reader(Iterator[Frame]):
         began = monotonic()
         try:
             self._channel.send(data, timeout_s=self._left_s)
-        except (TimeoutError, ChannelClosedError):
-            raise VideoError("undecodable", BROKEN) from None
+        except TimeoutError:
+            raise VideoError("too_large", TOO_DEAR) from None
+        except ChannelClosedError:
+            raise _death(self._exit_code()) from None
         self._left_s -= monotonic() - began
         if self._next(OPENED) is None:
             raise VideoError("undecodable", BROKEN)
@@ -103,7 +123,7 @@ class _Reader(Iterator[Frame]):
         except TimeoutError:
             raise VideoError("too_large", TOO_DEAR) from None
         except ChannelClosedError:
-            raise VideoError("undecodable", BROKEN) from None
+            raise _death(self._exit_code()) from None
         self._left_s -= monotonic() - began
         if message[:1] == FAULT:
             raise _fault(message[1:])
@@ -135,9 +155,27 @@ def _fault(content: bytearray) -> VideoError:
     return VideoError(known[known.index(code)], text[:MAX_TEXT]) if code in known else VideoError("undecodable", BROKEN)
 
 
+def _death(exit_code: int | None) -> VideoError:
+    """What it means that a decoder has ended before its clip."""
+    if exit_code == -signal.SIGXCPU:
+        return VideoError("too_large", TOO_DEAR)
+    # The service kills no decoder that it listens to. A kernel that is out of memory does.
+    if exit_code in (NO_MEMORY, -signal.SIGKILL):
+        return VideoError("out_of_memory", OUT_OF_MEMORY)
+    return VideoError("undecodable", BROKEN)
+
+
 def _decode(channel: Channel, fps: float, limits: VideoLimits, held: Limits) -> None:
     """What the process does."""
     held.hold()
+    try:
+        _tell(channel, fps, limits)
+    except MemoryError:
+        sys.exit(NO_MEMORY)  # to send a message could fail for the same reason
+
+
+def _tell(channel: Channel, fps: float, limits: VideoLimits) -> None:
+    """Take a clip and send its frames, or why there are none."""
     try:
         data = bytes(channel.receive(limits.max_bytes))
         frames = decode_video(data, fps, limits)
@@ -147,5 +185,3 @@ def _decode(channel: Channel, fps: float, limits: VideoLimits, held: Limits) -> 
         channel.send(END)
     except VideoError as error:
         channel.send(FAULT, f"{error.code} {error}".encode())
-    except MemoryError:
-        channel.send(FAULT, f"too_large {TOO_DEAR}".encode())

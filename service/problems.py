@@ -24,6 +24,7 @@ CODES: dict[str, tuple[int, str]] = {
     "malformed_form": (400, "The request body is not the multipart form that its header announces."),
     "too_large": (413, "The upload, or its picture, is larger than the service takes."),
     "unsupported_media": (415, "The file is no MP4, MOV, WebM, MKV or AVI video, or the request no multipart form."),
+    "out_of_memory": (413, "Decoding the clip takes more memory than the service gives it; make its picture smaller."),
     "undecodable": (422, "The file is empty, damaged, cut off or holds no video."),
     "too_long": (422, "The clip is longer than the service takes."),
     "no_signer": (422, "Nobody is in view in the clip."),

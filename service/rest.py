@@ -65,6 +65,7 @@ CLASSIFY_PROBLEMS = described(
         "malformed_form",
         "upload_timeout",
         "too_large",
+        "out_of_memory",
         "unsupported_media",
         "invalid_request",
         "undecodable",

@@ -20,7 +20,7 @@ from time import monotonic
 
 CONTEXT = multiprocessing.get_context("forkserver")
 LENGTH = struct.Struct("<I")
-KILLED_S = 5.0  # for the kernel to end a process that was killed
+KILLED_S = 5.0  # for the kernel to end a process that was killed, or has let go of its channel
 PR_SET_PDEATHSIG = 1
 
 Part = bytes | bytearray | memoryview
@@ -105,7 +105,8 @@ class Limits:
         if self.memory_bytes is not None:
             _limit(resource.RLIMIT_AS, self.memory_bytes)
         if self.cpu_s is not None:
-            _limit(resource.RLIMIT_CPU, self.cpu_s)
+            # At the soft limit comes SIGXCPU, which ends the process and tells why; at the hard one, SIGKILL.
+            _limit(resource.RLIMIT_CPU, self.cpu_s, self.cpu_s + 1)
         if self.closed:
             _limit(resource.RLIMIT_NOFILE, 0)
 
@@ -134,6 +135,14 @@ class Child:
         """Its process id."""
         return self._process.pid
 
+    def exit_code(self) -> int | None:
+        """What it ended with, or minus the signal that ended it; None while it goes on.
+
+        For one whose channel is closed: waits until it has ended.
+        """
+        self._process.join(KILLED_S)
+        return self._process.exitcode
+
     def kill(self) -> None:
         """End it, whatever it is doing. A second call does nothing."""
         self.channel.close()
@@ -156,7 +165,9 @@ def _run(connected: socket.socket, work: Callable[[Channel], None]) -> None:
         work(Channel(connected))
 
 
-def _limit(which: int, value: int) -> None:
-    _, hard = resource.getrlimit(which)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (value, value))
+def _limit(which: int, soft: int, hard: int | None = None) -> None:
+    hard = soft if hard is None else hard
+    _, highest = resource.getrlimit(which)
+    if highest != resource.RLIM_INFINITY:
+        soft, hard = min(soft, highest), min(hard, highest)
+    resource.setrlimit(which, (soft, hard))

@@ -34,6 +34,8 @@ log = logging.getLogger("glosscast.service")
 RESTARTS_AT_ONCE = 3
 RESTART_EVERY_S = 20.0
 
+PICTURE_FAULTS = {"too_large": ErrorCode.TOO_LARGE, "out_of_memory": ErrorCode.OUT_OF_MEMORY}
+
 
 @dataclass(frozen=True)
 class Hooks:
@@ -171,5 +173,4 @@ class Worker:
             with self._metrics.stage("frame_keypoints"):
                 return sight_of(tracker, payload, self._crop)
         except VideoError as error:
-            code = ErrorCode.TOO_LARGE if error.code == "too_large" else ErrorCode.UNDECODABLE
-            raise FrameFault(code, str(error)) from error
+            raise FrameFault(PICTURE_FAULTS.get(error.code, ErrorCode.UNDECODABLE), str(error)) from error

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,6 +57,7 @@ def encode(
     *,
     container: str = "mp4",
     codec: str = "mpeg4",
+    pixels: str | None = None,
     size: tuple[int, int] = SIZE,
     paint: Callable[[int, tuple[int, int]], np.ndarray] = plain,
     streamed: bool = False,
@@ -74,8 +75,11 @@ def encode(
     with av.open(out, mode="w", format=container, options=options or {}) as target:
         stream = target.add_stream(codec, rate=25)
         stream.width, stream.height = size
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.pix_fmt = pixels or ("yuvj420p" if codec == "mjpeg" else "yuv420p")
         stream.bit_rate = 2_000_000
+        if codec.startswith("libvpx"):
+            stream.options = {"deadline": "realtime", "cpu-used": "8"}
+            stream.codec_context.thread_count = 1  # more wait for each other in loops
         # AVI has no times, only a rate.
         stream.codec_context.time_base = Fraction(1, 25) if container == "avi" else MS
         stream.codec_context.max_b_frames = b_frames
@@ -92,6 +96,17 @@ def encode(
     if isinstance(out, Path):
         return out.read_bytes()
     return bytes(out.data) if isinstance(out, Pipe) else out.getvalue()
+
+
+def blanked(frames: int, lost: Container[int], container: str = "mp4") -> bytes:
+    """So many JPEG frames at 25 a second, of which those `lost` hold nothing but zeros."""
+    data, at = bytearray(encode(range(0, 40 * frames, 40), container=container, codec="mjpeg")), 0
+    for index in range(frames):
+        start = data.index(b"\xff\xd8\xff", at)
+        at = data.index(b"\xff\xd9", start) + 2
+        if index in lost:
+            data[start:at] = bytes(at - start)
+    return bytes(data)
 
 
 def encode_audio(container: str = "mp4", cover: bytes | None = None) -> bytes:

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from glosscast import video
 from glosscast.video import Frame, decode_video
+from glosscast.video import frames as video_frames
 from tests.glosscast import media
 
 
@@ -98,7 +98,7 @@ def test_times_never_go_back(stamps, expected):
     ],
 )
 def test_a_missing_time_is_one_step_after_the_last(stamps_s, expected):
-    clock = video._Clock(step_ms=40)
+    clock = video_frames._Clock(step_ms=40)
     assert [clock.read(stamp) for stamp in stamps_s] == pytest.approx(expected)
 
 

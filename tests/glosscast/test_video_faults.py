@@ -68,32 +68,6 @@ def test_a_container_without_video_is_refused_at_the_call(make):
     assert caught.value.code == "undecodable"
 
 
-@pytest.mark.parametrize("container", ["mp4", "mov"])
-@pytest.mark.parametrize("left", [0.5, 0.9])
-def test_a_cut_off_file_is_refused_where_its_header_tells(container, left, tmp_path):
-    # The index comes first, as in every video made for the web.
-    path = tmp_path / f"whole.{container}"
-    whole = media.encode(media.AT_25_FPS, container=container, options={"movflags": "+faststart"}, path=path)
-    with pytest.raises(VideoError, match="cut off") as caught:
-        decode_video(whole[: int(len(whole) * left)], 25)
-    assert caught.value.code == "undecodable"
-    assert len(list(decode_video(whole, 25))) == 20
-
-
-def test_a_cut_off_file_without_a_frame_count_gives_what_is_left():
-    whole = media.encode(media.AT_25_FPS, container="matroska")
-    frames = list(decode_video(whole[: len(whole) // 2], 25))
-    assert 3 < len(frames) < 20
-    assert media.indices(frames) == list(range(len(frames)))
-
-
-def test_damaged_frames_are_left_out():
-    data = bytearray(media.encode(media.AT_25_FPS, codec="mjpeg", container="matroska", paint=media.corner))
-    middle = len(data) // 2
-    data[middle : middle + 1500] = bytes(1500)
-    assert 10 < len(list(decode_video(bytes(data), 25))) < 20
-
-
 def test_broken_text_in_the_metadata_does_no_harm():
     data = media.encode(media.AT_25_FPS)
     assert b"VideoHandler" in data

@@ -1,15 +1,17 @@
 """Clips decoded in a process beside the service, and what a decoder gone wrong may tell."""
 
 import math
+import signal
 import socket
 
 import numpy as np
 import pytest
 
-from glosscast.video import MIB, VideoError, VideoLimits, decode_video
+from glosscast.video import MIB, OUT_OF_MEMORY, VideoError, VideoLimits, decode_video
 from service import decoder
 from service.decoder import END, FAULT, FRAME, OPENED, SHAPE, Budget, decoding
 from service.sandbox import Channel
+from tests.glosscast import media
 from tests.service.serving import SIGN_EAST
 
 AMPLE = Budget(60, 2048 * MIB)
@@ -21,14 +23,14 @@ def frame(t_ms=0.0, height=16, width=16, rgb=PICTURE):
     return FRAME + SHAPE.pack(t_ms, height, width) + rgb
 
 
-def hear(*messages):
+def hear(*messages, exit_code=0):
     """What the service makes of a decoder that says this and then goes."""
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
             for message in messages:
                 Channel(theirs).send(message)
-        return list(decoder._Reader(Channel(ours), 10.0))
+        return list(decoder._Reader(Channel(ours), 10.0, lambda: exit_code))
 
 
 def test_frames_are_those_of_a_decoder_in_the_same_process():
@@ -56,15 +58,48 @@ def test_faults_and_budgets(data, limits, budget, code):
     assert caught.value.code == code
 
 
-def test_a_decoder_without_memory_is_a_fault_of_the_clip():
+@pytest.mark.slow
+@pytest.mark.parametrize("mib", [16, 180, 230, 300])
+def test_a_clip_is_read_whole_or_out_of_memory(mib):
+    clip = media.encode(range(0, 600, 40), codec="libx264", size=(1920, 1080), b_frames=3)
+    assert outcome(clip, mib) in ([f.t_ms for f in decode_video(clip, FPS)], "out_of_memory")
+
+
+def outcome(clip, mib):
+    """The times of a clip's frames, or the code of why there are none."""
+    try:
+        with decoding(clip, FPS, VideoLimits(), Budget(60, mib * MIB)) as frames:
+            return [f.t_ms for f in frames]
+    except VideoError as error:
+        return error.code
+
+
+def test_a_decoder_with_too_little_memory_says_so():
     with (
-        pytest.raises(VideoError) as caught,
+        pytest.raises(VideoError, match="not enough memory") as caught,
         decoding(SIGN_EAST, FPS, VideoLimits(), Budget(60, 16 * MIB)) as frames,
     ):
         list(frames)
 
-    # Python says what it lacks; FFmpeg may end the process instead, according to what the heap had to spare.
-    assert caught.value.code in {"too_large", "undecodable"}
+    assert caught.value.code == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "code", "message"),
+    [
+        (-signal.SIGXCPU, "too_large", decoder.TOO_DEAR),
+        (-signal.SIGKILL, "out_of_memory", OUT_OF_MEMORY),
+        (decoder.NO_MEMORY, "out_of_memory", OUT_OF_MEMORY),
+        (-signal.SIGSEGV, "undecodable", decoder.BROKEN),
+        (0, "undecodable", decoder.BROKEN),
+        (None, "undecodable", decoder.BROKEN),
+    ],
+)
+def test_how_a_decoder_died_says_why(exit_code, code, message):
+    with pytest.raises(VideoError) as caught:
+        hear(frame(0), exit_code=exit_code)
+
+    assert (caught.value.code, str(caught.value)) == (code, message)
 
 
 def test_a_decoder_ends_with_its_clip(monkeypatch):

@@ -172,6 +172,7 @@ def test_text_file_is_refused_in_plain_words(open_page: Open, tmp_path: Path) ->
     ("code", "status", "headers", "title", "can_retry"),
     [
         ("too_large", 413, {}, "This file is too large", False),
+        ("out_of_memory", 413, {}, "This clip takes too much memory", False),
         ("undecodable", 422, {}, "This video cannot be read", False),
         ("too_long", 422, {}, "This clip is too long", False),
         ("no_signer", 422, {}, "Nobody to be seen", False),

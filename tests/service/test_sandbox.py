@@ -82,8 +82,12 @@ def test_memory_is_bounded():
 
 @pytest.mark.slow
 def test_processor_time_is_bounded():
+    child = Child(partial(attempt, limits=Limits(cpu_s=1), what=spin))
     with pytest.raises(ChannelClosedError):
-        of_child(spin, Limits(cpu_s=1))
+        child.channel.receive(1000, PATIENCE_S)
+
+    assert child.exit_code() == -signal.SIGXCPU
+    child.kill()
 
 
 @pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL])
@@ -93,6 +97,7 @@ def test_a_crash_is_told(how):
     assert child.channel.receive(10, PATIENCE_S) == b"here"
     with pytest.raises(ChannelClosedError):
         child.channel.receive(10, PATIENCE_S)
+    assert child.exit_code() == -how
     child.kill()
 
 

@@ -131,6 +131,10 @@ const CLIP_PROBLEMS = {
     title: "This file is too large",
     body: "Cut the clip to the sign itself, or record it at a lower resolution, and try again.",
   },
+  out_of_memory: {
+    title: "This clip takes too much memory",
+    body: "Nothing is known to be wrong with it, but the server cannot decode pictures this large. Export it at 1080p, and try again.",
+  },
   unsupported_media: {
     title: "This is not a video Glosscast can open",
     body: "Choose an MP4, MOV, WebM, AVI or MKV file.",
