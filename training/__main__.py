@@ -76,6 +76,9 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--glosses", help="comma-separated glosses that are scored (default: all but 'no sign')")
     compare.add_argument("--variants", help="comma-separated (default: every loss, on keypoints)")
     compare.add_argument("--baseline", metavar="VARIANT", help="default: the first one with cross-entropy")
+    compare.add_argument(
+        "--calibration", type=Path, metavar="FILE.json", help="read as a bundle with what `calibrate` wrote does"
+    )
     compare.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of one thread each (default: 1)")
     add_data_folder(compare)
     compare.set_defaults(run=commands.run_compare)

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 TEMPERATURES = np.geomspace(0.25, 4.0, 241)
 BINS = 15  # of the expected calibration error
 BACKGROUNDS = np.arange(-8.0, 2.01, 0.25)
-UNKNOWN_TOLD = 0.1  # share of the clips of other signs that may be told
+UNKNOWN_TOLD = 0.15  # share of the clips of other signs that may be told
 KEPT = 0.95  # share of the rightly read clips that stay above the threshold, where there are no other signs
 
 

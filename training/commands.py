@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from glosscast.bundle import load_bundle
@@ -135,10 +135,15 @@ def run_compare(args: argparse.Namespace) -> int:
         glosses=args.glosses.split(",") if args.glosses else None,
         baseline=args.baseline,
     )
+    if args.calibration is not None:
+        from training.calibration import load_calibration
+
+        found = load_calibration(args.calibration)
+        plan = replace(plan, temperature=found.temperature, background=found.background)
     command = ["--config", str(args.config), "--out", str(args.out)]
     for fold in args.fold:
         command += ["--fold", fold]
-    for option, value in (("--folds", args.folds), ("--use", args.use)):
+    for option, value in (("--folds", args.folds), ("--use", args.use), ("--calibration", args.calibration)):
         command += [] if value is None else [option, str(value)]
     command += ["--seeds", ",".join(map(str, plan.seeds)), "--glosses", ",".join(plan.glosses)]
     command += ["--variants", ",".join(plan.variants), "--baseline", plan.baseline]

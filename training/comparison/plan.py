@@ -37,6 +37,7 @@ class Plan:
         unlearned: for each fold, the glosses outside the vocabulary that it leaves out as well.
         glosses: what is scored; the whole vocabulary stays in play.
         baseline: the variant that the others are held against.
+        temperature, background: of a calibration that all recognisers are read with, as in a manifest.
     """
 
     config: Config
@@ -47,6 +48,8 @@ class Plan:
     glosses: tuple[str, ...]
     variants: tuple[str, ...]
     baseline: str
+    temperature: float = 1.0
+    background: float = 0.0
 
     @property
     def keys(self) -> list[Key]:

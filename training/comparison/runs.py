@@ -120,14 +120,17 @@ def load_model(plan: Plan, key: Key) -> Checkpoint | LstmCheckpoint:
     return checkpoint
 
 
-def _reader(checkpoint: Checkpoint | LstmCheckpoint) -> Reader:
-    return LstmReader(checkpoint) if isinstance(checkpoint, LstmCheckpoint) else RecogniserReader(checkpoint)
+def _reader(plan: Plan, key: Key) -> Reader:
+    checkpoint = load_model(plan, key)
+    if isinstance(checkpoint, LstmCheckpoint):
+        return LstmReader(checkpoint)
+    return RecogniserReader(checkpoint, plan.temperature, plan.background)
 
 
 def read_runs(keys: Sequence[Key], clips: Clips) -> str:
     """Read the clips of one fold, as they are and perturbed, with the models of several runs, and save predictions."""
     plan, fold = clips.plan, keys[0].fold
-    readers = {key: _reader(load_model(plan, key)) for key in keys}
+    readers = {key: _reader(plan, key) for key in keys}
     test = clips.test(fold)
     perturbed: dict[Key, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}
     clean = _read(plan, readers, test)
