@@ -55,7 +55,8 @@ def draw_idle(
     """Streams of a minute each without any sign; the same arguments give the same ones.
 
     Args:
-        examples: clips of one side of a split by signer; signers are drawn alike.
+        examples: clips of one side of a split by signer, none of a sign that is to be read: a hand of "iloveyou" that
+            pauses is that sign. Signers are drawn alike.
         no_sign: glosses of clips in which nothing is signed, which "recorded" is made of.
         kind: `resting` hands hang, lie in the lap and tremble; `pausing` ones are raised on the way to a sign, stop and
             are lowered; `fidgeting` ones touch face, hair, arms and desk; `recorded` ones are those of real clips.
@@ -88,12 +89,13 @@ def idle_examples(examples: Sequence[Example], config: DataConfig, seed: int) ->
     """
     if config.no_sign is None or not config.idle_clips:
         return []
+    unread = outside(examples, config.vocabulary, config.no_sign)
     clips: list[Example] = []
     for number, kind in enumerate(MADE_UP):
         wanted = config.idle_clips * (number + 1) // len(MADE_UP) - len(clips)
         hours = np.ceil(wanted / CLIPS_A_STREAM) * STREAM_S / 3600
         cut = []
-        for stream in draw_idle(examples, [config.no_sign], kind, hours, seed):
+        for stream in draw_idle(unread, [config.no_sign], kind, hours, seed):
             frames = len(stream.clip.t_ms) // CLIPS_A_STREAM
             for start in range(0, CLIPS_A_STREAM * frames, frames):
                 part = slice(start, start + frames)
@@ -101,6 +103,11 @@ def idle_examples(examples: Sequence[Example], config: DataConfig, seed: int) ->
                 cut.append(Example(clip, config.no_sign, stream.signer))
         clips += cut[:wanted]
     return clips
+
+
+def outside(examples: Sequence[Example], vocabulary: Sequence[str], no_sign: str | None) -> list[Example]:
+    """The clips that show no sign of the vocabulary."""
+    return [e for e in examples if e.gloss == no_sign or e.gloss not in vocabulary]
 
 
 def _stream(signer: str, clips: Sequence[Frames], kind: Kind, rng: np.random.Generator) -> Sentence:
@@ -154,9 +161,8 @@ def _held(frame: Frames, ms: tuple[float, float], rng: np.random.Generator) -> F
 
 
 def _touching(lowered: Frames, clip: Frames, rng: np.random.Generator) -> Frames:
-    """The lowered frame with one or both wrists at a place, the hands in a shape that the signer had in the clip."""
+    """The lowered frame with one or both wrists at a place, the hands as relaxed as they are in the clip."""
     out = lowered.copy()
-    shape = clip[rng.integers(len(clip))]
     for side, (wrist, hand) in enumerate(((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND))):
         if side != rng.integers(2) and rng.random() < 0.6:
             continue
@@ -166,7 +172,9 @@ def _touching(lowered: Frames, clip: Frames, rng: np.random.Generator) -> Frames
         out[fingers, :2] += place - out[wrist, :2]
         out[wrist, :2] = place
         out[[wrist, *fingers], PRESENCE] = 1.0
-        if shape[hand.start, PRESENCE] > 0:
+        seen = clip[clip[:, hand.start, PRESENCE] > 0]
+        if len(seen):
+            shape = seen[seen[:, hand.start, Y].argmax()]  # where the wrist is lowest, on its way to the sign or back
             out[hand] = shape[hand]
             out[hand, :2] += place - shape[hand.start, :2]
         elbow = Pose.LEFT_ELBOW if side == 0 else Pose.RIGHT_ELBOW

@@ -15,7 +15,7 @@ from training.checkpoint import Checkpoint
 from training.data import Example
 from training.evaluate import TorchClassifier
 from training.segmentation.false_alarms import FalseAlarms, Told, count_false_alarms, count_told
-from training.segmentation.idle import KINDS, draw_idle
+from training.segmentation.idle import KINDS, draw_idle, outside
 from training.segmentation.streams import StreamConfig, draw_streams
 
 STREAMS, SEED = 400, 3  # streams of each fold, of known and of other signs
@@ -83,10 +83,11 @@ def count_fold(
     told = partial(count_told, decoder=decoder, vocabulary=vocabulary, no_sign=none)
     glosses = {e.gloss for e in examples} - {none}
     draw = partial(draw_streams, examples, no_sign=[], config=ALONE, count=STREAMS, seed=SEED + number)
+    unread = outside(examples, vocabulary, none)
     idle = {}
     kinds = [kind for kind in KINDS if kind != "recorded" or any(e.gloss == none for e in examples)]
     for kind in kinds:
-        streams = draw_idle(examples, [none or ""], kind, hours / len(kinds), SEED + number)
+        streams = draw_idle(unread, [none or ""], kind, hours / len(kinds), SEED + number)
         idle[kind] = count_false_alarms(streams, decoder, vocabulary, none)
     return FoldTold(
         known=told(draw(glosses=sorted(glosses & set(vocabulary)))),
