@@ -14,9 +14,8 @@ def arrival(seq):
 
 
 def interim(segment, revision):
-    return Interim(
-        segment=segment, revision=revision, gloss="east", confidence=1.0, stable=False, start_ms=0.0, end_ms=1.0
-    )
+    times = {"start_ms": 0.0, "end_ms": 1.0}
+    return Interim(segment=segment, revision=revision, gloss="east", confidence=1.0, stable=True, **times)
 
 
 def final(segment):
