@@ -130,13 +130,17 @@ def training_rows() -> list[Row]:
 
 
 def cases() -> list[Case]:
-    """The demo's pose stream alone, all of its model, and the published SlowFast on pixels."""
-    config = load_config(CONFIG)
-    pose = config.model_copy(update={"model": config.model.model_copy(update={"streams": ("pose",)})})
+    """The demo's recipe on heatmaps, on both and on keypoints, and the published SlowFast on pixels."""
+    keypoints = load_config(CONFIG)
+    pose, config = (
+        keypoints.model_copy(update={"model": keypoints.model.model_copy(update={"streams": streams})})
+        for streams in (("pose",), ("pose", "keypoints"))
+    )
     size, batch = config.model.heatmap_size, config.optimiser.batch
     return [
         Case(f"slowfast_tiny, heatmaps {size}x{size}", batch, partial(recogniser, pose), partial(fed, pose), 4),
-        Case("asl_demo: pose and keypoints", batch, partial(recogniser, config), partial(fed, config), 4),
+        Case("pose and keypoints", batch, partial(recogniser, config), partial(fed, config), 4),
+        Case("asl_demo: keypoints", batch, partial(recogniser, keypoints), partial(fed, keypoints), 4),
         Case(f"slowfast_8x8_r50, {RGB_PX}x{RGB_PX}", RGB_BATCH, rgb_model, rgb_batches, 1),
     ]
 

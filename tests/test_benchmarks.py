@@ -19,10 +19,16 @@ from benchmarks.serving import overheads
 from benchmarks.subjects import of_bundle
 from benchmarks.timing import Spread, alternate
 from benchmarks.training import Case, Inputs, Trainee, cases, describe
+from export.to_onnx import export_bundle
 from glosscast.bundle import EMBEDDED, load_bundle
 from glosscast.clip import Clip, Window
 from glosscast.segmentation import Segmenter
 from tests.bundles import ASPECT, pose
+from tests.export.models import checkpoint_of
+from training.config import load_config
+from training.variants import variant_of
+
+ROOT = Path(__file__).parents[1]
 
 
 def slow_batches() -> Iterator[Inputs]:
@@ -45,11 +51,12 @@ def test_time_spent_waiting_for_batches_is_told_from_work() -> None:
 
 
 def test_the_demo_is_trained_on_batches_of_its_size() -> None:
-    pose, demo, _ = cases()
+    pose, both, demo, _ = cases()
     keypoints, mask, labels = next(demo.batches())
-    assert (keypoints.shape, mask.shape, labels.shape) == ((48, 32, 171, 4), (48, 32), (48,))
+    assert (keypoints.shape, mask.shape, labels.shape) == ((64, 32, 171, 4), (64, 32), (64,))
     assert set(pose.make().encoders) == {"pose"}
-    assert set(demo.make().encoders) == {"pose", "keypoints"}
+    assert set(both.make().encoders) == {"pose", "keypoints"}
+    assert set(demo.make().encoders) == {"keypoints"}
 
 
 def test_live_streams_begin_at_different_places() -> None:
@@ -164,13 +171,16 @@ def test_a_window_can_be_put_into_the_normalisation_of_the_one_before() -> None:
     assert np.allclose(found.keypoints, points[4:], atol=1e-5)
 
 
-def test_reuse_of_a_stream_is_bounded_and_not_exact() -> None:
+def test_reuse_of_a_stream_is_bounded_and_not_exact(tmp_path: Path) -> None:
+    fusion = variant_of(load_config(ROOT / "training" / "configs" / "asl_demo.toml"), "fusion+ce", 1)
+    export_bundle(checkpoint_of(fusion), tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle")
     rng = np.random.default_rng(0)
     keypoints = rng.uniform(0.3, 0.7, (48, 171, 4)).astype(np.float32)
-    found = measure(load_bundle(), Clip(np.arange(48) * 62.5, keypoints, 1.0))
+    found = measure(bundle, Clip(np.arange(48) * 62.5, keypoints, 1.0))
     assert (found.hops, found.unequal) == (3, 3)
     assert {layer.name: layer.kept for layer in found.layers}["slow_stem.0"] == 7 / 8
     assert 1 < found.model_saving < found.pose_saving < 8
     assert found.moved > 1e-4
     with pytest.raises(ValueError, match=r"2\.25 s or more"):
-        measure(load_bundle(), Clip(np.arange(20) * 62.5, keypoints[:20], 1.0))
+        measure(bundle, Clip(np.arange(20) * 62.5, keypoints[:20], 1.0))

@@ -152,15 +152,15 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
         ece=(before, min(before, after)),
         kept=float((confidence[right] >= reject).mean()),
         wrong_told=float((~right & (confidence >= reject)).mean()),
-        unknown_told=float((others >= reject).mean()) if len(others) else None,
+        unknown_told=float(((others >= reject) & (others > 0)).mean()) if len(others) else None,
     )
 
 
 def best_background(folds: Sequence[ClipReadings]) -> float:
     """The highest of `BACKGROUNDS` with which known clips are told rightly as often as with the best, but for `WORTH`.
 
-    The highest, since "no sign" also keeps hands silent that sign nothing, of which these clips show none. It is 0 without
-    "no sign" or other signs.
+    The highest, since "no sign" also keeps hands silent that sign nothing, of which these clips show none. It is 0
+    without "no sign" or other signs.
     """
     if folds[0].no_sign is None or not any(len(fold.unknown) for fold in folds):
         return 0.0

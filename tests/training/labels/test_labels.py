@@ -39,7 +39,7 @@ def loaded(tmp_path: Path) -> tuple[Plan, list[Example]]:
 
 def untrained(config: Config, examples: list[Example]) -> Checkpoint:
     """What training would leave behind, less the training."""
-    classes = classes_of(examples, config.data.vocabulary)
+    classes = classes_of(examples, config.data)
     state = Recogniser(config.model, len(classes), config.clip.alpha).state_dict()
     return Checkpoint(config, classes, state, confusion=None, signers={})
 

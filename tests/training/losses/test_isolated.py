@@ -44,8 +44,8 @@ def test_sub_tables_left_empty_take_the_published_settings(tmp_path: Path) -> No
     assert (triplet.margin, triplet.weight, focal.gamma) == (0.2, 1.0, 2.0)
 
 
-def test_the_demo_config_asks_for_the_adaptive_loss_in_its_batch_form() -> None:
-    loss = load_config(ROOT / "training" / "configs" / "asl_demo.toml").loss
+def test_the_webcam_config_asks_for_the_adaptive_loss_in_its_batch_form() -> None:
+    loss = load_config(ROOT / "training" / "configs" / "webcam.toml").loss
     assert loss.adaptive is not None
     assert (loss.adaptive.form, loss.adaptive.confusable_share) == ("batch", 0.0)
     assert type(isolated_loss(loss, ("a", "b"), 8)) is AdaptiveLoss
