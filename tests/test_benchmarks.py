@@ -20,7 +20,7 @@ from benchmarks.subjects import of_bundle
 from benchmarks.timing import Spread, alternate
 from benchmarks.training import Case, Inputs, Trainee, cases, describe
 from export.to_onnx import export_bundle
-from glosscast.bundle import EMBEDDED, load_bundle
+from glosscast.bundle import EMBEDDED, Bundle, load_bundle
 from glosscast.clip import Clip, Window
 from glosscast.segmentation import Segmenter
 from tests.bundles import ASPECT, pose
@@ -29,6 +29,15 @@ from training.config import load_config
 from training.variants import variant_of
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle with a pose stream beside the keypoints, which the embedded one does not have."""
+    fusion = variant_of(load_config(ROOT / "training" / "configs" / "asl_demo.toml"), "fusion+ce", 1)
+    folder = tmp_path_factory.mktemp("fusion") / "bundle"
+    export_bundle(checkpoint_of(fusion), folder)
+    return load_bundle(folder)
 
 
 def slow_batches() -> Iterator[Inputs]:
@@ -106,8 +115,8 @@ def test_cases_take_turns_within_the_budget() -> None:
 
 
 @pytest.mark.slow
-def test_engines_agree_and_what_is_absent_is_said(tmp_path: Path) -> None:
-    subject = of_bundle(load_bundle(), tmp_path)
+def test_engines_agree_and_what_is_absent_is_said(bundle: Bundle, tmp_path: Path) -> None:
+    subject = of_bundle(bundle, tmp_path)
     engines = Engines(subject, threads=1)
     runs = engines.runs(2)
     assert {*runs, *engines.absent} == {EAGER, COMPILED, *SESSIONS}
@@ -129,8 +138,8 @@ def test_what_cannot_be_compiled_is_said_and_left_out(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_row_tells_speed_as_a_share_of_its_own_precision(tmp_path: Path) -> None:
-    subject = of_bundle(load_bundle(), tmp_path)
+def test_a_row_tells_speed_as_a_share_of_its_own_precision(bundle: Bundle, tmp_path: Path) -> None:
+    subject = of_bundle(bundle, tmp_path)
     times = {name: Spread(10.0, 9.0, 12.0, 3) for name in ("OpenVINO fp32", "OpenVINO bf16", "OpenVINO int8")}
     fp32, bf16, int8 = rows_of(subject, 4, times, {"fp32": 400.0, "bf16": 800.0})
     assert fp32.gflops == pytest.approx(4 * subject.gflop() / 0.010)
@@ -171,10 +180,7 @@ def test_a_window_can_be_put_into_the_normalisation_of_the_one_before() -> None:
     assert np.allclose(found.keypoints, points[4:], atol=1e-5)
 
 
-def test_reuse_of_a_stream_is_bounded_and_not_exact(tmp_path: Path) -> None:
-    fusion = variant_of(load_config(ROOT / "training" / "configs" / "asl_demo.toml"), "fusion+ce", 1)
-    export_bundle(checkpoint_of(fusion), tmp_path / "bundle")
-    bundle = load_bundle(tmp_path / "bundle")
+def test_reuse_of_a_stream_is_bounded_and_not_exact(bundle: Bundle) -> None:
     rng = np.random.default_rng(0)
     keypoints = rng.uniform(0.3, 0.7, (48, 171, 4)).astype(np.float32)
     found = measure(bundle, Clip(np.arange(48) * 62.5, keypoints, 1.0))

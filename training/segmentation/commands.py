@@ -53,6 +53,7 @@ def run_segmenter(args: argparse.Namespace) -> int:
 
     config = load_config(args.config)
     train, _ = split_by_signer(load_sets(config.data, args.data), config.data.held_out)
+    train = without_glosses(train, config.data.held_out_glosses)
     weights = teach(config, train).weights
     with whole_file(args.out) as file:
         weights.save(file)
