@@ -20,7 +20,7 @@ from tests.service.serving import EAST, WEST, colours
 pytestmark = BROWSER_TESTS
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-CLIPS = ["please__startasl_F1__please.mp4", "yes__startasl_F1__yes.mp4"]
+CLIPS = ["please__startasl_F1__please.mp4", "thankyou__startasl_F1__thank-you.mp4"]
 needs_bundle = pytest.mark.skipif(not EMBEDDED.is_dir(), reason=f"no bundle in {EMBEDDED}")
 needs_clips = pytest.mark.skipif(not (DATA / "clips" / CLIPS[0]).is_file(), reason=f"no recordings in {DATA}")
 

@@ -23,7 +23,7 @@ from tests.service.test_page_stream import STARTED
 
 pytestmark = BROWSER_TESTS
 
-CLIP = DATA / "clips" / "yes__startasl_F1__yes.mp4"
+CLIP = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4"
 PACE = "MIN_FPS = 12"
 CAMERA_ASPECT = 16 / 9  # of the pictures that Chromium draws where there is no camera
 needs_holistic = pytest.mark.skipif(holistic_path() is None, reason=f"nothing in {VENDOR}; `make privacy` fetches it")
