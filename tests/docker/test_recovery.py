@@ -10,7 +10,7 @@ from tests.docker import faults
 from tests.docker.stack import run, wait_until
 from tests.service.process import DATA
 
-CLIP, GLOSS = DATA / "clips" / "yes__startasl_F1__yes.mp4", "yes"
+CLIP, GLOSS = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4", "thanks"
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.skipif(not CLIP.is_file(), reason=f"no {CLIP}")]
 
