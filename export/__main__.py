@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     )
     onnx.add_argument("--segmenter", type=Path, metavar="FILE.npz", help="from `python -m training segmenter`")
     onnx.add_argument("--calibration", type=Path, metavar="FILE.json", help="from `python -m training calibrate`")
+    onnx.add_argument(
+        "--rejection", type=Path, metavar="FILE.json", help="from `python -m training evaluate-rejection --json`"
+    )
     onnx.set_defaults(run=run_onnx)
     verify = commands.add_parser("verify", help="compare torch with ONNX Runtime")
     verify.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="BUNDLE_DIR")
@@ -67,13 +70,15 @@ def run_onnx(args: argparse.Namespace) -> int:
     from training.calibration import load_calibration
     from training.checkpoint import load_checkpoint
     from training.folds import load_report
+    from training.rejection import load_rejection
 
     folds = None if args.folds is None else load_report(args.folds)
     checkpoint = load_checkpoint(args.checkpoint)
     if args.window_ms is not None:
         checkpoint = with_window(checkpoint, args.window_ms)
     calibration = None if args.calibration is None else load_calibration(args.calibration)
-    export_bundle(checkpoint, args.out, folds, segmenter=args.segmenter, calibration=calibration)
+    rejection = None if args.rejection is None else load_rejection(args.rejection)
+    export_bundle(checkpoint, args.out, folds, segmenter=args.segmenter, calibration=calibration, rejection=rejection)
     size = sum(file.stat().st_size for file in args.out.iterdir())
     print(f"{args.out}: {size / 1e6:.1f} MB")
     return 0

@@ -10,7 +10,7 @@ from glosscast.clip import cut_window
 from glosscast.manifest import TensorSpec
 from training.comparison.reading import Decoded, decode
 from training.config import Config, SetConfig
-from training.data import Example, load_npz, load_sets, with_frames
+from training.data import Example, load_npz, load_sets, with_frames, without_glosses
 from training.frames import frames_path
 
 BATCH = 16  # windows at a time; 16 windows of pictures at 224 px are 77 MB
@@ -35,14 +35,15 @@ def load_clips(path: Path, config: Config) -> list[Example]:
 
 
 def learned_from(path: Path, config: Config) -> list[Example]:
-    """Clips of the signers that a model was trained on.
+    """Clips of the signers and glosses that a model was trained on.
 
     Raises:
         ValueError: there are none, or as `load_clips`.
     """
-    examples = [e for e in load_clips(path, config) if e.signer not in config.data.held_out]
+    seen = [e for e in load_clips(path, config) if e.signer not in config.data.held_out]
+    examples = without_glosses(seen, config.data.held_out_glosses)
     if not examples:
-        raise ValueError(f"{path}: all its signers were held out of training; name a file of training clips")
+        raise ValueError(f"{path}: all its signers or glosses were held out of training; name a file of training clips")
     return examples
 
 

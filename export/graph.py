@@ -14,6 +14,7 @@ from glosscast.keypoints import CHANNELS, POINTS, PRESENCE
 from glosscast.manifest import TensorSpec
 from training.checkpoint import Checkpoint
 from training.config import Config
+from training.model import rows
 
 OPSET = 17
 
@@ -47,16 +48,11 @@ class IsolatedGraph(Graph):
 
     def __init__(self, checkpoint: Checkpoint, temperature: float, background: float) -> None:
         super().__init__()
-        config, vocabulary = checkpoint.config, checkpoint.config.data.vocabulary
-        classes = len(vocabulary)
-        self.model = checkpoint.build()
-        self.model.classify = rows(self.model.classify, range(classes), temperature)
-        if config.data.no_sign is not None:
-            with torch.no_grad():
-                self.model.classify.bias[vocabulary.index(config.data.no_sign)] += background
+        config = checkpoint.config
+        self.model = checkpoint.build_calibrated(temperature, background)
         self.inputs = input_specs(config)
         self.outputs = (
-            TensorSpec(name="logits", shape=("batch", classes)),
+            TensorSpec(name="logits", shape=("batch", len(config.data.vocabulary))),
             TensorSpec(name="embedding", shape=("batch", config.model.embedding)),
         )
         self.eval()
@@ -104,15 +100,6 @@ def input_specs(config: Config) -> tuple[TensorSpec, ...]:
     if config.model.needs_signer:
         specs.append(TensorSpec(name="keypoints", shape=("batch", frames, POINTS, CHANNELS)))
     return (*specs, TensorSpec(name="mask", shape=("batch", frames)))
-
-
-def rows(layer: nn.Linear, kept: Sequence[int], temperature: float = 1.0) -> nn.Linear:
-    """A linear layer with some of the outputs of another, divided by a temperature."""
-    cut = nn.Linear(layer.in_features, len(kept))
-    with torch.no_grad():
-        cut.weight.copy_(layer.weight[list(kept)] / temperature)
-        cut.bias.copy_(layer.bias[list(kept)] / temperature)
-    return cut
 
 
 def write_graph(graph: Graph, path: Path, sample: Mapping[str, Array]) -> None:

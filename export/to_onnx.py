@@ -14,6 +14,7 @@ from export.graph import OPSET, Graph, graph_of, sample_inputs, write_graph
 from export.model_card import model_card
 from glosscast.bundle import load_bundle, sha256
 from glosscast.clip import ClipSpec
+from glosscast.decoding import DecoderSettings
 from glosscast.holistic import model_hashes
 from glosscast.keypoints import LAYOUT, NORMALISATION
 from glosscast.manifest import (
@@ -36,6 +37,7 @@ from training.calibration import Calibration
 from training.checkpoint import Checkpoint
 from training.folds import FoldReport, without_seed
 from training.model import ModelConfig
+from training.rejection import Rejection
 from training.segmentation.learn import TAGGING
 
 CONFUSABLE_FROM = 0.05  # similarity from which a pair is reported: one clip in twenty is taken for the other gloss
@@ -51,6 +53,7 @@ def export_bundle(
     *,
     segmenter: Path | None = None,
     calibration: Calibration | None = None,
+    rejection: Rejection | None = None,
 ) -> None:
     """Write a bundle folder; an existing one is replaced only once the new one is complete and loads.
 
@@ -60,18 +63,26 @@ def export_bundle(
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
         segmenter: weights that `python -m training segmenter` wrote; without them the bundle segments by rule.
         calibration: temperature and threshold; None changes nothing about what the model says.
+        rejection: how well other signs are told apart, measured with the same config; None leaves those figures out.
 
     Raises:
-        ValueError: `out` is something else than a bundle, the folds are of another config or incomplete, or a model of
-            sentences is to have a segmenter or a temperature.
+        ValueError: `out` is something else than a bundle, the folds or the rejection are of another config, folds are
+            incomplete, or a model of sentences is to have a segmenter or a temperature.
         BundleError: what came out does not load.
     """
     if folds is not None:
         check_folds(checkpoint, folds)
+    if rejection is not None and rejection.config != without_seed(checkpoint.config):
+        raise ValueError("the rejection was measured with another config than the checkpoint's")
     if checkpoint.kind == "continuous" and (segmenter or calibration):
         raise ValueError("a model of sentences has no use for a segmenter or a calibration of signs")
+    metrics = {
+        **(folds.metrics if folds else {}),
+        **(calibration.metrics if calibration else {}),
+        **(rejection.metrics if rejection else {}),
+    }
     with whole_bundle(out) as partial:
-        write_bundle(checkpoint, partial, folds, segmenter, calibration)
+        write_bundle(checkpoint, partial, folds, segmenter, calibration, metrics)
 
 
 @contextmanager
@@ -127,6 +138,7 @@ def write_bundle(
     folds: FoldReport | None,
     segmenter: Path | None,
     calibration: Calibration | None,
+    metrics: dict[str, float],
 ) -> None:
     """Write a bundle's files into an empty folder, and load it as a service would.
 
@@ -137,7 +149,7 @@ def write_bundle(
     golden = sample_inputs(graph.inputs, checkpoint.config.clip, 1, GOLDEN_SEED)
     write_graph(graph, partial / MODEL, golden)
     np.savez(partial / GOLDEN, **golden, logits=graph.run(golden)["logits"])
-    report = make_report(checkpoint, folds, calibration)
+    report = make_report(checkpoint, folds, metrics)
     (partial / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (partial / MODEL_CARD).write_text(model_card(checkpoint, graph, report, folds), encoding="utf-8")
     checkpoint.save(partial / CHECKPOINT)
@@ -151,7 +163,7 @@ def write_bundle(
     Recogniser(load_bundle(partial))
 
 
-def make_report(checkpoint: Checkpoint, folds: FoldReport | None, calibration: Calibration | None) -> Report:
+def make_report(checkpoint: Checkpoint, folds: FoldReport | None, metrics: dict[str, float]) -> Report:
     """Per-gloss figures and confusable pairs.
 
     Confusions counted on left-out signers are what a stranger meets; those of the adaptive loss's mining clips are
@@ -179,7 +191,7 @@ def make_report(checkpoint: Checkpoint, folds: FoldReport | None, calibration: C
         if similarity[i, j] >= CONFUSABLE_FROM and checkpoint.config.data.no_sign not in (vocabulary[i], vocabulary[j])
     ]
     return Report(
-        metrics={**(folds.metrics if folds else {}), **(calibration.metrics if calibration else {})},
+        metrics=metrics,
         glosses=glosses,
         confusable=tuple(sorted(pairs, key=lambda p: -p.similarity)),
     )
@@ -213,11 +225,17 @@ def make_manifest(
         outputs=graph.outputs,
         segmenter=config.segmenter,
         tagger=TAGGING if SEGMENTER in files else None,
-        decoder=config.decoder.model_copy(update={"reject": calibration.reject}) if calibration else config.decoder,
+        decoder=calibrated(config.decoder, calibration) if calibration else config.decoder,
         opset=OPSET,
         git_commit=git_commit(),
         files=files,
     )
+
+
+def calibrated(settings: DecoderSettings, calibration: Calibration) -> DecoderSettings:
+    """Settings with the calibrated threshold; an interim that is shown is as sure as a final that is reported."""
+    reject = calibration.reject
+    return settings.model_copy(update={"reject": reject, "stable": max(settings.stable, reject)})
 
 
 def visual_stream(model: ModelConfig) -> VisualStream:

@@ -178,7 +178,13 @@ def add_folds(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, required=True, metavar="FILE")
     add_fold_choice(command, "signers left out together")
     command.add_argument(
-        "--checkpoint", action="append", default=[], type=Path, metavar="FILE", help="trained without them, one a fold"
+        "--checkpoint",
+        action="extend",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="trained without them: one for each fold, then one for each fold with the next seed, and so on",
     )
     add_data_folder(command)
 

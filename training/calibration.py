@@ -16,14 +16,17 @@ from glosscast.faults import first_fault
 from training.checkpoint import Checkpoint
 from training.comparison.reading import RecogniserReader, decode
 from training.data import DataError, Example
+from training.drawing import thinned
 
 Floats = NDArray[np.float64]
+Labelled = tuple[Floats, NDArray[np.intp]]  # probabilities (N, V) and labels (N,)
 
 TEMPERATURES = np.geomspace(0.25, 4.0, 241)
 BINS = 15  # of the expected calibration error
-BACKGROUNDS = np.arange(-8.0, 2.01, 0.25)
-WORTH = 0.01  # share of the known clips that a further shift of the background must bring
-UNKNOWN_TOLD = 0.15  # share of the clips of other signs that may be told
+BACKGROUNDS = np.arange(-4.0, 2.01, 0.25)  # with less than the lowest hardly anything would be "no sign"
+WORTH = 0.01  # share of the known clips that a shift of the background may cost
+MOST = 12  # clips that are read of each signer's gloss
+UNKNOWN_TOLD = 0.10  # share of the clips of other signs that may be told
 KEPT = 0.95  # share of the rightly read clips that stay above the threshold, where there are no other signs
 
 
@@ -104,13 +107,15 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadings:
-    """Read clips through the decoder; those of "no sign" and those in which nobody is seen are left out.
+    """Read clips through the decoder, at most `MOST` of each signer's gloss.
+
+    Those of "no sign" and those in which nobody is seen are left out.
 
     Raises:
         DataError: no clip has a gloss of the vocabulary.
     """
     data = checkpoint.config.data
-    signs = [e for e in examples if e.gloss != data.no_sign]
+    signs = thinned([e for e in examples if e.gloss != data.no_sign], MOST)
     decoded = decode(signs, checkpoint.config)
     found = RecogniserReader(checkpoint)(decoded).probabilities.astype(np.float64)
     seen = decoded.weights.any(axis=1)
@@ -122,21 +127,29 @@ def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadi
     return ClipReadings(found[known], labels, found[seen & ~known], no_sign)
 
 
+def joined(seeds: Sequence[ClipReadings]) -> ClipReadings:
+    """What models of several seeds made of the clips of one fold."""
+    known, labels, unknown = (np.concatenate([s[part] for s in seeds]) for part in range(3))
+    return ClipReadings(known, labels, unknown, seeds[0].no_sign)
+
+
 def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     """How common other signs are held to be, the temperature, and the threshold that goes with them.
 
     The background is one with which most known clips are told rightly where `UNKNOWN_TOLD` of the others are told.
-    The temperature is the one with the least cross-entropy; it stays 1 where one found on the other folds' signers does
-    not bring confidence nearer to the truth.
+    The temperature is the one with the least cross-entropy, where other signs should be read as "no sign" if there is
+    such a class; it stays 1 where one found on the other folds' signers does not bring confidence nearer to the truth.
 
     Raises:
         DataError: not one clip is read rightly.
     """
     background = best_background(folds)
     folds = [_shifted(fold, background) for fold in folds]
+    judged = [labelled(fold) for fold in folds]
+    every = _together(judged)
+    before, after = calibration_error(*every), crossed_error(judged)
+    temperature = best_temperature(*every) if after < before else 1.0
     known, labels, unknown = (np.concatenate([fold[part] for fold in folds]) for part in range(3))
-    before, after = calibration_error(known, labels), crossed_error(folds)
-    temperature = best_temperature(known, labels) if after < before else 1.0
     cooled = scaled(known, temperature)
     confidence, right = told(cooled, labels, folds[0].no_sign)
     if not right.any():
@@ -157,10 +170,10 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
 
 
 def best_background(folds: Sequence[ClipReadings]) -> float:
-    """The highest of `BACKGROUNDS` with which known clips are told rightly as often as with the best, but for `WORTH`.
+    """The lowest of `BACKGROUNDS` with which known clips are told rightly as often as with the best, but for `WORTH`.
 
-    The highest, since "no sign" also keeps hands silent that sign nothing, of which these clips show none. It is 0
-    without "no sign" or other signs.
+    The lowest, since a clip that is asked about then has its likeliest gloss as the answer, however unsure; what is
+    told unasked depends on the threshold. It is 0 without "no sign" or other signs.
     """
     if folds[0].no_sign is None or not any(len(fold.unknown) for fold in folds):
         return 0.0
@@ -171,7 +184,7 @@ def best_background(folds: Sequence[ClipReadings]) -> float:
         known = [told(f.known, f.labels, f.no_sign) for f in moved]
         shares.append(np.concatenate([right & (confidence >= threshold) for confidence, right in known]).mean())
     good = np.flatnonzero(np.array(shares) >= max(shares) - WORTH)
-    return float(BACKGROUNDS[good[-1]])
+    return float(BACKGROUNDS[good[0]])
 
 
 def told(
@@ -195,14 +208,25 @@ def _shifted(fold: ClipReadings, background: float) -> ClipReadings:
     return fold._replace(known=known, unknown=unknown)
 
 
-def crossed_error(folds: Sequence[ClipReadings]) -> float:
+def labelled(fold: ClipReadings) -> Labelled:
+    """All readings that have a right answer: other signs are "no sign", where there is such a class."""
+    if fold.no_sign is None:
+        return fold.known, fold.labels
+    others = np.full(len(fold.unknown), fold.no_sign)
+    return np.concatenate([fold.known, fold.unknown]), np.concatenate([fold.labels, others])
+
+
+def _together(folds: Sequence[Labelled]) -> Labelled:
+    return np.concatenate([fold[0] for fold in folds]), np.concatenate([fold[1] for fold in folds])
+
+
+def crossed_error(folds: Sequence[Labelled]) -> float:
     """Calibration error with each fold's temperature found on the others; of a single fold, on itself."""
     cooled = []
     for fold in folds:
         others = [other for other in folds if other is not fold] or [fold]
-        known, labels = (np.concatenate([other[part] for other in others]) for part in range(2))
-        cooled.append(scaled(fold.known, best_temperature(known, labels)))
-    return calibration_error(np.concatenate(cooled), np.concatenate([fold.labels for fold in folds]))
+        cooled.append((scaled(fold[0], best_temperature(*_together(others))), fold[1]))
+    return calibration_error(*_together(cooled))
 
 
 def scaled(probabilities: Floats, temperature: float) -> Floats:

@@ -14,7 +14,7 @@ from glosscast.keypoints import UNSEEN
 from training.config import Config
 from training.continuous.model import ContinuousRecogniser, recogniser_of
 from training.data import Example
-from training.model import Recogniser
+from training.model import Recogniser, rows
 from training.writing import whole_file
 
 Kind = Literal["isolated", "continuous"]
@@ -60,6 +60,23 @@ class Checkpoint:
         model = Recogniser(self.config.model, len(self.classes), self.config.clip.alpha)
         model.load_state_dict(self.state)
         return model.eval()
+
+    def build_calibrated(self, temperature: float = 1.0, background: float = 0.0) -> Recogniser:
+        """The same with the vocabulary as its only classes, as a bundle has it.
+
+        Args:
+            temperature: what logits are divided by.
+            background: what is then added to the logit of "no sign", if there is such a class.
+
+        Raises:
+            CheckpointError: it is one of sentences.
+        """
+        model, data = self.build(), self.config.data
+        model.classify = rows(model.classify, range(len(data.vocabulary)), temperature)
+        if data.no_sign is not None:
+            with torch.no_grad():
+                model.classify.bias[data.vocabulary.index(data.no_sign)] += background
+        return model
 
     def build_continuous(self) -> ContinuousRecogniser:
         """The model of sentences, in eval mode.

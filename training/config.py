@@ -68,6 +68,7 @@ class DataConfig(_Table):
         description="share of the drawn clips that show a gloss of the vocabulary other than no_sign",
     )
     idle_clips: int = Field(default=0, ge=0, description="made-up clips of resting and fidgeting hands, as no_sign")
+    idle_share: float = Field(default=1.0, gt=0, description="how often one of them is drawn, against a recorded one")
     held_out: tuple[str, ...] = Field(default=(), description="signers never trained on")
     held_out_glosses: tuple[str, ...] = Field(default=(), description="glosses never trained on, whoever signs them")
     dev_signers: tuple[str, ...] = Field(default=(), description="signers of the training sets kept for the dev score")

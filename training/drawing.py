@@ -1,6 +1,6 @@
 """How often each clip is drawn in training."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -40,6 +40,15 @@ def draw_weights(
         for of_kind, wanted in ((known, share), (~known, 1.0 - share)):
             weight[of_kind] *= wanted / weight[of_kind].sum()
     return np.asarray(weight / weight.sum())
+
+
+def thinned(examples: Sequence[Example], most: int) -> list[Example]:
+    """At most so many clips of each signer's gloss, spread over them, so that a prolific signer does not decide."""
+    places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, example in enumerate(examples):
+        places[example.gloss, example.signer].append(place)
+    kept = [p[i] for p in places.values() for i in np.linspace(0, len(p) - 1, min(len(p), most)).round().astype(int)]
+    return [examples[place] for place in sorted(kept)]
 
 
 def batches(

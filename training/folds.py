@@ -62,12 +62,13 @@ class FoldReport(_Part):
         seeds = sorted({run.seed for run in runs})
         return {s: float(np.mean([r.scores.accuracy for r in runs if r.seed == s])) for s in seeds}
 
-    def per_signer(self, variant: str) -> list[float]:
-        """For each signer, the accuracy averaged over seeds; the worst first."""
+    def per_signer(self, variant: str, seed: int | None = None) -> list[float]:
+        """For each signer, the accuracy with one seed, or averaged over all of them; the worst first."""
         found: dict[str, list[float]] = {}
         for run in self.of(variant):
-            for signer, score in run.scores.per_signer.items():
-                found.setdefault(signer, []).append(score.accuracy)
+            if seed in (None, run.seed):
+                for signer, score in run.scores.per_signer.items():
+                    found.setdefault(signer, []).append(score.accuracy)
         return sorted(float(np.mean(values)) for values in found.values())
 
     @property

@@ -12,6 +12,7 @@ from glosscast.keypoints import LEFT_HAND, MIRROR, PRESENCE, RIGHT_HAND, SHOULDE
 from training.checkpoint import Checkpoint
 from training.comparison.reading import RecogniserReader, decode
 from training.data import DataError, Example
+from training.figures import spread
 
 PORTRAIT, LANDSCAPE = 9 / 16, 16 / 9
 EVERY = 3  # of the clips, every third is read: all conditions read the same ones
@@ -92,6 +93,8 @@ def _in_view(keypoints: NDArray[np.float32], before: NDArray[np.float32]) -> NDA
     return keypoints
 
 
+Conditions = dict[str, tuple[int, int]]  # by condition: clips, and how many were read rightly
+
 CONDITIONS: Mapping[str, Callable[[Clip], Clip]] = {
     "as recorded": as_it_is,
     "mirrored": mirrored,
@@ -105,7 +108,7 @@ CONDITIONS: Mapping[str, Callable[[Clip], Clip]] = {
 }
 
 
-def read_conditions(checkpoint: Checkpoint, examples: Sequence[Example]) -> dict[str, tuple[int, int]]:
+def read_conditions(checkpoint: Checkpoint, examples: Sequence[Example]) -> Conditions:
     """For each condition how many clips of the vocabulary's signs were read, and how many of them rightly.
 
     What is counted is the likeliest gloss, "no sign" left out, so that it does not depend on a calibration.
@@ -129,13 +132,13 @@ def read_conditions(checkpoint: Checkpoint, examples: Sequence[Example]) -> dict
     return found
 
 
-def table(folds: Sequence[Mapping[str, tuple[int, int]]]) -> str:
-    """Markdown: the share of all folds' clips read rightly in each condition, and how that differs."""
-    lines = ["| condition | clips | right | against as recorded |", "|---|---|---|---|"]
-    shares = {}
+def table(seeds: Sequence[Sequence[Conditions]]) -> str:
+    """Markdown: the share of all folds' clips read rightly in each condition, and how that differs, over seeds."""
+    lines = ["| condition | clips | right, % | against as recorded |", "|---|---|---|---|"]
+    recorded: list[float] = []
     for name in CONDITIONS:
-        clips, right = (sum(fold[name][part] for fold in folds) for part in (0, 1))
-        shares[name] = 100 * right / clips
-        change = shares[name] - shares["as recorded"]
-        lines.append(f"| {name} | {clips} | {shares[name]:.1f} % | {change:+.1f} |")
+        clips = sum(fold[name][0] for fold in seeds[0])
+        shares = [100 * sum(f[name][1] for f in folds) / sum(f[name][0] for f in folds) for folds in seeds]
+        recorded = recorded or shares
+        lines.append(f"| {name} | {clips} | {spread(shares, 1)} | {np.mean(shares) - np.mean(recorded):+.1f} |")
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """The recogniser: SlowFast on pixels, SlowFast on pose heatmaps and the keypoint encoder, in any combination, fused."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -114,6 +115,15 @@ class Recogniser(nn.Module):
         logits = self.classify(torch.relu(feature))
         # In float32 even under autocast: distances of neighbours are smaller than bfloat16 can tell apart.
         return Output(logits, nn.functional.normalize(feature.float(), dim=1, eps=1e-6))
+
+
+def rows(layer: nn.Linear, kept: Sequence[int], temperature: float = 1.0) -> nn.Linear:
+    """A linear layer with some of the outputs of another, divided by a temperature."""
+    cut = nn.Linear(layer.in_features, len(kept))
+    with torch.no_grad():
+        cut.weight.copy_(layer.weight[list(kept)] / temperature)
+        cut.bias.copy_(layer.bias[list(kept)] / temperature)
+    return cut
 
 
 def normalise_pixels(frames: Tensor) -> Tensor:

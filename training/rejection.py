@@ -8,22 +8,28 @@ Four scores are compared, each higher for what is more likely a sign of the voca
 - `prototypes`: the cosine similarity to the nearest gloss's mean embedding (Snell et al., NeurIPS 2017).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from glosscast.faults import first_fault
 from training.checkpoint import Checkpoint
 from training.comparison.reading import RecogniserReader, decode
+from training.config import Config
 from training.data import DataError, Example
+from training.drawing import thinned
+from training.figures import spread
 
 Floats = NDArray[np.float64]
 
 KEPT = 0.95  # share of the known clips that are accepted where the false positive rate is read
+SERVED = "background"  # the score that a bundle's confidence is
 OUTSIDE = -1  # label of a clip whose gloss is not in the vocabulary
-TAUGHT = 12  # most clips of each signer's gloss that a prototype is the mean of
+MOST = 12  # clips that are read of each signer's gloss
 
 
 class OpenSet(NamedTuple):
@@ -57,10 +63,33 @@ class RejectionScores(BaseModel):
     oscr: float
 
 
+class Rejection(BaseModel):
+    """What `evaluate-rejection --json` prints.
+
+    Attributes:
+        config: what the models were trained from, without seed and held-out signers.
+        seeds: for each seed and fold the figures of each score.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: Config
+    seeds: tuple[tuple[dict[str, RejectionScores], ...], ...] = Field(min_length=1)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What a bundle's report says: figures of `SERVED`, mean over folds and seeds."""
+        mean = mean_scores([fold[SERVED] for folds in self.seeds for fold in folds])
+        return {"unknown_auroc": mean.auroc, "unknown_fpr95": mean.fpr95, "oscr": mean.oscr}
+
+
 def read_open_set(checkpoint: Checkpoint, examples: Sequence[Example]) -> OpenSet:
-    """Read clips of known and of other signs; those of "no sign" and those without anybody in view are left out."""
+    """Read clips of known and of other signs, at most `MOST` of each signer's gloss.
+
+    Those of "no sign" and those without anybody in view are left out.
+    """
     data = checkpoint.config.data
-    signs = [e for e in examples if e.gloss != data.no_sign]
+    signs = thinned([e for e in examples if e.gloss != data.no_sign], MOST)
     decoded = decode(signs, checkpoint.config)
     reading = RecogniserReader(checkpoint)(decoded)
     seen = decoded.weights.any(axis=1)
@@ -70,14 +99,7 @@ def read_open_set(checkpoint: Checkpoint, examples: Sequence[Example]) -> OpenSe
 
 def prototypes_of(checkpoint: Checkpoint, examples: Sequence[Example]) -> Floats:
     """(glosses, D) mean embedding of each gloss over training clips, without "no sign"; signers count alike."""
-    taken: dict[tuple[str, str], int] = {}
-    chosen = []
-    for example in examples:
-        key = example.gloss, example.signer
-        taken[key] = taken.get(key, 0) + 1
-        if example.gloss in checkpoint.config.data.vocabulary and taken[key] <= TAUGHT:
-            chosen.append(example)
-    found = read_open_set(checkpoint, chosen)
+    found = read_open_set(checkpoint, [e for e in examples if e.gloss in checkpoint.config.data.vocabulary])
     means = np.stack([found.embeddings[found.labels == label].mean(axis=0) for label in np.unique(found.labels)])
     return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True))
 
@@ -136,15 +158,31 @@ def oscr(known: Floats, right: NDArray[np.bool_], unknown: Floats) -> float:
     return float(above.mean() / len(known))
 
 
-def table(folds: Sequence[Mapping[str, RejectionScores]]) -> str:
-    """Markdown: one line for each score, mean ± standard deviation over folds."""
+def table(seeds: Sequence[Sequence[Mapping[str, RejectionScores]]]) -> str:
+    """Markdown: one line for each score, mean over folds, and that over seeds."""
     lines = ["| score | AUROC | FPR at 95 % TPR | OSCR |", "|---|---|---|---|"]
-    figure: Callable[[list[float]], str] = lambda v: f"{np.mean(v):.3f} ± {np.std(v):.3f}"  # noqa: E731
-    for name in folds[0]:
-        of = [fold[name] for fold in folds]
-        lines.append(
-            f"| {name} | "
-            + " | ".join(figure([getattr(s, k) for s in of]) for k in RejectionScores.model_fields)
-            + " |"
-        )
+    for name in seeds[0][0]:
+        means = [mean_scores([fold[name] for fold in folds]) for folds in seeds]
+        figures = [spread([getattr(mean, figure) for mean in means], 3) for figure in RejectionScores.model_fields]
+        lines.append(f"| {name} | " + " | ".join(figures) + " |")
     return "\n".join(lines)
+
+
+def mean_scores(scores: Sequence[RejectionScores]) -> RejectionScores:
+    """The mean of each figure."""
+    return RejectionScores(
+        **{name: float(np.mean([getattr(s, name) for s in scores])) for name in RejectionScores.model_fields}
+    )
+
+
+def load_rejection(path: Path) -> Rejection:
+    """Read what `evaluate-rejection --json` printed.
+
+    Raises:
+        ValueError: not that; names the file.
+        OSError: it cannot be read.
+    """
+    try:
+        return Rejection.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {first_fault(error)}") from error

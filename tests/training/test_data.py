@@ -20,6 +20,7 @@ from training.checkpoint import extractors_of
 from training.config import ConfigError, load_config
 from training.data import (
     DataError,
+    Example,
     classes_of,
     fingerprint,
     load_npz,
@@ -27,7 +28,7 @@ from training.data import (
     load_split,
     split_by_signer,
 )
-from training.drawing import batches, draw_weights
+from training.drawing import batches, draw_weights, thinned
 from training.frames import FramesError
 
 
@@ -252,3 +253,11 @@ def test_clips_without_a_signer_are_kept_for_pixels_alone(tmp_path: Path) -> Non
     dropped = load_sets(alone.data, tmp_path, both)
     assert [e.frames.clip for e in dropped if e.frames] == [i for i in range(36) if i != 5]
     assert len(load_sets(alone.data, tmp_path)) == 35
+
+
+def test_thinning_spreads_what_it_keeps_of_each_signers_gloss() -> None:
+    clip = examples(1)[0].clip
+    clips = [Example(clip, "high", "ann", share=float(i)) for i in range(5)] + [Example(clip, "high", "bea")]
+    kept = thinned(clips, 3)
+    assert [(e.signer, e.share) for e in kept] == [("ann", 0.0), ("ann", 2.0), ("ann", 4.0), ("bea", 1.0)]
+    assert thinned(clips, 5) == clips

@@ -53,6 +53,8 @@ def test_another_frame_rate_shows_the_same_time() -> None:
 
 def test_the_table_has_every_condition() -> None:
     fold = dict.fromkeys(CONDITIONS, (10, 9))
-    lines = table([fold, {**fold, "mirrored": (10, 5)}]).splitlines()
+    lines = table([[fold, {**fold, "mirrored": (10, 5)}]]).splitlines()
     assert len(lines) == 2 + len(CONDITIONS)
-    assert "| mirrored | 20 | 70.0 % | -20.0 |" in lines
+    assert "| mirrored | 20 | 70.0 | -20.0 |" in lines
+    better = {**fold, "as recorded": (10, 10)}
+    assert "| as recorded | 10 | 95.0 ± 7.1 | +0.0 |" in table([[fold], [better]])

@@ -13,7 +13,7 @@ from training.comparison.pairs import Change, changes, confusable, confusion_cou
 from training.comparison.plan import Key, Plan
 from training.comparison.predictions import Predictions
 from training.comparison.robustness import CONDITIONS
-from training.folds import FoldReport, Run, without_seed
+from training.folds import FoldReport, Run, without_seed, worst_share
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +52,22 @@ class Analysis:
 
     @cached_property
     def figures(self) -> dict[str, dict[str, NDArray[np.float64]]]:
-        """For each variant the figures by seed (S,), means over folds: those of the bootstrap, and `top5`."""
+        """For each variant the figures by seed (S,).
+
+        Means over folds: those of the bootstrap, and `top5`. Over the signers of all folds: `signers`, the mean, and
+        `worst`, that of the worst tenth.
+        """
         out = {}
         for variant in self.plan.variants:
             runs = self.report.of(variant)
             top5 = [np.mean([r.scores.top5 for r in runs if r.seed == seed]) for seed in self.plan.seeds]
-            out[variant] = {**point_figures(self.outcomes(variant)), "top5": np.array(top5)}
+            signers = [self.report.per_signer(variant, seed) for seed in self.plan.seeds]
+            out[variant] = {
+                **point_figures(self.outcomes(variant)),
+                "top5": np.array(top5),
+                "signers": np.array([np.mean(s) for s in signers]),
+                "worst": np.array([worst_share(s) for s in signers]),
+            }
         return out
 
     @cached_property

@@ -113,10 +113,7 @@ class RecogniserReader:
     """A recogniser, reading as the service does; of the numbers see `glosscast.manifest.Manifest`."""
 
     def __init__(self, checkpoint: Checkpoint, temperature: float = 1.0, background: float = 0.0) -> None:
-        data = checkpoint.config.data
-        self.model, self.temperature = checkpoint.build(), temperature
-        self.offsets = torch.tensor([background * (gloss == data.no_sign) for gloss in data.vocabulary])
-        self.vocabulary = len(checkpoint.config.data.vocabulary)
+        self.model = checkpoint.build_calibrated(temperature, background)
         self.sees_pictures = checkpoint.config.model.frame_size is not None
 
     @torch.inference_mode()
@@ -130,7 +127,7 @@ class RecogniserReader:
             mask = torch.from_numpy(np.stack([w.mask for w in batch]))
             frames = torch.from_numpy(decoded.frames(which)) if self.sees_pictures else None
             output = self.model(keypoints, mask, frames)
-            logits.append(output.logits[:, : self.vocabulary] / self.temperature + self.offsets)
+            logits.append(output.logits)
             embeddings.append(output.embedding.numpy())
         return _pool(decoded.weights, torch.cat(logits), np.concatenate(embeddings))
 

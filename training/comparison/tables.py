@@ -54,10 +54,18 @@ def relative(difference: Difference) -> str:
 def figure_table(analysis: Analysis) -> str:
     """The figures of each variant; WER where some variant reads sentences."""
     wer = any(run.wer is not None for run in analysis.report.runs)
-    header = ["variant", "accuracy", "macro F1", "top 5", "error on confusable pairs", *(["WER"] if wer else [])]
+    columns = {
+        "accuracy": "accuracy",
+        "mean over signers": "signers",
+        "worst tenth of signers": "worst",
+        "macro F1": "macro_f1",
+        "top 5": "top5",
+        "error on confusable pairs": "pair_error",
+    }
+    header = ["variant", *columns, *(["WER"] if wer else [])]
     rows = []
     for variant, of in analysis.figures.items():
-        row = [variant, *(spread(of[name]) for name in ("accuracy", "macro_f1", "top5", "pair_error"))]
+        row = [variant, *(spread(of[name]) for name in columns.values())]
         rows.append(row + ([spread(wer_by_seed(analysis, variant))] if wer else []))
     return table(header, rows)
 

@@ -12,13 +12,19 @@ from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import Config
 from training.data import Example
 from training.evaluate import TorchClassifier
+from training.segmentation.idle import Kind, draw_idle, outside
 from training.segmentation.learn import TAGGING, learn
 from training.segmentation.score import SegmentScores, score
 from training.segmentation.streams import StreamConfig, draw_streams
 
 TAUGHT, TAUGHT_SEED = 1000, 1  # streams that are learned from
 TESTED, TESTED_SEED = 60, 2  # streams of each fold that are read
-SPEED = (0.6, 1.6)  # of clips in the streams that are learned from
+LEARNED = StreamConfig(speed=(0.6, 1.6), held=0.2)
+IDLE_HOURS: dict[Kind, float] = {
+    "resting": 0.4,
+    "pausing": 1.6,
+    "fidgeting": 1.6,
+}  # of streams without a sign that are learned from
 RESTS = {"direct and with rests": 0.5, "direct": 1.0, "with rests": 0.0}  # share of direct transitions
 
 
@@ -41,12 +47,19 @@ def no_signs(config: Config) -> set[str]:
 def teach(config: Config, examples: Sequence[Example], seed: int = TAUGHT_SEED) -> Tagging:
     """A segmenter learned from all signs of these clips, those of other vocabularies too.
 
+    Where the recogniser learns from made-up idle hands, the segmenter does too: hands that touch a face or stop on the
+    way are in no sign.
+
     Raises:
         DataError: no clip can be used.
     """
     none = no_signs(config)
     glosses = sorted({e.gloss for e in examples if not e.sentence} - none)
-    streams = draw_streams(examples, glosses, sorted(none), StreamConfig(speed=SPEED), TAUGHT, seed)
+    streams = draw_streams(examples, glosses, sorted(none), LEARNED, TAUGHT, seed)
+    if config.data.idle_clips:
+        unread = outside(examples, config.data.vocabulary, config.data.no_sign)
+        for kind, hours in IDLE_HOURS.items():
+            streams += draw_idle(unread, sorted(none), kind, hours, seed)
     return Tagging(TAGGING, learn(streams, config.segmenter, seed).weights())
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, Y
 from training.config import DataConfig
 from training.data import DataError, Example
-from training.segmentation.streams import FPS, HAND_OF_POSE, TREMBLE, Rest, frames_in
+from training.segmentation.streams import FPS, HAND_OF_POSE, Rest, frames_in, held
 from training.sentences import ASPECT, Sentence, seen_by_camera, steady, transition
 
 Kind = Literal["resting", "pausing", "fidgeting", "recorded"]
@@ -44,6 +44,8 @@ PLACES = {
     "belly": (0.1, 1.1),
     "desk": (0.5, 1.2),
 }
+RUBBED = 0.5  # share of the touches in which the hands move: they scratch, rub and smooth
+RUB_HZ, RUB_WIDTH = (0.7, 3.0), (0.02, 0.2)  # of that movement, to and fro; shoulder widths
 SCATTER = 0.08  # shoulder widths: standard deviation of the place that a hand touches
 
 Frames = NDArray[np.float32]
@@ -100,7 +102,7 @@ def idle_examples(examples: Sequence[Example], config: DataConfig, seed: int) ->
             for start in range(0, CLIPS_A_STREAM * frames, frames):
                 part = slice(start, start + frames)
                 clip = Clip(stream.clip.t_ms[part], stream.clip.keypoints[part], stream.clip.aspect)
-                cut.append(Example(clip, config.no_sign, stream.signer))
+                cut.append(Example(clip, config.no_sign, stream.signer, share=config.idle_share))
         clips += cut[:wanted]
     return clips
 
@@ -133,8 +135,8 @@ def _next(clips: Sequence[Frames], kind: Kind, rest: Rest, last: Frames, rng: np
     if kind == "pausing":
         lowered = rest.lowered(clip[0])
         on_the_way = transition(lowered, clip[_first_hand(clip)], 19)[int(rng.uniform(*RAISED) * 19)]
-        return joined(last, [_held(on_the_way, PAUSE_MS, rng), rest.still(clip[0], RESTING_MS)], rng)
-    touched = [_held(_touching(rest.lowered(clip[0]), clip, rng), TOUCH_MS, rng) for _ in range(rng.integers(*FIDGETS))]
+        return joined(last, [held(on_the_way, PAUSE_MS, rng), rest.still(clip[0], RESTING_MS)], rng)
+    touched = [_touched(_touching(rest.lowered(clip[0]), clip, rng), clip, rng) for _ in range(rng.integers(*FIDGETS))]
     return joined(last, [*touched, rest.still(clip[0], (300.0, 3000.0))], rng)
 
 
@@ -152,12 +154,27 @@ def _first_hand(clip: Frames) -> int:
     return int((clip[:, [LEFT_HAND.start, RIGHT_HAND.start], PRESENCE] > 0).any(axis=1).argmax())
 
 
-def _held(frame: Frames, ms: tuple[float, float], rng: np.random.Generator) -> Frames:
-    """A frame held for a time drawn from a range, trembling."""
-    held = np.repeat(frame[None], max(frames_in(rng.uniform(*ms)), 1), axis=0)
-    tremble = rng.normal(0.0, TREMBLE, (*held.shape[:2], 2)).astype(np.float32)
-    held[..., [X, Y]] += np.where(held[..., PRESENCE:] > 0, tremble, 0.0)
-    return held
+def _touched(frame: Frames, clip: Frames, rng: np.random.Generator) -> Frames:
+    """A touch of some length: the hands lie still, or move to and fro with fingers that move as in the clip."""
+    frames = held(frame, TOUCH_MS, rng)
+    if rng.random() >= RUBBED:
+        return frames
+    times, angle = np.arange(len(frames)) / FPS, rng.uniform(0.0, np.pi)
+    swing = rng.uniform(*RUB_WIDTH) / 2 * np.sin(2 * np.pi * rng.uniform(*RUB_HZ) * times)
+    moved = (swing[:, None, None] * (np.cos(angle), np.sin(angle))).astype(np.float32)
+    for wrist, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):
+        seen = clip[clip[:, hand.start, PRESENCE] > 0]
+        if not len(seen) or frames[0, hand.start, PRESENCE] <= 0:
+            continue
+        there_and_back = np.concatenate([seen, seen[::-1]])
+        first = rng.integers(len(there_and_back))
+        played = there_and_back[np.arange(first, first + len(frames)) % len(there_and_back)]
+        place = frames[:, hand.start : hand.start + 1, :2].copy()
+        frames[:, hand] = played[:, hand]
+        frames[:, hand, :2] += place - played[:, hand.start : hand.start + 1, :2] + moved
+        fingers = [i for i in range(HAND_OF_POSE.start, HAND_OF_POSE.stop) if i % 2 == wrist % 2]
+        frames[:, [wrist, *fingers], :2] += moved
+    return frames
 
 
 def _touching(lowered: Frames, clip: Frames, rng: np.random.Generator) -> Frames:

@@ -20,6 +20,8 @@ FPS = 16.0
 DIRECT_MS = (200.0, 600.0)  # from one sign to the next with the hands up
 LOWER_MS = (250.0, 600.0)  # from a sign to the rest, and back
 REST_MS = (400.0, 2500.0)
+HOLD_MS = (300.0, 2000.0)
+HOLD_AT = (0.3, 0.7)  # share of a sign after which it may be held
 SIGN_MIN_MS = 250.0  # what is shorter is too little of a clip to be a sign
 TREMBLE = 0.006  # shoulder widths: standard deviation of the points of a hand at rest
 # Where wrists are at rest, hanging or in the lap: shoulder widths from mid-shoulder outwards and down.
@@ -38,11 +40,13 @@ class StreamConfig:
         signs: range of the number of signs, both ends included.
         direct: share of the transitions that are direct.
         speed: clips are played this many times as fast, drawn between these two.
+        held: share of the signs in which the hands stop for a while.
     """
 
     signs: tuple[int, int] = (4, 8)
     direct: float = 0.5
     speed: tuple[float, float] = (1.0, 1.0)
+    held: float = 0.0
 
 
 def draw_streams(
@@ -122,6 +126,8 @@ def _stream(
             direct, choice = False, known
         last = choice[rng.integers(len(choice))]
         sign = _played(clips[last][rng.integers(len(clips[last]))], rng.uniform(*config.speed))
+        if config.held and rng.random() < config.held:
+            sign = _stopped(sign, rng)
         if direct:
             add(transition(pieces[-1][-1], sign[0], frames_in(rng.uniform(*DIRECT_MS))))
         else:
@@ -162,10 +168,7 @@ class Rest:
 
     def still(self, frame: NDArray[np.float32], ms: tuple[float, float]) -> NDArray[np.float32]:
         """Frames (T, 171, 4) of the same signer with both arms down, for a time drawn from a range."""
-        still = np.repeat(self.lowered(frame)[None], max(frames_in(self._rng.uniform(*ms)), 1), axis=0)
-        tremble = self._rng.normal(0.0, TREMBLE, (*still.shape[:2], 2)).astype(np.float32)
-        still[..., [X, Y]] += np.where(still[..., PRESENCE:] > 0, tremble, 0.0)
-        return still
+        return held(self.lowered(frame), ms, self._rng)
 
     def lowered(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same signer (171, 4) with both arms down; what the hand model sees of a hand goes along or is lost."""
@@ -189,6 +192,20 @@ def _played(points: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     count = max(round(len(points) / speed), 2)
     played: NDArray[np.float32] = points[np.linspace(0, len(points) - 1, count).round().astype(int)]
     return played
+
+
+def _stopped(points: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A sign that is held somewhere in its middle."""
+    at = int(rng.uniform(*HOLD_AT) * len(points))
+    return np.concatenate([points[:at], held(points[at], HOLD_MS, rng), points[at:]])
+
+
+def held(frame: NDArray[np.float32], ms: tuple[float, float], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A frame (171, 4) held for a time drawn from a range, trembling: (T, 171, 4)."""
+    still = np.repeat(frame[None], max(frames_in(rng.uniform(*ms)), 1), axis=0)
+    tremble = rng.normal(0.0, TREMBLE, (*still.shape[:2], 2)).astype(np.float32)
+    still[..., [X, Y]] += np.where(still[..., PRESENCE:] > 0, tremble, 0.0)
+    return still
 
 
 def frames_in(ms: float) -> int:

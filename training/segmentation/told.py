@@ -1,24 +1,25 @@
 """What the whole decoder tells of left-out signers: of their signs, of other signs, and of idle hands."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.clip import Window
-from glosscast.decoding import Classify, Decoder
+from glosscast.decoding import Decoder
 from glosscast.learned_segmentation import Tagging
-from training.calibration import Calibration, scaled
+from glosscast.vocabulary import Vocabulary
+from training.calibration import Calibration
 from training.checkpoint import Checkpoint
 from training.data import Example
 from training.evaluate import TorchClassifier
+from training.figures import spread
 from training.segmentation.false_alarms import FalseAlarms, Told, count_false_alarms, count_told
 from training.segmentation.idle import KINDS, draw_idle, outside
 from training.segmentation.streams import StreamConfig, draw_streams
 
-STREAMS, SEED = 400, 3  # streams of each fold, of known and of other signs
+KNOWN, UNKNOWN, SEED = 400, 800, 3  # streams of each fold
 ALONE = StreamConfig(signs=(1, 1), direct=0.0)  # rest, one sign, rest
 
 
@@ -26,8 +27,8 @@ class FoldTold(BaseModel):
     """What was told in one fold.
 
     Attributes:
-        known: of streams of one sign of the vocabulary each, with rests before and after.
-        unknown: of such streams of other signs, where telling anything is wrong.
+        known: of streams of one sign of the vocabulary each, with rests before and after; signers are drawn alike.
+        unknown: of such streams of other signs, where telling anything is wrong; each signer's glosses are drawn alike.
         idle: by kind, of streams without a sign; kinds that no left-out signer has clips for are absent.
     """
 
@@ -38,19 +39,12 @@ class FoldTold(BaseModel):
     idle: dict[str, FalseAlarms]
 
 
-class CalibratedClassifier:
-    """A classifier whose probabilities are changed as an exported graph changes them."""
+def _one_gloss_each(examples: Sequence[Example]) -> list[Example]:
+    """The clips as if nobody signed more than one gloss.
 
-    def __init__(self, classify: Classify, calibration: Calibration, no_sign: int | None) -> None:
-        self._classify, self._temperature = classify, calibration.temperature
-        self._background, self._no_sign = calibration.background, no_sign
-
-    def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        """See `Classify`."""
-        cooled = scaled(self._classify(windows).astype(np.float64), self._temperature)
-        if self._no_sign is not None:
-            cooled[:, self._no_sign] *= np.exp(self._background)
-        return np.asarray(cooled / cooled.sum(axis=1, keepdims=True), np.float32)
+    Drawn by signer, one gloss of somebody who gave no other would be as much as all those of somebody else.
+    """
+    return [replace(e, signer=f"{e.signer} {e.gloss}") for e in examples]
 
 
 def count_fold(
@@ -76,13 +70,15 @@ def count_fold(
     """
     config = checkpoint.config
     vocabulary, none = config.data.vocabulary, config.data.no_sign
-    no_sign = None if none is None else vocabulary.index(none)
-    classify = CalibratedClassifier(TorchClassifier(checkpoint.build(), len(vocabulary)), calibration, no_sign)
+    model = checkpoint.build_calibrated(calibration.temperature, calibration.background)
+    classify = TorchClassifier(model, len(vocabulary))
     settings = config.decoder.model_copy(update={"reject": calibration.reject})
-    decoder = partial(Decoder, config.clip, config.segmenter, settings, classify, interim=False, tagging=tagging)
+    how = config.clip, config.segmenter, settings, classify
+    no_sign = Vocabulary(vocabulary, none).no_sign_id
+    decoder = partial(Decoder, *how, interim=False, tagging=tagging, no_sign=no_sign)
     told = partial(count_told, decoder=decoder, vocabulary=vocabulary, no_sign=none)
     glosses = {e.gloss for e in examples} - {none}
-    draw = partial(draw_streams, examples, no_sign=[], config=ALONE, count=STREAMS, seed=SEED + number)
+    draw = partial(draw_streams, no_sign=[], config=ALONE, seed=SEED + number)
     unread = outside(examples, vocabulary, none)
     idle = {}
     kinds = [kind for kind in KINDS if kind != "recorded" or any(e.gloss == none for e in examples)]
@@ -90,40 +86,43 @@ def count_fold(
         streams = draw_idle(unread, [none or ""], kind, hours / len(kinds), SEED + number)
         idle[kind] = count_false_alarms(streams, decoder, vocabulary, none)
     return FoldTold(
-        known=told(draw(glosses=sorted(glosses & set(vocabulary)))),
-        unknown=told(draw(glosses=sorted(glosses - set(vocabulary)))),
+        known=told(draw(examples, glosses=sorted(glosses & set(vocabulary)), count=KNOWN)),
+        unknown=told(draw(_one_gloss_each(examples), glosses=sorted(glosses - set(vocabulary)), count=UNKNOWN)),
         idle=idle,
     )
 
 
-def table(folds: Sequence[FoldTold]) -> str:
-    """Markdown: shares of the known and of the other signs, and false alarms an hour by kind, over all folds."""
+def table(seeds: Sequence[Sequence[FoldTold]]) -> str:
+    """Markdown: shares of the known and of the other signs over seeds, and false alarms an hour by kind, over all."""
+    folds = [fold for of_seed in seeds for fold in of_seed]
     known, unknown = ([getattr(fold, part) for fold in folds] for part in ("known", "unknown"))
     signs, others = sum(t.signs for t in known), sum(t.signs for t in unknown)
-    lines = ["| of signs with rests around them | share |", "|---|---|"]
+    lines = ["| of signs with rests around them | share, % |", "|---|---|"]
     for name, about in (
         ("right", "told once and rightly"),
         ("repeated", "told rightly, but more than once"),
         ("wrong", "told as another gloss"),
         ("missed", "not told"),
     ):
-        lines.append(
-            f"| {signs} of the vocabulary: {about} | {100 * sum(getattr(t, name) for t in known) / signs:.1f} % |"
-        )
-    lines.append(f"| {others} outside it: told | {100 * (1 - sum(t.missed for t in unknown) / others):.1f} % |")
+        shares = [_share([f.known for f in of_seed], name) for of_seed in seeds]
+        lines.append(f"| {signs} of the vocabulary: {about} | {spread(shares, 1)} |")
+    shares = [100 - _share([f.unknown for f in of_seed], "missed") for of_seed in seeds]
+    lines.append(f"| {others} outside it: told | {spread(shares, 1)} |")
     lines += ["", "| idle hands | hours | told | an hour (95 % interval) | glosses |", "|---|---|---|---|---|"]
     kinds = [kind for kind in KINDS if any(kind in fold.idle for fold in folds)]
     for kind, of in [
         *((k, [f.idle[k] for f in folds if k in f.idle]) for k in kinds),
         ("all", [a for f in folds for a in f.idle.values()]),
     ]:
-        glosses: dict[str, int] = {}
-        for alarms in of:
-            for gloss, count in alarms.glosses.items():
-                glosses[gloss] = glosses.get(gloss, 0) + count
+        glosses: Counter[str] = sum((Counter(alarms.glosses) for alarms in of), Counter())
         every = FalseAlarms(hours=sum(a.hours for a in of), told=sum(a.told for a in of), glosses=glosses)
         low, high = every.bounds
-        named = ", ".join(f"{gloss} {count}" for gloss, count in sorted(glosses.items(), key=lambda pair: -pair[1]))
+        named = ", ".join(f"{gloss} {count}" for gloss, count in glosses.most_common())
         rate = f"{every.per_hour:.2f} ({low:.2f} to {high:.2f})"
         lines.append(f"| {kind} | {every.hours:.2f} | {every.told} | {rate} | {named or '–'} |")
     return "\n".join(lines)
+
+
+def _share(told: Sequence[Told], name: str) -> float:
+    """Of the signs of several folds, in per cent."""
+    return 100 * float(sum(getattr(t, name) for t in told)) / sum(t.signs for t in told)

@@ -26,7 +26,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "TAUGHT", 16)
     monkeypatch.setattr(evaluate, "TESTED", 3)
-    monkeypatch.setattr(told, "STREAMS", 4)
+    monkeypatch.setattr(evaluate, "IDLE_HOURS", {"pausing": 1 / 60, "fidgeting": 1 / 60})
+    monkeypatch.setattr(told, "KNOWN", 4)
+    monkeypatch.setattr(told, "UNKNOWN", 5)
 
 
 def command(folder: Path, name: str, *more: str) -> list[str]:
@@ -66,6 +68,7 @@ def test_a_bundle_takes_both_and_verifies(made: Path, tmp_path: Path, capsys: py
     bundle = load_bundle(both)
     assert bundle.tagging is not None
     assert bundle.manifest.decoder.reject == pytest.approx(found["reject"])
+    assert bundle.manifest.decoder.stable == max(0.5, bundle.manifest.decoder.reject)
     assert bundle.report.metrics["calibration_error"] == pytest.approx(found["ece"][1])
     cool, hot = bundle.golden()["logits"], load_bundle(plain).golden()["logits"]
     np.testing.assert_allclose(cool * found["temperature"], hot, rtol=1e-3, atol=1e-4)
@@ -79,7 +82,8 @@ def test_a_bundle_takes_both_and_verifies(made: Path, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ([], "one --checkpoint for each --fold"),
+        ([], "one --checkpoint for each --fold and seed: got 0 for 0"),
+        (["--fold", "cem", "--fold", "bea", "--checkpoint", "RUN", "RUN", "RUN"], "got 3 for 2"),
         (["--fold", "ann", "--checkpoint", "RUN"], "does not say that it left out ann"),
         (["--fold", "dora", "--checkpoint", "RUN"], "not in the data: dora"),
         (["--fold", "cem", "--checkpoint", "nowhere.pt"], "nowhere.pt: no such file"),
@@ -99,7 +103,8 @@ def test_files_that_are_neither_are_refused(made: Path, tmp_path: Path, capsys: 
     wrong = tmp_path / "wrong"
     wrong.write_text("{}")
     export = ["onnx", "--checkpoint", str(made / "run" / "checkpoint.pt"), "--out", str(tmp_path / "out")]
-    for option, said in (("--segmenter", "not an .npz of enter"), ("--calibration", "temperature")):
+    wanted = ("--segmenter", "not an .npz of enter"), ("--calibration", "temperature"), ("--rejection", "config")
+    for option, said in wanted:
         assert export_main([*export, option, str(wrong)]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -124,7 +129,8 @@ def test_what_is_told_and_rejected_is_measured_with_a_gloss_left_out(
     assert main(["train", "--config", str(path), "--out", str(tmp_path / "run"), "--data", str(tmp_path)]) == 0
     capsys.readouterr()
     assert main(command(tmp_path, "evaluate-rejection", *held_out, "--json")) == 0
-    (scores,) = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    ((scores,),) = json.loads(printed)["seeds"]
     assert set(scores) == {"background", "closed", "energy", "prototypes"}
     assert all(0 <= figure <= 1 for score in scores.values() for figure in score.values())
     assert main(command(tmp_path, "calibrate", *held_out, "--out", str(calibration))) == 0
@@ -133,8 +139,21 @@ def test_what_is_told_and_rejected_is_measured_with_a_gloss_left_out(
     capsys.readouterr()
     more = ["--calibration", str(calibration), "--hours", "0.02"]
     assert main(command(tmp_path, "evaluate-told", *held_out, *more, "--json")) == 0
-    (counts,) = json.loads(capsys.readouterr().out)
-    assert counts["known"]["signs"] == counts["unknown"]["signs"] == 4
+    ((counts,),) = json.loads(capsys.readouterr().out)
+    assert (counts["known"]["signs"], counts["unknown"]["signs"]) == (4, 5)
     assert set(counts["idle"]) == {"resting", "pausing", "fidgeting", "recorded"}
-    assert main(command(tmp_path, "evaluate-told", *held_out, *more)) == 0
-    assert "| 4 of the vocabulary: told once and rightly |" in capsys.readouterr().out
+    twice = [*held_out, held_out[-1]]  # as if it were another seed
+    assert main(command(tmp_path, "evaluate-told", *twice, *more)) == 0
+    assert "| 8 of the vocabulary: told once and rightly |" in capsys.readouterr().out
+    assert main(command(tmp_path, "evaluate-rejection", *twice)) == 0
+    assert f"| {scores['background']['auroc']:.3f} ± 0.000 |" in capsys.readouterr().out
+    assert main(command(tmp_path, "evaluate-invariance", *twice)) == 0
+    assert " ± 0.0 | +0.0 |" in capsys.readouterr().out
+    rejection, bundle = tmp_path / "rejection.json", tmp_path / "bundle"
+    rejection.write_text(printed)
+    export = ["onnx", "--checkpoint", held_out[-1], "--out", str(bundle), "--rejection", str(rejection)]
+    assert export_main(export) == 0
+    assert load_bundle(bundle).report.metrics["unknown_auroc"] == pytest.approx(scores["background"]["auroc"])
+    rejection.write_text(printed.replace('"rotation": 3.0', '"rotation": 4.0'))
+    assert export_main(export) == 2
+    assert "another config" in capsys.readouterr().err

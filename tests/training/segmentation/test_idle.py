@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glosscast.keypoints import PRESENCE, Pose, X, Y
+from glosscast.keypoints import PRESENCE, RIGHT_HAND, Pose, X, Y
 from tests.training.synthetic import config, examples
 from training.data import DataError
 from training.segmentation.idle import KINDS, MADE_UP, STREAM_S, draw_idle, idle_examples
@@ -40,6 +40,17 @@ def test_resting_hands_stay_down_and_fidgeting_ones_reach_the_head() -> None:
     assert highest_wrist("fidgeting") > 0.0
 
 
+def test_some_touching_hands_rub() -> None:
+    (stream,) = draw_idle(examples(2), ["no sign"], "fidgeting", MINUTE, seed=3)
+    points = stream.clip.keypoints
+    seen = (points[:, RIGHT_HAND, PRESENCE] > 0).all(axis=1)
+    both = seen[1:] & seen[:-1]
+    palm = points[:, RIGHT_HAND, :2] - points[:, RIGHT_HAND.start, None, :2]
+    bent = np.abs(np.diff(palm, axis=0)).mean(axis=(1, 2))[both]
+    # A hand that lies still trembles, and keeps its shape when it is carried.
+    assert 0.1 < (bent > 4 * np.median(bent)).mean() < 0.6
+
+
 def test_recorded_hands_need_recordings() -> None:
     signs = [e for e in examples(1) if e.gloss != "no sign"]
     with pytest.raises(DataError, match="streams of recorded hands"):
@@ -53,6 +64,9 @@ def test_idle_clips_are_learned_as_no_sign(tmp_path: object) -> None:
     made = idle_examples(examples(1), wanted, 1)
     assert len(made) == 25
     assert {e.gloss for e in made} == {data.no_sign}
+    often = wanted.model_copy(update={"idle_share": 6.0})
+    assert {e.share for e in made} == {1.0}
+    assert {e.share for e in idle_examples(examples(1), often, 1)} == {6.0}
     assert {round(e.clip.duration_ms / 1000) for e in made} == {3}
     assert len(MADE_UP) * 20 > 25 > 20  # of more than one kind
     nobody = [replace(e, clip=replace(e.clip, keypoints=e.clip.keypoints * 0)) for e in examples(1)]

@@ -4,7 +4,7 @@ import pytest
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Y
 from tests.training.synthetic import examples
 from training.data import DataError
-from training.segmentation.streams import FPS, StreamConfig, draw_streams, signed
+from training.segmentation.streams import FPS, TREMBLE, StreamConfig, draw_streams, signed
 from training.sentences import SHOULDER_WIDTH, SHOULDERS_AT, Sentence
 
 SIGNS = ("high", "low")
@@ -45,6 +45,19 @@ def test_a_hand_is_seen_at_both_ends_of_a_sign() -> None:
         for sign in stream.signs:
             assert seen[round(sign.start_ms * FPS / 1000)]
             assert seen[round(sign.end_ms * FPS / 1000)]
+
+
+def test_a_held_sign_is_longer_by_frames_that_stand_still() -> None:
+    plain, held = draw(direct=0.0), draw(direct=0.0, held=1.0)
+    assert np.mean([s.end_ms - s.start_ms for t in held for s in t.signs]) > 300 + np.mean(
+        [s.end_ms - s.start_ms for t in plain for s in t.signs]
+    )
+    for stream in held:
+        wrist = stream.clip.keypoints[:, RIGHT_HAND.start, :2]
+        for sign in stream.signs:
+            first, last = (round(ms * FPS / 1000) for ms in (sign.start_ms, sign.end_ms))
+            still = np.linalg.norm(np.diff(wrist[first:last], axis=0), axis=1) < 5 * TREMBLE * SHOULDER_WIDTH
+            assert still.sum() >= 3
 
 
 @pytest.mark.parametrize(("direct", "longest_ms"), [(1.0, 700.0), (0.0, None)])
