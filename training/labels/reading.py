@@ -44,6 +44,8 @@ class Plan:
             "vocabulary": self.glosses,
             "no_sign": None,
             "distractors": True,
+            "background": False,
+            "idle_clips": 0,
             "held_out": self.groups[group],
             "held_out_glosses": (),
             "dev_signers": (),

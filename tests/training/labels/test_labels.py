@@ -200,8 +200,17 @@ def test_a_sheet_is_a_picture_of_all_its_clips(tmp_path: Path, loaded: tuple[Pla
 def test_the_command_finds_planted_labels_and_trains_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = str(made.write(tmp_path, epochs=10, source=False))
-    command = ["audit", "--labels", str(tmp_path / "out"), "--config", config, "--data", str(tmp_path), "--groups", "3"]
+    config = made.write(tmp_path, epochs=10, source=False)
+    content = dict(np.load(tmp_path / "tiny.npz"))
+    content["gloss"] = np.where(np.arange(len(content["gloss"])) == 71, "rare", content["gloss"])
+    np.savez(tmp_path / "tiny.npz", **content)
+    # "low" and "rare" are "no sign" to the config's own model; those that judge labels have a class for each.
+    text = config.read_text().replace('vocabulary = ["high", "low", "no sign"]', 'vocabulary = ["high", "no sign"]')
+    background = "distractors = true\nbackground = true\nidle_clips = 12\n"
+    config.write_text(text.replace("distractors = false\n", background))
+    assert background in config.read_text()
+    command = ["audit", "--labels", str(tmp_path / "out"), "--config", str(config)]
+    command += ["--data", str(tmp_path), "--groups", "3"]
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "no file says its sources: the tables are by file and signer" in said
