@@ -16,9 +16,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
-from service import auth, protocol
-from service.codes import CloseCode, ErrorCode
+from service import auth
 from service.problems import CODES, Problem
+from service.protocol import messages
+from service.protocol.codes import CloseCode, ErrorCode
 from service.security import HEADERS
 
 router = APIRouter(include_in_schema=False)
@@ -33,12 +34,6 @@ th, td { padding: .2rem 1rem .2rem 0; vertical-align: top; border-bottom: 1px so
 """
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = HEADERS["Content-Security-Policy"] + f"; style-src 'sha256-{STYLE_HASH}'"
-
-CLIENT_MESSAGES = (protocol.Start, protocol.Resume, protocol.Finalize, protocol.Keepalive, protocol.Stop)
-SERVER_MESSAGES = (
-    *(protocol.Started, protocol.SignStarted, protocol.Interim, protocol.Final, protocol.Landmarks),
-    *(protocol.StreamWarning, protocol.Error, protocol.Ended),
-)
 
 
 @router.get("/docs")
@@ -55,11 +50,11 @@ async def docs(request: Request) -> HTMLResponse:
             "<h2>Errors</h2><p>application/problem+json (RFC 9457); decide by <code>code</code>.</p>",
             _model(Problem.model_json_schema(), {}),
             _table(("code", "status", "meaning"), [(_code(c, c), str(s), escape(m)) for c, (s, m) in CODES.items()]),
-            f"<h2>Websocket /v1/stream</h2><pre>{escape(protocol.__doc__ or '')}</pre>",
+            f"<h2>Websocket /v1/stream</h2><pre>{escape(messages.__doc__ or '')}</pre>",
             "<h3>Client to server</h3>",
-            *(_message(model) for model in CLIENT_MESSAGES),
+            *(_message(model) for model in messages.CLIENT_MESSAGES),
             "<h3>Server to client</h3>",
-            *(_message(model) for model in SERVER_MESSAGES),
+            *(_message(model) for model in messages.SERVER_MESSAGES),
             "<h3>Error codes</h3>",
             _table(("code", "meaning"), [(_code(code), escape(code.meaning)) for code in ErrorCode]),
             "<h3>Close codes</h3>",

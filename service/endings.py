@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from service.codes import CloseCode, ErrorCode
 from service.problems import ProblemError
-from service.protocol import Error
+from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.messages import Error
 
 
 @dataclass(frozen=True)

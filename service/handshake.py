@@ -6,7 +6,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from service.problems import ProblemError
-from service.protocol import SUBPROTOCOL
+from service.protocol.messages import SUBPROTOCOL
 
 
 def check_origin(connection: HTTPConnection, allowed: tuple[str, ...]) -> None:

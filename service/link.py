@@ -1,6 +1,6 @@
 """The websocket `/v1/stream`: accepts connections, moves messages between them and their streams, and closes in order.
 
-The messages are described in `service.protocol`. A client must offer the subprotocol `glosscast.v1`, so that another
+`service.protocol.messages` describes the messages. A client must offer the subprotocol `glosscast.v1`, so that another
 version can come beside it; without it, as from an origin that is not allowed, it gets an HTTP error instead of a
 websocket. What a client signs belongs to its `Stream`, which outlives the connection; here is only what an event loop
 can do at once.
@@ -17,24 +17,22 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service import endings
 from service.auth import Caller
-from service.codes import CloseCode
 from service.endings import Ending
 from service.engine import Services, engine_of, services_of
 from service.handshake import check_handshake
 from service.keys import Role
 from service.mailbox import Outbox
 from service.problems import ProblemError
-from service.protocol import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
+from service.protocol.codes import CLIENT_CLOSED, CloseCode
+from service.protocol.messages import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
+from service.protocol.wire import FrameFault, ProtocolViolation, parse_text
 from service.rates import Bucket
 from service.session import inputs_of
 from service.stream import Stream
-from service.wire import FrameFault, ProtocolViolation, parse_text
 
 log = logging.getLogger("glosscast.service")
 router = APIRouter()
 
-# By which a client says that it will not come back. Not 1001: proxies that stop say it on behalf of clients that do.
-GOODBYE = 1000
 # Who sends more messages is read more slowly.
 MESSAGES_PER_FRAME = 4  # for each frame of `max_fps`
 MESSAGES_AHEAD_S = 10.0  # messages of so long may come at once
@@ -43,7 +41,7 @@ SEND_S = 5.0  # for a client to take the last messages, and the close
 
 @router.websocket("/v1/stream")
 async def stream(websocket: WebSocket) -> None:
-    """Live captions; see `service.protocol`."""
+    """Live captions; see `service.protocol.messages`."""
     services = services_of(websocket)
     try:
         engine_of(websocket)
@@ -160,7 +158,7 @@ class Link:
     def _on_disconnect(self, code: int | None) -> None:
         if code == CloseCode.TOO_BIG:  # far too big for uvicorn, which has closed
             self._stop(endings.too_big(self._settings.max_frame_bytes))
-        elif code == GOODBYE:
+        elif code == CLIENT_CLOSED:
             self._stop(endings.GONE)
         self.end(None)
 

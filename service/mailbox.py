@@ -9,8 +9,8 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from service.protocol import Final, Interim, Landmarks, ServerMessage, StreamWarning
-from service.wire import FrameMessage
+from service.protocol.messages import Final, Interim, Landmarks, ServerMessage, StreamWarning
+from service.protocol.wire import FrameMessage
 
 MAX_UNSENT = 256  # messages that may not be replaced; a client that reads at all never comes near it
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glosscast.clip import ClipSpec
 from glosscast.manifest import Precision
 from glosscast.report import ConfusablePair
-from service.protocol import Input
+from service.protocol.messages import Input
 
 
 class ClassifyQuery(BaseModel):

@@ -18,17 +18,17 @@ from typing import ParamSpec, Protocol
 
 from service import endings
 from service.auth import Caller
-from service.codes import CloseCode
 from service.endings import Ending
 from service.engine import Engine, Services
 from service.logs import SESSION, fields
 from service.mailbox import Arrival, Break, Inbox
-from service.protocol import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
+from service.protocol.codes import CloseCode
+from service.protocol.messages import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
+from service.protocol.wire import FrameFault, parse_frame
 from service.session import FrameGate, effective_config
 from service.tally import Tally
 from service.tracing import Span
 from service.transcripts import Transcript
-from service.wire import FrameFault, parse_frame
 from service.worker import Hooks, Worker
 
 log = logging.getLogger("glosscast.service")

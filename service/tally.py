@@ -5,8 +5,8 @@ from time import monotonic
 from typing import Literal
 
 from service.metrics import Metrics
-from service.protocol import Error, Input, StreamWarning, Summary
-from service.wire import FrameFault
+from service.protocol.messages import Error, Input, StreamWarning, Summary
+from service.protocol.wire import FrameFault
 
 REPEAT_S = 1.0  # between two warnings, or two errors of one code
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from glosscast.captions import Caption, to_srt, to_webvtt
-from service.protocol import Final
+from service.protocol.messages import Final
 from service.schemas import CaptionEntry, Captions
 
 MAX_CAPTIONS = 10_000  # of one session, the oldest go first; 0.2 KB each

@@ -27,7 +27,7 @@ from glosscast.manifest import MANIFEST
 from glosscast.video import MIB, VideoError, VideoLimits, decode_image
 from service import sandbox
 from service.decoder import Budget, decoding
-from service.wire import FrameFault, ProtocolViolation, parse_frame, parse_text
+from service.protocol.wire import FrameFault, ProtocolViolation, parse_frame, parse_text
 from tests.bundles import make_bundle, pose
 from tests.service.serving import DOWN, EAST, binary, video
 

@@ -3,10 +3,10 @@ import threading
 
 import pytest
 
-from service.codes import ErrorCode
 from service.mailbox import MAX_UNSENT, Arrival, Break, Inbox, Outbox
-from service.protocol import Error, Final, Interim, Landmarks, SignStarted, StreamWarning
-from service.wire import FrameMessage
+from service.protocol.codes import ErrorCode
+from service.protocol.messages import Error, Final, Interim, Landmarks, SignStarted, StreamWarning
+from service.protocol.wire import FrameMessage
 
 
 def arrival(seq):

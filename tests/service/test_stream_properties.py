@@ -14,14 +14,13 @@ from glosscast.clip import Clip
 from glosscast.decoding import Decoder, decode_clip
 from glosscast.recogniser import Recogniser
 from service.app import create_app
-from service.codes import CloseCode, ErrorCode
-from service.docs import SERVER_MESSAGES
 from service.mailbox import Arrival, Break, Inbox
-from service.protocol import Start
+from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.messages import SERVER_MESSAGES, Start
+from service.protocol.wire import FrameMessage
 from service.session import Session, effective_config
 from service.settings import Settings
 from service.streams import Streams
-from service.wire import FrameMessage
 from tests.bundles import ASPECT, FRAME_MS, pose
 from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary
 

@@ -6,6 +6,10 @@ The whole lists; `/docs` shows them.
 from enum import IntEnum, StrEnum
 from typing import Self
 
+# A client closes with this code when it will not resume its session. It is not 1001, which proxies that stop send on
+# behalf of clients that will.
+CLIENT_CLOSED = 1000
+
 
 class CloseCode(IntEnum):
     """Why the server closes a stream."""

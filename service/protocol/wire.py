@@ -4,15 +4,15 @@ import json
 import math
 import struct
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from glosscast.keypoints import CHANNELS, POINTS
-from service.codes import ErrorCode
-from service.protocol import ClientMessage, Input
+from service.protocol.codes import ErrorCode
+from service.protocol.messages import CLIENT_MESSAGES, ClientMessage, Input
 
 MAX_TEXT_CHARS = 4096
 MAX_HEADER_BYTES = 1024
@@ -20,7 +20,7 @@ HEADER_LENGTH = struct.Struct("<I")
 KEYPOINT_BYTES = POINTS * CHANNELS * 4  # float32
 MAX_COORDINATE = 100.0  # frame widths; a point that far away is damage, and its square must stay finite in the model
 
-CLIENT_TYPES = "start, resume, finalize, keepalive, stop"
+CLIENT_TYPES = ", ".join(get_args(model.model_fields["type"].annotation)[0] for model in CLIENT_MESSAGES)
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 
 
@@ -68,7 +68,7 @@ def parse_text(text: str) -> ClientMessage:
 
 
 def parse_frame(data: bytes, kind: Input) -> FrameMessage:
-    """A client's binary message; `service.protocol` describes it.
+    """A client's binary message; `service.protocol.messages` describes it.
 
     Raises:
         ProtocolViolation: malformed header, or a payload that cannot be keypoints by its size.

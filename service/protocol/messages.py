@@ -32,11 +32,11 @@ All times are the client's own `t_ms`, in milliseconds.
 """
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.codes import ErrorCode
+from service.protocol.codes import ErrorCode
 
 SUBPROTOCOL = "glosscast.v1"
 
@@ -99,6 +99,7 @@ class Stop(_Message):
 
 
 ClientMessage = Start | Resume | Finalize | Keepalive | Stop
+CLIENT_MESSAGES: tuple[type[BaseModel], ...] = get_args(ClientMessage)
 
 
 class Config(_Message):
@@ -238,3 +239,4 @@ class Ended(_Message):
 
 
 ServerMessage = Started | SignStarted | Interim | Final | Landmarks | StreamWarning | Error | Ended
+SERVER_MESSAGES: tuple[type[BaseModel], ...] = get_args(ServerMessage)
