@@ -10,10 +10,11 @@ import threading
 
 import uvicorn
 
-from service import commands, logs
+from service import commands
 from service.app import create_app
 from service.connection import Connection, HttpConnection
 from service.engine import MakeTracker, Services, StartError
+from service.observe import logs
 from service.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger("glosscast.service")

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from glosscast import __version__
 from service import docs, link, page, problems, rest
 from service.engine import Connect, MakeTracker, Services
-from service.metrics import RequestMetrics
+from service.observe.metrics import RequestMetrics
 from service.security import SecurityHeaders
 from service.settings import Settings, load_settings
 

@@ -18,13 +18,13 @@ from glosscast.recogniser import Recogniser
 from service import sandbox
 from service.auth import Access, AccessError
 from service.batcher import Batcher, Observe
-from service.logs import fields
-from service.metrics import Metrics
+from service.observe.logs import fields
+from service.observe.metrics import Metrics
+from service.observe.tracing import TracingError, tracing_of
 from service.problems import ProblemError
 from service.remote import Remote
 from service.settings import PREFIX, Settings
 from service.streams import Streams
-from service.tracing import TracingError, tracing_of
 from service.trackers import ProcessTracker
 from service.transcripts import Transcripts
 from service.turns import Turns

@@ -91,9 +91,7 @@ class Link:
             if self._stream is not None:
                 self._stream.detach(self)
             else:
-                label = "gone" if code is None else str(code)
-                self._services.metrics.streams.labels(label).inc()
-                log.info("stream - ended %s before its start", label)
+                log.info("stream - ended %s before its start", self._services.metrics.stream_ended(code))
 
     # --- what the stream asks for
 

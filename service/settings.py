@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -11,7 +11,6 @@ from glosscast.bundle import EMBEDDED
 from glosscast.holistic.choice import DEFAULT, Extractor
 from glosscast.manifest import Precision
 from glosscast.video import MIB
-from service.logs import LogFormat
 
 PREFIX = "GLOSSCAST_"
 # Variables of this prefix that are for other parts of the project and may be set when the service starts.
@@ -21,6 +20,7 @@ FOREIGN = {
     "GLOSSCAST_RUNTIME",  # the build of ONNX Runtime that `make` installs
 }
 
+LogFormat = Literal["text", "json"]
 Names = Annotated[tuple[str, ...], NoDecode]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
 

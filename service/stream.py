@@ -20,14 +20,14 @@ from service import endings
 from service.auth import Caller
 from service.endings import Ending
 from service.engine import Engine, Services
-from service.logs import SESSION, fields
 from service.mailbox import Arrival, Break, Inbox
+from service.observe.logs import SESSION, fields
+from service.observe.tracing import Span
 from service.protocol.codes import CloseCode
 from service.protocol.messages import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
 from service.protocol.wire import FrameFault, parse_frame
 from service.session import FrameGate, effective_config
 from service.tally import Tally
-from service.tracing import Span
 from service.transcripts import Transcript
 from service.worker import Hooks, Worker
 
@@ -269,8 +269,7 @@ class Stream:
 
     def _report(self, code: int | None, span: Span) -> None:
         s = self._tally.summary(self._signs)
-        label = "gone" if code is None else str(code)
-        self._services.metrics.streams.labels(label).inc()
+        label = self._services.metrics.stream_ended(code)
         span.note(code=label, **s.model_dump())
         if code == CloseCode.INTERNAL:
             span.failed(label)

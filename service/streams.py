@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from service import endings
 from service.auth import Caller
 from service.endings import Ending
-from service.metrics import Metrics
+from service.observe.metrics import Metrics
 
 if TYPE_CHECKING:
     from service.stream import Stream

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Literal
 
-from service.metrics import Metrics
+from service.observe.metrics import Metrics
 from service.protocol.messages import Error, Input, StreamWarning, Summary
 from service.protocol.wire import FrameFault
 

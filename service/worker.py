@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from glosscast.clip import Window
 from glosscast.holistic import Tracker
 from glosscast.video import VideoError
-from service import logs
 from service.engine import Engine
 from service.mailbox import Arrival, Break, Inbox
-from service.metrics import Metrics
+from service.observe import logs
+from service.observe.metrics import Metrics
+from service.observe.tracing import Span, Step, batch
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Config, ServerMessage, StreamWarning
 from service.protocol.wire import FrameFault
 from service.rates import Bucket
 from service.session import LandmarksFeed, Session
-from service.tracing import Span, Step, batch
 from service.trackers import Sight, TrackerLostError, sight_of
 from service.turns import Turn
 

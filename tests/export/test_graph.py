@@ -13,7 +13,7 @@ from export.to_onnx import export_bundle, with_window
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.recogniser import Recogniser
 from service.engine import Engine, StartError
-from service.metrics import Metrics
+from service.observe.metrics import Metrics
 from service.settings import Settings
 from tests.export import models
 from training.checkpoint import Checkpoint

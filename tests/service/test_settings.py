@@ -10,7 +10,7 @@ import pytest
 
 from glosscast.bundle import EMBEDDED
 from service.engine import Engine
-from service.metrics import Metrics
+from service.observe.metrics import Metrics
 from service.settings import Settings, SettingsError, load_settings
 from tests.bundles import learned_from
 from tests.glosscast.trackers import CountingTracker, needs_litert

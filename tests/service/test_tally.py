@@ -1,6 +1,6 @@
 import pytest
 
-from service.metrics import Metrics
+from service.observe.metrics import Metrics
 from service.protocol.codes import ErrorCode
 from service.protocol.wire import FrameFault
 from service.tally import Tally

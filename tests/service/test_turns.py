@@ -7,11 +7,11 @@ import pytest
 
 from glosscast.bundle import load_bundle
 from service.mailbox import Arrival, Break, Inbox
-from service.metrics import Metrics
+from service.observe.metrics import Metrics
+from service.observe.tracing import Span
 from service.protocol.messages import Start
 from service.protocol.wire import FrameMessage
 from service.session import effective_config
-from service.tracing import Span
 from service.turns import Turn, Turns
 from service.worker import Hooks, Worker
 from tests.bundles import ASPECT, signing

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from service.logs import JsonFormatter
+from service.observe.logs import JsonFormatter
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def seen(monkeypatch):
     # OpenTelemetry may not be installed; the tests are then skipped.
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-    from service import spans as recorded
+    from service.observe import spans as recorded
     from tests.service.tracing.spans import ATTRIBUTES, Seen
 
     exporter = Seen()

@@ -129,7 +129,7 @@ def test_what_cannot_be_sent_is_refused_at_the_start(bundle_folder, monkeypatch,
 
 
 def test_a_missing_extra_is_named(bundle_folder, collector, monkeypatch):
-    monkeypatch.delitem(sys.modules, "service.spans", raising=False)
+    monkeypatch.delitem(sys.modules, "service.observe.spans", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.json.http.trace_exporter", None)
     with pytest.raises(StartError, match=r"^GLOSSCAST_TRACES: .*pip install 'glosscast\[tracing\]'") as error:
         create_app(Settings(bundle=bundle_folder, traces=True), ColourTracker)
@@ -142,6 +142,8 @@ def test_where_traces_are_off_no_sdk_is_loaded():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=True
     )
     loaded = result.stdout.splitlines()
-    assert "service.tracing" in loaded
+    assert "service.observe.tracing" in loaded
     # Its API is there all the same: FastAPI imports it.
-    assert not [name for name in loaded if name.startswith(("service.spans", "opentelemetry.sdk", "opentelemetry.exp"))]
+    assert not [
+        name for name in loaded if name.startswith(("service.observe.spans", "opentelemetry.sdk", "opentelemetry.exp"))
+    ]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
 from threading import Thread
-from typing import Any, Literal
+from typing import Any
 
-LogFormat = Literal["text", "json"]
+from service.settings import LogFormat
+
 TEXT = "%(asctime)s %(levelname)s %(message)s"
 
 # The session that a task or thread works for; it goes into each JSON line that is written there.

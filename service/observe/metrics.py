@@ -8,8 +8,8 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.logs import fields
-from service.tracing import Span, Tracing
+from service.observe.logs import fields
+from service.observe.tracing import Span, Tracing
 
 log = logging.getLogger("glosscast.service")
 
@@ -67,6 +67,12 @@ class Metrics:
         self.inferences.inc()
         self.batch_size.observe(windows)
         self.stages.labels("inference").observe(seconds)
+
+    def stream_ended(self, code: int | None) -> str:
+        """Count a stream that ended with this close code, None where the client has gone; its label."""
+        label = "gone" if code is None else str(code)
+        self.streams.labels(label).inc()
+        return label
 
     def tracker_lost(self, reason: str) -> None:
         """Count a tracker's process that crashed or hung."""

@@ -1,7 +1,8 @@
-"""Where the time of one request or stream went, as spans of a trace. This module is what the service sees of it.
+"""Traces: where the time of one request or stream went. The rest of the service uses this module alone for them.
 
-Off unless GLOSSCAST_TRACES asks for it: then `service.spans` sends them where OpenTelemetry's own variables say. Spans
-hold times, sizes, counts, codes and the session's id, as the log does: nothing about a person, and nothing signed.
+Traces are off unless GLOSSCAST_TRACES is set. `service.observe.spans` then sends them to where OpenTelemetry's own
+variables say. Like the log, spans hold times, sizes, counts, codes and the session's id, but nothing about a person and
+nothing that was signed.
 """
 
 import os
@@ -31,13 +32,13 @@ class TracingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Step:
-    """Work that is over.
+    """Work that has ended.
 
     Attributes:
         name: of its span.
         began_s: when it began, on the monotonic clock.
         ended_s: when it ended.
-        inside: what it was made of.
+        inside: its parts.
         notes: attributes of its span.
     """
 
@@ -61,13 +62,13 @@ class Span:
         """Add attributes."""
 
     def step(self, step: Step) -> None:
-        """Add a part that is over, and its own parts."""
+        """Add a part that has ended, and its own parts."""
 
     def failed(self, kind: str) -> None:
         """Mark it as failed, with a code of few values."""
 
     def answered(self, method: str, route: str, status: int) -> None:
-        """Say which request it was, by its route and never by its path, and how it was answered; 0: not at all."""
+        """Name the request by its route, never by its path, and note its status; 0 where there was no answer."""
 
 
 class Tracing:
@@ -106,7 +107,7 @@ def tracing_of(settings: Settings) -> Tracing:
         return Tracing()
     _check_environment()
     try:
-        spans = import_module("service.spans")
+        spans = import_module("service.observe.spans")
     except ImportError as error:
         raise TracingError(
             f"{PREFIX}TRACES: this needs OpenTelemetry: pip install 'glosscast[tracing]' ({error})"

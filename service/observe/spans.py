@@ -1,6 +1,6 @@
-"""The spans of `service.tracing`, recorded with OpenTelemetry's SDK (extra `tracing`) and sent as OTLP over HTTP.
+"""Spans recorded with OpenTelemetry's SDK (extra `tracing`) and sent as OTLP over HTTP; see `service.observe.tracing`.
 
-The tracer is this application's own: nothing is registered for other code of the process to find and write to.
+The tracer is not registered globally, so that other code of the process cannot find it and write to it.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from glosscast import __version__
-from service.logs import TRACE
-from service.tracing import Notes, Span, Step, Tracing, Value
+from service.observe.logs import TRACE
+from service.observe.tracing import Notes, Span, Step, Tracing, Value
 
 TRACED = "/v1/"  # requests under it; pages, health and figures are asked for too often to be worth a trace each
 W3C = TraceContextTextMapPropagator()
