@@ -12,14 +12,14 @@ from glosscast.clip import Clip
 from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
 from glosscast.holistic import extract
 from glosscast.video import MIB, Frame, VideoError, VideoLimits
-from service.decoder import Budget, decoding
 from service.engine import Engine, Services
 from service.observe.tracing import Span, Step, batch
 from service.problems import ProblemError
+from service.processes.clip_decoder import Budget, decoding
+from service.processes.tracker import TrackerLostError
 from service.schemas import Classification, ClipSign, Prediction, Timings
 from service.session import ranked
 from service.settings import Settings
-from service.trackers import TrackerLostError
 
 MAX_FPS = 240.0  # of a clip, on average; slow motion of phones
 

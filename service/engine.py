@@ -15,17 +15,17 @@ from glosscast.bundle import Bundle, BundleError, load_bundle
 from glosscast.holistic import MODULES, ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
-from service import sandbox
 from service.auth import Access, AccessError
 from service.batcher import Batcher, Observe
 from service.observe.logs import fields
 from service.observe.metrics import Metrics
 from service.observe.tracing import TracingError, tracing_of
 from service.problems import ProblemError
+from service.processes import clip_decoder, sandbox, tracker
+from service.processes.tracker import ProcessTracker
 from service.remote import Remote
 from service.settings import PREFIX, Settings
 from service.streams import Streams
-from service.trackers import ProcessTracker
 from service.transcripts import Transcripts
 from service.turns import Turns
 
@@ -94,7 +94,7 @@ class Engine:
         before: "Engine | None" = None,
     ) -> None:
         self.bundle = bundle_of(settings)
-        modules = ["service.decoder", "service.trackers"]
+        modules = [clip_decoder.__name__, tracker.__name__]
         of_clips = of_streams = make_tracker
         if of_clips is None or of_streams is None:
             of_clips, of_streams = self._extractor(settings, metrics)

@@ -20,12 +20,12 @@ from service.mailbox import Arrival, Break, Inbox
 from service.observe import logs
 from service.observe.metrics import Metrics
 from service.observe.tracing import Span, Step, batch
+from service.processes.tracker import TrackedFrame, TrackerLostError, track_encoded
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Config, ServerMessage, StreamWarning
 from service.protocol.wire import FrameFault
 from service.rates import Bucket
 from service.session import LandmarksFeed, Session
-from service.trackers import Sight, TrackerLostError, sight_of
 from service.turns import Turn
 
 log = logging.getLogger("glosscast.service")
@@ -163,14 +163,14 @@ class Worker:
         if messages:
             self._hooks.messages(messages)
 
-    def _look(self, item: Arrival, tracker: Tracker | None) -> Sight:
+    def _look(self, item: Arrival, tracker: Tracker | None) -> TrackedFrame:
         payload = item.frame.payload
         if tracker is None or not isinstance(payload, bytes):
             assert isinstance(payload, np.ndarray)
             assert self._config.aspect is not None
-            return Sight(payload, self._config.aspect)
+            return TrackedFrame(payload, self._config.aspect)
         try:
             with self._metrics.stage("frame_keypoints"):
-                return sight_of(tracker, payload, self._crop)
+                return track_encoded(tracker, payload, self._crop)
         except VideoError as error:
             raise FrameFault(PICTURE_FAULTS.get(error.code, ErrorCode.UNDECODABLE), str(error)) from error

@@ -7,7 +7,7 @@ import pytest
 
 from glosscast.video import MIB
 from service import clips
-from service.decoder import Budget
+from service.processes.clip_decoder import Budget
 from service.settings import Settings
 from tests.glosscast import media
 from tests.service.browsing import BROWSER_TESTS, Open

@@ -9,8 +9,8 @@ import pytest
 
 from glosscast.crop import CropSpec, SignerCrop
 from glosscast.video import VideoError, decode_image
-from service import trackers
-from service.trackers import ProcessTracker, TrackerLostError, sight_of
+from service.processes import tracker as module
+from service.processes.tracker import ProcessTracker, TrackerLostError, track_encoded
 from tests.bundles import FRAME_MS
 from tests.service.fragile import CRASH, FAIL, HANG, FragileTracker, StillbornTracker, fragile
 from tests.service.serving import (
@@ -50,7 +50,7 @@ def test_keypoints_are_those_of_a_tracker_in_the_same_process(tracker):
     for colour in colours(EAST, WEST, sign_frames=3, rest_frames=2):
         data = picture(colour)
         expected = here.track(decode_image(data))
-        found, aspect, _ = sight_of(tracker, data)
+        found, aspect, _ = track_encoded(tracker, data)
         assert np.array_equal(found, expected)
         assert found.dtype == np.float32
         assert aspect == pytest.approx(4 / 3)
@@ -59,14 +59,16 @@ def test_keypoints_are_those_of_a_tracker_in_the_same_process(tracker):
 def test_crops_are_those_of_the_same_process_and_end_with_the_stream(tracker):
     def crops(tracker):
         here = SignerCrop(CropSpec(20))
-        return [sight_of(tracker, data, here).crop for data in (picture(EAST), picture(WEST, (96, 48)), picture(DOWN))]
+        return [
+            track_encoded(tracker, data, here).crop for data in (picture(EAST), picture(WEST, (96, 48)), picture(DOWN))
+        ]
 
     expected = crops(ColourTracker())
     assert {crop.shape for crop in expected} == {(20, 20, 3)}
     for _ in range(2):
         for found, crop in zip(crops(tracker), expected, strict=True):
             assert np.array_equal(found, crop)
-        assert sight_of(tracker, picture(EAST)).crop is None
+        assert track_encoded(tracker, picture(EAST)).crop is None
         tracker.reset()
     assert tracker.track_picture(picture(EAST), CropSpec(300)).crop.shape == (300, 300, 3)  # more than fits elsewhere
 
@@ -165,7 +167,7 @@ def test_a_clip_whose_tracker_crashes_is_a_problem_and_the_next_is_read(bundle_f
 
 
 def test_answers_of_another_shape_are_a_crash(tracker, monkeypatch):
-    monkeypatch.setattr(trackers, "KEYPOINT_BYTES", 1)
+    monkeypatch.setattr(module, "KEYPOINT_BYTES", 1)
     with pytest.raises(TrackerLostError):
         tracker.track_picture(picture(EAST))
 
@@ -174,7 +176,7 @@ def test_a_killed_process_is_told_from_outside(tracker):
     os.kill(tracker.pid, signal.SIGKILL)
     with pytest.raises(TrackerLostError):
         tracker.track_picture(picture(EAST))
-    assert sight_of(tracker, picture(EAST)).keypoints.any()
+    assert track_encoded(tracker, picture(EAST)).keypoints.any()
 
 
 def metrics_text(address):

@@ -1,7 +1,7 @@
-"""Trackers in a process each: native code that crashes or hangs takes one stream's tracker with it, and no more.
+"""Each tracker runs in a process of its own, so that native code that crashes or hangs costs one stream its tracker.
 
-Pictures are decoded there as well, so what goes over is a JPEG of some 40 kB instead of a megabyte of pixels, and what
-comes back are keypoints, and for a model of pictures the signer cut out.
+The process decodes pictures as well, so that a JPEG of some 40 kB goes to it instead of a megabyte of pixels. Keypoints
+come back, and for a model that looks at pictures also the square around the signer.
 """
 
 import logging
@@ -18,17 +18,17 @@ from glosscast.holistic import Tracker
 from glosscast.holistic.tracking import checked
 from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.video import MIB, RGB, VideoError, VideoErrorCode, decode_image
-from service.sandbox import Channel, ChannelClosedError, Child, Limits, Part
+from service.processes.sandbox import Channel, ChannelClosedError, Child, Limits, Part
 
 log = logging.getLogger("glosscast.service")
 
-PICTURE, PIXELS, RESET = b"P", b"R", b"0"  # what is asked
-POINTS_FOUND, FAULT, DONE = b"K", b"E", b"."  # what is answered
+PICTURE, PIXELS, RESET = b"P", b"R", b"0"  # kinds of requests
+POINTS_FOUND, FAULT, DONE = b"K", b"E", b"."  # kinds of answers
 SHAPE = struct.Struct("<HH")  # height, width
 ASPECT = struct.Struct("<d")
 CROP = struct.Struct("<H?")  # size, 0 for none; whether it follows the signer
 KEYPOINT_BYTES = POINTS * CHANNELS * 4
-MAX_QUESTION = 256 * MIB
+MAX_REQUEST = 256 * MIB
 MAX_ANSWER = 64 * 1024  # without a crop
 START_S = 60.0  # for a tracker to be made; MediaPipe takes a second on an idle core
 MEMORY_BYTES = 8 * 1024 * MIB  # address space of a process, of which MediaPipe uses a small part
@@ -39,19 +39,19 @@ OnLoss = Callable[[Loss], None]
 
 
 class TrackerLostError(RuntimeError):
-    """The tracker's process crashed or hung. The frame is lost, and what was remembered of the stream with it.
+    """The tracker's process crashed or hung. The frame is lost, and the tracker's state of the stream with it.
 
     The next frame starts a new process.
     """
 
 
-class Sight(NamedTuple):
-    """What a frame gives.
+class TrackedFrame(NamedTuple):
+    """What a tracker found in a frame.
 
     Attributes:
         keypoints: (171, 4).
         aspect: its width / height.
-        crop: (size, size, 3) uint8 of the signer, where that was asked for.
+        crop: (size, size, 3) uint8, the square around the signer; None where none was requested.
     """
 
     keypoints: NDArray[np.float32]
@@ -89,17 +89,17 @@ class ProcessTracker:
             TrackerLostError: the process crashed or hung.
         """
         rgb = checked(rgb)
-        return self._see(0, PIXELS, SHAPE.pack(*rgb.shape[:2]), rgb.data).keypoints
+        return self._track(0, PIXELS, SHAPE.pack(*rgb.shape[:2]), rgb.data).keypoints
 
-    def track_picture(self, data: bytes, crop: CropSpec | None = None) -> Sight:
-        """What the stream's next frame gives, a JPEG, PNG or WebP picture; the crop is made there.
+    def track_picture(self, data: bytes, crop: CropSpec | None = None) -> TrackedFrame:
+        """Track the stream's next frame, a JPEG, PNG or WebP picture; the process makes the crop.
 
         Raises:
             VideoError: it is no such picture, see `glosscast.video.decode_image`.
             TrackerLostError: the process crashed or hung.
         """
         spec = crop or CropSpec(0)
-        return self._see(spec.size, PICTURE, CROP.pack(*spec), data)
+        return self._track(spec.size, PICTURE, CROP.pack(*spec), data)
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -110,10 +110,10 @@ class ProcessTracker:
         self.broken = True
         self._end()
 
-    def _see(self, size: int, *question: Part) -> Sight:
-        """Ask about a frame, for a crop of `size` px a side or, with 0, for none."""
+    def _track(self, size: int, *request: Part) -> TrackedFrame:
+        """Request a frame's keypoints, and a crop of `size` px a side; with 0 there is none."""
         pixels = size * size * 3
-        answer = self._ask(*question, more=pixels)
+        answer = self._ask(*request, more=pixels)
         if answer[:1] == FAULT:
             raise _fault(answer[1:])
         start = 1 + ASPECT.size
@@ -122,16 +122,16 @@ class ProcessTracker:
         (aspect,) = ASPECT.unpack_from(answer, 1)
         keypoints = np.frombuffer(answer, "<f4", POINTS * CHANNELS, start).reshape(POINTS, CHANNELS)
         if not size:
-            return Sight(keypoints.astype(np.float32), aspect)
+            return TrackedFrame(keypoints.astype(np.float32), aspect)
         crop = np.frombuffer(answer, np.uint8, offset=start + KEYPOINT_BYTES).reshape(size, size, 3)
-        return Sight(keypoints.astype(np.float32), aspect, crop)
+        return TrackedFrame(keypoints.astype(np.float32), aspect, crop)
 
-    def _ask(self, *question: Part, more: int = 0) -> bytearray:
+    def _ask(self, *request: Part, more: int = 0) -> bytearray:
         if self.broken:
             raise RuntimeError("the tracker is closed")
         child = self._child or self._start()
         try:
-            child.channel.send(*question, timeout_s=self._timeout_s)
+            child.channel.send(*request, timeout_s=self._timeout_s)
             return child.channel.receive(MAX_ANSWER + more, self._timeout_s)
         except TimeoutError:
             raise self._lost("hung") from None
@@ -158,13 +158,13 @@ class ProcessTracker:
             child.kill()
 
 
-def sight_of(tracker: Tracker, data: bytes, crop: SignerCrop | None = None) -> Sight:
-    """What a stream's next frame gives, a JPEG, PNG or WebP picture; decoded, and cut out, where the tracker is.
+def track_encoded(tracker: Tracker, data: bytes, crop: SignerCrop | None = None) -> TrackedFrame:
+    """Track a stream's next frame, a JPEG, PNG or WebP picture; it is decoded and cropped where the tracker runs.
 
     Args:
         tracker: of the stream.
         data: the picture.
-        crop: of the stream, where its model looks at pictures.
+        crop: of the stream; None where its model looks at no pictures.
 
     Raises:
         VideoError: it is no such picture.
@@ -174,7 +174,7 @@ def sight_of(tracker: Tracker, data: bytes, crop: SignerCrop | None = None) -> S
         return tracker.track_picture(data, None if crop is None else crop.spec)
     rgb = decode_image(data)
     keypoints = tracker.track(rgb)
-    return Sight(keypoints, rgb.shape[1] / rgb.shape[0], None if crop is None else crop(rgb, keypoints))
+    return TrackedFrame(keypoints, rgb.shape[1] / rgb.shape[0], None if crop is None else crop(rgb, keypoints))
 
 
 def _fault(content: bytearray) -> VideoError:
@@ -184,39 +184,39 @@ def _fault(content: bytearray) -> VideoError:
 
 
 def _serve(channel: Channel, make_tracker: MakeTracker) -> None:
-    """What the process does: answer, until it is killed or the service has gone."""
-    Limits(memory_bytes=MEMORY_BYTES).hold()
+    """Answer requests in the process, until it is killed or the service has gone."""
+    Limits(memory_bytes=MEMORY_BYTES).apply()
     server = _Server(make_tracker())
     channel.send(DONE)
     while True:
-        question = channel.receive(MAX_QUESTION)
+        request = channel.receive(MAX_REQUEST)
         try:
-            channel.send(*server.answer(question))
+            channel.send(*server.answer(request))
         except VideoError as error:
             channel.send(FAULT, f"{error.code} {error}".encode())
 
 
 class _Server:
-    """The process's end: its tracker, and what it remembers to cut the signer out."""
+    """The process's end: its tracker, and the position of the square around the signer."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self._crop: SignerCrop | None = None
 
-    def answer(self, question: bytearray) -> tuple[Part, ...]:
-        """What is sent back."""
-        kind = question[:1]
+    def answer(self, request: bytearray) -> tuple[Part, ...]:
+        """The answer to a request."""
+        kind = request[:1]
         if kind == RESET:
             self._tracker.reset()
             self._crop = None
             return (DONE,)
         if kind == PICTURE:
-            spec = CropSpec(*CROP.unpack_from(question, 1))
-            rgb = decode_image(bytes(memoryview(question)[1 + CROP.size :]))
+            spec = CropSpec(*CROP.unpack_from(request, 1))
+            rgb = decode_image(bytes(memoryview(request)[1 + CROP.size :]))
         else:
             spec = CropSpec(0)
-            height, width = SHAPE.unpack_from(question, 1)
-            rgb = np.frombuffer(question, np.uint8, offset=1 + SHAPE.size).reshape(height, width, 3)
+            height, width = SHAPE.unpack_from(request, 1)
+            rgb = np.frombuffer(request, np.uint8, offset=1 + SHAPE.size).reshape(height, width, 3)
         keypoints = self._tracker.track(rgb).astype("<f4")
         found = POINTS_FOUND, ASPECT.pack(rgb.shape[1] / rgb.shape[0]), keypoints.tobytes()
         if not spec.size:

@@ -1,6 +1,7 @@
-"""Clips are decoded in a process each: FFmpeg is a large piece of C that reads what strangers send.
+"""Each clip is decoded in a process of its own, since FFmpeg is a large piece of C that reads what strangers send.
 
-The process is held to a time, a size and no files or sockets, sees no other clip, and is gone when its clip is read.
+The kernel limits the process in time and memory, and lets it open no files or sockets. It never sees another clip and
+ends with its own.
 """
 
 import importlib
@@ -29,7 +30,7 @@ from glosscast.video import (
     VideoLimits,
     decode_video,
 )
-from service.sandbox import Channel, ChannelClosedError, Child, Limits
+from service.processes.sandbox import Channel, ChannelClosedError, Child, Limits
 
 OPENED, FRAME, FAULT, END = b"O", b"F", b"E", b"."
 SHAPE = struct.Struct("<dHH")  # time in ms, height, width
@@ -38,7 +39,7 @@ MAX_TEXT = 300  # characters of a fault's message
 NO_MEMORY = 12  # the decoder's exit code when it has run out of memory
 
 BROKEN = "The video cannot be decoded; it may be damaged."
-TOO_DEAR = "The video takes too long to decode; send a smaller or a shorter one."
+TOO_EXPENSIVE = "The video takes too long to decode; send a smaller or a shorter one."
 
 # PyAV loads parts of itself when a file needs them; the decoder can open no module any more.
 for _module in pkgutil.walk_packages(av.__path__, "av."):
@@ -61,17 +62,18 @@ class Budget:
 
 @contextmanager
 def decoding(data: bytes, fps: float, limits: VideoLimits, budget: Budget) -> Iterator[Iterator[Frame]]:
-    """The frames of a clip, as `glosscast.video.decode_video` gives them, decoded elsewhere while the block lasts.
+    """The frames of a clip, as `glosscast.video.decode_video` gives them; the process lives as long as the block.
 
     Raises:
-        VideoError: on entry for what the container tells, while iterating for the rest. A decoder that takes too much
-            time is "too_large", one that takes too much memory "out_of_memory", and one that crashes "undecodable".
+        VideoError: on entry where the container cannot be read, while iterating for everything else. The code is
+            "too_large" where decoding takes too much time, "out_of_memory" where it takes too much memory, and
+            "undecodable" where the process crashes.
     """
-    held = Limits(memory_bytes=budget.memory_bytes, cpu_s=math.ceil(budget.seconds), closed=True)
-    child = Child(partial(_decode, fps=fps, limits=limits, held=held))
+    process_limits = Limits(memory_bytes=budget.memory_bytes, cpu_s=math.ceil(budget.seconds), closed=True)
+    child = Child(partial(_decode, fps=fps, limits=limits, process_limits=process_limits))
     try:
         reader = _Reader(child.channel, budget.seconds, child.exit_code)
-        reader.hand_over(data)
+        reader.send(data)
         yield reader
     finally:
         child.kill()
@@ -90,15 +92,15 @@ class _Reader(Iterator[Frame]):
         self._channel, self._left_s, self._exit_code = channel, seconds, exit_code
         self._last_ms = -math.inf
 
-    def hand_over(self, data: bytes) -> None:
-        """Send the clip; returns when its container has been looked at."""
+    def send(self, data: bytes) -> None:
+        """Send the clip; returns when its container has been opened."""
         began = monotonic()
         try:
             self._channel.send(data, timeout_s=self._left_s)
         except TimeoutError:
-            raise VideoError("too_large", TOO_DEAR) from None
+            raise VideoError("too_large", TOO_EXPENSIVE) from None
         except ChannelClosedError:
-            raise _death(self._exit_code()) from None
+            raise _error_of_exit(self._exit_code()) from None
         self._left_s -= monotonic() - began
         if self._next(OPENED) is None:
             raise VideoError("undecodable", BROKEN)
@@ -121,9 +123,9 @@ class _Reader(Iterator[Frame]):
         try:
             message = self._channel.receive(MAX_MESSAGE, max(self._left_s, 0))
         except TimeoutError:
-            raise VideoError("too_large", TOO_DEAR) from None
+            raise VideoError("too_large", TOO_EXPENSIVE) from None
         except ChannelClosedError:
-            raise _death(self._exit_code()) from None
+            raise _error_of_exit(self._exit_code()) from None
         self._left_s -= monotonic() - began
         if message[:1] == FAULT:
             raise _fault(message[1:])
@@ -155,27 +157,27 @@ def _fault(content: bytearray) -> VideoError:
     return VideoError(known[known.index(code)], text[:MAX_TEXT]) if code in known else VideoError("undecodable", BROKEN)
 
 
-def _death(exit_code: int | None) -> VideoError:
-    """What it means that a decoder has ended before its clip."""
+def _error_of_exit(exit_code: int | None) -> VideoError:
+    """The error for a decoder that has ended before its clip."""
     if exit_code == -signal.SIGXCPU:
-        return VideoError("too_large", TOO_DEAR)
-    # The service kills no decoder that it listens to. A kernel that is out of memory does.
+        return VideoError("too_large", TOO_EXPENSIVE)
+    # The service never kills a decoder that it reads from; a kernel that is out of memory does.
     if exit_code in (NO_MEMORY, -signal.SIGKILL):
         return VideoError("out_of_memory", OUT_OF_MEMORY)
     return VideoError("undecodable", BROKEN)
 
 
-def _decode(channel: Channel, fps: float, limits: VideoLimits, held: Limits) -> None:
-    """What the process does."""
-    held.hold()
+def _decode(channel: Channel, fps: float, limits: VideoLimits, process_limits: Limits) -> None:
+    """Decode one clip, in the process."""
+    process_limits.apply()
     try:
-        _tell(channel, fps, limits)
+        _send_frames(channel, fps, limits)
     except MemoryError:
         sys.exit(NO_MEMORY)  # to send a message could fail for the same reason
 
 
-def _tell(channel: Channel, fps: float, limits: VideoLimits) -> None:
-    """Take a clip and send its frames, or why there are none."""
+def _send_frames(channel: Channel, fps: float, limits: VideoLimits) -> None:
+    """Receive a clip and send its frames, or the reason why there are none."""
     try:
         data = bytes(channel.receive(limits.max_bytes))
         frames = decode_video(data, fps, limits)

@@ -1,8 +1,8 @@
-"""Processes beside the service, for code that hostile input could bring down: the service goes on without them.
+"""Child processes for code that hostile input could crash: the service survives them.
 
 They are forked from a process that has loaded the modules and nothing else (`multiprocessing`'s fork server), so that
-one more takes a few ms and 15 MB. What they answer is bytes of a known shape, never pickles: who takes one over from
-within does not have the service.
+another one takes a few ms and 15 MB. They answer with bytes of a known format, never with pickles, so that an attacker
+who controls one of them does not control the service.
 """
 
 import contextlib
@@ -86,20 +86,20 @@ class Channel:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the kernel holds a process to.
+    """Limits that the kernel enforces on a process.
 
     Attributes:
         memory_bytes: address space; None leaves it open.
         cpu_s: processor time; None leaves it open.
-        closed: it can open nothing more, no file and no socket: what it works on comes through its channel.
+        closed: the process can open no more files or sockets; its input comes through its channel.
     """
 
     memory_bytes: int | None = None
     cpu_s: int | None = None
     closed: bool = False
 
-    def hold(self) -> None:
-        """Hold this process to them, for good."""
+    def apply(self) -> None:
+        """Limit this process, for good."""
         _limit(resource.RLIMIT_CORE, 0)  # a dump would put what a signer did on a disk
         _limit(resource.RLIMIT_FSIZE, 0)
         if self.memory_bytes is not None:
@@ -151,7 +151,7 @@ class Child:
 
 
 def prepare(modules: Sequence[str]) -> None:
-    """Have these modules loaded for all processes to come; returns at once. Only the first call counts."""
+    """Have the fork server load these modules, for all later processes; returns at once. Only the first call counts."""
     CONTEXT.set_forkserver_preload([__name__, *modules])
     multiprocessing.forkserver.ensure_running()
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from glosscast.video import MIB, OUT_OF_MEMORY, VideoError, VideoLimits, decode_video
-from service import decoder
-from service.decoder import END, FAULT, FRAME, OPENED, SHAPE, Budget, decoding
-from service.sandbox import Channel
+from service.processes import clip_decoder
+from service.processes.clip_decoder import END, FAULT, FRAME, OPENED, SHAPE, Budget, decoding
+from service.processes.sandbox import Channel
 from tests.glosscast import media
 from tests.service.serving import SIGN_EAST
 
@@ -30,7 +30,7 @@ def hear(*messages, exit_code=0):
         with theirs:
             for message in messages:
                 Channel(theirs).send(message)
-        return list(decoder._Reader(Channel(ours), 10.0, lambda: exit_code))
+        return list(clip_decoder._Reader(Channel(ours), 10.0, lambda: exit_code))
 
 
 def test_frames_are_those_of_a_decoder_in_the_same_process():
@@ -87,12 +87,12 @@ def test_a_decoder_with_too_little_memory_says_so():
 @pytest.mark.parametrize(
     ("exit_code", "code", "message"),
     [
-        (-signal.SIGXCPU, "too_large", decoder.TOO_DEAR),
+        (-signal.SIGXCPU, "too_large", clip_decoder.TOO_EXPENSIVE),
         (-signal.SIGKILL, "out_of_memory", OUT_OF_MEMORY),
-        (decoder.NO_MEMORY, "out_of_memory", OUT_OF_MEMORY),
-        (-signal.SIGSEGV, "undecodable", decoder.BROKEN),
-        (0, "undecodable", decoder.BROKEN),
-        (None, "undecodable", decoder.BROKEN),
+        (clip_decoder.NO_MEMORY, "out_of_memory", OUT_OF_MEMORY),
+        (-signal.SIGSEGV, "undecodable", clip_decoder.BROKEN),
+        (0, "undecodable", clip_decoder.BROKEN),
+        (None, "undecodable", clip_decoder.BROKEN),
     ],
 )
 def test_how_a_decoder_died_says_why(exit_code, code, message):
@@ -104,14 +104,14 @@ def test_how_a_decoder_died_says_why(exit_code, code, message):
 
 def test_a_decoder_ends_with_its_clip(monkeypatch):
     children = []
-    monkeypatch.setattr(decoder, "Child", lambda work: children.append(child := real(work)) or child)
+    monkeypatch.setattr(clip_decoder, "Child", lambda work: children.append(child := real(work)) or child)
     with decoding(SIGN_EAST, FPS, VideoLimits(), AMPLE) as frames:
         next(frames)
 
     assert children[0]._process.exitcode is not None
 
 
-real = decoder.Child
+real = clip_decoder.Child
 
 
 def test_what_a_decoder_says_in_order():
@@ -145,4 +145,4 @@ def test_a_decoder_is_not_trusted(messages):
     with pytest.raises(VideoError) as caught:
         hear(*messages)
 
-    assert (caught.value.code, str(caught.value)) == ("undecodable", decoder.BROKEN)
+    assert (caught.value.code, str(caught.value)) == ("undecodable", clip_decoder.BROKEN)
