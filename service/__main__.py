@@ -10,7 +10,7 @@ import threading
 
 import uvicorn
 
-from service import commands
+from service.access import commands
 from service.app import create_app
 from service.connection import Connection, HttpConnection
 from service.engine import MakeTracker, Services, StartError

@@ -4,10 +4,10 @@ from fastapi import Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
-from service.auth import Caller
+from service.access.auth import Caller
+from service.access.keys import Role
+from service.access.origins import check_origin
 from service.engine import services_of
-from service.handshake import check_origin
-from service.keys import Role
 
 
 class Needs(SecurityBase):
@@ -29,4 +29,4 @@ class Needs(SecurityBase):
         """
         services = services_of(request)
         check_origin(request, services.settings.allowed_origins)
-        return services.access.admit(request, self._role)
+        return services.access.authorise(request, self._role)

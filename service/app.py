@@ -11,11 +11,12 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from glosscast import __version__
-from service import docs, link, page, problems, rest
+from service import link, problems, rest
 from service.engine import Connect, MakeTracker, Services
 from service.observe.metrics import RequestMetrics
-from service.security import SecurityHeaders
 from service.settings import Settings, load_settings
+from service.site import docs, page
+from service.site.security import SecurityHeaders
 
 # FastAPI has traces, figures and logs of its own, which it would send with paths, queries and the texts of exceptions.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}

@@ -66,7 +66,7 @@ def violation(message: str) -> Ending:
 
 
 def refused(problem: ProblemError) -> Ending:
-    """The client may not come in, as a problem of `service.auth` says."""
+    """The client may not come in, as a problem of `service.access.auth` says."""
     again_s = problem.response.headers.get("retry-after")
     code = CloseCode.NOT_AUTHENTICATED if again_s is None else CloseCode.TOO_MANY_STREAMS
     error = _error(

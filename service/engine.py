@@ -15,7 +15,7 @@ from glosscast.bundle import Bundle, BundleError, load_bundle
 from glosscast.holistic import MODULES, ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
-from service.auth import Access, AccessError
+from service.access.auth import Access, AccessError
 from service.batcher import Batcher, Observe
 from service.observe.logs import fields
 from service.observe.metrics import Metrics

@@ -16,17 +16,17 @@ from typing import Any
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service import endings
-from service.auth import Caller
+from service.access.auth import Caller
+from service.access.keys import Role
+from service.access.rates import Bucket
 from service.endings import Ending
 from service.engine import Services, engine_of, services_of
-from service.handshake import check_handshake
-from service.keys import Role
+from service.live.handshake import check_handshake
 from service.mailbox import Outbox
 from service.problems import ProblemError
 from service.protocol.codes import CLIENT_CLOSED, CloseCode
 from service.protocol.messages import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_text
-from service.rates import Bucket
 from service.session import inputs_of
 from service.stream import Stream
 
@@ -51,7 +51,7 @@ async def stream(websocket: WebSocket) -> None:
         return
     admission: Caller | Ending
     try:
-        admission = services.access.admit(websocket, Role.STREAM)
+        admission = services.access.authorise(websocket, Role.STREAM)
     except ProblemError as refusal:
         admission = endings.refused(refusal)
     await Link(websocket, services).run(admission)

@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from glosscast.keypoints import CHANNELS, POINTS
 from service import clips
+from service.access.auth import BEARER, Caller, bearer
+from service.access.keys import Role
+from service.access.origins import check_origin
 from service.admission import Needs
-from service.auth import BEARER, Caller, bearer
 from service.engine import Services, engine_of, services_of
-from service.handshake import check_origin
-from service.keys import Role
 from service.problems import ProblemError, described
 from service.schemas import (
     BundleDescription,

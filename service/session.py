@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from glosscast.bundle import Bundle
 from glosscast.decoding import Classify, Decoder, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
+from service.access.rates import Bucket
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Alternative, Config, Final, Input, Interim, Landmarks, Point, SignStarted, Start
 from service.protocol.wire import FrameFault
-from service.rates import Bucket
 
 LANDMARKS_S = 1 / 8  # between two landmarks messages
 SHOWN = 0.5  # visibility from which a pose point is drawn

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import ParamSpec, Protocol
 
 from service import endings
-from service.auth import Caller
+from service.access.auth import Caller
 from service.endings import Ending
 from service.engine import Engine, Services
 from service.mailbox import Arrival, Break, Inbox

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
 from service import endings
-from service.auth import Caller
+from service.access.auth import Caller
 from service.endings import Ending
 from service.observe.metrics import Metrics
 

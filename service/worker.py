@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from glosscast.clip import Window
 from glosscast.holistic import Tracker
 from glosscast.video import VideoError
+from service.access.rates import Bucket
 from service.engine import Engine
 from service.mailbox import Arrival, Break, Inbox
 from service.observe import logs
@@ -24,7 +25,6 @@ from service.processes.tracker import TrackedFrame, TrackerLostError, track_enco
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Config, ServerMessage, StreamWarning
 from service.protocol.wire import FrameFault
-from service.rates import Bucket
 from service.session import LandmarksFeed, Session
 from service.turns import Turn
 

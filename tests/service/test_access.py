@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from service.keys import Role, add_key
+from service.access.keys import Role, add_key
 from tests.service.process import START_S, start_service, wait_for_address
 from tests.service.serving import FORM, HEAD, SIGN_EAST, Client, assert_problem, browser, serve, wait_until
 

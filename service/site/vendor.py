@@ -1,6 +1,6 @@
-"""What the page runs and this repository does not hold: MediaPipe Holistic for the browser, fetched once at set-up.
+"""Fetches, once at set-up, what the page runs but this repository does not hold: MediaPipe Holistic for the browser.
 
-    python -m service.vendor
+    python -m service.site.vendor
 
 It comes from the npm package `@mediapipe/holistic` (Google, Apache License 2.0), through `npm pack`, is checked by its
 hash and unpacked into `service/web/vendor`, from where the service hands it out. The models are those that the server
@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).parents[1] / "web"
 VENDOR = WEB / "vendor"
 NPM_TIMEOUT_S = 300
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.vendor import WEB, holistic_path
+from service.site.vendor import WEB, holistic_path
 
 router = APIRouter(include_in_schema=False)
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from service.keys import KeyFileError, Role, add_key
+from service.access.keys import KeyFileError, Role, add_key
 from service.settings import PREFIX
 
 KEYS_FILE = PREFIX + "API_KEYS_FILE"

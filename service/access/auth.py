@@ -18,11 +18,11 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from service.keys import Key, KeyFile, KeyFileError, Role, find
+from service.access.keys import Key, KeyFile, KeyFileError, Role, find
+from service.access.rates import Bucket
+from service.access.tokens import SecretFileError, Tokens, read_secret
 from service.problems import ProblemError
-from service.rates import Bucket
 from service.settings import PREFIX, Settings
-from service.tokens import SecretFileError, Tokens, read_secret
 
 TOKEN_PREFIX = "bearer."
 BEARER = {"WWW-Authenticate": "Bearer"}  # what a 401 asks for
@@ -49,7 +49,7 @@ class Caller:
 
 
 class Access:
-    """Lets callers in.
+    """Authorises callers.
 
     Args:
         settings: of the service.
@@ -81,12 +81,12 @@ class Access:
             raise AccessError(f"{PREFIX}TOKEN_SECRET_FILE: {error}") from error
         self._tokens = Tokens(secret, settings.token_s, wall_clock)
 
-    def admit(self, connection: HTTPConnection, role: Role | None) -> Caller:
-        """Who asks, if they may.
+    def authorise(self, connection: HTTPConnection, role: Role | None) -> Caller:
+        """The caller, where they may do this.
 
         Args:
-            connection: a request, or a websocket that may bring a token instead of a key.
-            role: what their key must be good for; None where any will do.
+            connection: a request, or a websocket that may carry a token instead of a key.
+            role: the role that the caller's key must have; None where any key will do.
 
         Raises:
             ProblemError: "not_authenticated", "not_allowed" or "too_many_requests".
@@ -100,7 +100,7 @@ class Access:
             raise ProblemError("not_authenticated", headers=BEARER)
         if role is not None and role not in key.roles:
             raise ProblemError("not_allowed", f"This key has not the role {role}.")
-        if secret is not None:  # a token was paid for when it was issued
+        if secret is not None:  # a token was counted when it was issued
             self._count(key, keys)
         return Caller(key.name, key.streams or self._settings.key_streams, key.sha256)
 
@@ -109,7 +109,7 @@ class Access:
         return self._tokens.issue(caller.name, caller.binding)
 
     def _anyone(self, server: tuple[str, int | None] | None) -> Caller:
-        # Whatever the settings say, another program may have been told to listen elsewhere for us.
+        # Whatever the settings say, another program, such as uvicorn's own command, may listen for this application.
         if server is None or (server[1] is not None and not _is_loopback_address(server[0])):
             raise ProblemError("not_allowed", OPEN_DETAIL)
         return Caller("", self._settings.max_streams, "")
@@ -146,7 +146,7 @@ def _is_loopback_address(address: str) -> bool:
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
-    """What stands in Authorization: a key, or something that is none; None where the header is not there."""
+    """The bearer token of the header Authorization, "" for another scheme; None where there is no such header."""
     header = headers.get("authorization")
     if header is None:
         return None
