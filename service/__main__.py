@@ -13,9 +13,10 @@ import uvicorn
 from service.access import commands
 from service.app import create_app
 from service.connection import Connection, HttpConnection
-from service.engine import MakeTracker, Services, StartError
+from service.inference.engine import MakeTracker
 from service.observe import logs
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import Settings, SettingsError, StartError, load_settings
+from service.state import State
 
 log = logging.getLogger("glosscast.service")
 
@@ -25,9 +26,9 @@ WRONG_SETTING = 2  # exit code
 class _Server(uvicorn.Server):
     """Says where it listens, and lets streams end in order: uvicorn alone would cut them off with code 1012."""
 
-    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
         super().__init__(config)
-        self._services = services
+        self._state = state
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -40,11 +41,11 @@ class _Server(uvicorn.Server):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
 
     def _on_hangup(self) -> None:
-        self._reload = asyncio.create_task(self._services.reload())
+        self._reload = asyncio.create_task(self._state.reload())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping")
-        await self._services.streams.shut_down(self._services.settings.grace_s)
+        await self._state.streams.shut_down(self._state.settings.grace_s)
         await super().shutdown(sockets)
 
 
@@ -56,8 +57,8 @@ def server(settings: Settings, make_tracker: MakeTracker | None = None) -> uvico
             could get in.
     """
     app = create_app(settings, make_tracker)
-    services: Services = app.state.services
-    services.open()  # before the server starts, so that what is wrong is said in one line
+    state: State = app.state.glosscast
+    state.open()  # before the server starts, so that what is wrong is said in one line
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -74,7 +75,7 @@ def server(settings: Settings, make_tracker: MakeTracker | None = None) -> uvico
         timeout_graceful_shutdown=settings.grace_s,
         server_header=False,
     )
-    return _Server(config, services)
+    return _Server(config, state)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from fastapi.security.base import SecurityBase
 from service.access.auth import Caller
 from service.access.keys import Role
 from service.access.origins import check_origin
-from service.engine import services_of
+from service.state import state_of
 
 
 class Needs(SecurityBase):
@@ -27,6 +27,6 @@ class Needs(SecurityBase):
         Raises:
             ProblemError: "origin_not_allowed", "not_authenticated", "not_allowed" or "too_many_requests".
         """
-        services = services_of(request)
-        check_origin(request, services.settings.allowed_origins)
-        return services.access.authorise(request, self._role)
+        state = state_of(request)
+        check_origin(request, state.settings.allowed_origins)
+        return state.access.authorise(request, self._role)

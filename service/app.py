@@ -12,11 +12,12 @@ from starlette.middleware.cors import CORSMiddleware
 
 from glosscast import __version__
 from service import link, problems, rest
-from service.engine import Connect, MakeTracker, Services
+from service.inference.engine import Connect, MakeTracker
 from service.observe.metrics import RequestMetrics
 from service.settings import Settings, load_settings
 from service.site import docs, page
 from service.site.security import SecurityHeaders
+from service.state import State
 
 # FastAPI has traces, figures and logs of its own, which it would send with paths, queries and the texts of exceptions.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -37,7 +38,7 @@ def create_app(
         StartError: the service would be open to strangers, a file for access is wrong, or traces cannot be sent.
     """
     settings = settings or load_settings()
-    services = Services(settings, make_tracker, connect=connect)
+    state = State(settings, make_tracker, connect=connect)
     app = FastAPI(
         title="Glosscast",
         version=__version__,
@@ -47,7 +48,7 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
     )
-    app.state.services = services
+    app.state.glosscast = state
     problems.install(app)
     if settings.allowed_origins:
         app.add_middleware(
@@ -57,7 +58,7 @@ def create_app(
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
-    app.add_middleware(RequestMetrics, metrics=services.metrics, tracing=services.tracing)
+    app.add_middleware(RequestMetrics, metrics=state.metrics, tracing=state.tracing)
     app.add_middleware(SecurityHeaders)
     for module in (rest, link, docs, page):
         app.include_router(module.router)
@@ -67,9 +68,9 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services: Services = app.state.services
-    services.open()
+    state: State = app.state.glosscast
+    state.open()
     try:
         yield
     finally:
-        services.close()
+        state.close()

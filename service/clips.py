@@ -12,7 +12,7 @@ from glosscast.clip import Clip
 from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
 from glosscast.holistic import extract
 from glosscast.video import MIB, Frame, VideoError, VideoLimits
-from service.engine import Engine, Services
+from service.inference.engine import Engine
 from service.observe.tracing import Span, Step, batch
 from service.problems import ProblemError
 from service.processes.clip_decoder import Budget, decoding
@@ -20,16 +20,17 @@ from service.processes.tracker import TrackerLostError
 from service.schemas import Classification, ClipSign, Prediction, Timings
 from service.session import ranked
 from service.settings import Settings
+from service.state import State
 
 MAX_FPS = 240.0  # of a clip, on average; slow motion of phones
 
 
-def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: Event) -> Classification:
+def classify(engine: Engine, state: State, data: bytes, top_k: int, gone: Event) -> Classification:
     """Read a clip as one sign; blocks.
 
     Args:
         engine: what recognises.
-        services: whose limits hold, and whose metrics and traces tell of it.
+        state: of the application.
         data: content of the file.
         top_k: how many glosses to tell.
         gone: set when nobody waits for the answer.
@@ -38,14 +39,14 @@ def classify(engine: Engine, services: Services, data: bytes, top_k: int, gone: 
         ProblemError: the clip cannot be read.
         ClientDisconnect: `gone` was set.
     """
-    with services.tracing.span("extraction") as span:
-        clip, timings = _keypoints(engine, services.settings, data, gone, span)
+    with state.tracing.span("extraction") as span:
+        clip, timings = _keypoints(engine, state.settings, data, gone, span)
     began = monotonic()
-    with services.tracing.span("recognition") as span:
+    with state.tracing.span("recognition") as span:
         reading = _read(engine, clip, span)
     timings.inference = _ms(monotonic() - began)
-    services.metrics.stages.labels("decode").observe(timings.decode / 1000)
-    services.metrics.stages.labels("keypoints").observe(timings.keypoints / 1000)
+    state.metrics.stages.labels("decode").observe(timings.decode / 1000)
+    state.metrics.stages.labels("keypoints").observe(timings.keypoints / 1000)
     predictions = [
         Prediction(
             gloss=best.gloss,

@@ -20,7 +20,6 @@ from service.access.auth import Caller
 from service.access.keys import Role
 from service.access.rates import Bucket
 from service.endings import Ending
-from service.engine import Services, engine_of, services_of
 from service.live.handshake import check_handshake
 from service.mailbox import Outbox
 from service.problems import ProblemError
@@ -28,6 +27,7 @@ from service.protocol.codes import CLIENT_CLOSED, CloseCode
 from service.protocol.messages import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_text
 from service.session import inputs_of
+from service.state import State, engine_of, state_of
 from service.stream import Stream
 
 log = logging.getLogger("glosscast.service")
@@ -42,27 +42,27 @@ SEND_S = 5.0  # for a client to take the last messages, and the close
 @router.websocket("/v1/stream")
 async def stream(websocket: WebSocket) -> None:
     """Live captions; see `service.protocol.messages`."""
-    services = services_of(websocket)
+    state = state_of(websocket)
     try:
         engine_of(websocket)
-        check_handshake(websocket, services.settings.allowed_origins)
+        check_handshake(websocket, state.settings.allowed_origins)
     except ProblemError as refusal:
         await websocket.send_denial_response(refusal.response)
         return
     admission: Caller | Ending
     try:
-        admission = services.access.authorise(websocket, Role.STREAM)
+        admission = state.access.authorise(websocket, Role.STREAM)
     except ProblemError as refusal:
         admission = endings.refused(refusal)
-    await Link(websocket, services).run(admission)
+    await Link(websocket, state).run(admission)
 
 
 class Link:
     """One connection, from handshake to close."""
 
-    def __init__(self, websocket: WebSocket, services: Services) -> None:
-        self._websocket, self._services = websocket, services
-        self._settings = services.settings
+    def __init__(self, websocket: WebSocket, state: State) -> None:
+        self._websocket, self._state = websocket, state
+        self._settings = state.settings
         self._closing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._outbox = Outbox()
         rate = MESSAGES_PER_FRAME * self._settings.max_fps
@@ -73,7 +73,7 @@ class Link:
     async def run(self, admission: Caller | Ending) -> None:
         """Serve the connection until it is closed: that of a caller, or of one who is not let in."""
         await self._websocket.accept(SUBPROTOCOL)
-        if refusal := self._services.streams.knock(self, admission):
+        if refusal := self._state.streams.knock(self, admission):
             self._stop(refusal)
         elif isinstance(admission, Caller):
             self._caller = admission
@@ -87,11 +87,11 @@ class Link:
         finally:
             receiver.cancel()
             sender.cancel()
-            self._services.streams.gone(self)
+            self._state.streams.gone(self)
             if self._stream is not None:
                 self._stream.detach(self)
             else:
-                log.info("stream - ended %s before its start", self._services.metrics.stream_ended(code))
+                log.info("stream - ended %s before its start", self._state.metrics.stream_ended(code))
 
     # --- what the stream asks for
 
@@ -206,15 +206,15 @@ class Link:
         return self._caller
 
     async def _start(self, start: Start) -> None:
-        caller, engine = self._require_caller(), self._services.engine
+        caller, engine = self._require_caller(), self._state.engine
         if engine is None:
             self._stop(endings.SHUTTING_DOWN)
             return
         if start.input not in inputs_of(engine.bundle):
             self._stop(endings.KEYPOINTS_ALONE)
             return
-        stream = Stream(self._services, engine, caller, start)
-        if refusal := self._services.streams.enter(stream):
+        stream = Stream(self._state, engine, caller, start)
+        if refusal := self._state.streams.enter(stream):
             self._stop(refusal)
             return
         self._take_over(stream)
@@ -223,7 +223,7 @@ class Link:
         await stream.ready.wait()
 
     def _resume(self, resume: Resume) -> None:
-        stream = self._services.streams.find(resume.session, resume.token, self._require_caller())
+        stream = self._state.streams.find(resume.session, resume.token, self._require_caller())
         if stream is None:
             self._stop(endings.NO_SESSION)
             return
@@ -232,7 +232,7 @@ class Link:
 
     def _take_over(self, stream: Stream) -> None:
         self._stream = stream
-        self._services.streams.pass_door(self)
+        self._state.streams.pass_door(self)
 
     # --- ending
 

@@ -18,9 +18,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.__main__ import WRONG_SETTING
-from service.engine import MakeTracker, Services, StartError, bundle_of
+from service.inference.engine import MakeTracker, bundle_of
 from service.ray_deployments import LOG_FORMAT, FrontEnd, Recognisers
-from service.settings import PREFIX, Settings, SettingsError, load_settings
+from service.settings import PREFIX, Settings, SettingsError, StartError, load_settings
+from service.state import State
 
 log = logging.getLogger("glosscast.service")
 
@@ -151,7 +152,7 @@ def _threads(settings: Settings) -> int:
 
 def _check(settings: Settings, plan: Plan) -> None:
     """Find out here what would otherwise fail far away."""
-    Services(settings, None).close()
+    State(settings, None).close()
     bundle_of(settings)
     if settings.port == 0:
         raise StartError(f"{PREFIX}PORT: 0 does not work on Ray; name a free port")

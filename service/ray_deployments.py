@@ -16,10 +16,11 @@ from glosscast.bundle import Bundle, sha256
 from glosscast.clip import Window
 from glosscast.manifest import MANIFEST
 from service.app import create_app
-from service.batcher import Batcher, Observe
-from service.engine import MakeTracker, Services, StartError, bundle_of, recogniser_of
-from service.remote import Facts, Remote
-from service.settings import PREFIX, Settings
+from service.inference.batcher import Batcher, Observe
+from service.inference.engine import MakeTracker, bundle_of, recogniser_of
+from service.inference.remote import Facts, Remote
+from service.settings import PREFIX, Settings, StartError
+from service.state import State
 
 log = logging.getLogger("glosscast.service")
 
@@ -82,8 +83,8 @@ class FrontEnd:
 
     async def shut_down(self, timeout_s: float) -> None:
         """Let every stream say its last words, for as long at most."""
-        services: Services = self._application.state.services
-        await services.streams.shut_down(timeout_s)
+        state: State = self._application.state.glosscast
+        await state.streams.shut_down(timeout_s)
 
 
 def _connect(settings: Settings, recognisers: Any, facts: Facts, bundle: Bundle, observe: Observe) -> Remote:

@@ -18,7 +18,6 @@ from service.access.auth import BEARER, Caller, bearer
 from service.access.keys import Role
 from service.access.origins import check_origin
 from service.admission import Needs
-from service.engine import Services, engine_of, services_of
 from service.problems import ProblemError, described
 from service.schemas import (
     BundleDescription,
@@ -30,12 +29,12 @@ from service.schemas import (
     StreamToken,
 )
 from service.session import inputs_of
+from service.state import RETRY_S, engine_of, state_of
 from service.transcripts import CAPTION_FORMS, CaptionForm
 from service.upload import FIELD, read_upload
 
 router = APIRouter()
 
-RETRY_S = 5  # for a client that is turned away; about the time that a clip takes
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 UPLOAD_BODY = {
@@ -84,49 +83,24 @@ CLASSIFY_PROBLEMS = described(
 )
 async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -> Classification:
     """Read a recorded clip as one sign. The clip is kept in memory only, and only until the answer is sent."""
-    services = services_of(request)
-    settings = services.settings
+    state = state_of(request)
+    settings = state.settings
     engine_of(request)  # before a body is read for nothing
-    async with _place(services):
-        with services.tracing.span("upload") as span:
+    with state.upload():  # before the body is read
+        with state.tracing.span("upload") as span:
             data = await read_upload(request, settings.max_upload_bytes, settings.max_upload_s)
             span.note(bytes=len(data))
-        async with _watched(request) as gone, _turn(services):
+        async with _disconnect_of(request) as gone, state.classifier():
             if gone.is_set():
                 raise ClientDisconnect
             engine = engine_of(request)
             with engine.used():
-                return await run_in_threadpool(clips.classify, engine, services, data, query.top_k, gone)
+                return await run_in_threadpool(clips.classify, engine, state, data, query.top_k, gone)
 
 
 @asynccontextmanager
-async def _place(services: Services) -> AsyncIterator[None]:
-    """One of `max_uploads` places, taken before the body is read: that is what bounds the memory."""
-    if services.uploads >= services.settings.max_uploads:
-        raise ProblemError("too_many_requests", headers={"Retry-After": str(RETRY_S)})
-    services.uploads += 1
-    services.metrics.uploads.inc()
-    try:
-        yield
-    finally:
-        services.uploads -= 1
-        services.metrics.uploads.dec()
-
-
-@asynccontextmanager
-async def _turn(services: Services) -> AsyncIterator[None]:
-    """One of `classifiers` places, waited for."""
-    with services.tracing.span("wait"):
-        await services.classifying.acquire()
-    try:
-        yield
-    finally:
-        services.classifying.release()
-
-
-@asynccontextmanager
-async def _watched(request: Request) -> AsyncIterator[Event]:
-    """Set when the client goes away; for after the body has been read."""
+async def _disconnect_of(request: Request) -> AsyncIterator[Event]:
+    """An event that is set when the client disconnects; for after the body has been read."""
     gone = Event()
 
     async def watch() -> None:
@@ -144,7 +118,7 @@ async def _watched(request: Request) -> AsyncIterator[Event]:
 @router.post("/v1/tokens", responses=described(*ACCESS_PROBLEMS), tags=["access"])
 async def tokens(request: Request, caller: Annotated[Caller, Depends(Needs(Role.STREAM))]) -> StreamToken:
     """A token that opens one stream, for a page: offer the subprotocol `bearer.TOKEN` beside `glosscast.v1`."""
-    token, expires = services_of(request).access.issue(caller)
+    token, expires = state_of(request).access.issue(caller)
     return StreamToken(token=token, expires_at=datetime.fromtimestamp(expires, UTC))
 
 
@@ -156,7 +130,7 @@ async def tokens(request: Request, caller: Annotated[Caller, Depends(Needs(Role.
 )
 async def bundle(request: Request) -> BundleDescription:
     """What the service recognises, and how well."""
-    engine, settings = engine_of(request), services_of(request).settings
+    engine, settings = engine_of(request), state_of(request).settings
     manifest, report = engine.bundle.manifest, engine.bundle.report
     known = report.glosses
     return BundleDescription(
@@ -202,12 +176,12 @@ async def captions(request: Request, session: str, form: CaptionForm) -> Respons
     `Authorization` takes the `token` of the session's `started` message. Times of WebVTT and SRT begin with the
     session's first frame. Hands that say nothing are left out.
     """
-    services = services_of(request)
-    check_origin(request, services.settings.allowed_origins)
+    state = state_of(request)
+    check_origin(request, state.settings.allowed_origins)
     token = bearer(request.headers)
     if token is None:
         raise ProblemError("not_authenticated", "Authorization must have the session's token.", BEARER)
-    found = services.transcripts.find(session, token)
+    found = state.transcripts.find(session, token)
     if found is None:
         raise ProblemError("no_session")
     kind, write = CAPTION_FORMS[form]
@@ -226,12 +200,12 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> dict[str, str]:
     """Ready: the bundle is loaded, its golden check passed, and the service is not stopping."""
     engine = engine_of(request)
-    if services_of(request).streams.stopping:
-        raise ProblemError("not_ready", headers={"Retry-After": "5"})
+    if state_of(request).streams.stopping:
+        raise ProblemError("not_ready", headers={"Retry-After": str(RETRY_S)})
     return {"status": "ready", "bundle": engine.bundle.id}
 
 
 @router.get("/metrics", tags=["monitoring"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """Figures for Prometheus; needs no key, so a proxy should not pass it on."""
-    return Response(services_of(request).metrics.text(), media_type=METRICS_TYPE)
+    return Response(state_of(request).metrics.text(), media_type=METRICS_TYPE)

@@ -29,6 +29,10 @@ class SettingsError(ValueError):
     """A variable is unknown or its value is wrong; the message names it and fits on one line."""
 
 
+class StartError(RuntimeError):
+    """The service cannot start; the message is one plain line that names the setting to look at."""
+
+
 class Settings(BaseSettings):
     """Where to listen, what to load, and how much is taken on. Each field is the variable GLOSSCAST_<NAME>."""
 

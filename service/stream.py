@@ -19,7 +19,7 @@ from typing import ParamSpec, Protocol
 from service import endings
 from service.access.auth import Caller
 from service.endings import Ending
-from service.engine import Engine, Services
+from service.inference.engine import Engine
 from service.mailbox import Arrival, Break, Inbox
 from service.observe.logs import SESSION, fields
 from service.observe.tracing import Span
@@ -27,6 +27,7 @@ from service.protocol.codes import CloseCode
 from service.protocol.messages import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
 from service.protocol.wire import FrameFault, parse_frame
 from service.session import FrameGate, effective_config
+from service.state import State
 from service.tally import Tally
 from service.transcripts import Transcript
 from service.worker import Hooks, Worker
@@ -53,21 +54,21 @@ class Stream:
     """One session.
 
     Args:
-        services: of the application.
+        state: of the application.
         engine: loaded.
         caller: whose it is.
         start: what the client asked for.
     """
 
-    def __init__(self, services: Services, engine: Engine, caller: Caller, start: Start) -> None:
+    def __init__(self, state: State, engine: Engine, caller: Caller, start: Start) -> None:
         self.id, self.token, self.caller = secrets.token_urlsafe(12), secrets.token_urlsafe(32), caller
         self.config = effective_config(start, engine.bundle)
         self.ready = asyncio.Event()  # set when `started` is on its way
-        self._services, self._engine, self._settings = services, engine, services.settings
+        self._state, self._engine, self._settings = state, engine, state.settings
         self._loop = asyncio.get_running_loop()
         self._ending: asyncio.Future[Ending] = self._loop.create_future()
         self._inbox, self._gate = Inbox(self._settings.queue_frames), FrameGate(self._settings.max_fps)
-        self._tally = Tally(services.metrics)
+        self._tally = Tally(state.metrics)
         self._transcript = Transcript(self.id, self.token, engine.bundle.manifest.no_sign)
         self._link: Connection | None = None
         self._away: asyncio.TimerHandle | None = None
@@ -85,13 +86,13 @@ class Stream:
     def begin(self, link: Connection) -> None:
         """Set up, and read what is signed until the stream is ended."""
         self._link = link
-        self._services.transcripts.open(self._transcript)
+        self._state.transcripts.open(self._transcript)
         self._running = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         SESSION.set(self.id)
         facts = {"session": self.id, "input": self.config.input, "bundle": self._engine.bundle.id}
-        with self._engine.used(), self._services.tracing.span("stream", **facts) as span:
+        with self._engine.used(), self._state.tracing.span("stream", **facts) as span:
             await self._go_through(span)
 
     async def _go_through(self, span: Span) -> None:
@@ -104,7 +105,7 @@ class Stream:
             failed=self._on_loop(self._on_worker_failed),
             ended=self._on_loop(self._on_worker_ended),
         )
-        Worker(self._engine, self._services.metrics, span, self.config, self._inbox, hooks).start()
+        Worker(self._engine, self._state.metrics, span, self.config, self._inbox, hooks).start()
         code = None
         try:
             code = await self._wind_up(await self._ending)
@@ -114,8 +115,8 @@ class Stream:
             self._inbox.close()
             # The place is taken until the thread has given its tracker back.
             await self._worker_ended.wait()
-            self._services.transcripts.close(self._transcript)
-            self._services.streams.leave(self)
+            self._state.transcripts.close(self._transcript)
+            self._state.streams.leave(self)
             self._report(code, span)
 
     # --- connections
@@ -269,7 +270,7 @@ class Stream:
 
     def _report(self, code: int | None, span: Span) -> None:
         s = self._tally.summary(self._signs)
-        label = self._services.metrics.stream_ended(code)
+        label = self._state.metrics.stream_ended(code)
         span.note(code=label, **s.model_dump())
         if code == CloseCode.INTERNAL:
             span.failed(label)

@@ -16,7 +16,8 @@ from glosscast.clip import Window
 from glosscast.holistic import Tracker
 from glosscast.video import VideoError
 from service.access.rates import Bucket
-from service.engine import Engine
+from service.inference.engine import Engine
+from service.inference.turns import Turn
 from service.mailbox import Arrival, Break, Inbox
 from service.observe import logs
 from service.observe.metrics import Metrics
@@ -26,7 +27,6 @@ from service.protocol.codes import ErrorCode
 from service.protocol.messages import Config, ServerMessage, StreamWarning
 from service.protocol.wire import FrameFault
 from service.session import LandmarksFeed, Session
-from service.turns import Turn
 
 log = logging.getLogger("glosscast.service")
 

@@ -50,7 +50,7 @@ class Step:
 
 
 def batch(windows: int, seconds: float) -> Step:
-    """A run of the model with so many windows that has just ended; see `service.batcher.Observe`."""
+    """A run of the model with so many windows that has just ended; see `service.inference.batcher.Observe`."""
     now_s = monotonic()
     return Step("batch", now_s - seconds, now_s, notes={"windows": windows})
 

@@ -33,7 +33,6 @@ MAX_ANSWER = 64 * 1024  # without a crop
 START_S = 60.0  # for a tracker to be made; MediaPipe takes a second on an idle core
 MEMORY_BYTES = 8 * 1024 * MIB  # address space of a process, of which MediaPipe uses a small part
 
-MakeTracker = Callable[[], Tracker]
 Loss = Literal["crashed", "hung"]
 OnLoss = Callable[[Loss], None]
 
@@ -71,7 +70,9 @@ class ProcessTracker:
         TrackerLostError: no tracker could be made.
     """
 
-    def __init__(self, make_tracker: MakeTracker, timeout_s: float, on_loss: OnLoss = lambda reason: None) -> None:
+    def __init__(
+        self, make_tracker: Callable[[], Tracker], timeout_s: float, on_loss: OnLoss = lambda reason: None
+    ) -> None:
         self.broken = False
         self._work, self._timeout_s, self._on_loss = partial(_serve, make_tracker=make_tracker), timeout_s, on_loss
         self._child: Child | None = None
@@ -183,7 +184,7 @@ def _fault(content: bytearray) -> VideoError:
     return VideoError(known[known.index(code)] if code in known else "undecodable", text)
 
 
-def _serve(channel: Channel, make_tracker: MakeTracker) -> None:
+def _serve(channel: Channel, make_tracker: Callable[[], Tracker]) -> None:
     """Answer requests in the process, until it is killed or the service has gone."""
     Limits(memory_bytes=MEMORY_BYTES).apply()
     server = _Server(make_tracker())

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from service import ray_app
-from service.engine import StartError, bundle_of
+from service.inference.engine import bundle_of
+from service.inference.remote import Facts
 from service.ray_app import Plan, serving
 from service.ray_deployments import _connect
-from service.remote import Facts
-from service.settings import Settings
+from service.settings import Settings, StartError
 from tests.bundles import signing
 from tests.service.process import ROOT, START_S
 from tests.service.serving import (

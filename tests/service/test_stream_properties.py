@@ -159,9 +159,9 @@ SCOPE = {
 def app(bundle_folder):
     """The application, open, without a network."""
     app = create_app(Settings(bundle=bundle_folder, **ROOMY), ColourTracker)
-    app.state.services.open()
+    app.state.glosscast.open()
     yield app
-    app.state.services.close()
+    app.state.glosscast.close()
 
 
 async def converse(app, messages):
@@ -177,8 +177,8 @@ async def converse(app, messages):
 
     async with asyncio.timeout(TIMEOUT_S):
         await app(SCOPE, inbound.get, send)
-        await app.state.services.streams.shut_down(TIMEOUT_S)
-        app.state.services.streams = Streams(MANY, app.state.services.metrics)
+        await app.state.glosscast.streams.shut_down(TIMEOUT_S)
+        app.state.glosscast.streams = Streams(MANY, app.state.glosscast.metrics)
     return sent
 
 

@@ -18,7 +18,7 @@ def seen(monkeypatch):
     from tests.service.tracing.spans import ATTRIBUTES, Seen
 
     exporter = Seen()
-    monkeypatch.setattr("service.engine.tracing_of", lambda settings: recorded.recording(SimpleSpanProcessor(exporter)))
+    monkeypatch.setattr("service.state.tracing_of", lambda settings: recorded.recording(SimpleSpanProcessor(exporter)))
     yield exporter
     assert {name for span in exporter.get_finished_spans() for name in span.attributes} <= ATTRIBUTES
     assert not any(span.events or span.status.description for span in exporter.get_finished_spans())

@@ -10,8 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from service.app import create_app
-from service.engine import StartError
-from service.settings import Settings
+from service.settings import Settings, StartError
 from tests.service.process import ROOT, START_S, start_service, wait_for_address
 from tests.service.serving import EAST, ColourTracker, browser, colours, post, serve, video
 

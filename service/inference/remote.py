@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from glosscast.clip import Window
 from glosscast.manifest import Precision
-from service.batcher import SMOOTHING, BatcherClosedError, Observe, unobserved
+from service.inference.batcher import SMOOTHING, BatcherClosedError, Observe, unobserved
 
 Ask = Callable[[Sequence[Window]], NDArray[np.float32]]
 
