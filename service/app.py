@@ -11,9 +11,10 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from glosscast import __version__
-from service import link, problems, rest
+from service import link, problems
 from service.inference.engine import Connect, MakeTracker
 from service.observe.metrics import RequestMetrics
+from service.rest import routes as rest
 from service.settings import Settings, load_settings
 from service.site import docs, page
 from service.site.security import SecurityHeaders

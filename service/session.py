@@ -13,13 +13,14 @@ from glosscast.bundle import Bundle
 from glosscast.decoding import Classify, Decoder, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
 from service.access.rates import Bucket
+from service.inference.ranking import confidence, ranked
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Alternative, Config, Final, Input, Interim, Landmarks, Point, SignStarted, Start
 from service.protocol.wire import FrameFault
 
 LANDMARKS_S = 1 / 8  # between two landmarks messages
 SHOWN = 0.5  # visibility from which a pose point is drawn
-DIGITS = 4  # of a confidence or a coordinate; more is noise
+DIGITS = 4  # of a coordinate; more is noise
 
 Clock = Callable[[], float]
 Event = SignStarted | Interim | Final
@@ -152,17 +153,8 @@ class Session:
         """The gloss that says "no sign", for a final that is not to be reported."""
         vocabulary = self._bundle.vocabulary
         assert vocabulary.no_sign is not None, "the manifest is checked for it"
-        confidence = round(float(probabilities[vocabulary.id(vocabulary.no_sign)]), DIGITS)
-        return Alternative(gloss=vocabulary.no_sign, confidence=confidence)
-
-
-def ranked(bundle: Bundle, probabilities: NDArray[np.float32], top_k: int) -> list[Alternative]:
-    """The `top_k` likeliest glosses, best first."""
-    order = np.argsort(-probabilities, kind="stable")[:top_k]
-    return [
-        Alternative(gloss=bundle.vocabulary.gloss(int(i)), confidence=round(float(probabilities[i]), DIGITS))
-        for i in order
-    ]
+        probability = float(probabilities[vocabulary.id(vocabulary.no_sign)])
+        return Alternative(gloss=vocabulary.no_sign, confidence=confidence(probability))
 
 
 class LandmarksFeed:

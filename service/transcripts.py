@@ -3,12 +3,9 @@
 import asyncio
 import hmac
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Literal
 
-from glosscast.captions import Caption, to_srt, to_webvtt
+from glosscast.captions import Caption
 from service.protocol.messages import Final
-from service.schemas import CaptionEntry, Captions
 
 MAX_CAPTIONS = 10_000  # of one session, the oldest go first; 0.2 KB each
 MAX_KEPT = 1000  # sessions that have ended, the oldest go first
@@ -34,26 +31,6 @@ class Transcript:
         """Take a sign, if it was one."""
         if final.gloss != self._no_sign:
             self.captions.append(Caption(final.start_ms, final.end_ms, final.gloss, final.confidence))
-
-
-CaptionForm = Literal["vtt", "srt", "json"]
-
-
-def to_json(transcript: Transcript) -> str:
-    """A `Captions` document, in the client's own time."""
-    return Captions(
-        session=transcript.session,
-        ended=transcript.ended,
-        origin_ms=transcript.origin_ms,
-        captions=[CaptionEntry.model_validate(caption, from_attributes=True) for caption in transcript.captions],
-    ).model_dump_json()
-
-
-CAPTION_FORMS: Mapping[CaptionForm, tuple[str, Callable[[Transcript], str]]] = {
-    "vtt": ("text/vtt; charset=utf-8", lambda found: to_webvtt(found.captions, found.origin_ms)),
-    "srt": ("application/x-subrip; charset=utf-8", lambda found: to_srt(found.captions, found.origin_ms)),
-    "json": ("application/json", to_json),
-}
 
 
 class Transcripts:

@@ -1,4 +1,4 @@
-"""What a REST route asks of those who call it, told in the OpenAPI description as well."""
+"""The authorisation of REST requests, as a dependency of their routes that the OpenAPI description shows."""
 
 from fastapi import Request
 from fastapi.openapi.models import HTTPBearer
@@ -10,8 +10,8 @@ from service.access.origins import check_origin
 from service.state import state_of
 
 
-class Needs(SecurityBase):
-    """A dependency: a key that is good for `role`, or any key; and no page of another site.
+class Authorised(SecurityBase):
+    """A dependency that requires a key with `role`, or any key, and refuses pages of other sites.
 
     It runs before the body of a request is read.
     """
@@ -22,7 +22,7 @@ class Needs(SecurityBase):
         self._role = role
 
     async def __call__(self, request: Request) -> Caller:
-        """Who asks.
+        """The caller.
 
         Raises:
             ProblemError: "origin_not_allowed", "not_authenticated", "not_allowed" or "too_many_requests".

@@ -13,13 +13,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from glosscast.keypoints import CHANNELS, POINTS
-from service import clips
 from service.access.auth import BEARER, Caller, bearer
 from service.access.keys import Role
 from service.access.origins import check_origin
-from service.admission import Needs
 from service.problems import ProblemError, described
-from service.schemas import (
+from service.rest import clips
+from service.rest.authorisation import Authorised
+from service.rest.captions import CAPTION_FORMS, CaptionForm
+from service.rest.schemas import (
     BundleDescription,
     Classification,
     ClassifyQuery,
@@ -28,10 +29,9 @@ from service.schemas import (
     KeypointLayout,
     StreamToken,
 )
+from service.rest.uploads import FIELD, read_upload
 from service.session import inputs_of
 from service.state import RETRY_S, engine_of, state_of
-from service.transcripts import CAPTION_FORMS, CaptionForm
-from service.upload import FIELD, read_upload
 
 router = APIRouter()
 
@@ -79,7 +79,7 @@ CLASSIFY_PROBLEMS = described(
     responses=CLASSIFY_PROBLEMS,
     openapi_extra=UPLOAD_BODY,
     tags=["recognition"],
-    dependencies=[Depends(Needs(Role.CLASSIFY))],
+    dependencies=[Depends(Authorised(Role.CLASSIFY))],
 )
 async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -> Classification:
     """Read a recorded clip as one sign. The clip is kept in memory only, and only until the answer is sent."""
@@ -116,7 +116,7 @@ async def _disconnect_of(request: Request) -> AsyncIterator[Event]:
 
 
 @router.post("/v1/tokens", responses=described(*ACCESS_PROBLEMS), tags=["access"])
-async def tokens(request: Request, caller: Annotated[Caller, Depends(Needs(Role.STREAM))]) -> StreamToken:
+async def tokens(request: Request, caller: Annotated[Caller, Depends(Authorised(Role.STREAM))]) -> StreamToken:
     """A token that opens one stream, for a page: offer the subprotocol `bearer.TOKEN` beside `glosscast.v1`."""
     token, expires = state_of(request).access.issue(caller)
     return StreamToken(token=token, expires_at=datetime.fromtimestamp(expires, UTC))
@@ -126,7 +126,7 @@ async def tokens(request: Request, caller: Annotated[Caller, Depends(Needs(Role.
     "/v1/bundle",
     responses=described(*ACCESS_PROBLEMS, "not_ready"),
     tags=["recognition"],
-    dependencies=[Depends(Needs())],
+    dependencies=[Depends(Authorised())],
 )
 async def bundle(request: Request) -> BundleDescription:
     """What the service recognises, and how well."""

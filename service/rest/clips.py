@@ -13,12 +13,12 @@ from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
 from glosscast.holistic import extract
 from glosscast.video import MIB, Frame, VideoError, VideoLimits
 from service.inference.engine import Engine
+from service.inference.ranking import ranked
 from service.observe.tracing import Span, Step, batch
 from service.problems import ProblemError
 from service.processes.clip_decoder import Budget, decoding
 from service.processes.tracker import TrackerLostError
-from service.schemas import Classification, ClipSign, Prediction, Timings
-from service.session import ranked
+from service.rest.schemas import Classification, ClipSign, Prediction, Timings
 from service.settings import Settings
 from service.state import State
 
