@@ -15,9 +15,9 @@ from glosscast.clip import Window
 from glosscast.holistic import new_tracker, quiet_native_logs
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_image
+from service.live.reader import Session, effective_config
 from service.protocol.messages import Input, Start
 from service.protocol.wire import parse_frame
-from service.session import Session, effective_config
 
 FRAMES = {"keypoints": 480, "frames": 64}
 

@@ -12,9 +12,9 @@ import uvicorn
 
 from service.access import commands
 from service.app import create_app
-from service.connection import Connection, HttpConnection
 from service.inference.engine import MakeTracker
 from service.observe import logs
+from service.server import Connection, HttpConnection
 from service.settings import Settings, SettingsError, StartError, load_settings
 from service.state import State
 

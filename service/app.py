@@ -11,8 +11,9 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from glosscast import __version__
-from service import link, problems
+from service import problems
 from service.inference.engine import Connect, MakeTracker
+from service.live import connection
 from service.observe.metrics import RequestMetrics
 from service.rest import routes as rest
 from service.settings import Settings, load_settings
@@ -61,7 +62,7 @@ def create_app(
         )
     app.add_middleware(RequestMetrics, metrics=state.metrics, tracing=state.tracing)
     app.add_middleware(SecurityHeaders)
-    for module in (rest, link, docs, page):
+    for module in (rest, connection, docs, page):
         app.include_router(module.router)
     app.router.default = page.Page(app.router.default)
     return app

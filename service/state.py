@@ -12,13 +12,13 @@ from starlette.requests import HTTPConnection
 
 from service.access.auth import Access, AccessError
 from service.inference.engine import Connect, Engine, MakeTracker
+from service.live.registry import Streams
+from service.live.transcripts import Transcripts
 from service.observe.logs import fields
 from service.observe.metrics import Metrics
 from service.observe.tracing import TracingError, tracing_of
 from service.problems import ProblemError
 from service.settings import Settings, StartError
-from service.streams import Streams
-from service.transcripts import Transcripts
 
 log = logging.getLogger("glosscast.service")
 

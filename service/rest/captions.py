@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from glosscast.captions import to_srt, to_webvtt
+from service.live.transcripts import Transcript
 from service.rest.schemas import CaptionEntry, Captions
-from service.transcripts import Transcript
 
 CaptionForm = Literal["vtt", "srt", "json"]
 

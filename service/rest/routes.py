@@ -16,6 +16,7 @@ from glosscast.keypoints import CHANNELS, POINTS
 from service.access.auth import BEARER, Caller, bearer
 from service.access.keys import Role
 from service.access.origins import check_origin
+from service.live.reader import inputs_of
 from service.problems import ProblemError, described
 from service.rest import clips
 from service.rest.authorisation import Authorised
@@ -30,7 +31,6 @@ from service.rest.schemas import (
     StreamToken,
 )
 from service.rest.uploads import FIELD, read_upload
-from service.session import inputs_of
 from service.state import RETRY_S, engine_of, state_of
 
 router = APIRouter()

@@ -28,8 +28,8 @@ WEBSOCKET_SCOPE = {
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch):
-    monkeypatch.setattr("service.mailbox.MAX_UNSENT", 20)
-    monkeypatch.setattr("service.link.SEND_S", 0.2)
+    monkeypatch.setattr("service.live.queues.MAX_UNSENT", 20)
+    monkeypatch.setattr("service.live.connection.SEND_S", 0.2)
 
 
 def never_ending_signs():

@@ -6,8 +6,8 @@ import pytest
 
 from glosscast.bundle import load_bundle
 from glosscast.recogniser import Recogniser
+from service.live.reader import Session, effective_config
 from service.protocol.messages import Start
-from service.session import Session, effective_config
 from tests.bundles import ASPECT, FRAME_MS, signing
 from tests.service.serving import (
     EAST,

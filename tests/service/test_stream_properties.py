@@ -14,13 +14,13 @@ from glosscast.clip import Clip
 from glosscast.decoding import Decoder, decode_clip
 from glosscast.recogniser import Recogniser
 from service.app import create_app
-from service.mailbox import Arrival, Break, Inbox
+from service.live.queues import Arrival, Break, Inbox
+from service.live.reader import Session, effective_config
+from service.live.registry import Streams
 from service.protocol.codes import CloseCode, ErrorCode
 from service.protocol.messages import SERVER_MESSAGES, Start
 from service.protocol.wire import FrameMessage
-from service.session import Session, effective_config
 from service.settings import Settings
-from service.streams import Streams
 from tests.bundles import ASPECT, FRAME_MS, pose
 from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary
 

@@ -7,13 +7,13 @@ import pytest
 
 from glosscast.bundle import load_bundle
 from service.inference.turns import Turn, Turns
-from service.mailbox import Arrival, Break, Inbox
+from service.live.queues import Arrival, Break, Inbox
+from service.live.reader import effective_config
+from service.live.worker import Hooks, Worker
 from service.observe.metrics import Metrics
 from service.observe.tracing import Span
 from service.protocol.messages import Start
 from service.protocol.wire import FrameMessage
-from service.session import effective_config
-from service.worker import Hooks, Worker
 from tests.bundles import ASPECT, signing
 from tests.service.serving import TIMEOUT_S, wait_until
 

@@ -16,21 +16,21 @@ from functools import partial
 from time import monotonic
 from typing import ParamSpec, Protocol
 
-from service import endings
 from service.access.auth import Caller
-from service.endings import Ending
 from service.inference.engine import Engine
-from service.mailbox import Arrival, Break, Inbox
+from service.live import endings
+from service.live.endings import Ending
+from service.live.queues import Arrival, Break, Inbox
+from service.live.reader import FrameGate, effective_config
+from service.live.tally import Tally
+from service.live.transcripts import Transcript
+from service.live.worker import Hooks, Worker
 from service.observe.logs import SESSION, fields
 from service.observe.tracing import Span
 from service.protocol.codes import CloseCode
 from service.protocol.messages import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
 from service.protocol.wire import FrameFault, parse_frame
-from service.session import FrameGate, effective_config
 from service.state import State
-from service.tally import Tally
-from service.transcripts import Transcript
-from service.worker import Hooks, Worker
 
 log = logging.getLogger("glosscast.service")
 

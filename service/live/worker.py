@@ -18,7 +18,8 @@ from glosscast.video import VideoError
 from service.access.rates import Bucket
 from service.inference.engine import Engine
 from service.inference.turns import Turn
-from service.mailbox import Arrival, Break, Inbox
+from service.live.queues import Arrival, Break, Inbox
+from service.live.reader import LandmarksFeed, Session
 from service.observe import logs
 from service.observe.metrics import Metrics
 from service.observe.tracing import Span, Step, batch
@@ -26,7 +27,6 @@ from service.processes.tracker import TrackedFrame, TrackerLostError, track_enco
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Config, ServerMessage, StreamWarning
 from service.protocol.wire import FrameFault
-from service.session import LandmarksFeed, Session
 
 log = logging.getLogger("glosscast.service")
 

@@ -10,9 +10,9 @@ from glosscast.keypoints import LEFT_HAND, PRESENCE, Pose, X, Y
 from glosscast.recogniser import Recogniser
 from glosscast.vocabulary import Vocabulary
 from service.inference.ranking import ranked
+from service.live.reader import FrameGate, LandmarksFeed, Session, effective_config
 from service.protocol.messages import Start
 from service.protocol.wire import FrameFault
-from service.session import FrameGate, LandmarksFeed, Session, effective_config
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
 from tests.tagging import TAGGING, with_right_hand
 

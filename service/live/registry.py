@@ -12,13 +12,13 @@ import hmac
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
-from service import endings
 from service.access.auth import Caller
-from service.endings import Ending
+from service.live import endings
+from service.live.endings import Ending
 from service.observe.metrics import Metrics
 
 if TYPE_CHECKING:
-    from service.stream import Stream
+    from service.live.session import Stream
 
 
 class Connection(Protocol):

@@ -15,20 +15,20 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from service import endings
 from service.access.auth import Caller
 from service.access.keys import Role
 from service.access.rates import Bucket
-from service.endings import Ending
+from service.live import endings
+from service.live.endings import Ending
 from service.live.handshake import check_handshake
-from service.mailbox import Outbox
+from service.live.queues import Outbox
+from service.live.reader import inputs_of
+from service.live.session import Stream
 from service.problems import ProblemError
 from service.protocol.codes import CLIENT_CLOSED, CloseCode
 from service.protocol.messages import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_text
-from service.session import inputs_of
 from service.state import State, engine_of, state_of
-from service.stream import Stream
 
 log = logging.getLogger("glosscast.service")
 router = APIRouter()

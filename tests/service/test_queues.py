@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from service.mailbox import MAX_UNSENT, Arrival, Break, Inbox, Outbox
+from service.live.queues import MAX_UNSENT, Arrival, Break, Inbox, Outbox
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Error, Final, Interim, Landmarks, SignStarted, StreamWarning
 from service.protocol.wire import FrameMessage
