@@ -26,7 +26,7 @@ from glosscast.bundle import EMBEDDED, load_bundle
 from glosscast.holistic import new_tracker, quiet_native_logs
 from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.video import RGB, VideoError
-from service.__main__ import server
+from service.server import server
 from service.settings import Settings
 from service.site.vendor import holistic_path
 

@@ -15,7 +15,7 @@ from glosscast.clip import Window
 from glosscast.holistic import new_tracker, quiet_native_logs
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_image
-from service.live.reader import Session, effective_config
+from service.live.reader import SignReader, effective_config
 from service.protocol.messages import Input, Start
 from service.protocol.wire import parse_frame
 
@@ -54,7 +54,7 @@ def steps(material: Material, mode: Input) -> dict[str, float]:
         inference_s += time.process_time() - began
         return probabilities
 
-    session = Session(bundle, classify, effective_config(Start(type="start", input=mode), bundle))
+    session = SignReader(bundle, classify, effective_config(Start(type="start", input=mode), bundle))
     times = [t_ms for t_ms, _ in frames]
     timed(
         "segment and decode", lambda: [session.push(t, k, aspect, 0.0) for t, k in zip(times, keypoints, strict=True)]

@@ -14,8 +14,10 @@ from glosscast import __version__
 from service import problems
 from service.inference.engine import Connect, MakeTracker
 from service.live import connection
+from service.live.registry import Registry
+from service.live.transcripts import Transcripts
 from service.observe.metrics import RequestMetrics
-from service.rest import routes as rest
+from service.rest import routes
 from service.settings import Settings, load_settings
 from service.site import docs, page
 from service.site.security import SecurityHeaders
@@ -32,8 +34,8 @@ def create_app(
 
     Args:
         settings: by default from the environment.
-        make_tracker: makes what finds keypoints in pictures; by default the extractor of the settings.
-        connect: leads to recognisers elsewhere, as `service.ray_app` has them; by default one is loaded here.
+        make_tracker: makes a tracker, which finds keypoints in pictures; by default the extractor of the settings.
+        connect: connects to recognisers in other processes, as `service.ray` does; by default one is loaded here.
 
     Raises:
         SettingsError: the environment holds a wrong setting.
@@ -51,6 +53,8 @@ def create_app(
         lifespan=_lifespan,
     )
     app.state.glosscast = state
+    app.state.registry = Registry(settings.max_streams, state.metrics)
+    app.state.transcripts = Transcripts(settings.captions_s)
     problems.install(app)
     if settings.allowed_origins:
         app.add_middleware(
@@ -62,7 +66,7 @@ def create_app(
         )
     app.add_middleware(RequestMetrics, metrics=state.metrics, tracing=state.tracing)
     app.add_middleware(SecurityHeaders)
-    for module in (rest, connection, docs, page):
+    for module in (routes, connection, docs, page):
         app.include_router(module.router)
     app.router.default = page.Page(app.router.default)
     return app

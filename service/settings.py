@@ -13,6 +13,7 @@ from glosscast.manifest import Precision
 from glosscast.video import MIB
 
 PREFIX = "GLOSSCAST_"
+WRONG_SETTING = 2  # exit code of a start that fails for a setting
 # Variables of this prefix that are for other parts of the project and may be set when the service starts.
 FOREIGN = {
     "GLOSSCAST_DATA",  # folder of recordings, for training and tests

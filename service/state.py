@@ -12,8 +12,6 @@ from starlette.requests import HTTPConnection
 
 from service.access.auth import Access, AccessError
 from service.inference.engine import Connect, Engine, MakeTracker
-from service.live.registry import Streams
-from service.live.transcripts import Transcripts
 from service.observe.logs import fields
 from service.observe.metrics import Metrics
 from service.observe.tracing import TracingError, tracing_of
@@ -45,8 +43,6 @@ class State:
             self.tracing = tracing_of(self.settings)
         except (AccessError, TracingError) as error:
             raise StartError(str(error)) from error
-        self.streams = Streams(self.settings.max_streams, self.metrics)
-        self.transcripts = Transcripts(self.settings.captions_s)
         self._reloading = asyncio.Lock()
         self._uploads = 0
         self._classifiers = asyncio.Semaphore(self.settings.classifiers)

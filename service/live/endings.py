@@ -1,4 +1,4 @@
-"""How streams end: close codes, and what a client is told before."""
+"""How sessions and connections end: the close code, and the error that is sent before."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from service.protocol.messages import Error
 
 @dataclass(frozen=True)
 class Ending:
-    """How a stream ends.
+    """How a session or a connection ends.
 
     Attributes:
         code: close code; None where the client has gone.
-        error: told before.
-        drain: whether frames that wait are still read, the open sign is closed and `ended` is said.
+        error: sent before the close.
+        drain: whether waiting frames are still read, the open sign is finished and `ended` is sent.
     """
 
     code: int | None
@@ -27,7 +27,7 @@ def _error(code: ErrorCode, message: str, retryable: bool, retry_after_s: float 
 
 
 DONE = Ending(CloseCode.DONE, drain=True)
-GONE = Ending(None, drain=True)  # for good; the captions are still to be whole
+CLIENT_GONE = Ending(None, drain=True)  # the client will not resume; its captions are still completed
 SHUTTING_DOWN = Ending(
     CloseCode.SHUTTING_DOWN, _error(ErrorCode.SHUTTING_DOWN, "The service is shutting down.", True, 5.0), drain=True
 )
@@ -44,13 +44,15 @@ KEY_FULL = Ending(
     CloseCode.TOO_MANY_STREAMS,
     _error(ErrorCode.TOO_MANY_STREAMS, "This key has as many streams open as it may have.", True, 5.0),
 )
-BUSY = Ending(CloseCode.OVERLOADED, _error(ErrorCode.OVERLOADED, "No tracker is free; try again later.", True, 5.0))
-SLOW = Ending(CloseCode.OVERLOADED, _error(ErrorCode.SLOW_READER, "Messages are not read fast enough.", True))
+NO_TRACKER = Ending(
+    CloseCode.OVERLOADED, _error(ErrorCode.OVERLOADED, "No tracker is free; try again later.", True, 5.0)
+)
+SLOW_READER = Ending(CloseCode.OVERLOADED, _error(ErrorCode.SLOW_READER, "Messages are not read fast enough.", True))
 INTERNAL_ERROR = _error(ErrorCode.INTERNAL, "Something went wrong in the service.", True)
 INTERNAL = Ending(CloseCode.INTERNAL, INTERNAL_ERROR)
 
 
-KEYPOINTS_ALONE = Ending(
+PICTURES_REQUIRED = Ending(
     CloseCode.BAD_MESSAGE,
     _error(
         ErrorCode.UNSUPPORTED_INPUT,
@@ -66,7 +68,7 @@ def violation(message: str) -> Ending:
 
 
 def refused(problem: ProblemError) -> Ending:
-    """The client may not come in, as a problem of `service.access.auth` says."""
+    """The caller is not authorised, for the reason that `service.access.auth` gives."""
     again_s = problem.response.headers.get("retry-after")
     code = CloseCode.NOT_AUTHENTICATED if again_s is None else CloseCode.TOO_MANY_STREAMS
     error = _error(

@@ -1,7 +1,7 @@
-"""The two bounded queues of a stream: frames on their way in, messages on their way out.
+"""The two bounded queues of a stream: frames from the client, and messages to it.
 
-Neither can grow, whatever the client does: old frames give way to new ones, and unsent messages that a newer one has
-overtaken are replaced.
+Neither can grow without bound, whatever the client does: when the queue of frames is full the oldest frame is dropped,
+and an unsent message is replaced by a newer one that supersedes it.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Break:
-    """The client wants the sign that is under way closed; `last` where the stream ends with it."""
+class FinishSign:
+    """A request to finish the sign that is under way; `last` where the stream ends with it."""
 
     arrived_s: float
     last: bool = False
@@ -34,69 +34,69 @@ class Break:
 @dataclass(eq=False)
 class _Slot:
     arrival: Arrival
-    wish: Break | None  # made before this frame came
+    finish: FinishSign | None  # requested before this frame came
 
 
-class Inbox:
-    """Frames from the event loop to a worker thread; when full, the oldest frame goes.
+class FrameQueue:
+    """Frames from the event loop to a worker thread; when it is full, the oldest frame is dropped.
 
-    The client's wishes keep their place among the frames and are never dropped. Several with no frame left between
-    them are one.
+    Requests to finish a sign keep their place among the frames and are never dropped. Several with no frame left
+    between them become one.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._changed = threading.Condition()
         self._slots: deque[_Slot] = deque()
-        self._wish: Break | None = None  # made after all these frames came
+        self._finish: FinishSign | None = None  # requested after all these frames came
         self._closed = False
 
     def put(self, arrival: Arrival) -> int:
-        """Add a frame; the number of frames that had to go for it, 0 or 1."""
+        """Add a frame; the number of frames that were dropped for it, 0 or 1."""
         with self._changed:
-            self._slots.append(_Slot(arrival, self._wish))
-            self._wish = None
+            self._slots.append(_Slot(arrival, self._finish))
+            self._finish = None
             dropped = len(self._slots) > self._size
             if dropped:
                 oldest = self._slots.popleft()
-                self._slots[0].wish = self._slots[0].wish or oldest.wish
+                self._slots[0].finish = self._slots[0].finish or oldest.finish
             self._changed.notify()
         return int(dropped)
 
-    def put_break(self, wish: Break) -> None:
-        """Add a wish after the frames that are there."""
+    def put_finish(self, finish: FinishSign) -> None:
+        """Add a request to finish the sign, after the frames that are there."""
         with self._changed:
-            self._wish = wish
+            self._finish = finish
             self._changed.notify()
 
     def close(self) -> None:
-        """Forget everything; who waits in `get` gets None."""
+        """Drop everything; a thread that waits in `get` gets None."""
         with self._changed:
             self._closed = True
             self._slots.clear()
             self._changed.notify()
 
-    def get(self) -> Arrival | Break | None:
-        """The next frame or wish; blocks until there is one. None when closed."""
+    def get(self) -> Arrival | FinishSign | None:
+        """The next frame or request; blocks until there is one. None when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._slots or self._wish)
+            self._changed.wait_for(lambda: self._closed or self._slots or self._finish)
             if self._closed:
                 return None
             if not self._slots:
-                wish, self._wish = self._wish, None
-                return wish
+                finish, self._finish = self._finish, None
+                return finish
             first = self._slots[0]
-            if first.wish is not None:
-                wish, first.wish = first.wish, None
-                return wish
+            if first.finish is not None:
+                finish, first.finish = first.finish, None
+                return finish
             return self._slots.popleft().arrival
 
 
-class Outbox:
+class MessageQueue:
     """Messages to the client; belongs to the event loop.
 
-    A newer interim or landmarks replaces an unsent one, a final its sign's unsent interim, and warnings of one code
-    add up.
+    A newer interim or landmarks message replaces an unsent one, a final replaces the unsent interim of its sign, and
+    warnings of one code are added up.
     """
 
     def __init__(self) -> None:
@@ -107,9 +107,9 @@ class Outbox:
     def put(self, message: ServerMessage) -> bool:
         """Add a message; False where the client reads so slowly that there is no room."""
         if isinstance(message, StreamWarning):
-            unsent = sum(m.count for m in self._messages if _overtakes(message, m) and isinstance(m, StreamWarning))
+            unsent = sum(m.count for m in self._messages if _supersedes(message, m) and isinstance(m, StreamWarning))
             message = message.model_copy(update={"count": message.count + unsent})
-        kept = [m for m in self._messages if not _overtakes(message, m)]
+        kept = [m for m in self._messages if not _supersedes(message, m)]
         if len(kept) >= MAX_UNSENT:
             return False
         self._messages = deque([*kept, message])
@@ -131,7 +131,7 @@ class Outbox:
         return self._messages.popleft()
 
 
-def _overtakes(new: ServerMessage, old: ServerMessage) -> bool:
+def _supersedes(new: ServerMessage, old: ServerMessage) -> bool:
     if isinstance(old, Interim):
         return isinstance(new, Interim | Final)
     if isinstance(old, StreamWarning):

@@ -1,6 +1,6 @@
-"""One stream without its transport: frames in, messages out. It knows neither the websocket nor ONNX Runtime.
+"""Reads signs from the frames of one stream and makes messages of them, without the websocket and ONNX Runtime.
 
-Fed one frame at a time, it says the same signs as `glosscast.decoding.decode_clip` finds in the whole recording.
+One frame at a time it finds the same signs as `glosscast.decoding.decode_clip` finds in the whole recording.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from service.protocol.messages import Alternative, Config, Final, Input, Interim
 from service.protocol.wire import FrameFault
 
 LANDMARKS_S = 1 / 8  # between two landmarks messages
-SHOWN = 0.5  # visibility from which a pose point is drawn
+VISIBLE = 0.5  # visibility from which a pose point is drawn
 DIGITS = 4  # of a coordinate; more is noise
 
 Clock = Callable[[], float]
@@ -27,12 +27,12 @@ Event = SignStarted | Interim | Final
 
 
 def inputs_of(bundle: Bundle) -> list[Input]:
-    """What streams may send: keypoints alone are not enough for a model that looks at pictures."""
+    """The inputs that streams may send; a model that looks at pictures cannot read keypoints alone."""
     return ["frames"] if bundle.crop else ["frames", "keypoints"]
 
 
 def effective_config(start: Start, bundle: Bundle) -> Config:
-    """What a client gets for what it asked for."""
+    """The config in effect for a client's `start`."""
     return Config(
         input=start.input,
         interim=start.interim,
@@ -42,21 +42,21 @@ def effective_config(start: Start, bundle: Bundle) -> Config:
     )
 
 
-class FrameGate:
-    """Decides about frames before any work is done on them: too fast, or not in order of time.
+class FrameLimiter:
+    """Checks the rate and the order of frames before any work is done on them.
 
-    A second's worth of frames may come at once, so that a stutter of the network costs nothing.
+    A second's worth of frames may come at once, so that a stutter of the network costs no frames.
     """
 
     def __init__(self, max_fps: float) -> None:
         self._bucket = Bucket(max_fps, max(1.0, max_fps))
-        self.last_ms: float | None = None  # time of the last frame taken
+        self.last_ms: float | None = None  # time of the last frame that was accepted
 
-    def admit(self, t_ms: float, now_s: float) -> bool:
-        """Whether a frame is taken, by its own time and the time now on the monotonic clock; False: it came too fast.
+    def accept(self, t_ms: float, now_s: float) -> bool:
+        """Whether a frame is accepted, by its own time and the monotonic clock's; False where it came too fast.
 
         Raises:
-            FrameFault: its time is not after that of the last frame taken.
+            FrameFault: its time is not after that of the last frame accepted.
         """
         if self.last_ms is not None and t_ms <= self.last_ms:
             raise FrameFault(ErrorCode.BAD_TIME, f"t_ms must grow: {t_ms:g} is not after {self.last_ms:g}")
@@ -66,15 +66,15 @@ class FrameGate:
         return True
 
 
-class Session:
-    """Reads one stream. Blocks while the model works, so it belongs into a thread, and into one only.
+class SignReader:
+    """Reads the signs of one stream. It blocks while the model works and must be used by one thread only.
 
     Args:
-        bundle: what recognises.
+        bundle: the model's bundle.
         classify: the bundle's model.
-        config: what the client wants.
+        config: of the stream.
         clock: seconds, for `latency_ms`.
-        spare: whether there is time for an interim now.
+        spare: whether the model has time for an interim now.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Session:
         arrived_s: float,
         picture: NDArray[np.uint8] | None = None,
     ) -> list[Event]:
-        """Take one frame.
+        """Read one frame.
 
         Args:
             t_ms: its time; later than the frame before.
@@ -119,13 +119,13 @@ class Session:
         Raises:
             ValueError: time stands still or goes backwards.
         """
-        return self._tell(self._decoder.push(t_ms, keypoints, aspect, picture), arrived_s)
+        return self._messages(self._decoder.push(t_ms, keypoints, aspect, picture), arrived_s)
 
     def finish(self, arrived_s: float) -> list[Event]:
-        """Close the sign that is under way, if any; frames may follow."""
-        return self._tell(self._decoder.finish(), arrived_s)
+        """Finish the sign that is under way, if any; frames may follow."""
+        return self._messages(self._decoder.finish(), arrived_s)
 
-    def _tell(self, events: Sequence[SignEvent], arrived_s: float) -> list[Event]:
+    def _messages(self, events: Sequence[SignEvent], arrived_s: float) -> list[Event]:
         return [self._message(event, arrived_s) for event in events]
 
     def _message(self, event: SignEvent, arrived_s: float) -> Event:
@@ -133,7 +133,7 @@ class Session:
             return SignStarted(segment=event.segment, t_ms=event.start_ms)
         best, *others = ranked(self._bundle, event.probabilities, self._config.top_k)
         if event.quiet and self._bundle.vocabulary.no_sign is not None:
-            best, others = self._nothing(event.probabilities), [best, *others][: self._config.top_k - 1]
+            best, others = self._no_sign(event.probabilities), [best, *others][: self._config.top_k - 1]
         times = {"start_ms": event.start_ms, "end_ms": event.end_ms}
         guess = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
         if event.kind == "interim":
@@ -149,8 +149,8 @@ class Session:
             }
         )
 
-    def _nothing(self, probabilities: NDArray[np.float32]) -> Alternative:
-        """The gloss that says "no sign", for a final that is not to be reported."""
+    def _no_sign(self, probabilities: NDArray[np.float32]) -> Alternative:
+        """The "no sign" gloss, for a final that is not to be reported."""
         vocabulary = self._bundle.vocabulary
         assert vocabulary.no_sign is not None, "the manifest is checked for it"
         probability = float(probabilities[vocabulary.id(vocabulary.no_sign)])
@@ -158,7 +158,7 @@ class Session:
 
 
 class LandmarksFeed:
-    """Keypoints as landmarks messages, at most one every `LANDMARKS_S`."""
+    """Makes landmarks messages of keypoints, at most one every `LANDMARKS_S`."""
 
     def __init__(self, clock: Clock = monotonic) -> None:
         self._clock = clock
@@ -174,7 +174,7 @@ class LandmarksFeed:
         return [
             Landmarks(
                 t_ms=t_ms,
-                pose=[_point(p) if p[PRESENCE] >= SHOWN else None for p in pose],
+                pose=[_point(p) if p[PRESENCE] >= VISIBLE else None for p in pose],
                 left_hand=_hand(keypoints[LEFT_HAND]),
                 right_hand=_hand(keypoints[RIGHT_HAND]),
             )

@@ -1,98 +1,100 @@
-"""The connections and streams of the service: who finds a place, and how a client finds its session again.
+"""The registry of connections and sessions: which of them find a place, and which session a client resumes.
 
-A connection waits at the door until its first message says whether it starts a stream or goes on with one. A stream
-takes its place when it starts and keeps it until it has ended, also while its client is away: its tracker and its
-thread wait with it, and a client that comes back must not find its place taken.
+A connection is pending until its first message starts or resumes a session. A session takes a place when it starts and
+keeps it until it has ended, also while its client is disconnected: it keeps its tracker and its thread as well, and a
+client that resumes must not find its place taken.
 """
-
-from __future__ import annotations
 
 import asyncio
 import hmac
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+from starlette.requests import HTTPConnection
 
 from service.access.auth import Caller
 from service.live import endings
 from service.live.endings import Ending
+from service.live.session import Session
 from service.observe.metrics import Metrics
 
-if TYPE_CHECKING:
-    from service.live.session import Stream
 
-
-class Connection(Protocol):
-    """What the list of connections needs of one."""
+class Stoppable(Protocol):
+    """What the registry needs of a connection."""
 
     def shut_down(self) -> None:
         """Begin to end, without blocking."""
 
 
-class Streams:
-    """Belongs to the event loop.
+class Registry:
+    """One application's connections and sessions, at `app.state.registry`. It belongs to the event loop.
 
     Args:
-        limit: streams open at the same time, and as many connections that have not said yet what they want.
-        metrics: told how many streams are open.
+        limit: sessions open at the same time, and pending connections at the same time.
+        metrics: told how many sessions are open.
     """
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
         self._limit, self._metrics = limit, metrics
-        self._connections: set[Connection] = set()
-        self._door: dict[Connection, Caller] = {}
-        self._open: dict[str, Stream] = {}
-        self.stopping = False  # no stream finds a place any more
+        self._connections: set[Stoppable] = set()
+        self._pending: dict[Stoppable, Caller] = {}
+        self._sessions: dict[str, Session] = {}
+        self.stopping = False  # no session finds a place any more
 
-    def knock(self, connection: Connection, admission: Caller | Ending) -> Ending | None:
-        """A connection has come, of a caller or of one who is not let in; how it is to end, unless it may wait."""
+    def register(self, connection: Stoppable, authorised: Caller | Ending) -> Ending | None:
+        """Take in a connection, of an authorised caller or with the ending of one who is not.
+
+        Returns:
+            How the connection is to end; None where it is pending now.
+        """
         self._connections.add(connection)
-        if isinstance(admission, Ending):
-            return admission
-        if refusal := self._room(admission, self._door.values()):
+        if isinstance(authorised, Ending):
+            return authorised
+        if refusal := self._refusal(authorised, self._pending.values()):
             return refusal
-        self._door[connection] = admission
+        self._pending[connection] = authorised
         return None
 
-    def pass_door(self, connection: Connection) -> None:
-        """The connection has a stream."""
-        self._door.pop(connection, None)
-
-    def gone(self, connection: Connection) -> None:
+    def unregister(self, connection: Stoppable) -> None:
         """The connection is closed."""
-        self._door.pop(connection, None)
+        self._pending.pop(connection, None)
         self._connections.discard(connection)
 
-    def enter(self, stream: Stream) -> Ending | None:
-        """Take a place; where there is none, how the connection is to end."""
-        if refusal := self._room(stream.caller, [other.caller for other in self._open.values()]):
+    def open(self, session: Session, connection: Stoppable) -> Ending | None:
+        """Give a place to the session that a connection starts; where there is none, how the connection is to end."""
+        if refusal := self._refusal(session.caller, [other.caller for other in self._sessions.values()]):
             return refusal
-        self._open[stream.id] = stream
-        self._metrics.active_streams.set(len(self._open))
+        self._pending.pop(connection, None)
+        self._sessions[session.id] = session
+        self._metrics.active_streams.set(len(self._sessions))
         return None
 
-    def find(self, session: str, token: str, caller: Caller) -> Stream | None:
-        """The stream to resume; None where there is none, it is another caller's, or the token is wrong."""
-        stream = self._open.get(session)
-        if stream is None or stream.ending or stream.caller.name != caller.name:
+    def resume(self, session_id: str, token: str, caller: Caller, connection: Stoppable) -> Session | None:
+        """The session that a connection resumes; None where there is none, or it is another caller's or token's."""
+        session = self._sessions.get(session_id)
+        if session is None or session.ending or session.caller.name != caller.name:
             return None
-        return stream if hmac.compare_digest(stream.token.encode(), token.encode()) else None
+        if not hmac.compare_digest(session.token.encode(), token.encode()):
+            return None
+        self._pending.pop(connection, None)
+        return session
 
-    def leave(self, stream: Stream) -> None:
-        """Give the place back."""
-        self._open.pop(stream.id, None)
-        self._metrics.active_streams.set(len(self._open))
+    def release(self, session: Session) -> None:
+        """Free the place of a session that has ended."""
+        self._sessions.pop(session.id, None)
+        self._metrics.active_streams.set(len(self._sessions))
 
     async def shut_down(self, timeout_s: float) -> None:
-        """Let every stream say its last words; returns when all have ended or after `timeout_s`."""
+        """Have every session send its last messages; returns when all have ended or after `timeout_s`."""
         self.stopping = True
-        for one in [*self._connections, *self._open.values()]:
+        for one in [*self._connections, *self._sessions.values()]:
             one.shut_down()
         waited_s = 0.0
-        while (self._connections or self._open) and waited_s < timeout_s:
+        while (self._connections or self._sessions) and waited_s < timeout_s:
             await asyncio.sleep(0.05)
             waited_s += 0.05
 
-    def _room(self, caller: Caller, taken: Collection[Caller]) -> Ending | None:
+    def _refusal(self, caller: Caller, taken: Collection[Caller]) -> Ending | None:
         if self.stopping:
             return endings.SHUTTING_DOWN
         if len(taken) >= self._limit:
@@ -100,3 +102,9 @@ class Streams:
         if sum(other.name == caller.name for other in taken) >= caller.max_streams:
             return endings.KEY_FULL
         return None
+
+
+def registry_of(connection: HTTPConnection) -> Registry:
+    """The registry of the application that a request or websocket belongs to."""
+    registry: Registry = connection.app.state.registry
+    return registry

@@ -1,4 +1,4 @@
-"""What a stream counts, and how often it tells: a flood of bad frames must not become a flood of messages."""
+"""Counts a stream's frames and limits its warnings, so that a flood of bad frames is no flood of messages."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -14,18 +14,18 @@ DropReason = Literal["too_fast", "queue_full"]
 
 
 class Tally:
-    """The frames of one stream, and what its client is to hear of those left out.
+    """Counts the frames of one stream, and makes warnings and errors about those left out.
 
     Args:
-        metrics: counted along.
+        metrics: counted as well.
         clock: seconds.
     """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float] = monotonic) -> None:
         self._metrics, self._clock = metrics, clock
         self._began_s = clock()
-        self._frames = self._dropped = self._faulty = self._untold = 0
-        self._told_s: dict[str, float] = {}
+        self._frames = self._dropped = self._faulty = self._unreported = 0
+        self._sent_s: dict[str, float] = {}
 
     @property
     def age_s(self) -> float:
@@ -40,11 +40,11 @@ class Tally:
     def dropped(self, reason: DropReason) -> None:
         """Count a frame that was left out because it came too fast."""
         self._dropped += 1
-        self._untold += 1
+        self._unreported += 1
         self._metrics.frames_dropped.labels(reason).inc()
 
     def faulty(self, fault: FrameFault) -> list[Error]:
-        """Count a frame that cannot be used; what to tell the client, if anything."""
+        """Count a frame that cannot be used; the error to send, if one is due."""
         self._faulty += 1
         self._metrics.frames_dropped.labels("faulty").inc()
         if not self._due(fault.code):
@@ -52,14 +52,14 @@ class Tally:
         return [Error(code=fault.code, message=fault.message, retryable=True)]
 
     def warning(self, at_once: bool = False) -> list[StreamWarning]:
-        """What to tell the client about dropped frames, if anything; `at_once` where there will be no later."""
-        if not self._untold or not (at_once or self._due("frames_dropped")):
+        """The warning of dropped frames, if one is due; `at_once` where the stream ends."""
+        if not self._unreported or not (at_once or self._due("frames_dropped")):
             return []
-        count, self._untold = self._untold, 0
+        count, self._unreported = self._unreported, 0
         return [StreamWarning(code="frames_dropped", count=count)]
 
     def summary(self, signs: int) -> Summary:
-        """All of it."""
+        """All counts."""
         return Summary(
             duration_ms=round(self.age_s * 1000),
             frames=self._frames,
@@ -70,7 +70,7 @@ class Tally:
 
     def _due(self, code: str) -> bool:
         now_s = self._clock()
-        if now_s - self._told_s.get(code, -REPEAT_S) < REPEAT_S:
+        if now_s - self._sent_s.get(code, -REPEAT_S) < REPEAT_S:
             return False
-        self._told_s[code] = now_s
+        self._sent_s[code] = now_s
         return True

@@ -1,8 +1,10 @@
-"""What has been signed in each session, for its captions: in memory only, and only for a while after its end."""
+"""What has been signed in each session, for its captions; kept in memory only, until a while after its end."""
 
 import asyncio
 import hmac
 from collections import deque
+
+from starlette.requests import HTTPConnection
 
 from glosscast.captions import Caption
 from service.protocol.messages import Final
@@ -28,16 +30,18 @@ class Transcript:
         self._no_sign = no_sign
 
     def add(self, final: Final) -> None:
-        """Take a sign, if it was one."""
+        """Add a final, unless it is "no sign"."""
         if final.gloss != self._no_sign:
             self.captions.append(Caption(final.start_ms, final.end_ms, final.gloss, final.confidence))
 
 
 class Transcripts:
-    """Of the sessions that are open, and of those that ended not long ago; belongs to the event loop.
+    """The transcripts of open sessions and of those that ended a short while ago, at `app.state.transcripts`.
+
+    It belongs to the event loop.
 
     Args:
-        keep_s: how long after the end of a session.
+        keep_s: for how long a transcript is kept after the end of its session.
     """
 
     def __init__(self, keep_s: float) -> None:
@@ -64,3 +68,9 @@ class Transcripts:
         """A session's captions; None where there are none for this session and this token."""
         found = self._open.get(session) or self._kept.get(session)
         return found if found and hmac.compare_digest(found.token.encode(), token.encode()) else None
+
+
+def transcripts_of(connection: HTTPConnection) -> Transcripts:
+    """The transcripts of the application that a request or websocket belongs to."""
+    transcripts: Transcripts = connection.app.state.transcripts
+    return transcripts

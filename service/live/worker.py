@@ -1,7 +1,7 @@
-"""The thread of one stream: takes frames from the inbox, finds keypoints, lets the session read them.
+"""The thread of one stream: takes frames from the queue, finds keypoints and reads signs from them.
 
-A thread each keeps a stream's frames in order and its tracker in one place, and a stream that is busy or stuck holds up
-no other. The number of threads is bounded by the number of streams.
+One thread for each stream keeps its frames in order and its tracker in one place, and a stream that is busy or stuck
+does not delay any other. The number of threads is bounded by the number of streams.
 """
 
 import logging
@@ -18,8 +18,8 @@ from glosscast.video import VideoError
 from service.access.rates import Bucket
 from service.inference.engine import Engine
 from service.inference.turns import Turn
-from service.live.queues import Arrival, Break, Inbox
-from service.live.reader import LandmarksFeed, Session
+from service.live.queues import Arrival, FinishSign, FrameQueue
+from service.live.reader import LandmarksFeed, SignReader
 from service.observe import logs
 from service.observe.metrics import Metrics
 from service.observe.tracing import Span, Step, batch
@@ -30,7 +30,7 @@ from service.protocol.wire import FrameFault
 
 log = logging.getLogger("glosscast.service")
 
-# A picture that brings its tracker down could do so with every frame, and a restart costs a second of a core.
+# A picture that crashes its tracker could do so in every frame, and a restart costs a second of a core.
 RESTARTS_AT_ONCE = 3
 RESTART_EVERY_S = 20.0
 
@@ -39,14 +39,14 @@ PICTURE_FAULTS = {"too_large": ErrorCode.TOO_LARGE, "out_of_memory": ErrorCode.O
 
 @dataclass(frozen=True)
 class Hooks:
-    """How a worker speaks to its stream. Called in the worker's thread.
+    """What a worker calls in its thread.
 
     Attributes:
-        ready: the tracker is there, frames may come.
-        messages: what the session says.
+        ready: the worker has its tracker, frames may come.
+        messages: messages for the client.
         fault: a frame could not be used.
         busy: no tracker is free; the worker ends.
-        failed: something went wrong that is not the client's fault; the worker ends.
+        failed: an error that is not the client's fault; the worker ends.
         ended: always called last, with the number of signs.
     """
 
@@ -59,15 +59,15 @@ class Hooks:
 
 
 class Worker:
-    """Reads one stream in a thread, until a last `Break` or the inbox's end."""
+    """Reads one stream in a thread, until a last `FinishSign` or the end of the queue."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, span: Span, config: Config, inbox: Inbox, hooks: Hooks
+        self, engine: Engine, metrics: Metrics, span: Span, config: Config, frames: FrameQueue, hooks: Hooks
     ) -> None:
         self._engine, self._metrics, self._span = engine, metrics, span
-        self._config, self._inbox, self._hooks = config, inbox, hooks
+        self._config, self._frames, self._hooks = config, frames, hooks
         self._turn = Turn(engine.turns)
-        self._session = Session(engine.bundle, self._classify, config, spare=engine.classify.spare)
+        self._reader = SignReader(engine.bundle, self._classify, config, spare=engine.classify.spare)
         self._crop = engine.bundle.new_crop()
         self._batches: list[Step] = []  # of the frame that is read now
         self._landmarks = LandmarksFeed()
@@ -88,7 +88,7 @@ class Worker:
             log.exception("a stream failed")
             self._hooks.failed()
         finally:
-            self._hooks.ended(self._session.signs)
+            self._hooks.ended(self._reader.signs)
 
     def _read_pictures(self) -> None:
         pool = self._engine.stream_trackers
@@ -105,19 +105,19 @@ class Worker:
     def _read(self, tracker: Tracker | None) -> None:
         self._hooks.ready()
         processed = self._metrics.frames_processed.labels(self._config.input)
-        while (item := self._inbox.get()) is not None:
+        while (item := self._frames.get()) is not None:
             queue = Step("queue", item.arrived_s, monotonic())
             self._batches.clear()
-            if isinstance(item, Break):
+            if isinstance(item, FinishSign):
                 with self._turn:
-                    found = self._session.finish(item.arrived_s)
-                self._say_signs(found, queue)
+                    found = self._reader.finish(item.arrived_s)
+                self._send_signs(found, queue)
                 if item.last:
                     return
                 continue
             self._metrics.stages.labels("queue").observe(queue.ended_s - queue.began_s)
             try:
-                seen = self._look(item, tracker)
+                tracked = self._track(item, tracker)
             except FrameFault as fault:
                 self._hooks.fault(fault)
                 continue
@@ -125,29 +125,29 @@ class Worker:
                 self._metrics.frames_dropped.labels("tracker_lost").inc()
                 if self._restarts.take(monotonic()) > 0:
                     raise
-                self._say([StreamWarning(code="tracker_restarted", count=1)])
+                self._send([StreamWarning(code="tracker_restarted", count=1)])
                 continue
-            looked = Step("frame_keypoints", queue.ended_s, monotonic())
+            tracking = Step("frame_keypoints", queue.ended_s, monotonic())
             t_ms = item.frame.t_ms
             if self._config.landmarks:
-                self._say([*self._landmarks.push(t_ms, seen.keypoints)])
+                self._send([*self._landmarks.push(t_ms, tracked.keypoints)])
             with self._turn:
                 self._engine.classify.catch_up()
-                found = self._session.push(t_ms, seen.keypoints, seen.aspect, item.arrived_s, seen.crop)
-            self._say_signs(found, queue, looked)
+                found = self._reader.push(t_ms, tracked.keypoints, tracked.aspect, item.arrived_s, tracked.crop)
+            self._send_signs(found, queue, tracking)
             processed.inc()
 
     def _classify(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        self._turn.end()  # others read while the model works
+        self._turn.end()  # the threads of other streams read while the model works
         return self._engine.classify(windows, observe=self._on_batch)
 
     def _on_batch(self, windows: int, seconds: float) -> None:
         self._batches.append(batch(windows, seconds))
 
-    def _say_signs(self, messages: Sequence[ServerMessage], *before: Step) -> None:
-        """Say what came of a frame or a break, after the steps that came before it was recognised.
+    def _send_signs(self, messages: Sequence[ServerMessage], *before: Step) -> None:
+        """Send the messages that a frame or the end of a sign led to, after the steps before its recognition.
 
-        A span each for frames would be too many to keep: the one that ends a sign stands for them.
+        A span for every frame would be too many to keep, so only the frame that ends a sign has spans.
         """
         recognised = Step("recognition", before[-1].ended_s, monotonic(), tuple(self._batches))
         for message in messages:
@@ -157,13 +157,13 @@ class Worker:
                 self._span.step(
                     Step("final", before[0].began_s, recognised.ended_s, parts, {"segment": message.segment})
                 )
-        self._say([*messages])
+        self._send([*messages])
 
-    def _say(self, messages: list[ServerMessage]) -> None:
+    def _send(self, messages: list[ServerMessage]) -> None:
         if messages:
             self._hooks.messages(messages)
 
-    def _look(self, item: Arrival, tracker: Tracker | None) -> TrackedFrame:
+    def _track(self, item: Arrival, tracker: Tracker | None) -> TrackedFrame:
         payload = item.frame.payload
         if tracker is None or not isinstance(payload, bytes):
             assert isinstance(payload, np.ndarray)

@@ -17,6 +17,8 @@ from service.access.auth import BEARER, Caller, bearer
 from service.access.keys import Role
 from service.access.origins import check_origin
 from service.live.reader import inputs_of
+from service.live.registry import registry_of
+from service.live.transcripts import transcripts_of
 from service.problems import ProblemError, described
 from service.rest import clips
 from service.rest.authorisation import Authorised
@@ -181,7 +183,7 @@ async def captions(request: Request, session: str, form: CaptionForm) -> Respons
     token = bearer(request.headers)
     if token is None:
         raise ProblemError("not_authenticated", "Authorization must have the session's token.", BEARER)
-    found = state.transcripts.find(session, token)
+    found = transcripts_of(request).find(session, token)
     if found is None:
         raise ProblemError("no_session")
     kind, write = CAPTION_FORMS[form]
@@ -200,7 +202,7 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> dict[str, str]:
     """Ready: the bundle is loaded, its golden check passed, and the service is not stopping."""
     engine = engine_of(request)
-    if state_of(request).streams.stopping:
+    if registry_of(request).stopping:
         raise ProblemError("not_ready", headers={"Retry-After": str(RETRY_S)})
     return {"status": "ready", "bundle": engine.bundle.id}
 

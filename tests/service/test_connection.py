@@ -10,8 +10,8 @@ import pytest
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from service.__main__ import server
 from service.app import create_app
+from service.server import server
 from service.settings import Settings
 from tests.bundles import FRAME_MS, pose
 from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary, running, wait_until
@@ -59,7 +59,7 @@ async def converse(app, messages, send):
         kind = "text" if isinstance(message, str) else "bytes"
         inbound.put_nowait(message if isinstance(message, dict) else {"type": "websocket.receive", kind: message})
     await asyncio.wait_for(app(WEBSOCKET_SCOPE, inbound.get, send), TIMEOUT_S)
-    await app.state.glosscast.streams.shut_down(TIMEOUT_S)  # the stream has a task of its own
+    await app.state.registry.shut_down(TIMEOUT_S)  # the stream has a task of its own
 
 
 def test_a_client_that_never_reads_is_let_go(app):
@@ -100,7 +100,7 @@ def test_who_comes_while_the_service_stops(app):
         sent.append(message)
 
     async def stop_and_converse():
-        await app.state.glosscast.streams.shut_down(0)
+        await app.state.registry.shut_down(0)
         await converse(app, [], send)
 
     asyncio.run(stop_and_converse())

@@ -9,8 +9,8 @@ import threading
 import httpx
 import pytest
 
-from service.__main__ import server
 from service.app import create_app
+from service.server import server
 from service.settings import Settings
 from tests.bundles import signing
 from tests.service.process import START_S, start_service, wait_for_address

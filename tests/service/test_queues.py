@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from service.live.queues import MAX_UNSENT, Arrival, Break, Inbox, Outbox
+from service.live.queues import MAX_UNSENT, Arrival, FinishSign, FrameQueue, MessageQueue
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Error, Final, Interim, Landmarks, SignStarted, StreamWarning
 from service.protocol.wire import FrameMessage
@@ -32,15 +32,15 @@ def landmarks(t_ms):
 STARTED = SignStarted(segment=0, t_ms=0.0)
 RESTARTED = StreamWarning(code="tracker_restarted", count=1)
 ERROR = Error(code=ErrorCode.BAD_TIME, message="", retryable=True)
-F, G, LAST = Break(0.0), Break(1.0), Break(0.0, last=True)
+F, G, LAST = FinishSign(0.0), FinishSign(1.0), FinishSign(0.0, last=True)
 
 
 def fill(inbox, items):
     """Put frames (numbers) and wishes; the total dropped."""
     dropped = 0
     for item in items:
-        if isinstance(item, Break):
-            inbox.put_break(item)
+        if isinstance(item, FinishSign):
+            inbox.put_finish(item)
         else:
             dropped += inbox.put(arrival(item))
     return dropped
@@ -51,7 +51,7 @@ def drain(inbox):
     out = []
     while True:
         item = inbox.get()
-        out.append(item if isinstance(item, Break) else item.frame.seq)
+        out.append(item if isinstance(item, FinishSign) else item.frame.seq)
         if item == LAST:
             return out
 
@@ -71,27 +71,27 @@ def drain(inbox):
     ],
 )
 def test_inbox(items, expected, dropped):
-    inbox = Inbox(3)
+    inbox = FrameQueue(3)
 
     assert fill(inbox, items) == dropped
-    inbox.put_break(LAST)
+    inbox.put_finish(LAST)
     if expected[-1:] == [F]:
         expected = expected[:-1]
     assert drain(inbox) == [*expected, LAST]
 
 
 def test_a_flood_of_wishes_takes_no_room():
-    inbox = Inbox(2)
+    inbox = FrameQueue(2)
     for seq in range(1000):
         fill(inbox, [F, seq, F, F])
-    inbox.put_break(LAST)
+    inbox.put_finish(LAST)
 
     assert len(drain(inbox)) <= 5
 
 
-@pytest.mark.parametrize("wake", [lambda i: i.put(arrival(7)), lambda i: i.put_break(F), lambda i: i.close()])
+@pytest.mark.parametrize("wake", [lambda i: i.put(arrival(7)), lambda i: i.put_finish(F), lambda i: i.close()])
 def test_get_waits(wake):
-    inbox, got = Inbox(2), []
+    inbox, got = FrameQueue(2), []
     reader = threading.Thread(target=lambda: got.append(inbox.get()))
     reader.start()
     reader.join(0.05)
@@ -104,7 +104,7 @@ def test_get_waits(wake):
 
 
 def test_a_closed_inbox_forgets_its_frames():
-    inbox = Inbox(2)
+    inbox = FrameQueue(2)
     fill(inbox, [1, F])
     inbox.close()
 
@@ -134,7 +134,7 @@ def dropped(count):
 )
 def test_outbox(put, sent):
     async def run():
-        outbox = Outbox()
+        outbox = MessageQueue()
         for message in put:
             assert outbox.put(message)
         outbox.finish()
@@ -149,11 +149,11 @@ async def everything(outbox):
 
 
 def test_the_outbox_is_bounded_by_what_may_not_be_replaced():
-    outbox = Outbox()
+    outbox = MessageQueue()
     for revision in range(10 * MAX_UNSENT):
         assert outbox.put(interim(0, revision))
         assert outbox.put(landmarks(float(revision)))
-    outbox = Outbox()
+    outbox = MessageQueue()
     accepted = sum(outbox.put(ERROR) for _ in range(10 * MAX_UNSENT))
 
     assert accepted == MAX_UNSENT
@@ -161,7 +161,7 @@ def test_the_outbox_is_bounded_by_what_may_not_be_replaced():
 
 def test_get_waits_for_a_message():
     async def run():
-        outbox = Outbox()
+        outbox = MessageQueue()
         reader = asyncio.create_task(outbox.get())
         await asyncio.sleep(0.01)
         assert not reader.done()

@@ -10,7 +10,7 @@ from glosscast.keypoints import LEFT_HAND, PRESENCE, Pose, X, Y
 from glosscast.recogniser import Recogniser
 from glosscast.vocabulary import Vocabulary
 from service.inference.ranking import ranked
-from service.live.reader import FrameGate, LandmarksFeed, Session, effective_config
+from service.live.reader import FrameLimiter, LandmarksFeed, SignReader, effective_config
 from service.protocol.messages import Start
 from service.protocol.wire import FrameFault
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
@@ -29,7 +29,7 @@ def model(bundle):
 
 def session(bundle, model, **start):
     config = effective_config(Start(type="start", input="keypoints", **start), bundle)
-    return Session(bundle, model, config, clock=lambda: 10.0)
+    return SignReader(bundle, model, config, clock=lambda: 10.0)
 
 
 def feed(session, frames, arrived_s=9.0):
@@ -97,7 +97,7 @@ def test_no_interims_unless_wanted(bundle, model):
 def test_interims_are_put_off_while_there_is_no_time_and_finals_are_not(bundle, model):
     busy = [True]
     config = effective_config(Start(type="start", input="keypoints"), bundle)
-    live = Session(bundle, model, config, spare=lambda: not busy[0])
+    live = SignReader(bundle, model, config, spare=lambda: not busy[0])
     frames = signing("east", "west")
     first = feed(live, frames[:40])
     busy[0] = False
@@ -211,35 +211,35 @@ def test_the_effective_config_is_what_the_client_gets(bundle):
     ],
 )
 def test_time_must_grow(times_ms, faults):
-    gate = FrameGate(1000.0)
+    gate = FrameLimiter(1000.0)
     for index, t_ms in enumerate(times_ms):
         if index in faults:
             with pytest.raises(FrameFault) as fault:
-                gate.admit(t_ms, index * 0.1)
+                gate.accept(t_ms, index * 0.1)
             assert fault.value.code == "bad_time"
         else:
-            assert gate.admit(t_ms, index * 0.1)
+            assert gate.accept(t_ms, index * 0.1)
 
 
 def test_the_rate_is_limited_by_the_servers_clock():
-    gate = FrameGate(10.0)
-    twice_too_fast = [gate.admit(i, 100 + i / 20) for i in range(200)]
+    gate = FrameLimiter(10.0)
+    twice_too_fast = [gate.accept(i, 100 + i / 20) for i in range(200)]
 
     assert all(twice_too_fast[:10])  # a second's worth may come at once
     assert sum(twice_too_fast[40:]) == pytest.approx(80, abs=1)
 
 
 def test_the_allowed_rate_passes_for_ever():
-    gate = FrameGate(10.0)
+    gate = FrameLimiter(10.0)
 
-    assert all(gate.admit(i, 100 + i / 10 + 1e-6) for i in range(500))
+    assert all(gate.accept(i, 100 + i / 10 + 1e-6) for i in range(500))
 
 
 def test_a_frame_that_is_dropped_does_not_count_as_the_last():
-    gate = FrameGate(1.0)
-    assert gate.admit(1.0, 0.0)
-    assert not gate.admit(99.0, 0.0)
-    assert gate.admit(50.0, 5.0)
+    gate = FrameLimiter(1.0)
+    assert gate.accept(1.0, 0.0)
+    assert not gate.accept(99.0, 0.0)
+    assert gate.accept(50.0, 5.0)
 
 
 # --- landmarks

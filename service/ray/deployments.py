@@ -19,8 +19,8 @@ from service.app import create_app
 from service.inference.batcher import Batcher, Observe
 from service.inference.engine import MakeTracker, bundle_of, recogniser_of
 from service.inference.remote import Facts, Remote
+from service.live.registry import Registry
 from service.settings import PREFIX, Settings, StartError
-from service.state import State
 
 log = logging.getLogger("glosscast.service")
 
@@ -82,9 +82,9 @@ class FrontEnd:
         return self._application
 
     async def shut_down(self, timeout_s: float) -> None:
-        """Let every stream say its last words, for as long at most."""
-        state: State = self._application.state.glosscast
-        await state.streams.shut_down(timeout_s)
+        """Have every session send its last messages, for so long at most."""
+        registry: Registry = self._application.state.registry
+        await registry.shut_down(timeout_s)
 
 
 def _connect(settings: Settings, recognisers: Any, facts: Facts, bundle: Bundle, observe: Observe) -> Remote:

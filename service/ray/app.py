@@ -1,4 +1,4 @@
-"""`python -m service.ray_app`: the service on Ray Serve, for models that need more machines than one.
+"""`python -m service.ray`: the service on Ray Serve, for models that need more machines than one.
 
 Front ends are the application of `python -m service` but for its model; recognisers are a deployment of their own that
 grows and shrinks with what is asked of it. Settings are those of `python -m service`; see docs/deployment.md.
@@ -17,10 +17,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.__main__ import WRONG_SETTING
 from service.inference.engine import MakeTracker, bundle_of
-from service.ray_deployments import LOG_FORMAT, FrontEnd, Recognisers
-from service.settings import PREFIX, Settings, SettingsError, StartError, load_settings
+from service.ray.deployments import LOG_FORMAT, FrontEnd, Recognisers
+from service.settings import PREFIX, WRONG_SETTING, Settings, SettingsError, StartError, load_settings
 from service.state import State
 
 log = logging.getLogger("glosscast.service")
@@ -66,7 +65,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m service.ray_app", description="Serve on Ray, with the same settings.")
+    parser = argparse.ArgumentParser("python -m service.ray", description="Serve on Ray, with the same settings.")
     parser.add_argument(
         "--address", default=LOCAL, metavar="HOST:PORT", help="a Ray cluster that this machine is part of, or auto"
     )
@@ -190,7 +189,3 @@ def _run(serve: Any, target: Any) -> Any:
         return serve.run(target, name=APPLICATION, route_prefix="/")
     except RuntimeError as error:
         raise StartError(str(error)) from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())
