@@ -1,13 +1,13 @@
-"""One thread owns the model and batches windows across streams: many small inferences cost more than few larger ones.
+"""One thread owns the model and batches windows across streams: many small inferences cost more than few large ones.
 
-Nothing waits for a batch to fill. While one inference runs, requests gather, and the next one takes what is there, one
-window from each caller in turn, so that a long clip does not hold up a live stream.
+Nothing waits for a batch to fill. Requests queue up while one inference runs, and the next one takes the queue, one
+window from each caller in turn, so that a long clip does not delay a live stream.
 
-What is not needed, an interim result, is left out while it would have to wait for longer than a budget: so interims
-become rarer when many sign, and finals do not become later.
+Interim results are optional: a stream skips one that would have to wait for longer than a budget. So when many people
+sign, interims become rarer and finals do not become later.
 
-Where the model is too slow for the finals alone, streams wait for it before they read on (`catch_up`), all of them: one
-that waited alone, with its final here, would lose frames that the others do not.
+Where the model is too slow even for the finals, all streams wait for it before they read on (`catch_up`). A stream that
+waited alone, with its final queued here, would lose frames that the others do not lose.
 """
 
 import threading
@@ -28,7 +28,7 @@ Observe = Callable[[int, float], None]
 
 
 def unobserved(windows: int, seconds: float) -> None:
-    """Nobody wants to know."""
+    """Do nothing; for callers that need no figures."""
 
 
 class BatcherClosedError(RuntimeError):
@@ -36,7 +36,7 @@ class BatcherClosedError(RuntimeError):
 
 
 class _Job:
-    """The windows of one call, and what is known of their probabilities."""
+    """The windows of one call, and those of their probabilities that have been computed."""
 
     def __init__(self, windows: Sequence[Window], observe: Observe) -> None:
         self.windows, self.observe = windows, observe
@@ -56,10 +56,10 @@ class Batcher:
     Args:
         model: windows to probabilities (len(windows), classes).
         max_batch: windows in one inference.
-        max_waiting: windows that may wait; beyond, callers are held until some have been read.
-        budget_s: how long what can be left out may have to wait.
-        backlog_s: of work for callers who have had nothing read, beyond which `catch_up` waits.
-        observe: told the size and the duration in s of each inference.
+        max_waiting: windows that may wait; further callers block until some have been read.
+        budget_s: the longest wait for which `spare` is true.
+        backlog_s: `catch_up` waits while windows of callers that have had none read need more time than this.
+        observe: called with the size and the duration in s of each inference.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class Batcher:
 
         Args:
             windows: to read.
-            observe: told, in the batcher's thread, the size and the duration in s of each inference with some of them.
+            observe: called in the batcher's thread with the size and the duration in s of each inference with some of
+                them.
 
         Raises:
             BatcherClosedError: the batcher is closed, or was before these windows were read.
@@ -105,17 +106,17 @@ class Batcher:
         return job.answer.result()
 
     def spare(self) -> bool:
-        """Whether a window that could be left out would be read within the budget."""
+        """Whether an optional window would be read within the budget."""
         with self._changed:
             return (self._waiting + self._reading) * self._window_s <= self._budget_s
 
     def catch_up(self) -> None:
-        """Wait while those who have had nothing read would keep the model busy for too long; blocks."""
+        """Wait while callers that have had no window read would keep the model busy for too long; blocks."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._behind())
 
     def _behind(self) -> bool:
-        # Of a long clip no more than its first window counts: the rest stands behind whoever comes.
+        # Only the first window of a long clip counts, since later callers come before its other windows.
         return sum(job.taken == 0 for job in self._jobs) * self._window_s > self._backlog_s
 
     @property
@@ -124,7 +125,7 @@ class Batcher:
         return self._waiting
 
     def close(self) -> None:
-        """Finish the inference that is running, refuse what waits, and end the thread. A second call does nothing."""
+        """Finish the running inference, refuse waiting windows, and end the thread. A second call does nothing."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -174,7 +175,7 @@ class Batcher:
             job.put(index, row)
 
     def _isolate(self, batch: list[tuple[_Job, int]], error: Exception) -> None:
-        """Find whose windows the model cannot read, so that the others in the batch do not suffer from them."""
+        """Find the caller whose windows the model cannot read, so that the others in the batch do not fail with it."""
         jobs = {id(job): job for job, _ in batch}
         if len(jobs) > 1:
             for job in jobs.values():

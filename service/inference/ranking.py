@@ -1,4 +1,4 @@
-"""The glosses that a window's probabilities speak for, as clients are sent them."""
+"""From probabilities to glosses with confidences, as clients are sent them."""
 
 import numpy as np
 from numpy.typing import NDArray

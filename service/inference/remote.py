@@ -1,6 +1,6 @@
-"""Recognisers in other processes, behind the face that a `Batcher` has. Knows nothing of how they are reached.
+"""Recognisers in other processes, with the interface of a `Batcher`. This module does not know how they are reached.
 
-Windows of streams that ask at the same time are batched where they are read, so that those of all front ends meet.
+Windows are batched where they are read, so that windows of all front ends share batches.
 """
 
 import threading
@@ -19,7 +19,7 @@ Ask = Callable[[Sequence[Window]], NDArray[np.float32]]
 
 
 class Facts(BaseModel):
-    """What a recogniser says of itself.
+    """The properties of a recogniser that front ends need.
 
     Attributes:
         bundle: name and version.
@@ -42,8 +42,8 @@ class Remote:
     Args:
         ask: windows to probabilities (len(windows), classes); blocks.
         facts: of the recognisers.
-        budget_s: how long what can be left out may have to wait.
-        observe: told the windows and the duration in s of each call.
+        budget_s: the longest wait for which `spare` is true.
+        observe: called with the number of windows and the duration in s of each call.
     """
 
     def __init__(self, ask: Ask, facts: Facts, budget_s: float, observe: Observe) -> None:
@@ -59,7 +59,7 @@ class Remote:
 
         Args:
             windows: to read.
-            observe: told their number and the duration in s of the call, which includes the way there and back.
+            observe: called with their number and the duration in s of the call, transport included.
 
         Raises:
             BatcherClosedError: the service is shutting down.
@@ -79,8 +79,8 @@ class Remote:
         finally:
             with self._lock:
                 self._asked -= len(windows)
-        # Little's law: while N are under way and each takes so long, one comes back every so-long / N. It counts in
-        # what other front ends ask and how many recognisers there are, neither of which is known here.
+        # Little's law: while N windows are under way and each takes T, one returns every T / N. This accounts for the
+        # load of other front ends and the number of recognisers, neither of which is known here.
         with self._lock:
             self._window_s += SMOOTHING * (took_s / asked - self._window_s)
         self._observe(len(windows), took_s)
@@ -88,10 +88,10 @@ class Remote:
         return rows
 
     def catch_up(self) -> None:
-        """Return at once: what waits elsewhere is not known here."""
+        """Return at once, since the backlog of the recognisers is not known here."""
 
     def spare(self) -> bool:
-        """Whether a window that could be left out would be read within the budget."""
+        """Whether an optional window would be read within the budget."""
         with self._lock:
             return self._asked * self._window_s <= self._budget_s
 

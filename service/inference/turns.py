@@ -1,9 +1,10 @@
-"""Turns: the threads of all streams share one interpreter, and read their frames one after another.
+"""Turns: a fair lock that lets the threads of all streams read their frames one after another.
 
-Left to themselves, dozens of threads with frames to read fight for the interpreter's lock, which knows no order. The
-event loop and the model's thread then wait among them, for tenths of a second, and so does every stream whose sign is
-with the model, while its frames are dropped. Here one thread reads one frame, and next is who has read the fewest. What
-is too much is taken from those who send most: who sends less than the others get read loses nothing.
+Without it, dozens of threads with frames to read compete for the interpreter's lock, which has no order. The event loop
+and the model's thread then wait among them for tenths of a second, and so does every stream whose sign is with the
+model, while its frames are dropped. With it, one thread reads one frame at a time, and the next one is the thread that
+has read the fewest. Under overload the streams that send most lose frames: a stream that sends fewer frames than others
+get read loses none.
 """
 
 import heapq
@@ -12,48 +13,49 @@ from itertools import count
 
 
 class Turns:
-    """One thread at a time: who has had the fewest turns, and of several who has waited longest.
+    """Gives the turn to one thread at a time: the one with the fewest turns, and among equals the longest waiting one.
 
     Args:
-        arrears: turns that a thread may catch up on when it was away, with the model or without frames. No more, so
-            that one that is new or was away for long does not keep the others from theirs.
+        arrears: turns that a thread may catch up on after it was busy with the model or had no frames. The number is
+            limited so that a thread that is new or was idle for long does not starve the others.
     """
 
     def __init__(self, arrears: int) -> None:
         self._arrears = arrears
         self._lock = threading.Lock()
         self._taken = False
-        self._round = 0  # turns had by those who are not in arrears
-        self._gates: list[tuple[int, int, threading.Lock]] = []  # a heap; each is held, for its thread to wait at
-        self._comers = count()
+        self._round = 0  # turns of the threads that are not in arrears
+        # A heap of (turns, order of arrival, a locked lock that the thread waits for).
+        self._queue: list[tuple[int, int, threading.Lock]] = []
+        self._arrivals = count()
 
     @property
     def waiting(self) -> int:
         """Threads that wait for their turn."""
-        return len(self._gates)
+        return len(self._queue)
 
     def begin(self, had: int) -> int:
-        """Wait for this thread's turn, after so many that it had; how many it counts as having had now."""
-        gate = None
+        """Wait for this thread's turn, after `had` turns before; the number of turns that count for it now."""
+        own = None
         with self._lock:
             had = max(had, self._round - self._arrears)
             if self._taken:
-                gate = threading.Lock()
-                gate.acquire()
-                heapq.heappush(self._gates, (had, next(self._comers), gate))
+                own = threading.Lock()
+                own.acquire()
+                heapq.heappush(self._queue, (had, next(self._arrivals), own))
             else:
                 self._taken, self._round = True, max(self._round, had)
-        if gate is not None:
-            gate.acquire()
+        if own is not None:
+            own.acquire()
         return had + 1
 
     def end(self) -> None:
-        """Give the turn to the thread that is next; nobody who comes just now can snatch it."""
+        """Give the turn to the thread that is next; a thread that arrives at this moment cannot take it first."""
         with self._lock:
-            if self._gates:
-                had, _, gate = heapq.heappop(self._gates)
+            if self._queue:
+                had, _, other = heapq.heappop(self._queue)
                 self._round = max(self._round, had)
-                gate.release()
+                other.release()
             else:
                 self._taken = False
 

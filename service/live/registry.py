@@ -31,7 +31,7 @@ class Registry:
 
     Args:
         limit: sessions open at the same time, and pending connections at the same time.
-        metrics: told how many sessions are open.
+        metrics: receive the number of open sessions.
     """
 
     def __init__(self, limit: int, metrics: Metrics) -> None:

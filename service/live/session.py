@@ -1,8 +1,8 @@
 """A session: what a client signs, from `start` to `ended`, over as many connections as that takes.
 
 A session belongs to the event loop, and its `Worker` does everything that takes time. A `Connection` passes on what one
-websocket receives and sends what the session says. While there is no connection the worker goes on and finals are kept;
-all other messages are lost. A client that stays away for too long ends its session.
+websocket receives and sends the session's messages. While there is no connection, the worker goes on and finals are
+kept; all other messages are lost. A session ends when its client stays away for too long.
 """
 
 import asyncio

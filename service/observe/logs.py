@@ -47,7 +47,7 @@ def set_up(form: LogFormat) -> None:
 
 
 def fields(**named: Any) -> dict[str, dict[str, Any]]:
-    """`extra` of a log call: what the message says, for programs."""
+    """`extra` of a log call: the facts in the message, for programs."""
     return {"fields": named}
 
 

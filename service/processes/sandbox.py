@@ -20,7 +20,7 @@ from time import monotonic
 
 CONTEXT = multiprocessing.get_context("forkserver")
 LENGTH = struct.Struct("<I")
-KILLED_S = 5.0  # for the kernel to end a process that was killed, or has let go of its channel
+KILLED_S = 5.0  # for the kernel to end a process that was killed or has closed its channel
 PR_SET_PDEATHSIG = 1
 
 Part = bytes | bytearray | memoryview
@@ -65,7 +65,7 @@ class Channel:
         return self._exactly(length, deadline_s)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()
 
     def _exactly(self, length: int, deadline_s: float | None) -> bytearray:
@@ -136,9 +136,9 @@ class Child:
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """What it ended with, or minus the signal that ended it; None while it goes on.
+        """Its exit code, or minus the signal that ended it; None while it runs.
 
-        For one whose channel is closed: waits until it has ended.
+        It is meant for a process that has closed its channel, and waits until that has ended.
         """
         self._process.join(KILLED_S)
         return self._process.exitcode

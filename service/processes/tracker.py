@@ -64,7 +64,7 @@ class ProcessTracker:
     Args:
         make_tracker: makes the tracker there; picklable.
         timeout_s: for one frame.
-        on_loss: told why a process had to be replaced.
+        on_loss: called with the reason when a process has to be replaced.
 
     Raises:
         TrackerLostError: no tracker could be made.
@@ -103,7 +103,7 @@ class ProcessTracker:
         return self._track(spec.size, PICTURE, CROP.pack(*spec), data)
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Prepare for another stream."""
         self._ask(RESET)
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Recognisers:
-    """One recogniser. It batches what all front ends ask of it.
+    """One recogniser, which batches the windows of all front ends.
 
     Raises:
         StartError: the bundle or an execution provider cannot be used on this machine.
@@ -44,7 +44,7 @@ class Recognisers:
         return self._batcher(windows)
 
     def facts(self) -> Facts:
-        """What front ends tell of it."""
+        """The properties of this recogniser that front ends need."""
         model = self._recogniser
         return Facts(
             bundle=model.bundle.id,

@@ -25,22 +25,22 @@ from service.state import State
 MAX_FPS = 240.0  # of a clip, on average; slow motion of phones
 
 
-def classify(engine: Engine, state: State, data: bytes, top_k: int, gone: Event) -> Classification:
+def classify(engine: Engine, state: State, data: bytes, top_k: int, disconnected: Event) -> Classification:
     """Read a clip as one sign; blocks.
 
     Args:
         engine: what recognises.
         state: of the application.
         data: content of the file.
-        top_k: how many glosses to tell.
-        gone: set when nobody waits for the answer.
+        top_k: number of glosses in the answer.
+        disconnected: set when the client has disconnected.
 
     Raises:
         ProblemError: the clip cannot be read.
-        ClientDisconnect: `gone` was set.
+        ClientDisconnect: `disconnected` was set.
     """
     with state.tracing.span("extraction") as span:
-        clip, timings = _keypoints(engine, state.settings, data, gone, span)
+        clip, timings = _keypoints(engine, state.settings, data, disconnected, span)
     began = monotonic()
     with state.tracing.span("recognition") as span:
         reading = _read(engine, clip, span)
@@ -96,7 +96,9 @@ def _sign(engine: Engine, final: SignEvent, first_ms: float) -> ClipSign:
     )
 
 
-def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event, span: Span) -> tuple[Clip, Timings]:
+def _keypoints(
+    engine: Engine, settings: Settings, data: bytes, disconnected: Event, span: Span
+) -> tuple[Clip, Timings]:
     limits = VideoLimits(
         max_bytes=settings.max_upload_bytes,
         max_duration_s=settings.max_clip_s,
@@ -107,7 +109,7 @@ def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event, spa
     try:
         with decoding(data, engine.bundle.manifest.clip.fps, limits, budget) as decoded:
             opened = monotonic()
-            frames = _Frames(decoded, opened - began, gone)
+            frames = _Frames(decoded, opened - began, disconnected)
             with engine.clip_trackers.lease() as tracker:
                 leased = monotonic()
                 clip = extract(frames, tracker, engine.bundle.new_crop())
@@ -118,7 +120,7 @@ def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event, spa
         raise ProblemError(error.code, str(error)) from error
     inside = frames.seconds - frames.before
     timings = Timings(decode=_ms(frames.seconds), keypoints=_ms(ended - leased - inside), inference=0.0)
-    # A frame is decoded when the one before has been read: both take turns to the end, each as long as its `busy_ms`.
+    # A frame is decoded when the one before has been read, so the two steps alternate, each for its `busy_ms` in all.
     span.note(frames=len(clip.t_ms))
     span.step(Step("decode", began, ended, notes={"busy_ms": timings.decode}))
     span.step(Step("tracker", opened, leased))
@@ -127,13 +129,13 @@ def _keypoints(engine: Engine, settings: Settings, data: bytes, gone: Event, spa
 
 
 class _Frames(Iterator[Frame]):
-    """Frames as long as somebody waits, and the time in s to get them: `before` to open the file, `seconds` in all."""
+    """Frames until the client disconnects, and the seconds they took: `before` to open the file, `seconds` in all."""
 
-    def __init__(self, frames: Iterator[Frame], before: float, gone: Event) -> None:
-        self._frames, self.before, self.seconds, self._gone = frames, before, before, gone
+    def __init__(self, frames: Iterator[Frame], before: float, disconnected: Event) -> None:
+        self._frames, self.before, self.seconds, self._disconnected = frames, before, before, disconnected
 
     def __next__(self) -> Frame:
-        if self._gone.is_set():
+        if self._disconnected.is_set():
             raise ClientDisconnect
         began = monotonic()
         try:

@@ -87,32 +87,32 @@ async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -
     """Read a recorded clip as one sign. The clip is kept in memory only, and only until the answer is sent."""
     state = state_of(request)
     settings = state.settings
-    engine_of(request)  # before a body is read for nothing
-    with state.upload():  # before the body is read
+    engine_of(request)  # refuse before the body is read
+    with state.upload():
         with state.tracing.span("upload") as span:
             data = await read_upload(request, settings.max_upload_bytes, settings.max_upload_s)
             span.note(bytes=len(data))
-        async with _disconnect_of(request) as gone, state.classifier():
-            if gone.is_set():
+        async with _disconnect_of(request) as disconnected, state.classifier():
+            if disconnected.is_set():
                 raise ClientDisconnect
             engine = engine_of(request)
             with engine.used():
-                return await run_in_threadpool(clips.classify, engine, state, data, query.top_k, gone)
+                return await run_in_threadpool(clips.classify, engine, state, data, query.top_k, disconnected)
 
 
 @asynccontextmanager
 async def _disconnect_of(request: Request) -> AsyncIterator[Event]:
     """An event that is set when the client disconnects; for after the body has been read."""
-    gone = Event()
+    disconnected = Event()
 
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        gone.set()
+        disconnected.set()
 
     watcher = asyncio.create_task(watch())
     try:
-        yield gone
+        yield disconnected
     finally:
         watcher.cancel()
 

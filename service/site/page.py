@@ -1,4 +1,4 @@
-"""The page: its files at every address that is no route, and what it asks about itself."""
+"""The page: its files at every address that is no route, and `/page.json`, which it asks about itself."""
 
 from pathlib import Path
 

@@ -21,10 +21,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # a page from an old version does not speak to a new service
+    "Cache-Control": "no-cache",  # so that no page of an old version uses a new service
 }
 API = "/v1/"
-API_CACHE = "no-store"  # answers say what somebody signed
+API_CACHE = "no-store"  # answers contain what somebody signed
 VENDOR = "/vendor/"
 VENDOR_CACHE = "max-age=31536000, immutable"  # 37 MB; the version is in the address
 # A worker has the policy of its own file: WebAssembly may run there and not in the page.
@@ -36,7 +36,7 @@ def headers_of(path: str, status: int) -> dict[str, str]:
     """The headers of an answer."""
     if path.startswith(API):
         return HEADERS | {"Cache-Control": API_CACHE}
-    if path.startswith(VENDOR) and status == 200:  # what is missing may come
+    if path.startswith(VENDOR) and status == 200:  # a file that is missing now may be fetched later
         return HEADERS | {"Cache-Control": VENDOR_CACHE}
     if path == WORKER:
         return HEADERS | {"Content-Security-Policy": WORKER_POLICY}
