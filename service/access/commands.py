@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add(arguments: argparse.Namespace, environment: dict[str, str]) -> int:
-    """Make a key; the exit code. The key alone goes to the standard output, so that it can go into a file."""
+    """Make a key; the exit code. Only the key is written to the standard output, which can be redirected to a file."""
     path = arguments.file or Path(environment.get(KEYS_FILE, ""))
     if path == Path():
         print(f"{KEYS_FILE} is not set; name the file of keys with --file", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""API keys: who holds one, what it is good for, and the file that remembers them by their hashes.
+"""API keys: their holders, their roles, and the file that stores their hashes.
 
 A key is 256 random bits, so one round of SHA-256 is enough: there is nothing to guess that a slow hash would protect.
 The file is TOML, one table a key, and may be edited by hand:
@@ -37,7 +37,7 @@ class KeyFileError(ValueError):
 
 
 class Role(StrEnum):
-    """What a key is good for."""
+    """What a key may be used for."""
 
     CLASSIFY = "classify"
     STREAM = "stream"
@@ -85,7 +85,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 
 
 def find(keys: Iterable[Key], presented: str) -> Key | None:
-    """The key that somebody presents; takes as long whichever it is, and where it is none."""
+    """The key that somebody presents, in constant time; None where it is not known."""
     digest = _hash(presented)
     found = None
     for key in keys:
@@ -116,7 +116,7 @@ def add_key(
     if path.exists() and any(other.name == name for other in read_keys(path)):
         raise KeyFileError(f"{path}: there is a key {name} already")
     try:
-        # The hashes of random keys tell nothing, but who uses the service is nobody's business either.
+        # Hashes of random keys reveal nothing, but the names of their holders are private as well.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:
             file.write(_table(key))
     except OSError as error:
@@ -138,7 +138,7 @@ def _hash(secret: str) -> str:
 class KeyFile:
     """The keys in force: those of the file, read again whenever it changes.
 
-    While the file is gone or wrong, for one because it is being written, those of its last good state stay in force.
+    While the file is missing or wrong, for example because it is being written, the keys read last stay in force.
 
     Raises:
         KeyFileError: at the start, the file cannot be read or is wrong.

@@ -1,7 +1,7 @@
 """Short-lived tokens for one stream each, for browsers: a page cannot send a key with a websocket's handshake.
 
-A token is signed and says itself whose it is and until when, so that any replica with the same secret takes it. That it
-is used once is remembered by the replica that took it, until it has expired.
+A token is signed and contains its holder and its expiry, so that any replica with the same secret accepts it. The
+replica that accepted it remembers it until it has expired, so that it is used once.
 """
 
 import hmac
@@ -39,13 +39,13 @@ def read_secret(path: Path) -> bytes:
 
 
 class Tokens:
-    """Issues tokens and takes each of them once.
+    """Issues tokens and accepts each of them once.
 
     Args:
-        secret: signs them; without one, a random one, so that this replica takes its own tokens only.
+        secret: signs them; without one, a random one, so that this replica accepts its own tokens only.
         lifetime_s: from issue to expiry.
         clock: seconds since 1970, the same on all replicas.
-        max_remembered: used tokens that are remembered; when so many have not expired, no other is taken.
+        max_remembered: used tokens that are remembered; when so many have not expired, no other is accepted.
     """
 
     def __init__(

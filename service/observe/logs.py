@@ -1,4 +1,4 @@
-"""What the service writes to its log: plain lines, or a JSON object each. Neither holds anything about a person."""
+"""The format of the log: plain lines, or one JSON object a line. Neither holds anything about a person."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus, and one log line per request. Neither holds anything about a person."""
+"""Metrics for Prometheus, and one log line per request. Neither holds anything about a person."""
 
 import logging
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Metrics:
         self.frames_received = Counter(
             "glosscast_frames_received", "Frames that streams received", ["input"], registry=r
         )
-        for kind in ("frames", "keypoints"):  # 0 rather than absent, until the first comes
+        for kind in ("frames", "keypoints"):  # so that they are 0 before the first frame, not absent
             self.frames_received.labels(kind)
         self.frames_processed = Counter(
             "glosscast_frames_processed", "Frames of streams that were read", ["input"], registry=r

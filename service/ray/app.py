@@ -1,7 +1,7 @@
-"""`python -m service.ray`: the service on Ray Serve, for models that need more machines than one.
+"""The service on Ray Serve, for models that need more than one machine: `python -m service.ray`.
 
-Front ends are the application of `python -m service` but for its model; recognisers are a deployment of their own that
-grows and shrinks with what is asked of it. Settings are those of `python -m service`; see docs/deployment.md.
+Front ends are the application of `python -m service` without its model. Recognisers are a deployment of their own,
+whose number follows the load. Settings are those of `python -m service`; see docs/deployment.md.
 """
 
 import argparse
@@ -24,17 +24,17 @@ from service.state import State
 
 log = logging.getLogger("glosscast.service")
 
-LOCAL = "local"  # instead of an address: a Ray of our own on this machine
+LOCAL = "local"  # in place of an address: start Ray on this machine
 APPLICATION = "glosscast"
-UNLIMITED = 100_000  # requests and streams at once, as far as Ray is concerned: the application has limits of its own
-WAITING = 2.0  # calls under way at each recogniser beyond which there shall be more of them
-REACT_S = 10.0  # how long more must be asked than they have time for before recognisers are added
+UNLIMITED = 100_000  # requests and streams at once; the application has limits of its own, so Ray needs none
+WAITING = 2.0  # calls under way at each recogniser, above which recognisers are added
+REACT_S = 10.0  # for how long the load must be too high before recognisers are added
 # Serve logs each request with the client's address, and at INFO every step of its own.
 QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 
 
 class Plan(BaseModel):
-    """How many of what. Defaults are one front end, and recognisers as needed."""
+    """Numbers of front ends and recognisers. The default is one front end, and recognisers by load."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +52,7 @@ def main() -> int:
     try:
         settings, plan = load_settings(), _plan(arguments)
         with serving(settings, plan, arguments.address) as address:
-            for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which has handlers of its own
+            for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets handlers of its own
                 signal.signal(number, lambda *_: stop.set())
             log.info("ready at http://%s", address)
             stop.wait()
@@ -88,11 +88,11 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 def serving(
     settings: Settings, plan: Plan, address: str = LOCAL, make_tracker: MakeTracker | None = None
 ) -> Iterator[str]:
-    """The service on Ray; host and port of it.
+    """Run the service on Ray for the length of the block; its host and port.
 
     Args:
         settings: of the service. The bundle and the files for access lie under the same paths on all machines.
-        plan: how many of what.
+        plan: numbers of front ends and recognisers.
         address: HOST:PORT of a Ray cluster that this machine is part of, "auto" to find it, or "local".
         make_tracker: see `create_app`.
 
@@ -120,7 +120,7 @@ def serving(
 
 
 def application(serve: Any, settings: Settings, plan: Plan, make_tracker: MakeTracker | None) -> Any:
-    """What Ray Serve runs: front ends, bound to their recognisers."""
+    """The application that Ray Serve runs: front ends, bound to their recognisers."""
     threads = _threads(settings)
     recognisers = serve.deployment(
         Recognisers,
@@ -145,12 +145,12 @@ def application(serve: Any, settings: Settings, plan: Plan, make_tracker: MakeTr
 
 
 def _threads(settings: Settings) -> int:
-    """Of a recogniser; more recognisers use more cores, rather than one that takes those of its neighbours."""
+    """Threads of one recogniser. More cores are used by more recognisers, so that none takes the cores of another."""
     return max(1, settings.inference_threads)
 
 
 def _check(settings: Settings, plan: Plan) -> None:
-    """Find out here what would otherwise fail far away."""
+    """Raise here what would otherwise be raised on another machine."""
     State(settings, None).close()
     bundle_of(settings)
     if settings.port == 0:
@@ -163,8 +163,8 @@ def _check(settings: Settings, plan: Plan) -> None:
 
 def _ray() -> tuple[Any, Any]:
     """The modules `ray` and `ray.serve`."""
-    # Read when Ray is imported, and by the processes that it starts: no reports to its makers, and no line of the log
-    # left out because another stream said the like.
+    # Ray reads these when it is imported, and so do the processes that it starts. It must not report its usage, and not
+    # drop a line of the log because another stream has logged a similar one.
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
     try:
         return import_module("ray"), import_module("ray.serve")
@@ -173,7 +173,7 @@ def _ray() -> tuple[Any, Any]:
 
 
 def _join(ray: Any, address: str, cores: int) -> None:
-    """Connect; a Ray of our own has so many cores at least, so that everything finds a place."""
+    """Connect to a cluster, or start Ray here with at least so many cores, so that all deployments can be placed."""
     own: dict[str, Any] = {}
     if address == LOCAL:
         own = {"include_dashboard": False, "num_cpus": max(cores, os.cpu_count() or 1)}

@@ -1,6 +1,6 @@
 """The two deployments of Ray Serve: front ends, which are the whole application without its model, and recognisers.
 
-Imported where Ray runs them, so this module itself does without Ray.
+Ray imports this module where it runs the deployments; the module itself does not import Ray.
 """
 
 import logging
@@ -24,7 +24,7 @@ from service.settings import PREFIX, Settings, StartError
 
 log = logging.getLogger("glosscast.service")
 
-ATTEMPTS = 3  # to have windows read, when the recogniser that has them dies
+ATTEMPTS = 3  # to have windows read, when a recogniser dies with them
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -75,7 +75,7 @@ class FrontEnd:
         self._settings, self._recognisers, self._make_tracker = settings, recognisers, make_tracker
 
     async def __serve_build_asgi_app__(self) -> FastAPI:  # Ray's name; it is called once
-        """The application. Recognisers are asked first what they are."""
+        """The application, after a call for the properties of the recognisers."""
         facts: Facts = await self._recognisers.facts.remote()
         connect = partial(_connect, self._settings, self._recognisers, facts)
         self._application = create_app(self._settings, self._make_tracker, connect)
@@ -94,9 +94,9 @@ def _connect(settings: Settings, recognisers: Any, facts: Facts, bundle: Bundle,
 
 
 def _ask(recognisers: Any, windows: Sequence[Window]) -> NDArray[np.float32]:
-    """Have windows read by whichever recogniser has the least to do.
+    """Have windows read by the recogniser with the least load.
 
-    Reading changes nothing, so it is asked for again where a recogniser died with them.
+    Reading changes no state, so the call is repeated where a recogniser died with the windows.
     """
     from ray.exceptions import RayActorError
 

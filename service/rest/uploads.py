@@ -40,7 +40,7 @@ async def read_upload(request: Request, max_bytes: int, max_s: float) -> bytes:
             chunks = [chunk async for chunk in _limited(request, max_bytes)]
     except TimeoutError:
         raise ProblemError("upload_timeout") from None
-    # Taking 50 MB apart and copying them would hold up the event loop, and with it every stream.
+    # Parsing and copying 50 MB would block the event loop, and with it every stream.
     content = await run_in_threadpool(_file_in, chunks, content_type)
     if len(content) > max_bytes:
         raise _too_large(max_bytes)
@@ -83,7 +83,7 @@ def _file_in(body: Iterable[bytes], content_type: str) -> bytes:
 
 
 class _Form:
-    """Listens to the parser, and stops it at whatever is not the one file."""
+    """Receives the parser's callbacks, and raises a problem for anything but one file."""
 
     def __init__(self) -> None:
         self.content: list[memoryview] = []
