@@ -30,7 +30,7 @@ RUNTIME_STAMP := $(VENV)/.stamp-runtime-$(RUNTIME)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
 # A machine without npm serves all the same: the page says what it lacks.
-OR_WITHOUT_PRIVACY = $(BIN)/python -m service.vendor || true
+OR_WITHOUT_PRIVACY = $(BIN)/python -m service.site.vendor || true
 # What looks at the environment lives beside it, so as not to be looked at itself.
 TOOLS := .venv-tools
 
@@ -51,7 +51,7 @@ serve: $(SERVE_STAMP) $(RUNTIME_STAMP) | system-check ## Install what the servic
 	@exec $(BIN)/python -m service
 
 privacy: $(VENV_STAMP) ## Fetch what the page's privacy mode runs (needs npm); serve and setup try it once
-	$(BIN)/python -m service.vendor
+	$(BIN)/python -m service.site.vendor
 
 test: setup ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)

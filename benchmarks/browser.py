@@ -26,9 +26,9 @@ from glosscast.bundle import EMBEDDED, load_bundle
 from glosscast.holistic import new_tracker, quiet_native_logs
 from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.video import RGB, VideoError
-from service.__main__ import server
+from service.server import server
 from service.settings import Settings
-from service.vendor import holistic_path
+from service.site.vendor import holistic_path
 
 PATIENCE_MS = 600_000  # the first frame makes the models ready
 PICTURE = "picture.png"
@@ -111,7 +111,7 @@ def main() -> int:
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO_OR_FOLDER")
     args = parser.parse_args()
     if (folder := holistic_path()) is None:
-        print("Holistic for the browser is missing; get it with: python -m service.vendor", file=sys.stderr)
+        print("Holistic for the browser is missing; get it with: python -m service.site.vendor", file=sys.stderr)
         return 2
     bundle = load_bundle(EMBEDDED)
     paths = [p for given in args.videos for p in (sorted(given.glob("*.mp4")) if given.is_dir() else [given])]

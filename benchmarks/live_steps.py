@@ -15,9 +15,9 @@ from glosscast.clip import Window
 from glosscast.holistic import new_tracker, quiet_native_logs
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_image
-from service.protocol import Input, Start
-from service.session import Session, effective_config
-from service.wire import parse_frame
+from service.live.reader import SignReader, effective_config
+from service.protocol.messages import Input, Start
+from service.protocol.wire import parse_frame
 
 FRAMES = {"keypoints": 480, "frames": 64}
 
@@ -54,7 +54,7 @@ def steps(material: Material, mode: Input) -> dict[str, float]:
         inference_s += time.process_time() - began
         return probabilities
 
-    session = Session(bundle, classify, effective_config(Start(type="start", input=mode), bundle))
+    session = SignReader(bundle, classify, effective_config(Start(type="start", input=mode), bundle))
     times = [t_ms for t_ms, _ in frames]
     timed(
         "segment and decode", lambda: [session.push(t, k, aspect, 0.0) for t, k in zip(times, keypoints, strict=True)]

@@ -17,7 +17,7 @@ from glosscast.decoding import read_clip
 from glosscast.holistic import extract, new_tracker
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_video
-from service.session import ranked
+from service.inference.ranking import ranked
 from service.settings import Settings
 
 TOP_K = 5

@@ -20,7 +20,7 @@ PLAIN, RAY, LITSERVE = "service", "ray", "litserve"
 WORKERS = 2  # clips worked on at once, by every server
 COMMANDS = {
     PLAIN: ["-m", "service"],
-    RAY: ["-m", "service.ray_app", "--recognisers", "1"],
+    RAY: ["-m", "service.ray", "--recognisers", "1"],
     LITSERVE: ["-m", "benchmarks.peer_litserve"],
 }
 READY = {PLAIN: "/readyz", RAY: "/readyz", LITSERVE: "/health"}

@@ -21,8 +21,8 @@ from PIL import Image
 from benchmarks.processes import cpu_s, memory_mib
 from glosscast.holistic import EXTRACTORS, MODULES, Tracker, new_tracker
 from glosscast.video import decode_video
-from service import sandbox
-from service.trackers import ProcessTracker, sight_of
+from service.processes import sandbox
+from service.processes.tracker import ProcessTracker, track_encoded
 
 FPS = 16
 FRAMES = 40
@@ -34,13 +34,13 @@ def measure(clip: Path, extractor: str, processes: bool, count: int) -> dict[str
     pictures = [_jpeg(frame.rgb) for frame in list(decode_video(clip, FPS))[:FRAMES]]
     name = next(known for known in EXTRACTORS if known == extractor)
     make = partial(new_tracker, name)
-    sandbox.prepare(["service.trackers", *([MODULES[name]] if processes else [])])
+    sandbox.prepare(["service.processes.tracker", *([MODULES[name]] if processes else [])])
     trackers: list[Tracker] = []
     first_s: list[float] = []
     for _ in range(count):
         began = perf_counter()
         trackers.append(ProcessTracker(make, timeout_s=60) if processes else make())
-        sight_of(trackers[-1], pictures[0])
+        track_encoded(trackers[-1], pictures[0])
         first_s.append(round(perf_counter() - began, 2))
     _read(trackers, pictures)
     used = cpu_s(os.getpid())
@@ -63,7 +63,7 @@ def measure(clip: Path, extractor: str, processes: bool, count: int) -> dict[str
 def _read(trackers: Sequence[Tracker], pictures: Sequence[bytes]) -> None:
     for tracker in trackers:
         for picture in pictures:
-            sight_of(tracker, picture)
+            track_encoded(tracker, picture)
 
 
 def _jpeg(rgb: Any) -> bytes:

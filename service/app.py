@@ -11,11 +11,17 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from glosscast import __version__
-from service import docs, link, page, problems, rest
-from service.engine import Connect, MakeTracker, Services
-from service.metrics import RequestMetrics
-from service.security import SecurityHeaders
+from service import problems
+from service.inference.engine import Connect, MakeTracker
+from service.live import connection
+from service.live.registry import Registry
+from service.live.transcripts import Transcripts
+from service.observe.metrics import RequestMetrics
+from service.rest import routes
 from service.settings import Settings, load_settings
+from service.site import docs, page
+from service.site.security import SecurityHeaders
+from service.state import State
 
 # FastAPI has traces, figures and logs of its own, which it would send with paths, queries and the texts of exceptions.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -28,15 +34,15 @@ def create_app(
 
     Args:
         settings: by default from the environment.
-        make_tracker: makes what finds keypoints in pictures; by default the extractor of the settings.
-        connect: leads to recognisers elsewhere, as `service.ray_app` has them; by default one is loaded here.
+        make_tracker: makes a tracker, which finds keypoints in pictures; by default the extractor of the settings.
+        connect: connects to recognisers in other processes, as `service.ray` does; by default one is loaded here.
 
     Raises:
         SettingsError: the environment holds a wrong setting.
         StartError: the service would be open to strangers, a file for access is wrong, or traces cannot be sent.
     """
     settings = settings or load_settings()
-    services = Services(settings, make_tracker, connect=connect)
+    state = State(settings, make_tracker, connect=connect)
     app = FastAPI(
         title="Glosscast",
         version=__version__,
@@ -46,7 +52,9 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
     )
-    app.state.services = services
+    app.state.glosscast = state
+    app.state.registry = Registry(settings.max_streams, state.metrics)
+    app.state.transcripts = Transcripts(settings.captions_s)
     problems.install(app)
     if settings.allowed_origins:
         app.add_middleware(
@@ -56,9 +64,9 @@ def create_app(
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
-    app.add_middleware(RequestMetrics, metrics=services.metrics, tracing=services.tracing)
+    app.add_middleware(RequestMetrics, metrics=state.metrics, tracing=state.tracing)
     app.add_middleware(SecurityHeaders)
-    for module in (rest, link, docs, page):
+    for module in (routes, connection, docs, page):
         app.include_router(module.router)
     app.router.default = page.Page(app.router.default)
     return app
@@ -66,9 +74,9 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services: Services = app.state.services
-    services.open()
+    state: State = app.state.glosscast
+    state.open()
     try:
         yield
     finally:
-        services.close()
+        state.close()

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -11,9 +11,9 @@ from glosscast.bundle import EMBEDDED
 from glosscast.holistic.choice import DEFAULT, Extractor
 from glosscast.manifest import Precision
 from glosscast.video import MIB
-from service.logs import LogFormat
 
 PREFIX = "GLOSSCAST_"
+WRONG_SETTING = 2  # exit code of a start that fails for a setting
 # Variables of this prefix that are for other parts of the project and may be set when the service starts.
 FOREIGN = {
     "GLOSSCAST_DATA",  # folder of recordings, for training and tests
@@ -21,12 +21,17 @@ FOREIGN = {
     "GLOSSCAST_RUNTIME",  # the build of ONNX Runtime that `make` installs
 }
 
+LogFormat = Literal["text", "json"]
 Names = Annotated[tuple[str, ...], NoDecode]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
 
 
 class SettingsError(ValueError):
     """A variable is unknown or its value is wrong; the message names it and fits on one line."""
+
+
+class StartError(RuntimeError):
+    """The service cannot start; the message is one plain line that names the setting to look at."""
 
 
 class Settings(BaseSettings):

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.metrics import Metrics
+from service.observe.metrics import Metrics
 from tests.docker.stack import ROOT, run, wait_until
 
 FOLDER = ROOT / "docker" / "observability"

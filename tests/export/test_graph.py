@@ -12,9 +12,9 @@ from export.graph import graph_of, sample_inputs
 from export.to_onnx import export_bundle, with_window
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.recogniser import Recogniser
-from service.engine import Engine, StartError
-from service.metrics import Metrics
-from service.settings import Settings
+from service.inference.engine import Engine
+from service.observe.metrics import Metrics
+from service.settings import Settings, StartError
 from tests.export import models
 from training.checkpoint import Checkpoint
 

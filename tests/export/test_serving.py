@@ -21,7 +21,7 @@ from glosscast.decoding import ClipReading, Decoder, decode_clip, read_clip
 from glosscast.holistic import TrackerPool, extract, new_tracker
 from glosscast.recogniser import MAX_PICTURES_RUN, Recogniser
 from glosscast.video import Frame, decode_image, decode_video
-from service.codes import CloseCode, ErrorCode
+from service.protocol.codes import CloseCode, ErrorCode
 from service.settings import Settings
 from tests.bundles import FRAME_MS
 from tests.export import models

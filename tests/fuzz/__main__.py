@@ -25,9 +25,9 @@ from PIL import Image
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.manifest import MANIFEST
 from glosscast.video import MIB, VideoError, VideoLimits, decode_image
-from service import sandbox
-from service.decoder import Budget, decoding
-from service.wire import FrameFault, ProtocolViolation, parse_frame, parse_text
+from service.processes import sandbox
+from service.processes.clip_decoder import Budget, decoding
+from service.protocol.wire import FrameFault, ProtocolViolation, parse_frame, parse_text
 from tests.bundles import make_bundle, pose
 from tests.service.serving import DOWN, EAST, binary, video
 
@@ -160,7 +160,7 @@ MESSAGES = [
 @contextmanager
 def readers() -> Iterator[dict[str, Reader]]:
     """All of them; a folder for the manifests lasts as long as the block."""
-    sandbox.prepare(["service.decoder"])
+    sandbox.prepare(["service.processes.clip_decoder"])
     limits, budget = VideoLimits(), Budget(20, 2048 * MIB)
     clips = [video([DOWN] * 4 + [EAST] * 4, kind=kind) for kind in ("mp4", "mov", "matroska", "avi")]
 

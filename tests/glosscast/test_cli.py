@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from glosscast.cli import main
-from service.schemas import Classification, Prediction, Timings
+from service.rest.schemas import Classification, Prediction, Timings
 from tests.bundles import FRAME_MS, learned_from
 from tests.glosscast.trackers import needs_litert
 from tests.service.serving import EAST, ColourTracker, colours, video

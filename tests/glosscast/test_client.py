@@ -12,7 +12,7 @@ from glosscast.client import CaptionError, address, caption, place_of
 from glosscast.live import Printer
 from glosscast.sources import SourceError
 from glosscast.video import VideoError
-from service.keys import Role, add_key
+from service.access.keys import Role, add_key
 from tests.service.serving import EAST, WEST, ColourTracker, colours, metric, serve, video, wait_until
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from service.vendor import Package, VendorError, prepare
+from service.site.vendor import Package, VendorError, prepare
 
 AXE = Package(
     "axe-core",

@@ -24,8 +24,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from glosscast.keypoints import CHANNELS, POINTS
-from service.__main__ import server
 from service.problems import CODES, MEDIA_TYPE
+from service.server import server
 from service.settings import Settings
 from tests.bundles import FRAME_MS, pose
 

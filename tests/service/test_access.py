@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from service.keys import Role, add_key
+from service.access.keys import Role, add_key
 from tests.service.process import START_S, start_service, wait_for_address
 from tests.service.serving import FORM, HEAD, SIGN_EAST, Client, assert_problem, browser, serve, wait_until
 
@@ -293,7 +293,7 @@ def provoke(address, key, client):
 
 def test_neither_keys_nor_tokens_reach_a_log(bundle_folder, keys, key, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("service.clips.classify", lambda *_: 1 / 0)  # a fault that nobody foresaw
+    monkeypatch.setattr("service.rest.clips.classify", lambda *_: 1 / 0)  # a fault that nobody foresaw
     with serve(bundle_folder, api_keys_file=keys) as address, browser(address) as client:
         tokens = provoke(address, key, client)
     clients = ("httpx", "httpcore", "websockets.client")

@@ -3,8 +3,8 @@
 import pytest
 from starlette.requests import HTTPConnection
 
-from service.auth import Access, AccessError, is_loopback
-from service.keys import Role, add_key
+from service.access.auth import Access, AccessError, is_loopback
+from service.access.keys import Role, add_key
 from service.problems import ProblemError
 from service.settings import Settings
 
@@ -43,16 +43,16 @@ def asking(authorization=None, subprotocols=(), server=("127.0.0.1", 8000)):
 
 def refusal(access, connection, role=Role.STREAM):
     with pytest.raises(ProblemError) as error:
-        access.admit(connection, role)
+        access.authorise(connection, role)
     return error.value
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
 def test_a_key_lets_its_holder_in(access, key, scheme):
-    caller = access.admit(asking(scheme + key), Role.STREAM)
+    caller = access.authorise(asking(scheme + key), Role.STREAM)
 
     assert (caller.name, caller.max_streams) == ("kiosk", 4)
-    assert access.admit(asking(scheme + key), None) == caller
+    assert access.authorise(asking(scheme + key), None) == caller
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_nothing_else_does(access, key, authorization):
 def test_a_key_is_good_for_its_roles_alone(path, access, has, needs):
     key = add_key(path, "other", [has])
 
-    assert access.admit(asking(f"Bearer {key}"), has).name == "other"
-    assert access.admit(asking(f"Bearer {key}"), None).name == "other"
+    assert access.authorise(asking(f"Bearer {key}"), has).name == "other"
+    assert access.authorise(asking(f"Bearer {key}"), None).name == "other"
     problem = refusal(access, asking(f"Bearer {key}"), needs)
     assert (problem.code, problem.response.status_code) == ("not_allowed", 403)
 
@@ -91,34 +91,36 @@ def test_a_key_is_good_for_its_roles_alone(path, access, has, needs):
 def test_each_key_has_a_rate_of_its_own(path, access, key, clock):
     quick = add_key(path, "quick", [Role.STREAM], requests_per_minute=600, streams=9)
     for _ in range(60):
-        access.admit(asking(f"Bearer {key}"), Role.STREAM)
+        access.authorise(asking(f"Bearer {key}"), Role.STREAM)
     problem = refusal(access, asking(f"Bearer {key}"))
 
     assert (problem.code, problem.response.status_code) == ("too_many_requests", 429)
     assert problem.response.headers["retry-after"] == "1"
     for _ in range(600):
-        assert access.admit(asking(f"Bearer {quick}"), Role.STREAM).max_streams == 9
+        assert access.authorise(asking(f"Bearer {quick}"), Role.STREAM).max_streams == 9
     clock.now += 1
-    access.admit(asking(f"Bearer {key}"), Role.STREAM)
+    access.authorise(asking(f"Bearer {key}"), Role.STREAM)
     assert refusal(access, asking(f"Bearer {key}")).code == "too_many_requests"
 
 
 def test_a_change_of_the_file_forgets_no_rate_of_a_key_that_stays(path, access, key):
     for _ in range(60):
-        access.admit(asking(f"Bearer {key}"), Role.STREAM)
+        access.authorise(asking(f"Bearer {key}"), Role.STREAM)
     kept = path.read_text()
     for i in range(3):
         other = add_key(path, f"short-lived-{i}", [Role.STREAM])
-        access.admit(asking(f"Bearer {other}"), Role.STREAM)
+        access.authorise(asking(f"Bearer {other}"), Role.STREAM)
     path.write_text(kept)
 
     assert refusal(access, asking(f"Bearer {key}")).code == "too_many_requests"
     assert [known.name for known in access._buckets] == ["kiosk"]
     path.write_text(kept.replace("kiosk", "renamed"))
-    access.admit(asking(f"Bearer {key}"), Role.STREAM)
+    access.authorise(asking(f"Bearer {key}"), Role.STREAM)
     assert [known.name for known in access._buckets] == ["renamed"]
     path.write_text("")
-    access.admit(asking(f"Bearer {add_key(path, 'renamed', [Role.STREAM])}"), Role.STREAM)  # another key of that name
+    access.authorise(
+        asking(f"Bearer {add_key(path, 'renamed', [Role.STREAM])}"), Role.STREAM
+    )  # another key of that name
     assert len(access._buckets) == 1
 
 
@@ -130,16 +132,16 @@ def offering(token, *others):
 
 
 def test_a_token_opens_one_stream_in_the_name_of_its_key(access, key, clock):
-    caller = access.admit(asking(f"Bearer {key}"), Role.STREAM)
+    caller = access.authorise(asking(f"Bearer {key}"), Role.STREAM)
     token, expires = access.issue(caller)
 
     assert expires == clock.now + 30
-    assert access.admit(offering(token), Role.STREAM) == caller
+    assert access.authorise(offering(token), Role.STREAM) == caller
     assert refusal(access, offering(token)).code == "not_authenticated"
 
 
 def test_a_token_expires_and_ends_with_its_key(path, access, key, clock):
-    caller = access.admit(asking(f"Bearer {key}"), Role.STREAM)
+    caller = access.authorise(asking(f"Bearer {key}"), Role.STREAM)
     late, _ = access.issue(caller)
     clock.now += 31
     assert refusal(access, offering(late)).code == "not_authenticated"
@@ -151,17 +153,17 @@ def test_a_token_expires_and_ends_with_its_key(path, access, key, clock):
 
 
 def test_a_token_needs_the_role_still_and_counts_as_no_request(path, access, key):
-    caller = access.admit(asking(f"Bearer {key}"), Role.STREAM)
+    caller = access.authorise(asking(f"Bearer {key}"), Role.STREAM)
     tokens = [access.issue(caller)[0] for _ in range(61)]
     for token in tokens[:60]:
-        access.admit(offering(token), Role.STREAM)
+        access.authorise(offering(token), Role.STREAM)
 
     path.write_text(path.read_text().replace('"classify", "stream"', '"classify"'))
     assert refusal(access, offering(tokens[60])).code == "not_allowed"
 
 
 def test_a_key_is_no_token_and_a_token_no_key(access, key):
-    token, _ = access.issue(access.admit(asking(f"Bearer {key}"), Role.STREAM))
+    token, _ = access.issue(access.authorise(asking(f"Bearer {key}"), Role.STREAM))
 
     assert refusal(access, offering(key)).code == "not_authenticated"
     assert refusal(access, asking(f"Bearer {token}")).code == "not_authenticated"
@@ -175,9 +177,9 @@ def test_a_key_is_no_token_and_a_token_no_key(access, key):
 def test_without_keys_the_machine_itself_is_served(host):
     access = Access(Settings(host=host))
 
-    assert access.admit(asking(), Role.CLASSIFY).max_streams == Settings().max_streams
-    assert access.admit(asking(server=("::1", 8000)), Role.STREAM).name == ""
-    assert access.admit(asking("Bearer anything"), Role.STREAM).name == ""
+    assert access.authorise(asking(), Role.CLASSIFY).max_streams == Settings().max_streams
+    assert access.authorise(asking(server=("::1", 8000)), Role.STREAM).name == ""
+    assert access.authorise(asking("Bearer anything"), Role.STREAM).name == ""
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "*", "no.such.host.invalid", "a" * 300])
@@ -207,7 +209,7 @@ def test_without_keys_who_comes_in_by_another_way_is_refused(server):
 
 
 def test_a_unix_socket_is_local():
-    assert Access(Settings()).admit(asking(server=("/run/glosscast.sock", None)), None).name == ""
+    assert Access(Settings()).authorise(asking(server=("/run/glosscast.sock", None)), None).name == ""
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glosscast.clip import Window
-from service.batcher import Batcher, BatcherClosedError
+from service.inference.batcher import Batcher, BatcherClosedError
 
 TIMEOUT_S = 10
 

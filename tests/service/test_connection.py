@@ -10,8 +10,8 @@ import pytest
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from service.__main__ import server
 from service.app import create_app
+from service.server import server
 from service.settings import Settings
 from tests.bundles import FRAME_MS, pose
 from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary, running, wait_until
@@ -28,8 +28,8 @@ WEBSOCKET_SCOPE = {
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch):
-    monkeypatch.setattr("service.mailbox.MAX_UNSENT", 20)
-    monkeypatch.setattr("service.link.SEND_S", 0.2)
+    monkeypatch.setattr("service.live.queues.MAX_UNSENT", 20)
+    monkeypatch.setattr("service.live.connection.SEND_S", 0.2)
 
 
 def never_ending_signs():
@@ -46,9 +46,9 @@ def never_ending_signs():
 def app(bundle_folder):
     """The application, open, without a network."""
     app = create_app(Settings(bundle=bundle_folder, resume_s=0, **ROOMY), ColourTracker)
-    app.state.services.open()
+    app.state.glosscast.open()
     yield app
-    app.state.services.close()
+    app.state.glosscast.close()
 
 
 async def converse(app, messages, send):
@@ -59,7 +59,7 @@ async def converse(app, messages, send):
         kind = "text" if isinstance(message, str) else "bytes"
         inbound.put_nowait(message if isinstance(message, dict) else {"type": "websocket.receive", kind: message})
     await asyncio.wait_for(app(WEBSOCKET_SCOPE, inbound.get, send), TIMEOUT_S)
-    await app.state.services.streams.shut_down(TIMEOUT_S)  # the stream has a task of its own
+    await app.state.registry.shut_down(TIMEOUT_S)  # the stream has a task of its own
 
 
 def test_a_client_that_never_reads_is_let_go(app):
@@ -71,7 +71,7 @@ def test_a_client_that_never_reads_is_let_go(app):
             await asyncio.Event().wait()  # the network's buffers are full
 
     asyncio.run(converse(app, itertools.islice(never_ending_signs(), 240), send))
-    text = app.state.services.metrics.text().decode()
+    text = app.state.glosscast.metrics.text().decode()
 
     assert 'glosscast_streams_total{code="1013"} 1.0' in text
     assert "glosscast_active_streams 0.0" in text
@@ -89,7 +89,7 @@ def test_a_connection_that_uvicorn_has_closed(app, caplog, code, counted):
     start = next(never_ending_signs())
     asyncio.run(converse(app, [start, {"type": "websocket.disconnect", "code": code}], send))
 
-    assert f'glosscast_streams_total{{code="{counted}"}} 1.0' in app.state.services.metrics.text().decode()
+    assert f'glosscast_streams_total{{code="{counted}"}} 1.0' in app.state.glosscast.metrics.text().decode()
     assert "failed" not in caplog.text
 
 
@@ -100,7 +100,7 @@ def test_who_comes_while_the_service_stops(app):
         sent.append(message)
 
     async def stop_and_converse():
-        await app.state.services.streams.shut_down(0)
+        await app.state.registry.shut_down(0)
         await converse(app, [], send)
 
     asyncio.run(stop_and_converse())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.__main__ import main
-from service.keys import Key, KeyFile, KeyFileError, Role, add_key, find, read_keys
+from service.access.keys import Key, KeyFile, KeyFileError, Role, add_key, find, read_keys
 
 NAMES = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
 LIMITS = st.none() | st.integers(1, 10_000)
@@ -48,7 +48,7 @@ def test_keys_are_long_and_differ(tmp_path):
 def test_every_hash_is_compared_and_in_constant_time(monkeypatch):
     """A search that stops at the first match tells by its time where in the file it was."""
     compared = []
-    monkeypatch.setattr("service.keys.compare_digest", lambda a, b: compared.append(a) or a == b)
+    monkeypatch.setattr("service.access.keys.compare_digest", lambda a, b: compared.append(a) or a == b)
     keys = [Key(name=n, roles={Role.STREAM}, sha256=sha256(n.encode()).hexdigest()) for n in "abc"]
 
     assert find(keys, "a").name == "a"

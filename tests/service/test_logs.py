@@ -4,8 +4,8 @@ import json
 import logging
 import threading
 
-from service import logs
-from service.logs import SESSION, TRACE, JsonFormatter, fields
+from service.observe import logs
+from service.observe.logs import SESSION, TRACE, JsonFormatter, fields
 
 
 def line(message="all is well", *values, exc_info=None, **extra):

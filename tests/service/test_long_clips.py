@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from glosscast.video import MIB
-from service import clips
-from service.decoder import Budget
+from service.processes.clip_decoder import Budget
+from service.rest import clips
 from service.settings import Settings
 from tests.glosscast import media
 from tests.service.browsing import BROWSER_TESTS, Open

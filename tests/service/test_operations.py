@@ -9,8 +9,8 @@ import threading
 import httpx
 import pytest
 
-from service.__main__ import server
 from service.app import create_app
+from service.server import server
 from service.settings import Settings
 from tests.bundles import signing
 from tests.service.process import START_S, start_service, wait_for_address
@@ -105,19 +105,19 @@ def test_a_bad_bundle_is_refused_and_the_old_one_stays(bundle, service):
 
 def test_a_model_goes_when_its_last_user_has_gone(bundle):
     async def run():
-        services = create_app(Settings(bundle=bundle), ColourTracker).state.services
-        services.open()
-        old = services.engine
+        state = create_app(Settings(bundle=bundle), ColourTracker).state.glosscast
+        state.open()
+        old = state.engine
         with old.used():
-            await services.reload()
-            assert services.engine is not old
+            await state.reload()
+            assert state.engine is not old
             assert old.classify._thread.is_alive()
         assert not old.classify._thread.is_alive()
-        assert services.engine.classify._thread.is_alive()
-        assert services.engine.stream_trackers is old.stream_trackers
-        services.close()
-        await services.reload()
-        assert services.engine is None
+        assert state.engine.classify._thread.is_alive()
+        assert state.engine.stream_trackers is old.stream_trackers
+        state.close()
+        await state.reload()
+        assert state.engine is None
 
     asyncio.run(run())
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from service.keys import Role, add_key
+from service.access.keys import Role, add_key
 from tests.bundles import FRAME_MS
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open, write_webcam
 from tests.service.serving import EAST, SIGN_EAST, WEST, colours, serve

@@ -15,8 +15,8 @@ from PIL import Image
 from glosscast.bundle import EMBEDDED, load_bundle
 from glosscast.keypoints import CHANNELS, FACE, FACE_INDICES, LEFT_HAND, POINTS, POSE, PRESENCE, RIGHT_HAND, X, Y
 from glosscast.video import decode_video
-from service.vendor import VENDOR, WEB, holistic_path
-from service.wire import parse_frame, parse_text
+from service.protocol.wire import parse_frame, parse_text
+from service.site.vendor import VENDOR, WEB, holistic_path
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CHROMIUM, PATIENCE_MS, Open
 from tests.service.process import DATA, running_service
 from tests.service.test_page_stream import STARTED

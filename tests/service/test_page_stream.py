@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.wire import parse_frame, parse_text
+from service.protocol.wire import parse_frame, parse_text
 from tests.bundles import NO_SIGN
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from service import docs
-from service.codes import CloseCode, ErrorCode
+from service.protocol import messages
+from service.protocol.codes import CloseCode, ErrorCode
+from service.site import docs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
-MESSAGES = {"Client to server": docs.CLIENT_MESSAGES, "Server to client": docs.SERVER_MESSAGES}
+MESSAGES = {"Client to server": messages.CLIENT_MESSAGES, "Server to client": messages.SERVER_MESSAGES}
 
 
 def section(title: str) -> str:

@@ -3,7 +3,7 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.rates import Bucket
+from service.access.rates import Bucket
 
 RATES = st.floats(0.1, 100)
 CAPACITIES = st.floats(1, 50)

@@ -11,12 +11,12 @@ from threading import Thread
 import httpx
 import pytest
 
-from service import ray_app
-from service.engine import StartError, bundle_of
-from service.ray_app import Plan, serving
-from service.ray_deployments import _connect
-from service.remote import Facts
-from service.settings import Settings
+from service.inference.engine import bundle_of
+from service.inference.remote import Facts
+from service.ray import app as ray_app
+from service.ray.app import Plan, serving
+from service.ray.deployments import _connect
+from service.settings import Settings, StartError
 from tests.bundles import signing
 from tests.service.process import ROOT, START_S
 from tests.service.serving import (
@@ -192,7 +192,7 @@ def start(bundle, *arguments, **settings):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GLOSSCAST_")}
     environment |= {f"GLOSSCAST_{name}": str(value) for name, value in (settings | {"BUNDLE": bundle}).items()}
     return subprocess.Popen(
-        [sys.executable, "-m", "service.ray_app", *arguments],
+        [sys.executable, "-m", "service.ray", *arguments],
         cwd=ROOT,
         env=environment,
         stderr=subprocess.PIPE,
@@ -243,7 +243,7 @@ def test_what_cannot_work_is_said_in_one_line(tmp_path, bundle_folder, monkeypat
         (tmp_path / "keys.toml").write_text("")
     for name, value in settings.items():
         monkeypatch.setenv(f"GLOSSCAST_{name}", value)
-    monkeypatch.setattr(sys, "argv", ["service.ray_app", *arguments])
+    monkeypatch.setattr(sys, "argv", ["service.ray", *arguments])
 
     assert ray_app.main() == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -267,5 +267,5 @@ def test_front_ends_and_recognisers_must_have_one_bundle(bundle_folder):
 
 
 def test_the_deployments_do_without_ray():
-    code = "import sys, service.ray_app, service.ray_deployments; sys.exit('ray' in sys.modules)"
+    code = "import sys, service.ray.app, service.ray.deployments; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

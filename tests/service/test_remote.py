@@ -3,9 +3,9 @@ import threading
 import numpy as np
 import pytest
 
-from service import remote as module
-from service.batcher import SMOOTHING, BatcherClosedError
-from service.remote import Facts, Remote
+from service.inference import remote as module
+from service.inference.batcher import SMOOTHING, BatcherClosedError
+from service.inference.remote import Facts, Remote
 
 FACTS = Facts(bundle="compass@1", sha256="0" * 64, providers=("CPUExecutionProvider",), precision="fp32")
 PATIENCE_S = 10

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from service.app import create_app
-from service.codes import CloseCode, ErrorCode
 from service.problems import CODES
+from service.protocol.codes import CloseCode, ErrorCode
 from service.settings import Settings
 from tests.bundles import SPEC, VOCABULARY
 from tests.service.serving import (
@@ -193,7 +193,7 @@ def test_the_docs_work_offline_and_cover_both_interfaces(client):
         assert f'id="{code}"' in answer.text
     for word in (*ErrorCode, *(f"<code>{code}</code>" for code in CloseCode), "uint32, little-endian"):
         assert word in answer.text, word
-    assert "service.wire" not in answer.text  # who reads this has no source code
+    assert "service.protocol.wire" not in answer.text  # who reads this has no source code
 
 
 def test_openapi_describes_the_upload_and_its_problems(client):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.sandbox import Channel, ChannelClosedError, Child, Limits
+from service.processes.sandbox import Channel, ChannelClosedError, Child, Limits
 
 PATIENCE_S = 60
 MIB = 1024 * 1024
@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 
 def attempt(channel, limits, what):
     """Tells the name of the error that something raises, or what it returned."""
-    limits.hold()
+    limits.apply()
     try:
         told = str(what())
     except Exception as error:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from glosscast.bundle import EMBEDDED
-from service.engine import Engine
-from service.metrics import Metrics
+from service.inference.engine import Engine
+from service.observe.metrics import Metrics
 from service.settings import Settings, SettingsError, load_settings
 from tests.bundles import learned_from
 from tests.glosscast.trackers import CountingTracker, needs_litert
@@ -167,9 +167,9 @@ def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
 @needs_litert
 def test_streams_save_on_the_pose_and_clips_take_more_threads(bundle_folder, monkeypatch):
     made = []
-    monkeypatch.setattr("service.engine.require", lambda extractor: None)
+    monkeypatch.setattr("service.inference.engine.require", lambda extractor: None)
     monkeypatch.setattr(
-        "service.engine.new_tracker", lambda *told, **named: made.append((told, named)) or CountingTracker()
+        "service.inference.engine.new_tracker", lambda *told, **named: made.append((told, named)) or CountingTracker()
     )
     settings = Settings(
         bundle=bundle_folder, extractor="litert", pose_every=2, clip_threads=3, extractor_processes=False
@@ -192,7 +192,7 @@ def test_streams_save_on_the_pose_and_clips_take_more_threads(bundle_folder, mon
 def test_a_bundle_of_another_extractors_keypoints_is_told_in_one_line(
     bundle_folder, tmp_path, monkeypatch, caplog, trained, level, says
 ):
-    monkeypatch.setattr("service.engine.require", lambda extractor: None)
+    monkeypatch.setattr("service.inference.engine.require", lambda extractor: None)
     bundle = learned_from(trained, bundle_folder, tmp_path / "bundle")
     caplog.set_level("INFO", "glosscast.service")
     Engine(Settings(bundle=bundle, extractor="litert", extractor_processes=False), Metrics(), None).close()

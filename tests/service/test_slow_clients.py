@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from service.__main__ import server
+from service.server import server
 from service.settings import Settings
 from tests.bundles import FRAME_MS, pose
 from tests.service.serving import (

@@ -6,8 +6,8 @@ import pytest
 
 from glosscast.bundle import load_bundle
 from glosscast.recogniser import Recogniser
-from service.protocol import Start
-from service.session import Session, effective_config
+from service.live.reader import SignReader, effective_config
+from service.protocol.messages import Start
 from tests.bundles import ASPECT, FRAME_MS, signing
 from tests.service.serving import (
     EAST,
@@ -70,7 +70,7 @@ def test_the_wire_changes_nothing(address, bundle_folder):
     frames = signing("west", "rest", "east")
     bundle = load_bundle(bundle_folder)
     config = effective_config(Start(type="start", input="keypoints", interim=False), bundle)
-    session = Session(bundle, Recogniser(bundle), config)
+    session = SignReader(bundle, Recogniser(bundle), config)
     expected = [m.model_dump() for t, k in frames for m in session.push(t, k, ASPECT, 0.0)]
     with Client(address) as client:
         client.start(interim=False, aspect=ASPECT)

@@ -14,14 +14,13 @@ from glosscast.clip import Clip
 from glosscast.decoding import Decoder, decode_clip
 from glosscast.recogniser import Recogniser
 from service.app import create_app
-from service.codes import CloseCode, ErrorCode
-from service.docs import SERVER_MESSAGES
-from service.mailbox import Arrival, Break, Inbox
-from service.protocol import Start
-from service.session import Session, effective_config
+from service.live.queues import Arrival, FinishSign, FrameQueue
+from service.live.reader import SignReader, effective_config
+from service.live.registry import Registry
+from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.messages import SERVER_MESSAGES, Start
+from service.protocol.wire import FrameMessage
 from service.settings import Settings
-from service.streams import Streams
-from service.wire import FrameMessage
 from tests.bundles import ASPECT, FRAME_MS, pose
 from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary
 
@@ -50,7 +49,7 @@ def recording(runs, steps):
 
 def new_session(bundle, model):
     config = effective_config(Start(type="start", input="keypoints", interim=False), bundle)
-    return Session(bundle, model, config, clock=lambda: 0.0)
+    return SignReader(bundle, model, config, clock=lambda: 0.0)
 
 
 def read(session, frames):
@@ -63,7 +62,7 @@ def read(session, frames):
 def test_streaming_equals_offline_however_the_input_is_cut_up(bundle, model, runs, steps, chops):
     """Frames come to the worker in chunks of any size; the whole recording is read at once."""
     frames = recording(runs, steps)
-    inbox, session, said, at = Inbox(len(frames)), new_session(bundle, model), [], 0
+    inbox, session, said, at = FrameQueue(len(frames)), new_session(bundle, model), [], 0
     while at < len(frames):
         chunk = frames[at : at + chops[at % len(chops)]]
         for t_ms, keypoints in chunk:
@@ -107,17 +106,17 @@ def test_two_sessions_share_nothing(bundle, model, one, two, steps, turns):
 
 @given(st.lists(st.one_of(st.just("frame"), st.just("break")), max_size=60), st.integers(1, 6))
 def test_the_inbox_loses_the_oldest_frames_and_no_wish(items, size):
-    inbox, sent, dropped = Inbox(size), 0, 0
+    inbox, sent, dropped = FrameQueue(size), 0, 0
     for item in items:
         if item == "frame":
             dropped += inbox.put(Arrival(FrameMessage(sent, float(sent), b""), 0.0))
             sent += 1
         else:
-            inbox.put_break(Break(0.0))
-    inbox.put_break(Break(0.0, last=True))
+            inbox.put_finish(FinishSign(0.0))
+    inbox.put_finish(FinishSign(0.0, last=True))
     taken, wishes = [], []
-    while not (isinstance(item := inbox.get(), Break) and item.last):
-        (wishes if isinstance(item, Break) else taken).append(item)
+    while not (isinstance(item := inbox.get(), FinishSign) and item.last):
+        (wishes if isinstance(item, FinishSign) else taken).append(item)
 
     assert [item.frame.seq for item in taken] == list(range(sent))[-size:]
     assert dropped == sent - len(taken)
@@ -160,9 +159,9 @@ SCOPE = {
 def app(bundle_folder):
     """The application, open, without a network."""
     app = create_app(Settings(bundle=bundle_folder, **ROOMY), ColourTracker)
-    app.state.services.open()
+    app.state.glosscast.open()
     yield app
-    app.state.services.close()
+    app.state.glosscast.close()
 
 
 async def converse(app, messages):
@@ -178,8 +177,8 @@ async def converse(app, messages):
 
     async with asyncio.timeout(TIMEOUT_S):
         await app(SCOPE, inbound.get, send)
-        await app.state.services.streams.shut_down(TIMEOUT_S)
-        app.state.services.streams = Streams(MANY, app.state.services.metrics)
+        await app.state.registry.shut_down(TIMEOUT_S)
+        app.state.registry = Registry(MANY, app.state.glosscast.metrics)
     return sent
 
 

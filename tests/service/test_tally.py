@@ -1,9 +1,9 @@
 import pytest
 
-from service.codes import ErrorCode
-from service.metrics import Metrics
-from service.tally import Tally
-from service.wire import FrameFault
+from service.live.tally import Tally
+from service.observe.metrics import Metrics
+from service.protocol.codes import ErrorCode
+from service.protocol.wire import FrameFault
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.tokens import SecretFileError, Tokens, read_secret
+from service.access.tokens import SecretFileError, Tokens, read_secret
 
 LIFETIME_S = 30
 SECRET = b"s" * 32

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from glosscast.bundle import load_bundle
-from service.mailbox import Arrival, Break, Inbox
-from service.metrics import Metrics
-from service.protocol import Start
-from service.session import effective_config
-from service.tracing import Span
-from service.turns import Turn, Turns
-from service.wire import FrameMessage
-from service.worker import Hooks, Worker
+from service.inference.turns import Turn, Turns
+from service.live.queues import Arrival, FinishSign, FrameQueue
+from service.live.reader import effective_config
+from service.live.worker import Hooks, Worker
+from service.observe.metrics import Metrics
+from service.observe.tracing import Span
+from service.protocol.messages import Start
+from service.protocol.wire import FrameMessage
 from tests.bundles import ASPECT, signing
 from tests.service.serving import TIMEOUT_S, wait_until
 
@@ -127,7 +127,7 @@ class Crowd:
     def __init__(self, every: list[int], reads: int) -> None:
         self.every, self.reads = every, reads
         self.sent, self.dropped, self.read = ([0] * len(every) for _ in range(3))
-        self._turns, self._inboxes = Turns(QUEUE), [Inbox(QUEUE) for _ in every]
+        self._turns, self._inboxes = Turns(QUEUE), [FrameQueue(QUEUE) for _ in every]
         self._may, self._done = threading.Semaphore(0), threading.Semaphore(0)
 
     def run(self) -> None:
@@ -203,7 +203,7 @@ def worker(bundle, model, turns, messages):
     """A stream's worker that runs, and its inbox."""
     engine = SimpleNamespace(bundle=bundle, classify=model, turns=turns)
     config = effective_config(Start(type="start", input="keypoints", aspect=ASPECT), bundle)
-    inbox = Inbox(1000)
+    inbox = FrameQueue(1000)
 
     def ignore(*_):
         pass
@@ -237,7 +237,7 @@ def test_a_stream_is_read_while_another_waits_for_the_model(bundle_folder):
     assert [m.type for m in heard] == ["sign_started"]
     model.go.set()
     for inbox in (waiting, reading):
-        inbox.put_break(Break(0.0, last=True))
+        inbox.put_finish(FinishSign(0.0, last=True))
     wait_until(lambda: [m.type for m in heard] == [m.type for m in others] == ["sign_started", "final"])
 
 
@@ -254,4 +254,4 @@ def test_a_worker_reads_frames_in_its_turn_only(bundle_folder):
     turns.end()
     wait_until(lambda: read(metrics) == len(frames))
     assert model.caught_up == len(frames)  # the model is asked first, within the turn
-    inbox.put_break(Break(0.0, last=True))
+    inbox.put_finish(FinishSign(0.0, last=True))

@@ -14,7 +14,7 @@ from python_multipart import MultipartParser
 from starlette.requests import Request
 
 from service.problems import ProblemError
-from service.upload import MAX_FRAMING, read_upload
+from service.rest.uploads import MAX_FRAMING, read_upload
 from tests.service.serving import (
     FORM,
     HEAD,
@@ -101,7 +101,7 @@ def test_forms_are_taken_apart_beside_the_event_loop(monkeypatch):
     async def receive():
         return {"type": "http.request", "body": body, "more_body": False}
 
-    monkeypatch.setattr("service.upload.MultipartParser", Watched)
+    monkeypatch.setattr("service.rest.uploads.MultipartParser", Watched)
     headers = [(b"content-type", FORM["content-type"].encode())]
     request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
     content = asyncio.run(read_upload(request, max_bytes=1_000_000, max_s=20))

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service import vendor
-from service.page import described
-from service.security import HEADERS
-from service.vendor import HOLISTIC, Package, VendorError, holistic_path, prepare
+from service.site import vendor
+from service.site.page import described
+from service.site.security import HEADERS
+from service.site.vendor import HOLISTIC, Package, VendorError, holistic_path, prepare
 from tests.service.serving import serve
 
 FILES = {"a.js": b"one", "deep/b.data": b""}

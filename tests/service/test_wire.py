@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from glosscast.keypoints import CHANNELS, POINTS
-from service import protocol
-from service.wire import (
+from service.protocol import messages
+from service.protocol.wire import (
     KEYPOINT_BYTES,
     MAX_HEADER_BYTES,
     MAX_TEXT_CHARS,
@@ -171,4 +171,4 @@ def test_random_bytes_raise_nothing_else():
 
 def test_the_description_of_the_protocol_has_the_limits():
     for limit in (f"{MAX_TEXT_CHARS} characters", f"{MAX_HEADER_BYTES} bytes", f"{POINTS} x {CHANNELS} float32"):
-        assert limit in protocol.__doc__
+        assert limit in messages.__doc__

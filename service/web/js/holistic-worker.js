@@ -1,6 +1,6 @@
 /**
  * MediaPipe Holistic in a worker of its own, so that the page stays responsive. A classic worker: the package loads its
- * parts with importScripts. WebAssembly is allowed to this file alone, see service/security.py.
+ * parts with importScripts. WebAssembly is allowed to this file alone, see service/site/security.py.
  *
  * In, one at a time: {type: "load", folder, cpu}, {type: "frame", image: ImageBitmap}, {type: "reset"}.
  * Out, one for each: {type: "done"}, {type: "done", pose, left_hand, right_hand, face}, or {type: "failed", message}.

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from service.logs import JsonFormatter
+from service.observe.logs import JsonFormatter
 
 
 @pytest.fixture
@@ -14,11 +14,11 @@ def seen(monkeypatch):
     # OpenTelemetry may not be installed; the tests are then skipped.
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-    from service import spans as recorded
+    from service.observe import spans as recorded
     from tests.service.tracing.spans import ATTRIBUTES, Seen
 
     exporter = Seen()
-    monkeypatch.setattr("service.engine.tracing_of", lambda settings: recorded.recording(SimpleSpanProcessor(exporter)))
+    monkeypatch.setattr("service.state.tracing_of", lambda settings: recorded.recording(SimpleSpanProcessor(exporter)))
     yield exporter
     assert {name for span in exporter.get_finished_spans() for name in span.attributes} <= ATTRIBUTES
     assert not any(span.events or span.status.description for span in exporter.get_finished_spans())

@@ -10,8 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from service.app import create_app
-from service.engine import StartError
-from service.settings import Settings
+from service.settings import Settings, StartError
 from tests.service.process import ROOT, START_S, start_service, wait_for_address
 from tests.service.serving import EAST, ColourTracker, browser, colours, post, serve, video
 
@@ -129,7 +128,7 @@ def test_what_cannot_be_sent_is_refused_at_the_start(bundle_folder, monkeypatch,
 
 
 def test_a_missing_extra_is_named(bundle_folder, collector, monkeypatch):
-    monkeypatch.delitem(sys.modules, "service.spans", raising=False)
+    monkeypatch.delitem(sys.modules, "service.observe.spans", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.json.http.trace_exporter", None)
     with pytest.raises(StartError, match=r"^GLOSSCAST_TRACES: .*pip install 'glosscast\[tracing\]'") as error:
         create_app(Settings(bundle=bundle_folder, traces=True), ColourTracker)
@@ -142,6 +141,8 @@ def test_where_traces_are_off_no_sdk_is_loaded():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=True
     )
     loaded = result.stdout.splitlines()
-    assert "service.tracing" in loaded
+    assert "service.observe.tracing" in loaded
     # Its API is there all the same: FastAPI imports it.
-    assert not [name for name in loaded if name.startswith(("service.spans", "opentelemetry.sdk", "opentelemetry.exp"))]
+    assert not [
+        name for name in loaded if name.startswith(("service.observe.spans", "opentelemetry.sdk", "opentelemetry.exp"))
+    ]

@@ -1,0 +1,76 @@
+"""Counts a stream's frames and limits its warnings, so that a flood of bad frames is no flood of messages."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Literal
+
+from service.observe.metrics import Metrics
+from service.protocol.messages import Error, Input, StreamWarning, Summary
+from service.protocol.wire import FrameFault
+
+REPEAT_S = 1.0  # between two warnings, or two errors of one code
+
+DropReason = Literal["too_fast", "queue_full"]
+
+
+class Tally:
+    """Counts the frames of one stream, and makes warnings and errors about those left out.
+
+    Args:
+        metrics: counted as well.
+        clock: seconds.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float] = monotonic) -> None:
+        self._metrics, self._clock = metrics, clock
+        self._began_s = clock()
+        self._frames = self._dropped = self._faulty = self._unreported = 0
+        self._sent_s: dict[str, float] = {}
+
+    @property
+    def age_s(self) -> float:
+        """Time since the stream began, in s."""
+        return self._clock() - self._began_s
+
+    def received(self, kind: Input) -> None:
+        """Count a frame."""
+        self._frames += 1
+        self._metrics.frames_received.labels(kind).inc()
+
+    def dropped(self, reason: DropReason) -> None:
+        """Count a frame that was left out because it came too fast."""
+        self._dropped += 1
+        self._unreported += 1
+        self._metrics.frames_dropped.labels(reason).inc()
+
+    def faulty(self, fault: FrameFault) -> list[Error]:
+        """Count a frame that cannot be used; the error to send, if one is due."""
+        self._faulty += 1
+        self._metrics.frames_dropped.labels("faulty").inc()
+        if not self._due(fault.code):
+            return []
+        return [Error(code=fault.code, message=fault.message, retryable=True)]
+
+    def warning(self, at_once: bool = False) -> list[StreamWarning]:
+        """The warning of dropped frames, if one is due; `at_once` where the stream ends."""
+        if not self._unreported or not (at_once or self._due("frames_dropped")):
+            return []
+        count, self._unreported = self._unreported, 0
+        return [StreamWarning(code="frames_dropped", count=count)]
+
+    def summary(self, signs: int) -> Summary:
+        """All counts."""
+        return Summary(
+            duration_ms=round(self.age_s * 1000),
+            frames=self._frames,
+            dropped=self._dropped,
+            faulty=self._faulty,
+            signs=signs,
+        )
+
+    def _due(self, code: str) -> bool:
+        now_s = self._clock()
+        if now_s - self._sent_s.get(code, -REPEAT_S) < REPEAT_S:
+            return False
+        self._sent_s[code] = now_s
+        return True

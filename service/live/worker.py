@@ -1,0 +1,176 @@
+"""The thread of one stream: takes frames from the queue, finds keypoints and reads signs from them.
+
+One thread for each stream keeps its frames in order and its tracker in one place, and a stream that is busy or stuck
+does not delay any other. The number of threads is bounded by the number of streams.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.clip import Window
+from glosscast.holistic import Tracker
+from glosscast.video import VideoError
+from service.access.rates import Bucket
+from service.inference.engine import Engine
+from service.inference.turns import Turn
+from service.live.queues import Arrival, FinishSign, FrameQueue
+from service.live.reader import LandmarksFeed, SignReader
+from service.observe import logs
+from service.observe.metrics import Metrics
+from service.observe.tracing import Span, Step, batch
+from service.processes.tracker import TrackedFrame, TrackerLostError, track_encoded
+from service.protocol.codes import ErrorCode
+from service.protocol.messages import Config, ServerMessage, StreamWarning
+from service.protocol.wire import FrameFault
+
+log = logging.getLogger("glosscast.service")
+
+# A picture that crashes its tracker could do so in every frame, and a restart costs a second of a core.
+RESTARTS_AT_ONCE = 3
+RESTART_EVERY_S = 20.0
+
+PICTURE_FAULTS = {"too_large": ErrorCode.TOO_LARGE, "out_of_memory": ErrorCode.OUT_OF_MEMORY}
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a worker calls in its thread.
+
+    Attributes:
+        ready: the worker has its tracker, frames may come.
+        messages: messages for the client.
+        fault: a frame could not be used.
+        busy: no tracker is free; the worker ends.
+        failed: an error that is not the client's fault; the worker ends.
+        ended: always called last, with the number of signs.
+    """
+
+    ready: Callable[[], None]
+    messages: Callable[[list[ServerMessage]], None]
+    fault: Callable[[FrameFault], None]
+    busy: Callable[[], None]
+    failed: Callable[[], None]
+    ended: Callable[[int], None]
+
+
+class Worker:
+    """Reads one stream in a thread, until a last `FinishSign` or the end of the queue."""
+
+    def __init__(
+        self, engine: Engine, metrics: Metrics, span: Span, config: Config, frames: FrameQueue, hooks: Hooks
+    ) -> None:
+        self._engine, self._metrics, self._span = engine, metrics, span
+        self._config, self._frames, self._hooks = config, frames, hooks
+        self._turn = Turn(engine.turns)
+        self._reader = SignReader(engine.bundle, self._classify, config, spare=engine.classify.spare)
+        self._crop = engine.bundle.new_crop()
+        self._batches: list[Step] = []  # of the frame that is read now
+        self._landmarks = LandmarksFeed()
+        self._restarts = Bucket(1 / RESTART_EVERY_S, RESTARTS_AT_ONCE)
+        self._thread = logs.thread(self._run, "stream")
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            if self._config.input == "keypoints":
+                self._read(None)
+            else:
+                self._read_pictures()
+        except Exception:
+            log.exception("a stream failed")
+            self._hooks.failed()
+        finally:
+            self._hooks.ended(self._reader.signs)
+
+    def _read_pictures(self) -> None:
+        pool = self._engine.stream_trackers
+        try:
+            tracker = pool.acquire(timeout=0)
+        except TimeoutError:
+            self._hooks.busy()
+            return
+        try:
+            self._read(tracker)
+        finally:
+            pool.release(tracker)
+
+    def _read(self, tracker: Tracker | None) -> None:
+        self._hooks.ready()
+        processed = self._metrics.frames_processed.labels(self._config.input)
+        while (item := self._frames.get()) is not None:
+            queue = Step("queue", item.arrived_s, monotonic())
+            self._batches.clear()
+            if isinstance(item, FinishSign):
+                with self._turn:
+                    found = self._reader.finish(item.arrived_s)
+                self._send_signs(found, queue)
+                if item.last:
+                    return
+                continue
+            self._metrics.stages.labels("queue").observe(queue.ended_s - queue.began_s)
+            try:
+                tracked = self._track(item, tracker)
+            except FrameFault as fault:
+                self._hooks.fault(fault)
+                continue
+            except TrackerLostError:
+                self._metrics.frames_dropped.labels("tracker_lost").inc()
+                if self._restarts.take(monotonic()) > 0:
+                    raise
+                self._send([StreamWarning(code="tracker_restarted", count=1)])
+                continue
+            tracking = Step("frame_keypoints", queue.ended_s, monotonic())
+            t_ms = item.frame.t_ms
+            if self._config.landmarks:
+                self._send([*self._landmarks.push(t_ms, tracked.keypoints)])
+            with self._turn:
+                self._engine.classify.catch_up()
+                found = self._reader.push(t_ms, tracked.keypoints, tracked.aspect, item.arrived_s, tracked.crop)
+            self._send_signs(found, queue, tracking)
+            processed.inc()
+
+    def _classify(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        self._turn.end()  # the threads of other streams read while the model works
+        return self._engine.classify(windows, observe=self._on_batch)
+
+    def _on_batch(self, windows: int, seconds: float) -> None:
+        self._batches.append(batch(windows, seconds))
+
+    def _send_signs(self, messages: Sequence[ServerMessage], *before: Step) -> None:
+        """Send the messages that a frame or the end of a sign led to, after the steps before its recognition.
+
+        A span for every frame would be too many to keep, so only the frame that ends a sign has spans.
+        """
+        recognised = Step("recognition", before[-1].ended_s, monotonic(), tuple(self._batches))
+        for message in messages:
+            if message.type == "final":
+                self._metrics.stages.labels("final").observe(message.latency_ms / 1000)
+                parts = (*before, recognised)
+                self._span.step(
+                    Step("final", before[0].began_s, recognised.ended_s, parts, {"segment": message.segment})
+                )
+        self._send([*messages])
+
+    def _send(self, messages: list[ServerMessage]) -> None:
+        if messages:
+            self._hooks.messages(messages)
+
+    def _track(self, item: Arrival, tracker: Tracker | None) -> TrackedFrame:
+        payload = item.frame.payload
+        if tracker is None or not isinstance(payload, bytes):
+            assert isinstance(payload, np.ndarray)
+            assert self._config.aspect is not None
+            return TrackedFrame(payload, self._config.aspect)
+        try:
+            with self._metrics.stage("frame_keypoints"):
+                return track_encoded(tracker, payload, self._crop)
+        except VideoError as error:
+            raise FrameFault(PICTURE_FAULTS.get(error.code, ErrorCode.UNDECODABLE), str(error)) from error

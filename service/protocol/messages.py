@@ -1,0 +1,242 @@
+"""The messages of websocket `/v1/stream`, subprotocol `glosscast.v1`: what a client may say and what it hears.
+
+Client to server, text: `start` or `resume` first, later `finalize`, `keepalive`, `stop`, each at most 4096 characters.
+Client to server, binary, one frame a message:
+
+    4 bytes     the length of the header, uint32, little-endian
+    the header  JSON, at most 1024 bytes: {"seq": 17, "t_ms": 1062.5}
+    the rest    input frames: a JPEG, WebP or PNG picture
+                input keypoints: 171 x 4 float32, little-endian: x, y, z and presence of each point of the bundle's
+                layout, x and y in 0..1 of the frame
+
+`seq` is the client's own number for the frame, `t_ms` its time, which must grow. A message larger than
+`max_frame_bytes` ends the stream with 1009; one more than twice as large is not read at all, and the `error` that
+explains the close stays out.
+
+Server to client, text: `started`, `sign_started`, `interim`, `final`, `landmarks`, `warning`, `error`, `ended`.
+
+Every `sign_started` is followed by exactly one `final`, unless the connection breaks, the client violates the
+protocol, or the server fails. The gloss of a `final` may be the vocabulary's no-sign class (`no_sign` in
+`GET /v1/bundle`): a hand was raised and meant nothing.
+
+A session outlives a connection that breaks, by `limits.resume_s`. Its client opens another one and says `resume`
+instead of `start`. It hears `started` again, then every `final` that it missed, then `sign_started` of the sign that is
+under way, if any. Segments and the client's clock go on; of the frames that were on their way, those after `last_t_ms`
+did not arrive. An older connection that is still open is closed with 4009. A client that will not come back says
+`stop`, or closes with 1000; not with 1001, which proxies say as well when they stop.
+
+A session's captions are at `GET /v1/sessions/{session}/captions.vtt` (or `.srt`, `.json`) while it lasts and for a
+while after, for who sends its `token`.
+
+All times are the client's own `t_ms`, in milliseconds.
+"""
+
+from datetime import datetime
+from typing import Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from service.protocol.codes import ErrorCode
+
+SUBPROTOCOL = "glosscast.v1"
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Input = Literal["frames", "keypoints"]
+
+
+class Start(_Message):
+    """The client's first message."""
+
+    type: Literal["start"]
+    input: Input = Field(description="what binary messages carry: pictures, or keypoints of the bundle's layout")
+    interim: bool = Field(default=True, description="whether results inside a sign are wanted")
+    top_k: int = Field(default=3, ge=1, le=100, description="glosses in a final: the best and top_k - 1 alternatives")
+    landmarks: bool = Field(default=False, description="whether `landmarks` messages are wanted (input frames only)")
+    aspect: float = Field(
+        default=4 / 3, ge=0.1, le=10, description="frame width / height (input keypoints only; pictures tell theirs)"
+    )
+
+    @model_validator(mode="after")
+    def _fits_input(self) -> Self:
+        if self.input == "frames" and "aspect" in self.model_fields_set:
+            raise ValueError("aspect goes with input keypoints; pictures tell theirs")
+        if self.input == "keypoints" and self.landmarks:
+            raise ValueError("landmarks goes with input frames; who sends keypoints has them")
+        return self
+
+
+class Resume(_Message):
+    """The client's first message on a new connection, to go on with a session whose connection broke."""
+
+    type: Literal["resume"]
+    session: str = Field(max_length=64, description="`session` of `started`")
+    token: str = Field(max_length=64, description="`token` of `started`")
+    last_segment: int | None = Field(
+        default=None, ge=0, description="segment of the last `final` that was heard, null where there was none"
+    )
+
+
+class Finalize(_Message):
+    """Close the sign that is under way now; the stream goes on."""
+
+    type: Literal["finalize"]
+
+
+class Keepalive(_Message):
+    """The client is still there, with nothing to send."""
+
+    type: Literal["keepalive"]
+
+
+class Stop(_Message):
+    """No more frames will come: read those that wait, close the sign that is under way, say `ended`."""
+
+    type: Literal["stop"]
+
+
+ClientMessage = Start | Resume | Finalize | Keepalive | Stop
+CLIENT_MESSAGES: tuple[type[BaseModel], ...] = get_args(ClientMessage)
+
+
+class Config(_Message):
+    """What is in effect for a stream."""
+
+    input: Input
+    interim: bool
+    top_k: int = Field(description="at most the size of the vocabulary")
+    landmarks: bool
+    aspect: float | None = Field(description="null for input frames")
+
+
+class Limits(_Message):
+    """What a stream must keep within."""
+
+    max_fps: float = Field(description="frames per second; what comes faster is dropped")
+    max_frame_bytes: int = Field(description="size of one binary message; a larger one ends the stream")
+    resume_s: float = Field(description="seconds within which a session whose connection broke can be resumed")
+
+
+class Started(_Message):
+    """The stream is set up, or goes on; frames may come."""
+
+    type: Literal["started"] = "started"
+    session: str = Field(description="random id of this session")
+    token: str = Field(description="secret of this session: who has it may resume it and read its captions")
+    resumed: bool = Field(description="whether this answers `resume`")
+    last_t_ms: float | None = Field(description="time of the last frame that was taken, null where there was none")
+    expires_at: datetime = Field(description="when the server will end it, ISO 8601, UTC")
+    config: Config
+    bundle: str = Field(description='name and version, "asl-demo@1"')
+    no_sign: str | None = Field(
+        description="the gloss that stands for hands that say nothing, null where there is none"
+    )
+    limits: Limits
+
+
+class SignStarted(_Message):
+    """A sign has begun."""
+
+    type: Literal["sign_started"] = "sign_started"
+    segment: int = Field(description="0, 1, 2 ... within the stream")
+    t_ms: float
+
+
+class Interim(_Message):
+    """The best guess inside a sign; replaced by the next revision or the final. Unsent ones are left out.
+
+    Early guesses are often wrong: show the gloss of a stable one only, until another stable one or the final comes.
+    """
+
+    type: Literal["interim"] = "interim"
+    segment: int
+    revision: int = Field(description="1, 2, 3 ...")
+    gloss: str
+    confidence: float = Field(description="0..1")
+    stable: bool = Field(
+        description="whether the revision before has the same gloss, it is sure enough, and a final could report it"
+    )
+    start_ms: float
+    end_ms: float
+
+
+class Alternative(_Message):
+    """Another gloss that it could be."""
+
+    gloss: str
+    confidence: float = Field(description="0..1")
+
+
+class Final(_Message):
+    """What the sign was; never changes."""
+
+    type: Literal["final"] = "final"
+    segment: int
+    gloss: str
+    confidence: float = Field(description="0..1")
+    start_ms: float
+    end_ms: float
+    alternatives: list[Alternative] = Field(description="the next best top_k - 1 glosses")
+    confusable_with: list[str] = Field(description="glosses that this one is easily taken for, whatever was signed")
+    latency_ms: float = Field(description="from the arrival of what ended the sign to this message")
+
+
+Point = tuple[float, float]
+
+
+class Landmarks(_Message):
+    """Where the signer is, for an overlay; at most 8 a second.
+
+    Points are [x, y] in 0..1 of the frame, x to the right and y down, null where unseen.
+    """
+
+    type: Literal["landmarks"] = "landmarks"
+    t_ms: float
+    pose: list[Point | None] = Field(description="25 upper-body points in MediaPipe's order, nose to hips")
+    left_hand: list[Point] | None = Field(description="21 points in MediaPipe's order, or null where no hand was seen")
+    right_hand: list[Point] | None = Field(description="as left_hand; left and right are the signer's own")
+
+
+WarningCode = Literal["frames_dropped", "tracker_restarted"]
+
+
+class StreamWarning(_Message):
+    """Frames were left out: they came faster than they could be read, or what finds keypoints had to be restarted."""
+
+    type: Literal["warning"] = "warning"
+    code: WarningCode = Field(description="why")
+    count: int = Field(description="frames since the last warning of this code")
+
+
+class Error(_Message):
+    """Something went wrong. A retryable one leaves the stream open, or tells that a new one may succeed."""
+
+    type: Literal["error"] = "error"
+    code: ErrorCode = Field(description="stable, for a program to decide by; see the error codes")
+    message: str = Field(description="what happened, for a person to read")
+    retryable: bool
+    retry_after_s: float | None = Field(default=None, description="seconds, or null")
+
+
+class Summary(_Message):
+    """What a stream was, in numbers."""
+
+    duration_ms: float = Field(description="from `start` to `ended`, by the server's clock")
+    frames: int = Field(description="frames received")
+    dropped: int = Field(description="of them, left out because they came too fast")
+    faulty: int = Field(description="of them, left out because they could not be used")
+    signs: int = Field(description="finals")
+
+
+class Ended(_Message):
+    """The last message of a stream that ends in order."""
+
+    type: Literal["ended"] = "ended"
+    summary: Summary
+
+
+ServerMessage = Started | SignStarted | Interim | Final | Landmarks | StreamWarning | Error | Ended
+SERVER_MESSAGES: tuple[type[BaseModel], ...] = get_args(ServerMessage)

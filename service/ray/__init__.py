@@ -1,0 +1,1 @@
+"""The service on Ray Serve: front ends and recognisers on several machines."""

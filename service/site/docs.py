@@ -1,0 +1,135 @@
+"""`/docs`: the REST interface and the websocket on one page, written from the code that implements them.
+
+FastAPI's own page fetches its scripts from a content delivery network, knows nothing of websockets, and needs inline
+scripts. This one is plain HTML made from the OpenAPI description and the message models; it works offline, and every
+error's `type` points into it. `/openapi.json` is there for interactive tools.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse
+
+from service.access import auth
+from service.problems import CODES, Problem
+from service.protocol import messages
+from service.protocol.codes import CloseCode, ErrorCode
+from service.site.security import HEADERS
+
+router = APIRouter(include_in_schema=False)
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+:root { color-scheme: light dark; }
+h2 { border-bottom: 1px solid #8886; margin-top: 3rem; } h3 { margin-top: 2rem; }
+code, pre { font: 14px/1.5 ui-monospace, monospace; } pre { white-space: pre-wrap; }
+table { border-collapse: collapse; margin: .5rem 0 1rem; } th { text-align: left; }
+th, td { padding: .2rem 1rem .2rem 0; vertical-align: top; border-bottom: 1px solid #8883; }
+"""
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY = HEADERS["Content-Security-Policy"] + f"; style-src 'sha256-{STYLE_HASH}'"
+
+
+@router.get("/docs")
+async def docs(request: Request) -> HTMLResponse:
+    """The page."""
+    api = request.app.openapi()
+    body = "\n".join(
+        (
+            "<h1>Glosscast: interfaces</h1>",
+            '<p><a href="/">The page</a> · <a href="/openapi.json">openapi.json</a></p>',
+            f"<h2>Access</h2><pre>{escape(auth.__doc__ or '')}</pre>",
+            "<h2>REST</h2>",
+            *(_operation(api, path, method, o) for path, item in api["paths"].items() for method, o in item.items()),
+            "<h2>Errors</h2><p>application/problem+json (RFC 9457); decide by <code>code</code>.</p>",
+            _model(Problem.model_json_schema(), {}),
+            _table(("code", "status", "meaning"), [(_code(c, c), str(s), escape(m)) for c, (s, m) in CODES.items()]),
+            f"<h2>Websocket /v1/stream</h2><pre>{escape(messages.__doc__ or '')}</pre>",
+            "<h3>Client to server</h3>",
+            *(_message(model) for model in messages.CLIENT_MESSAGES),
+            "<h3>Server to client</h3>",
+            *(_message(model) for model in messages.SERVER_MESSAGES),
+            "<h3>Error codes</h3>",
+            _table(("code", "meaning"), [(_code(code), escape(code.meaning)) for code in ErrorCode]),
+            "<h3>Close codes</h3>",
+            _table(("code", "meaning"), [(_code(str(code)), escape(code.meaning)) for code in CloseCode]),
+        )
+    )
+    head = f'<meta charset="utf-8"><title>Glosscast: interfaces</title><style>{STYLE}</style>'
+    page = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
+
+
+def _operation(api: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
+    schemas = api["components"]["schemas"]
+    parts = [f"<h3>{_code(method.upper())} {_code(path)}</h3><p>{escape(operation.get('description', ''))}</p>"]
+    fields = [(p["name"], p["schema"], p.get("description", "")) for p in operation.get("parameters", [])]
+    form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
+    fields += [(name, s, s.get("description", "")) for name, s in form.get("properties", {}).items()]
+    if fields:
+        rows = [(_code(name), escape(_type(s, schemas)), escape(text)) for name, s, text in fields]
+        parts.append(_table(("parameter", "type", "meaning"), rows))
+    answers = [(_code(status), escape(r.get("description", ""))) for status, r in operation["responses"].items()]
+    parts.append(_table(("status", "answer"), answers))
+    ok = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    parts.append(_model(_referred(ok, schemas), schemas))
+    return "".join(parts)
+
+
+def _message(model: type[BaseModel]) -> str:
+    schema = model.model_json_schema(mode="serialization")
+    name = schema["properties"]["type"]["const"]
+    return (
+        f"<h4>{_code(name)}</h4><p>{escape(schema.get('description', ''))}</p>{_model(schema, schema.get('$defs', {}))}"
+    )
+
+
+def _model(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> str:
+    return _table(("field", "type", "meaning"), list(_fields(schema, schemas, prefix)))
+
+
+def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str) -> list[tuple[str, ...]]:
+    """One row a field; the fields of a model inside follow it."""
+    rows: list[tuple[str, ...]] = []
+    for name, field in schema.get("properties", {}).items():
+        rows.append((_code(prefix + name), escape(_type(field, schemas)), escape(field.get("description", ""))))
+        inner = _referred(field, schemas) or _referred(field.get("items", {}), schemas)
+        rows += _fields(inner, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
+    return rows
+
+
+def _referred(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """What a schema refers to; empty where it does not."""
+    found: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
+    return found
+
+
+def _type(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_type(option, schemas) for option in schema["anyOf"])
+    if "const" in schema:
+        return f'"{schema["const"]}"'
+    if "enum" in schema:
+        return " or ".join(f'"{value}"' for value in schema["enum"])
+    kind = str((_referred(schema, schemas) or schema).get("type", "any"))
+    if kind == "array":
+        return f"list of {_type(schema['items'], schemas)}" if "items" in schema else "list"
+    default = schema.get("default")
+    return kind if default is None else f"{kind}, default {json.dumps(default)[:5]}"
+
+
+def _code(text: str, anchor: str = "") -> str:
+    start = f'<code id="{escape(anchor)}">' if anchor else "<code>"
+    return f"{start}{escape(text)}</code>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>" if rows else ""

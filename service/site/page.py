@@ -1,0 +1,32 @@
+"""The page: its files at every address that is no route, and `/page.json`, which it asks about itself."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.site.vendor import WEB, holistic_path
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/page.json")
+async def described() -> dict[str, str | None]:
+    """Where the browser's own Holistic lies, or null. An address that is not there would be an error in its console."""
+    return {"holistic": holistic_path()}
+
+
+class Page:
+    """Serves the page's files at every address that is no route.
+
+    A mount at "/" would also match the routes' addresses, and a wrong method there would be "not found".
+    """
+
+    def __init__(self, otherwise: ASGIApp, folder: Path = WEB) -> None:
+        self._files, self._otherwise = StaticFiles(directory=folder, html=True), otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        readable = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        await (self._files if readable else self._otherwise)(scope, receive, send)
