@@ -35,8 +35,8 @@ from glosscast.report import ConfusablePair, GlossReport, Report
 from glosscast.tagger import load_weights
 from training.calibration import Calibration
 from training.checkpoint import Checkpoint
+from training.config import ModelConfig
 from training.folds import FoldReport, without_seed
-from training.model import ModelConfig
 from training.rejection import Rejection
 from training.segmentation.learn import TAGGING
 

@@ -8,12 +8,12 @@ from typing import get_args
 
 from glosscast.bundle import EMBEDDED
 from training import commands
+from training.config.folds import Use
 from training.datasets import READERS
 from training.datasets import commands as datasets
 from training.labels import commands as labels
 from training.segmentation import commands as segmentation
 from training.slowfast import LAYOUTS
-from training.splits import Use
 
 
 def main(argv: list[str] | None = None) -> int:

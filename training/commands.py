@@ -10,9 +10,9 @@ from pathlib import Path
 
 from glosscast.bundle import load_bundle
 from training.config import Config, load_config
+from training.config.folds import chosen_folds
 from training.data import load_npz, with_frames
 from training.frames import frames_path
-from training.splits import chosen_folds
 
 DEFAULT_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 

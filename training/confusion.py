@@ -3,28 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from training.config import ConfusionConfig
 from training.distributed import summed
 from training.wer import align
-
-
-class ConfusionConfig(BaseModel):
-    """How confusions become pairs, weights and margins."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    momentum: float = Field(ge=0, lt=1, description="of the confusion average")
-    kappa: float = Field(ge=0, description="added to a class's count, so that rare classes do not dominate")
-    threshold: float = Field(ge=0, description="similarity below which a pair is not confusable")
-    top_k: int = Field(gt=0, description="most confusable partners per class")
-    margin: float = Field(gt=0, description="cosine distance asked of every confusable pair")
-    margin_growth: float = Field(ge=0, description="how much the margin grows with similarity")
-    margin_max: float = Field(gt=0, le=2)
-    same_form: tuple[tuple[str, str], ...] = Field(
-        default=(), description="pairs of glosses with one form, never pushed apart"
-    )
 
 
 class ConfusionState(nn.Module):

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 from glosscast.clip import Clip
 from glosscast.keypoints import POSE, PRESENCE
-from training.config import DataConfig, Role, SetConfig
-from training.corrections import Correction, match
+from training.config import Correction, DataConfig, ModelConfig, Role, SetConfig
+from training.corrections import match
 from training.example import DataError, Example
 from training.frames import frames_path
-from training.model import ModelConfig
 from training.npz import load_npz, with_frames
 
 __all__ = [

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glosscast.faults import first_fault
 from training.config import Config
+from training.config.variants import variant_name
 from training.evaluate import Scores
-from training.variants import variant_name
 from training.writing import write_text
 
 WORST = 0.1  # share of the signers, those read worst, whose mean is told on its own

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augmentation import AugmentationConfig
+from training.config import AugmentationConfig
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # luma of RGB, as in JPEG
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training import caffe2
-from training.model import ModelConfig, Recogniser
+from training.config import ModelConfig
+from training.model import Recogniser
 from training.slowfast import SlowFast, build
 
 # PyTorchVideo's model zoo, Apache-2.0.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from glosscast.clip import Clip, sample_recording
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y, Z
-from training.continuous.config import SentenceConfig
+from training.config import SentenceConfig
 from training.data import DataError, Example
 
 # The camera that looks at every sentence: clips are brought to one place and size first, else the signer would jump.

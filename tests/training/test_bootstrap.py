@@ -1,13 +1,7 @@
 import numpy as np
 import pytest
 
-from training.comparison.bootstrap import (
-    FIGURES,
-    FoldOutcome,
-    fold_figures,
-    paired,
-    point_figures,
-)
+from training.comparison.bootstrap import FIGURES, FoldOutcome, fold_figures, paired, point_figures
 from training.evaluate import tally
 
 GLOSSES, SEEDS = 4, 3

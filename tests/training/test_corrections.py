@@ -6,8 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.training.synthetic import arrays, config, write
-from training.config import ConfigError, DataConfig, load_config
-from training.corrections import Correction
+from training.config import ConfigError, Correction, DataConfig, load_config
 from training.data import DataError, load_sets, load_split
 from training.folds import without_seed
 

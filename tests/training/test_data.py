@@ -18,16 +18,7 @@ from tests.training.synthetic import (
 )
 from training.checkpoint import extractors_of
 from training.config import ConfigError, load_config
-from training.data import (
-    DataError,
-    Example,
-    classes_of,
-    fingerprint,
-    load_npz,
-    load_sets,
-    load_split,
-    split_by_signer,
-)
+from training.data import DataError, Example, classes_of, fingerprint, load_npz, load_sets, load_split, split_by_signer
 from training.drawing import batches, draw_weights, thinned
 from training.frames import FramesError
 

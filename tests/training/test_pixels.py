@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.augmentation import AugmentationConfig
+from training.config import AugmentationConfig
 from training.pixels import PixelAugmentation
 
 NOTHING = dict.fromkeys(AugmentationConfig.model_fields, 0.0)

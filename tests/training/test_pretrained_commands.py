@@ -12,7 +12,8 @@ from tests.training.weights import NARROW, blobs_of, model
 from training import pretrained, slowfast
 from training.__main__ import main
 from training.checkpoint import load_checkpoint
-from training.model import ModelConfig, Recogniser
+from training.config import ModelConfig
+from training.model import Recogniser
 from training.pretrained import PretrainedError, k400, load, load_stream, stream_weights
 from training.slowfast import LAYOUTS, initialise
 

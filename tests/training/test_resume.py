@@ -14,9 +14,8 @@ from tests.training.synthetic import adaptive_config, config, examples
 from tests.training.toy import OPTIMISER, Line
 from training.__main__ import main
 from training.checkpoint import CheckpointError, write_whole
-from training.config import Config
+from training.config import Config, LossConfig
 from training.isolated import IsolatedTask
-from training.losses.isolated import LossConfig
 from training.resume import random_states, set_random_states
 from training.train import fit
 from training.trainer import run

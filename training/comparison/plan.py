@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from training.config import Config, Role
+from training.config.variants import LSTM, variant_of
 from training.data import Example, Split, load_sets, load_split, split_by_signer
 from training.folds import FoldReport, load_report, save, without_seed
-from training.variants import LSTM, variant_of
 
 NAMED = 5  # signers of a fold; of more than these, tables and pictures tell the first and the last
 
@@ -102,7 +102,7 @@ def make_plan(
         out: see `Plan`.
         folds: signers left out together; none for the sets with the role test.
         seeds: seeds of each variant and fold.
-        variants: names as in `training.variants`.
+        variants: names as in `training.config.variants`.
         glosses: None for the vocabulary without its "no sign".
         baseline: None for the first variant with cross-entropy, or the first one where none has it.
         unlearned: see `Plan`; nothing for none.

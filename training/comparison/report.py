@@ -9,9 +9,9 @@ from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, Difference
 from training.comparison.pairs import RATE
 from training.comparison.pictures import draw_all
+from training.config.variants import LSTM
 from training.folds import save
 from training.lstm import EPOCHS
-from training.variants import LSTM
 from training.writing import write_text
 
 PAPER_RELATIVE = -0.18  # "up to 18 %" on high-similarity pairs, Alishzade et al., section V

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from glosscast.clip import Clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, X, Y
 from training.comparison.pixels import low_light, motion_blur, overexpose
+from training.config import ModelConfig
 from training.data import Example
 from training.frames import Pictures
-from training.model import ModelConfig
 
 
 def jitter(clip: Clip, rng: np.random.Generator, share: float) -> Clip:

@@ -17,10 +17,10 @@ from training.comparison.plan import Clips, Key, Plan
 from training.comparison.predictions import Predictions, load_run, winners
 from training.comparison.reading import LstmReader, Reader, Reading, RecogniserReader, decode
 from training.comparison.robustness import conditions_for
+from training.config.variants import LSTM
 from training.data import Example
 from training.lstm import LstmCheckpoint, fit_lstm, load_lstm
 from training.train import fit
-from training.variants import LSTM
 
 CHUNK = 256  # clips whose windows are held at a time
 

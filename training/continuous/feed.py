@@ -14,8 +14,7 @@ from torch import Tensor
 from glosscast.clip import Clip, resample
 from glosscast.keypoints import CHANNELS, POINTS, normalise
 from training.augmentation import Augmentation
-from training.config import Config
-from training.continuous.config import SentenceConfig
+from training.config import Config, SentenceConfig
 from training.data import DataError, Example
 from training.distributed import share
 from training.drawing import batches

@@ -5,11 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from training.config import Config
-from training.continuous.config import ContinuousConfig
+from training.config import Config, ContinuousConfig, ModelConfig
 from training.heatmaps import GROUPS, Heatmaps
 from training.keypoint_encoder import KeypointEncoder, TemporalBlock
-from training.model import ModelConfig, channels_last, drop_one
+from training.model import channels_last, drop_one
 from training.slowfast import build
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from glosscast.clip import cut_window
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import Config, Role
+from training.config.variants import variant_of
 from training.data import DataError, Example, load_sets
 from training.evaluate import TorchClassifier
 from training.labels.groups import group_signers, judged_glosses
 from training.train import fit
-from training.variants import variant_of
 
 BATCH = 256  # windows at a time
 

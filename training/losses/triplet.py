@@ -1,23 +1,12 @@
 """Triplet loss with batch-hard mining (Hermans et al., "In Defense of the Triplet Loss", 2017)."""
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from training.config import TripletConfig
 from training.losses.cross_entropy import cross_entropy
 from training.losses.distance import cosine_distance
 from training.model import Output
-
-
-class TripletConfig(BaseModel):
-    """The `[loss.triplet]` table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    margin: float = Field(
-        default=0.2, gt=0, le=2, description="cosine distance by which another class must be farther than the own one"
-    )
-    weight: float = Field(default=1.0, gt=0, description="of the triplet loss beside cross-entropy")
 
 
 def hard_triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from glosscast.learned_segmentation import Tagging
 from training.checkpoint import Checkpoint
 from training.config import Config, load_config
+from training.config.folds import chosen_folds
 from training.data import Example, load_sets, split_by_signer, without_glosses
 from training.segmentation.evaluate import load_recogniser
-from training.splits import chosen_folds
 
 
 class Fold(NamedTuple):
@@ -112,15 +112,7 @@ def run_calibrate(args: argparse.Namespace) -> int:
 def run_evaluate_rejection(args: argparse.Namespace) -> int:
     """`evaluate-rejection`."""
     from training.folds import without_seed
-    from training.rejection import (
-        Rejection,
-        RejectionScores,
-        measure,
-        prototypes_of,
-        read_open_set,
-        scores_of,
-        table,
-    )
+    from training.rejection import Rejection, RejectionScores, measure, prototypes_of, read_open_set, scores_of, table
 
     config = load_config(args.config)
     if config.data.no_sign is None:

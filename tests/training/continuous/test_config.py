@@ -4,10 +4,9 @@ import pytest
 
 from tests.training import synthetic
 from tests.training.continuous.tiny import JOINED, recorded_config, text, write
-from training.config import ConfigError, load_config
+from training.config import ConfigError, Correction, load_config
+from training.config.continuous_variants import continuous_variant_of
 from training.continuous.model import recogniser_of
-from training.continuous.variants import continuous_variant_of
-from training.corrections import Correction
 from training.data import DataError, load_sets
 
 SET = 'file = "tiny.npz"'

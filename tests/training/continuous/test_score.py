@@ -9,14 +9,7 @@ from glosscast.clip import Clip
 from tests.training.continuous.tiny import SIGNS, config, recorded_config
 from tests.training.synthetic import examples
 from training.continuous.model import ContinuousOutput, recogniser_of
-from training.continuous.score import (
-    decode,
-    held_out_examples,
-    read_sentences,
-    score_sentences,
-    sentences_of,
-    tally,
-)
+from training.continuous.score import decode, held_out_examples, read_sentences, score_sentences, sentences_of, tally
 from training.data import DataError, Example
 
 

@@ -11,8 +11,7 @@ from tests.training.labels import made
 from tests.training.synthetic import GLOSSES
 from training.__main__ import main
 from training.checkpoint import Checkpoint
-from training.config import Config, load_config
-from training.corrections import Correction
+from training.config import Config, Correction, load_config
 from training.data import DataError, Example, classes_of, load_sets
 from training.labels import audit as whole
 from training.labels.findings import LabelAudit, find

@@ -1,15 +1,12 @@
 """The `[continuous]` table of a training config."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from training.losses.continuous import ContinuousLossConfig
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from training.config.losses import ContinuousLossConfig
+from training.config.table import Table
 
 
-class SentenceConfig(_Table):
+class SentenceConfig(Table):
     """How sentences are drawn; both ends of a range are included."""
 
     fps: float = Field(gt=0, description="frame rate of the sentences")
@@ -27,7 +24,7 @@ class SentenceConfig(_Table):
         return self
 
 
-class ContinuousConfig(_Table):
+class ContinuousConfig(Table):
     """The `[continuous]` table: its presence makes a training one of sentences."""
 
     stride: int = Field(gt=0, description="frames of the fast pathway that become one step of the logits")

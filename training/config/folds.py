@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from glosscast.faults import first_fault
-from training.config import ConfigError
+from training.config.errors import ConfigError
 
 Use = Literal["choose", "report"]
 

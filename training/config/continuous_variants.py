@@ -1,7 +1,7 @@
 """The losses that continuous training is compared with."""
 
-from training.config import Config
-from training.losses.continuous import ContinuousLossConfig
+from training.config.losses import ContinuousLossConfig
+from training.config.run import Config
 
 LOSSES = ("ctc", "ctc+focal", "ctc+triplet", "adaptive")
 

@@ -1,16 +1,14 @@
 """Variants of a config: what a comparison or an ablation changes about a run, and nothing else.
 
 A variant is named `STREAMS` or `STREAMS+LOSS`; without a loss it has the config's own. Where sentences are learned, the
-losses are those of `training.continuous.variants`.
+losses are those of `training.config.continuous_variants`.
 """
 
-from training.config import Config
-from training.continuous.variants import LOSSES as SENTENCE_LOSSES
-from training.continuous.variants import continuous_variant_of
-from training.losses.focal import FocalConfig
-from training.losses.isolated import LossConfig
-from training.losses.triplet import TripletConfig
-from training.model import ModelConfig
+from training.config.continuous_variants import LOSSES as SENTENCE_LOSSES
+from training.config.continuous_variants import continuous_variant_of
+from training.config.losses import FocalConfig, LossConfig, TripletConfig
+from training.config.model import ModelConfig
+from training.config.run import Config
 
 # What each name changes of the `[model]` table.
 STREAMS: dict[str, dict[str, object]] = {
