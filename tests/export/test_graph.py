@@ -16,7 +16,7 @@ from service.engine import Engine, StartError
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.export import models
-from training.checkpoint import Checkpoint
+from training.models.checkpoint import Checkpoint
 
 TOLERANCE = 1e-4
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from training.calibration import ClipReadings, best_temperature, calibrate, calibration_error, scaled, told
 from training.data import DataError
+from training.evaluation.calibration import ClipReadings, best_temperature, calibrate, calibration_error, scaled, told
 
 
 def readings(count: int, sharpness: float, seed: int = 0) -> ClipReadings:

@@ -4,8 +4,8 @@ import pytest
 
 from tests.training.synthetic import config
 from training.config.variants import variant_name
-from training.evaluate import tally
-from training.folds import FoldReport, Run, load_report, save
+from training.evaluation.fold_report import FoldReport, Run, load_report, save
+from training.evaluation.scores import tally
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 

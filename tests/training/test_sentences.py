@@ -9,7 +9,7 @@ from glosscast.keypoints import CHANNELS, FACE, LEFT_HAND, POINTS, PRESENCE, RIG
 from tests.training.synthetic import ASPECT, FPS, FRAMES, examples
 from training.config import SentenceConfig
 from training.data import DataError, Example, split_by_signer
-from training.sentences import Sentence, draw_sentences, join, transition
+from training.data.sentences import Sentence, draw_sentences, join, transition
 
 SIGNS = ("high", "low")
 CONFIG = SentenceConfig(fps=FPS, signs=(2, 4), transition_ms=(200.0, 500.0))

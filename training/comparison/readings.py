@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from glosscast.faults import first_fault
 from training.comparison.plan import Key, Plan
 from training.comparison.predictions import PredictionsError
-from training.continuous.score import SentenceScores, tally
-from training.wer import align
+from training.evaluation.wer import align
+from training.tasks.sentence_scores import SentenceScores, tally
 
 Figures = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS
 from training.comparison.plan import Key, Plan
 from training.comparison.readings import SentenceReadings
-from training.comparison.tables import spread, table
+from training.comparison.tables import percent_and_std, table
 
 PAPER_RELATIVE = -0.127  # of the word error rate, Alishzade et al., Table I
 
@@ -81,7 +81,7 @@ def figure_table(plan: Plan, runs: Mapping[Key, SentenceReadings]) -> str:
     rows = []
     for variant in plan.variants:
         found = np.array([[_figures(runs[Key(variant, s, f)]) for f in range(len(plan.folds))] for s in plan.seeds])
-        rows.append([variant, *(spread(column) for column in found.mean(axis=1).T)])
+        rows.append([variant, *(percent_and_std(column) for column in found.mean(axis=1).T)])
     return table(["variant", "WER", "substitutions", "deletions", "insertions", "accuracy", "macro F1"], rows)
 
 

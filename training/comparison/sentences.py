@@ -3,13 +3,13 @@
 from functools import partial
 from pathlib import Path
 
-from training.checkpoint import Checkpoint
 from training.comparison.plan import Clips, Key, Plan, open_folder
 from training.comparison.readings import SentenceReadings, load_readings, readings_path
 from training.comparison.runs import each, load_model, locked, train_run
 from training.comparison.sentence_report import markdown
-from training.continuous.score import score_sentences, sentences_of
-from training.writing import write_text
+from training.models.checkpoint import Checkpoint
+from training.runtime.files import write_text
+from training.tasks.sentence_scores import score_sentences, sentences_of
 
 SENTENCES, SEED = 200, 0  # of each fold; drawn from isolated clips where the sets hold no recorded sentences
 

@@ -18,7 +18,7 @@ from training.config.losses import (
 )
 from training.config.model import ModelConfig, Stream, Visual
 from training.config.optimiser import OptimiserConfig
-from training.config.run import CardConfig, Config, load_config
+from training.config.run import CardConfig, Config, Kind, load_config
 
 __all__ = [
     "AdaptiveConfig",
@@ -32,6 +32,7 @@ __all__ = [
     "Correction",
     "DataConfig",
     "FocalConfig",
+    "Kind",
     "LossConfig",
     "ModelConfig",
     "OptimiserConfig",

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,6 +19,9 @@ from training.config.losses import LossConfig
 from training.config.model import ModelConfig
 from training.config.optimiser import OptimiserConfig
 from training.config.table import Table
+
+# What a model is trained to read: clips of one sign each, or sentences.
+Kind = Literal["isolated", "continuous"]
 
 
 class CardConfig(Table):
@@ -43,6 +47,11 @@ class Config(Table):
     optimiser: OptimiserConfig
     loss: LossConfig = LossConfig()
     continuous: ContinuousConfig | None = Field(default=None, description="present where sentences are learned")
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of task; whatever treats the kinds differently chooses by it from a table."""
+        return "isolated" if self.continuous is None else "continuous"
 
     @model_validator(mode="after")
     def _one_task(self) -> "Config":

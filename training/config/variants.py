@@ -20,7 +20,7 @@ STREAMS: dict[str, dict[str, object]] = {
     "keypoints-noface": {"streams": ("keypoints",), "face": False},
 }
 LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
-LSTM = "lstm+ce"  # the yardstick of `training/lstm.py`, which has a model of its own
+LSTM = "lstm+ce"  # the yardstick of `training/models/lstm.py`, which has a model of its own
 
 
 def variant_of(config: Config, variant: str, seed: int) -> Config:
@@ -77,3 +77,13 @@ def loss_variant(config: LossConfig, loss: str) -> LossConfig:
         return config
     prototype = config.adaptive.model_copy(update={"form": "prototype", "confusable_share": 0.0})
     return plain.model_copy(update={"adaptive": prototype})
+
+
+def has_plain_loss(config: Config, variant: str) -> bool:
+    """Whether a variant is trained with cross-entropy alone, or on sentences with CTC alone."""
+    changed = variant_of(config, variant, config.seed)
+    if changed.continuous is not None:
+        sentences = changed.continuous.loss
+        return sentences.focal_ctc == sentences.triplet == 0.0 and sentences.adaptive.alpha == 1.0
+    loss = changed.loss
+    return loss.triplet is None and loss.focal is None and loss.adaptive is None

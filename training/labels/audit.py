@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import Config
-from training.example import Example
+from training.data import Example
 from training.labels.findings import Group, LabelAudit, Suspect, find
 from training.labels.reading import Plan, load_everybody, make_plan, read_everybody
 from training.labels.text import propose, report, to_toml
-from training.writing import write_text
+from training.runtime.files import write_text
 
 SHOWN = 4  # suspect clips on a sheet
 

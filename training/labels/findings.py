@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.example import Example
+from training.data import Example
 from training.labels.confident import suggestions, thresholds
 from training.labels.reading import Plan
 

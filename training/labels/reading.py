@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import cut_window
-from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import Config, Role
 from training.config.variants import variant_of
 from training.data import DataError, Example, load_sets
-from training.evaluate import TorchClassifier
+from training.evaluation.scores import TorchClassifier
 from training.labels.groups import group_signers, judged_glosses
-from training.train import fit
+from training.models.checkpoint import Checkpoint, load_checkpoint
+from training.tasks.train import fit
 
 BATCH = 256  # windows at a time
 
@@ -58,7 +58,7 @@ def load_everybody(config: Config, data: Path) -> list[Example]:
         DataError: a file cannot be used, or a gloss of the vocabulary has no clip.
         ValueError: the config is of sentences.
     """
-    if config.continuous is not None:
+    if config.kind != "isolated":
         raise ValueError("labels are audited of clips that show one sign each: the config is of sentences")
     examples = [e for role in get_args(Role) for e in load_sets(config.data, data, None, role)]
     if empty := set(config.data.vocabulary) - {e.gloss for e in examples}:

@@ -8,15 +8,16 @@ pairs within a batch (here), and embeddings against class prototypes (`prototype
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.config import AdaptiveConfig
-from training.confusion import ConfusionState
+from training.data.sampling import Partners
+from training.losses.base import IsolatedLoss
+from training.losses.confusion import ConfusionState
 from training.losses.cross_entropy import cross_entropy
 from training.losses.distance import cosine_distance
 from training.losses.prototype import PrototypeSeparation
-from training.model import Output
-from training.sampling import Partners
+from training.models.recogniser import Output
 
 EPSILON = 1e-6
 
@@ -49,11 +50,13 @@ def separation_of(config: AdaptiveConfig, classes: int, embedding: int) -> Separ
     return PrototypeSeparation(classes, embedding, config.prototype_momentum)
 
 
-class AdaptiveLoss(nn.Module):
+class AdaptiveLoss(IsolatedLoss):
     """The adaptive loss and its checkpointed state: confusions and, in the prototype form, prototypes.
 
     Whoever trains calls `confusion.update` after each epoch.
     """
+
+    confusion: ConfusionState
 
     def __init__(self, config: AdaptiveConfig, classes: Sequence[str], embedding: int, label_smoothing: float) -> None:
         super().__init__()

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from training.config import ContinuousLossConfig
-from training.confusion import ConfusionState
 from training.losses.adaptive import separation_of
 from training.losses.alignment import forced_alignment, segment_embeddings
+from training.losses.confusion import ConfusionState
 from training.losses.ctc import ctc, focal_ctc, log_probabilities
 from training.losses.triplet import hard_triplet
 from training.losses.weighting import GradientWeighting, StaticWeighting, UncertaintyWeighting

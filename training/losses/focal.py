@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from training.config import FocalConfig
-from training.model import Output
+from training.losses.base import IsolatedLoss
+from training.models.recogniser import Output
 
 EPSILON = 1e-12  # keeps the slope of (1 − p)^γ finite at p = 1 for γ below 1
 
@@ -25,7 +26,7 @@ def focal(logits: Tensor, labels: Tensor, gamma: float, label_smoothing: float) 
     return -(target * focus * log_p).sum(dim=1).mean()
 
 
-class FocalLoss(nn.Module):
+class FocalLoss(IsolatedLoss):
     """Focal loss in the place of cross-entropy."""
 
     def __init__(self, config: FocalConfig, label_smoothing: float) -> None:

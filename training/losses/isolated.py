@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 from training.config import LossConfig
 from training.losses.adaptive import AdaptiveLoss
+from training.losses.base import IsolatedLoss
 from training.losses.cross_entropy import CrossEntropyLoss
 from training.losses.focal import FocalLoss
 from training.losses.triplet import TripletLoss
-
-# Called with the epoch, the model's output and labels (B,); gives a scalar.
-IsolatedLoss = CrossEntropyLoss | TripletLoss | FocalLoss | AdaptiveLoss
 
 
 def isolated_loss(config: LossConfig, classes: Sequence[str], embedding: int) -> IsolatedLoss:

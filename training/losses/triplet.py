@@ -1,12 +1,13 @@
 """Triplet loss with batch-hard mining (Hermans et al., "In Defense of the Triplet Loss", 2017)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.config import TripletConfig
+from training.losses.base import IsolatedLoss
 from training.losses.cross_entropy import cross_entropy
 from training.losses.distance import cosine_distance
-from training.model import Output
+from training.models.recogniser import Output
 
 
 def hard_triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -34,7 +35,7 @@ def hard_triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
     return torch.relu(margin + farthest - nearest)[anchors].mean()
 
 
-class TripletLoss(nn.Module):
+class TripletLoss(IsolatedLoss):
     """Cross-entropy, which the class logits are learned from, plus the weighted triplet loss of the embeddings."""
 
     def __init__(self, config: TripletConfig, label_smoothing: float) -> None:

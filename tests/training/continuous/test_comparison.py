@@ -12,7 +12,7 @@ from training.comparison.plan import Key, make_plan
 from training.comparison.readings import SentenceReadings
 from training.comparison.sentence_report import paired_wer
 from training.config import load_config
-from training.wer import error_rate
+from training.evaluation.wer import error_rate
 
 VARIANTS = ("keypoints+ctc", "keypoints+adaptive")
 

@@ -8,9 +8,16 @@ from torch import Tensor, nn
 from glosscast.clip import Clip
 from tests.training.continuous.tiny import SIGNS, config, recorded_config
 from tests.training.synthetic import examples
-from training.continuous.model import ContinuousOutput, recogniser_of
-from training.continuous.score import decode, held_out_examples, read_sentences, score_sentences, sentences_of, tally
 from training.data import DataError, Example
+from training.models.continuous import ContinuousOutput, continuous_recogniser
+from training.tasks.sentence_scores import (
+    decode,
+    held_out_examples,
+    read_sentences,
+    score_sentences,
+    sentences_of,
+    tally,
+)
 
 
 class Fixed(nn.Module):
@@ -86,5 +93,5 @@ def test_held_out_signers_are_scored_unless_others_are_named(tmp_path: Path) -> 
 def test_a_long_recording_is_read_in_one_go(tmp_path: Path) -> None:
     points = np.concatenate([examples()[0].clip.keypoints] * 40)
     long = Clip(np.arange(len(points)) * 1000 / 15, points, 4 / 3)
-    model = recogniser_of(config(tmp_path), classes=2)
+    model = continuous_recogniser(config(tmp_path), classes=2)
     assert len(read_sentences(model, [long, clip()], SIGNS, 16.0)) == 2

@@ -10,14 +10,14 @@ from PIL import Image
 from tests.training.labels import made
 from tests.training.synthetic import GLOSSES
 from training.__main__ import main
-from training.checkpoint import Checkpoint
 from training.config import Config, Correction, load_config
 from training.data import DataError, Example, classes_of, load_sets
 from training.labels import audit as whole
 from training.labels.findings import LabelAudit, find
 from training.labels.reading import Plan, load_everybody, make_plan, read, read_everybody
 from training.labels.text import propose, report, to_toml
-from training.model import Recogniser
+from training.models.checkpoint import Checkpoint
+from training.models.recogniser import Recogniser
 
 
 def reader(examples: list[Example]) -> np.ndarray:

@@ -13,7 +13,7 @@ from training.losses.cross_entropy import CrossEntropyLoss
 from training.losses.focal import FocalLoss
 from training.losses.isolated import isolated_loss
 from training.losses.triplet import TripletLoss
-from training.train import fit
+from training.tasks.train import fit
 
 ROOT = Path(__file__).parents[3]
 TABLES = {
