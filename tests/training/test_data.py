@@ -18,8 +18,8 @@ from tests.training.synthetic import (
 )
 from training.config import ConfigError, load_config
 from training.data import DataError, Example, classes_of, fingerprint, load_npz, load_sets, load_split, split_by_signer
-from training.data.drawing import batches, draw_weights, thinned
 from training.data.frames import FramesError
+from training.data.sampling import batches, draw_weights, thinned
 from training.models.checkpoint import extractors_of
 
 

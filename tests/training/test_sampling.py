@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.training.synthetic import config, examples
-from training.data.sampling import Partners
+from training.data.partner_sampler import Partners
 from training.tasks.window_feed import Feed
 
 CLASSES = ("high", "low", "no sign")

@@ -11,7 +11,7 @@ from glosscast.keypoints import PRESENCE, RIGHT_HAND
 from tests.training.synthetic import config, examples, write, write_frames, write_rgb
 from training.config import ConfigError, load_config
 from training.data import DataError, load_sets, split_by_signer
-from training.data.drawing import split_mining
+from training.data.sampling import split_mining
 from training.evaluation.scores import TorchClassifier, score
 from training.loop.schedule import LrFactor
 from training.losses.adaptive import AdaptiveLoss

@@ -25,12 +25,12 @@ def folds_of(config: Config, args: argparse.Namespace) -> "Iterator[LeftOutFold]
 def run_segmenter(args: argparse.Namespace) -> int:
     """`segmenter`."""
     from training.runtime.files import whole_file
-    from training.segmentation.evaluate import teach
+    from training.segmentation.evaluate import train_segmenter
 
     config = load_config(args.config)
     train, _ = split_by_signer(load_sets(config.data, args.data), config.data.held_out)
     train = without_glosses(train, config.data.held_out_glosses)
-    weights = teach(config, train).weights
+    weights = train_segmenter(config, train).weights
     with whole_file(args.out) as file:
         weights.save(file)
     print(args.out)
@@ -39,13 +39,13 @@ def run_segmenter(args: argparse.Namespace) -> int:
 
 def run_evaluate_segmenter(args: argparse.Namespace) -> int:
     """`evaluate-segmenter`."""
-    from training.segmentation.evaluate import score_fold, table, teach
+    from training.segmentation.evaluate import score_fold, table, train_segmenter
 
     config = load_config(args.config)
     scores = []
-    taught: dict[int, Tagging] = {}  # one segmenter for each fold, whatever the recogniser's seed
+    segmenters: dict[int, Tagging] = {}  # one segmenter for each fold, whatever the recogniser's seed
     for fold in folds_of(config, args):
-        tagging = taught.setdefault(fold.number, taught.get(fold.number) or teach(config, fold.train))
+        tagging = segmenters.setdefault(fold.number, segmenters.get(fold.number) or train_segmenter(config, fold.train))
         scores += score_fold(fold.recogniser, tagging, fold.held_out, fold.test)
     if args.json:
         print("[" + ",\n".join(s.model_dump_json() for s in scores) + "]")
@@ -102,13 +102,13 @@ def run_evaluate_told(args: argparse.Namespace) -> int:
     """`evaluate-told`."""
     from training.evaluation.calibration import load_calibration
     from training.segmentation.detections import FoldDetections, count_fold, table
-    from training.segmentation.evaluate import teach
+    from training.segmentation.evaluate import train_segmenter
 
     config, calibration = load_config(args.config), load_calibration(args.calibration)
     seeds = defaultdict[int, list[FoldDetections]](list)
-    taught: dict[int, Tagging] = {}
+    segmenters: dict[int, Tagging] = {}
     for place, fold in enumerate(folds_of(config, args)):
-        tagging = taught.setdefault(fold.number, taught.get(fold.number) or teach(config, fold.train))
+        tagging = segmenters.setdefault(fold.number, segmenters.get(fold.number) or train_segmenter(config, fold.train))
         # Every model reads other streams: there are more of them than of folds.
         seeds[fold.seed].append(count_fold(fold.recogniser, calibration, tagging, fold.test, args.hours, place))
     if args.json:

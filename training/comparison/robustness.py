@@ -1,4 +1,4 @@
-"""Clips made worse on purpose: unsteady keypoints, lost hands, low frame rates, and pictures that are worse."""
+"""Perturbed clips: noisy keypoints, lost hands, low frame rates and corrupted pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glosscast.clip import Clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, X, Y
-from training.comparison.pixels import low_light, motion_blur, overexpose
+from training.comparison.corruptions import low_light, motion_blur, overexpose
 from training.config import ModelConfig
 from training.data import Example
 from training.data.frames import Pictures
@@ -46,7 +46,7 @@ def thin_out(clip: Clip, rng: np.random.Generator, every: float) -> Clip:
     return Clip(clip.t_ms[::step], clip.keypoints[::step], clip.aspect)
 
 
-Perturb = Callable[[Example, np.random.Generator], Example]
+Perturbation = Callable[[Example, np.random.Generator], Example]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +69,12 @@ class PerturbedPictures:
         return frames if self.change is None else self.change(frames)
 
 
-def of_keypoints(change: Callable[[Clip, np.random.Generator], Clip]) -> Perturb:
+def of_keypoints(change: Callable[[Clip, np.random.Generator], Clip]) -> Perturbation:
     """A change of a clip's keypoints, its pictures left alone."""
     return lambda example, rng: replace(example, clip=change(example.clip, rng))
 
 
-def of_pictures(change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Perturb:
+def of_pictures(change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Perturbation:
     """A change of a clip's pictures, its keypoints left alone."""
 
     def apply(example: Example, rng: np.random.Generator) -> Example:
@@ -85,7 +85,7 @@ def of_pictures(change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Per
     return apply
 
 
-def of_frame_rate(every: float) -> Perturb:
+def of_frame_rate(every: float) -> Perturbation:
     """Only every n-th frame, of keypoints and of pictures."""
 
     def apply(example: Example, rng: np.random.Generator) -> Example:
@@ -110,7 +110,7 @@ class Condition:
     family: str
     level: float
     clean: float
-    apply: Perturb
+    apply: Perturbation
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ STREAMS: dict[str, dict[str, object]] = {
     "keypoints-noface": {"streams": ("keypoints",), "face": False},
 }
 LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
-LSTM = "lstm+ce"  # the yardstick of `training/models/lstm.py`, which has a model of its own
+LSTM = "lstm+ce"  # the reference model of `training/models/lstm.py`, which has a model of its own
 
 
 def variant_of(config: Config, variant: str, seed: int) -> Config:

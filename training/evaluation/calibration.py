@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from glosscast.faults import first_fault
 from training.data import DataError, Example
-from training.data.drawing import thinned
+from training.data.sampling import thinned
 from training.evaluation.reading import RecogniserReader, decode
 from training.models.checkpoint import Checkpoint
 
@@ -151,10 +151,10 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     temperature = best_temperature(*every) if after < before else 1.0
     known, labels, unknown = (np.concatenate([fold[part] for fold in folds]) for part in range(3))
     cooled = scaled(known, temperature)
-    confidence, right = told(cooled, labels, folds[0].no_sign)
+    confidence, right = reported(cooled, labels, folds[0].no_sign)
     if not right.any():
         raise DataError("not one clip is read rightly: there is nothing to calibrate")
-    others = told(scaled(unknown, temperature), None, folds[0].no_sign)[0]
+    others = reported(scaled(unknown, temperature), None, folds[0].no_sign)[0]
     reject = float(np.quantile(others, 1 - UNKNOWN_TOLD) if len(others) else np.quantile(confidence[right], 1 - KEPT))
     return Calibration(
         temperature=temperature,
@@ -180,17 +180,19 @@ def best_background(folds: Sequence[ClipReadings]) -> float:
     shares = []
     for background in BACKGROUNDS:
         moved = [_shifted(fold, float(background)) for fold in folds]
-        threshold = np.quantile(np.concatenate([told(f.unknown, None, f.no_sign)[0] for f in moved]), 1 - UNKNOWN_TOLD)
-        known = [told(f.known, f.labels, f.no_sign) for f in moved]
+        threshold = np.quantile(
+            np.concatenate([reported(f.unknown, None, f.no_sign)[0] for f in moved]), 1 - UNKNOWN_TOLD
+        )
+        known = [reported(f.known, f.labels, f.no_sign) for f in moved]
         shares.append(np.concatenate([right & (confidence >= threshold) for confidence, right in known]).mean())
     good = np.flatnonzero(np.array(shares) >= max(shares) - WORTH)
     return float(BACKGROUNDS[good[0]])
 
 
-def told(
+def reported(
     probabilities: Floats, labels: NDArray[np.intp] | None, no_sign: int | None
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """(N,) confidence in the gloss that would be told, 0 where that is "no sign", and whether it is the right one."""
+    """(N,) confidence in the gloss that is reported, 0 where that is "no sign", and whether it is the right one."""
     best = probabilities.argmax(axis=1)
     confidence = (
         np.where(best == no_sign, 0.0, probabilities.max(axis=1)) if no_sign is not None else probabilities.max(axis=1)

@@ -133,7 +133,7 @@ class RecogniserReader:
 
 
 class LstmReader:
-    """The yardstick, reading clips in image coordinates."""
+    """The reference model, reading clips in image coordinates."""
 
     def __init__(self, checkpoint: LstmCheckpoint) -> None:
         self.model, self.config = checkpoint.build(), checkpoint.config

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from glosscast.faults import first_fault
 from training.config import Config
 from training.data import DataError, Example
-from training.data.drawing import thinned
+from training.data.sampling import thinned
 from training.evaluation.reading import RecogniserReader, decode
 from training.evaluation.seeds import mean_and_std
 from training.models.checkpoint import Checkpoint

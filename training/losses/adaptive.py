@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from training.config import AdaptiveConfig
-from training.data.sampling import Partners
+from training.data.partner_sampler import Partners
 from training.losses.base import IsolatedLoss
 from training.losses.confusion import ConfusionState
 from training.losses.cross_entropy import cross_entropy

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from training.data.sampling import Partners
+from training.data.partner_sampler import Partners
 from training.losses.confusion import ConfusionState
 from training.models.recogniser import Output
 

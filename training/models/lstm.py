@@ -1,4 +1,4 @@
-"""The yardstick: the three-layer LSTM that sign language tutorials train, on raw image coordinates.
+"""The reference model: the three-layer LSTM that sign language tutorials train, on raw image coordinates.
 
 It is the model of the much-copied "ActionDetection" notebook: LSTM layers of 64, 128 and 64 units, dense layers of 64
 and 32, softmax; cross-entropy, Adam, no augmentation, no normalisation. Its LSTM cells have their usual tanh; the
@@ -20,7 +20,7 @@ from glosscast.decoding import window_starts
 from glosscast.keypoints import CHANNELS, POINTS, POSE, PRESENCE
 from training.config import Config
 from training.data import Example, classes_of, label_of
-from training.data.drawing import split_mining
+from training.data.sampling import split_mining
 from training.runtime.checkpoint_file import CheckpointError, write_checkpoint
 
 EPOCHS = 120  # 96 % of the webcam set's training clips are right by then; the tutorials train longer still
@@ -53,7 +53,7 @@ class LstmClassifier(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class LstmCheckpoint:
-    """A trained yardstick.
+    """A trained reference model.
 
     Attributes:
         config: the run's config; of it, the data, the window and the seed were used.

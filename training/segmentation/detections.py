@@ -1,4 +1,4 @@
-"""What the whole decoder tells of left-out signers: of their signs, of other signs, and of idle hands."""
+"""What the decoder reports on left-out signers: for their signs, for other signs, and for idle hands."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ ALONE = StreamConfig(signs=(1, 1), direct=0.0)  # rest, one sign, rest
 
 
 class FoldDetections(BaseModel):
-    """What was told in one fold.
+    """What was reported in one fold.
 
     Attributes:
         known: of streams of one sign of the vocabulary each, with rests before and after; signers are drawn alike.
@@ -76,7 +76,7 @@ def count_fold(
     how = config.clip, config.segmenter, settings, classify
     no_sign = Vocabulary(vocabulary, none).no_sign_id
     decoder = partial(Decoder, *how, interim=False, tagging=tagging, no_sign=no_sign)
-    told = partial(count_detections, decoder=decoder, vocabulary=vocabulary, no_sign=none)
+    count = partial(count_detections, decoder=decoder, vocabulary=vocabulary, no_sign=none)
     glosses = {e.gloss for e in examples} - {none}
     draw = partial(draw_streams, no_sign=[], config=ALONE, seed=SEED + number)
     unread = outside(examples, vocabulary, none)
@@ -86,8 +86,8 @@ def count_fold(
         streams = draw_idle(unread, [none or ""], kind, hours / len(kinds), SEED + number)
         idle[kind] = count_false_alarms(streams, decoder, vocabulary, none)
     return FoldDetections(
-        known=told(draw(examples, glosses=sorted(glosses & set(vocabulary)), count=KNOWN)),
-        unknown=told(draw(_one_gloss_each(examples), glosses=sorted(glosses - set(vocabulary)), count=UNKNOWN)),
+        known=count(draw(examples, glosses=sorted(glosses & set(vocabulary)), count=KNOWN)),
+        unknown=count(draw(_one_gloss_each(examples), glosses=sorted(glosses - set(vocabulary)), count=UNKNOWN)),
         idle=idle,
     )
 
@@ -123,6 +123,6 @@ def table(seeds: Sequence[Sequence[FoldDetections]]) -> str:
     return "\n".join(lines)
 
 
-def _share(told: Sequence[DetectionCounts], name: str) -> float:
+def _share(counts: Sequence[DetectionCounts], name: str) -> float:
     """Of the signs of several folds, in per cent."""
-    return 100 * float(sum(getattr(t, name) for t in told)) / sum(t.signs for t in told)
+    return 100 * float(sum(getattr(t, name) for t in counts)) / sum(t.signs for t in counts)

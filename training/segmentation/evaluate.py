@@ -43,7 +43,7 @@ def no_signs(config: Config) -> set[str]:
     return set() if config.data.no_sign is None else {config.data.no_sign}
 
 
-def teach(config: Config, examples: Sequence[Example], seed: int = TAUGHT_SEED) -> Tagging:
+def train_segmenter(config: Config, examples: Sequence[Example], seed: int = TAUGHT_SEED) -> Tagging:
     """A segmenter learned from all signs of these clips, those of other vocabularies too.
 
     Where the recogniser learns from made-up idle hands, the segmenter does too: hands that touch a face or stop on the

@@ -40,7 +40,7 @@ class FalseAlarms(BaseModel):
 
 
 class DetectionCounts(BaseModel):
-    """What was told of streams of signs, each told gloss held against the sign that it overlaps most.
+    """Counts over streams of signs, where each reported gloss is matched with the sign that it overlaps most.
 
     Attributes:
         signs: how many were signed.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from training.config import Config
 from training.data import DataError, Example
-from training.data.drawing import split_mining
+from training.data.sampling import split_mining
 from training.evaluation.wer import align
 from training.loop.task import Task
 from training.losses.continuous import ContinuousLoss

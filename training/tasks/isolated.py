@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.config import Config
 from training.data import DataError, Example, classes_of
-from training.data.drawing import split_mining
+from training.data.sampling import split_mining
 from training.evaluation.scores import TorchClassifier, score
 from training.loop.task import Task
 from training.losses.base import IsolatedLoss

@@ -16,7 +16,7 @@ from glosscast.keypoints import CHANNELS, POINTS, normalise
 from training.config import Config, SentenceConfig
 from training.data import DataError, Example
 from training.data.augmentation import Augmentation
-from training.data.drawing import batches
+from training.data.sampling import batches
 from training.data.sentences import draw_sentences
 from training.runtime.distributed import share
 

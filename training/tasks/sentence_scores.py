@@ -93,10 +93,10 @@ def score_sentences(
         ValueError: no sentence to score.
     """
     read = read_sentences(model, [s.clip for s in sentences], vocabulary, fps, beam)
-    return tally([s.glosses for s in sentences], read)
+    return tally_sentences([s.glosses for s in sentences], read)
 
 
-def tally(references: Sequence[tuple[str, ...]], read: Sequence[tuple[str, ...]]) -> SentenceScores:
+def tally_sentences(references: Sequence[tuple[str, ...]], read: Sequence[tuple[str, ...]]) -> SentenceScores:
     """Figures from glosses and what was read, sentence by sentence.
 
     Raises:

@@ -12,9 +12,9 @@ from torch import Tensor
 from training.config import Config
 from training.data import DataError, Example, label_of
 from training.data.augmentation import Augmentation, Augmented
-from training.data.drawing import batches, draw_weights
+from training.data.partner_sampler import Partners
 from training.data.picture_augmentation import PixelAugmentation
-from training.data.sampling import Partners
+from training.data.sampling import batches, draw_weights
 from training.runtime.distributed import share
 
 

@@ -16,7 +16,7 @@ from training.tasks.sentence_scores import (
     read_sentences,
     score_sentences,
     sentences_of,
-    tally,
+    tally_sentences,
 )
 
 
@@ -65,7 +65,7 @@ def test_the_figures_follow_from_the_alignment() -> None:
 
 
 def test_nothing_read_is_no_accuracy() -> None:
-    scores = tally([("a",)], [()])
+    scores = tally_sentences([("a",)], [()])
     assert (scores.rate.deletions, scores.accuracy, scores.macro_f1) == (1, 0.0, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""What models of sentences read, kept run by run."""
+"""Hypotheses of models of sentences: the glosses that each run recognised, kept in a file for each run."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,13 @@ from glosscast.faults import first_fault
 from training.comparison.plan import Key, Plan
 from training.comparison.predictions import PredictionsError
 from training.evaluation.wer import align
-from training.tasks.sentence_scores import SentenceScores, tally
+from training.tasks.sentence_scores import SentenceScores, tally_sentences
 
 Figures = NDArray[np.float64]
 
 
-class SentenceReadings(BaseModel):
-    """What one run read: sentence by sentence the signer, the glosses signed and those read."""
+class SentenceHypotheses(BaseModel):
+    """The hypotheses of one run: for each sentence its signer, its reference and its hypothesis."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class SentenceReadings(BaseModel):
     @property
     def scores(self) -> SentenceScores:
         """Their figures."""
-        return tally(self.references, self.hypotheses)
+        return tally_sentences(self.references, self.hypotheses)
 
     @property
     def errors(self) -> Figures:
@@ -40,24 +40,24 @@ class SentenceReadings(BaseModel):
         return np.array([sum(s.reference != s.hypothesis for s in align(*pair)) for pair in pairs], float)
 
 
-def readings_path(plan: Plan, key: Key) -> Path:
-    """Where a run's readings are."""
+def hypotheses_path(plan: Plan, key: Key) -> Path:
+    """The file of a run's hypotheses."""
     return plan.out / "predictions" / f"{key.name}.json"
 
 
-def load_readings(plan: Plan, key: Key) -> SentenceReadings:
-    """What a run read.
+def load_hypotheses(plan: Plan, key: Key) -> SentenceHypotheses:
+    """The hypotheses of a run.
 
     Raises:
         PredictionsError: the file is damaged, or of another run.
     """
-    path = readings_path(plan, key)
+    path = hypotheses_path(plan, key)
     try:
-        readings = SentenceReadings.model_validate(json.loads(path.read_text("utf-8")))
+        found = SentenceHypotheses.model_validate(json.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise PredictionsError(f"{path}: not readable as JSON") from error
     except ValidationError as error:
         raise PredictionsError(f"{path}: {first_fault(error)}") from error
-    if (readings.variant, readings.seed, readings.held_out) != (key.variant, key.seed, plan.folds[key.fold]):
+    if (found.variant, found.seed, found.held_out) != (key.variant, key.seed, plan.folds[key.fold]):
         raise PredictionsError(f"{path}: of another run")
-    return readings
+    return found

@@ -1,4 +1,4 @@
-"""Frames made worse on purpose: motion blur, low light, overexposure. Stacks are (T, H, W, 3) uint8."""
+"""Image corruptions to measure robustness with: motion blur, low light, overexposure. Stacks are (T, H, W, 3) uint8."""
 
 import numpy as np
 from numpy.typing import NDArray

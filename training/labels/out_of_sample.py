@@ -22,7 +22,7 @@ BATCH = 256  # windows at a time
 
 
 @dataclass(frozen=True)
-class Plan:
+class AuditPlan:
     """Which signers are left out together, and what the models are asked.
 
     Attributes:
@@ -66,7 +66,7 @@ def load_everybody(config: Config, data: Path) -> list[Example]:
     return examples
 
 
-def make_plan(config: Config, examples: Sequence[Example], groups: int) -> Plan:
+def plan_audit(config: Config, examples: Sequence[Example], groups: int) -> AuditPlan:
     """Group the signers of all clips.
 
     Raises:
@@ -77,10 +77,10 @@ def make_plan(config: Config, examples: Sequence[Example], groups: int) -> Plan:
     glosses, unjudged = judged_glosses(pairs, grouped)
     if len(glosses) < 2:
         raise DataError("labels are judged against each other: fewer than two glosses have two signers or more")
-    return Plan(config, grouped, glosses, unjudged)
+    return AuditPlan(config, grouped, glosses, unjudged)
 
 
-def read_everybody(plan: Plan, examples: Sequence[Example], folder: Path) -> NDArray[np.float32]:
+def read_everybody(plan: AuditPlan, examples: Sequence[Example], folder: Path) -> NDArray[np.float32]:
     """Train a model for each group, where `folder` does not hold it yet, and read the group's clips with it.
 
     Args:
