@@ -23,8 +23,8 @@ from export.to_onnx import CHECKPOINT
 from glosscast.bundle import Bundle
 from glosscast.clip import Clip, Window, cut_window, sample_recording
 from glosscast.keypoints import PRESENCE, X, Y, Z
-from training.checkpoint import load_checkpoint
-from training.model import Recogniser
+from training.models.checkpoint import load_checkpoint
+from training.models.recogniser import Recogniser
 
 HOP = 8  # a window is so many hops long: 250 ms of 2 s, as interim results come
 EQUAL = 1e-5  # of a feature map's largest value; sums are not always taken in the same order

@@ -14,8 +14,8 @@ from export.graph import OPSET, graph_of
 from export.quantize import write_int8_graph
 from export.to_onnx import CHECKPOINT
 from glosscast.bundle import Bundle
-from training.checkpoint import load_checkpoint
-from training.slowfast import build
+from training.models.checkpoint import load_checkpoint
+from training.models.slowfast import build
 
 BATCHES = (1, 4, 16)
 FRAMES, CLASSES = 32, 400

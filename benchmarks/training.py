@@ -1,4 +1,4 @@
-"""Measure training steps: forward, backward and AdamW, with the batches that `training.feed` prepares meanwhile.
+"""Measure training steps: forward, backward and AdamW, with batches that `training.tasks.window_feed` prepares ahead.
 
 Clips are made up: speed does not depend on what is in them. On a GPU, where there is one, the same is measured there.
 """
@@ -20,9 +20,9 @@ import training
 from glosscast.clip import Clip
 from training.config import Config, load_config
 from training.data import Example
-from training.feed import Feed
-from training.model import Recogniser
-from training.slowfast import build
+from training.models.recogniser import Recogniser
+from training.models.slowfast import build
+from training.tasks.window_feed import Feed
 
 CONFIG = Path(training.__file__).parent / "configs" / "asl_demo.toml"
 CLIPS, CLIP_FRAMES, CLIP_FPS = 240, 45, 15.0

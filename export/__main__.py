@@ -67,10 +67,10 @@ def parser() -> argparse.ArgumentParser:
 def run_onnx(args: argparse.Namespace) -> int:
     """`onnx`."""
     from export.to_onnx import export_bundle, with_window
-    from training.calibration import load_calibration
-    from training.checkpoint import load_checkpoint
-    from training.folds import load_report
-    from training.rejection import load_rejection
+    from training.evaluation.calibration import load_calibration
+    from training.evaluation.fold_report import load_report
+    from training.evaluation.rejection import load_rejection
+    from training.models.checkpoint import load_checkpoint
 
     folds = None if args.folds is None else load_report(args.folds)
     checkpoint = load_checkpoint(args.checkpoint)

@@ -8,10 +8,10 @@ import numpy as np
 from glosscast.bundle import Array
 from glosscast.clip import cut_window
 from glosscast.manifest import TensorSpec
-from training.comparison.reading import Decoded, decode
 from training.config import Config, SetConfig
 from training.data import Example, load_npz, load_sets, with_frames, without_glosses
-from training.frames import frames_path
+from training.data.frames import frames_path
+from training.evaluation.reading import Decoded, decode
 
 BATCH = 16  # windows at a time; 16 windows of pictures at 224 px are 77 MB
 FPS, ASPECT = 15.0, 4 / 3  # of clips in files that neither say nor are among the sets of the model's config
@@ -76,7 +76,7 @@ def known_sets(path: Path, config: Config) -> tuple[SetConfig, ...]:
 
 def cut(examples: Sequence[Example], config: Config) -> Decoded:
     """The windows of clips: as the decoder takes them, or of sentences one after the other."""
-    if config.continuous is None:
+    if config.kind == "isolated":
         return decode(examples, config)
     windows, owners = [], []
     for number, clip in enumerate(e.clip for e in examples):

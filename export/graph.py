@@ -12,9 +12,9 @@ from glosscast.bundle import Array
 from glosscast.clip import ClipSpec
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE
 from glosscast.manifest import TensorSpec
-from training.checkpoint import Checkpoint
 from training.config import Config
-from training.model import rows
+from training.models.checkpoint import Checkpoint
+from training.models.recogniser import rows
 
 OPSET = 17
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from torch import nn
 
 from glosscast.report import Report
-from training.checkpoint import Checkpoint
 from training.config import Config
-from training.folds import FoldReport
+from training.evaluation.fold_report import FoldReport
+from training.models.checkpoint import Checkpoint
 
 TEXT = """# {name} {version}
 

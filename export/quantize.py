@@ -24,8 +24,8 @@ from glosscast.bundle import Array, Bundle, load_bundle, sha256
 from glosscast.manifest import FILES, GOLDEN, MODEL, MODEL_CARD, REPORT
 from glosscast.recogniser import Recogniser
 from glosscast.report import PrecisionReport
-from training.checkpoint import load_checkpoint
-from training.comparison.reading import Decoded
+from training.evaluation.reading import Decoded
+from training.models.checkpoint import load_checkpoint
 
 MAX_LOSS = 0.005  # of accuracy
 MIN_AGREEMENT = 0.99

@@ -33,11 +33,11 @@ from glosscast.manifest import (
 from glosscast.recogniser import Recogniser
 from glosscast.report import ConfusablePair, GlossReport, Report
 from glosscast.tagger import load_weights
-from training.calibration import Calibration
-from training.checkpoint import Checkpoint
-from training.folds import FoldReport, without_seed
-from training.model import ModelConfig
-from training.rejection import Rejection
+from training.config import ModelConfig
+from training.evaluation.calibration import Calibration
+from training.evaluation.fold_report import FoldReport, without_seed
+from training.evaluation.rejection import Rejection
+from training.models.checkpoint import Checkpoint
 from training.segmentation.learn import TAGGING
 
 CONFUSABLE_FROM = 0.05  # similarity from which a pair is reported: one clip in twenty is taken for the other gloss

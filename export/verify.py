@@ -12,10 +12,10 @@ from glosscast.bundle import Array, Bundle, load_bundle
 from glosscast.manifest import Precision
 from glosscast.providers import ProviderError, available_providers
 from glosscast.recogniser import Recogniser
-from training.checkpoint import Checkpoint, load_checkpoint
-from training.comparison.reading import Decoded
 from training.config import Config
 from training.data import Example
+from training.evaluation.reading import Decoded
+from training.models.checkpoint import Checkpoint, load_checkpoint
 
 # On logits and embedding. Rounding to 8 bits moves logits by more than says anything: there the winners are compared.
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "bf16": 2e-3, "int8": np.inf}

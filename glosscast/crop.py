@@ -1,8 +1,9 @@
 """The part of the picture that a model with an `rgb` stream sees: a square around the signer.
 
-The square is `SPAN` shoulder widths wide, as that of the heatmaps (`span` and `offset_y` in `training/heatmaps.py`). It
-stays where it is while the signer does, so that what moves in it is the signer, and it depends on nothing that comes
-later: a live stream, an uploaded clip and a training set get the same pictures of the same frames.
+The square is `SPAN` shoulder widths wide, as that of the heatmaps (`span` and `offset_y` in
+`training/models/heatmaps.py`). It stays where it is while the signer does, so that what moves in it is the signer, and
+it depends on nothing that comes later: a live stream, an uploaded clip and a training set get the same pictures of the
+same frames.
 """
 
 import math

@@ -26,7 +26,7 @@ from glosscast.segmentation import Segmenter
 from tests.bundles import ASPECT, pose
 from tests.export.models import checkpoint_of
 from training.config import load_config
-from training.variants import variant_of
+from training.config.variants import variant_of
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import get_args
 
 from glosscast.bundle import EMBEDDED
-from training import commands
+from training.commands import datasets, folds, labels, recognisers
+from training.config import Visual
+from training.config.folds import Use
 from training.datasets import READERS
-from training.datasets import commands as datasets
-from training.labels import commands as labels
-from training.segmentation import commands as segmentation
-from training.slowfast import LAYOUTS
-from training.splits import Use
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         help="what the rgb stream starts from: Kinetics-400 from the network, or a .pyth or .pkl file",
     )
     add_data_folder(train)
-    train.set_defaults(run=commands.run_train)
+    train.set_defaults(run=recognisers.run_train)
 
     evaluate = choices.add_parser("evaluate", help="score a bundle on labelled clips")
     evaluate.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR")
@@ -52,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--fps", type=positive, default=15.0, help="frame rate of the clips (default: 15)")
     evaluate.add_argument("--aspect", type=positive, default=4 / 3, help="frame width / height (default: 4/3)")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
-    evaluate.set_defaults(run=commands.run_evaluate)
+    evaluate.set_defaults(run=recognisers.run_evaluate)
 
     sentences = choices.add_parser("evaluate-sentences", help="score a checkpoint of sentences on left-out signers")
     sentences.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
@@ -64,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     sentences.add_argument("--beam", type=int, default=1, help="width of the beam search; 1, the default: best path")
     sentences.add_argument("--json", action="store_true", help="print JSON, with what was read of each sentence")
     add_data_folder(sentences)
-    sentences.set_defaults(run=commands.run_evaluate_sentences)
+    sentences.set_defaults(run=recognisers.run_evaluate_sentences)
 
     compare = choices.add_parser("compare", help="train and score variants with signers left out, and report on them")
     compare.add_argument("--config", type=Path, required=True, metavar="FILE")
@@ -81,34 +78,34 @@ def parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of one thread each (default: 1)")
     add_data_folder(compare)
-    compare.set_defaults(run=commands.run_compare)
+    compare.set_defaults(run=recognisers.run_compare)
 
     segmenter = choices.add_parser("segmenter", help="learn where signs start and end, for a bundle")
     segmenter.add_argument("--config", type=Path, required=True, metavar="FILE")
     segmenter.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     add_data_folder(segmenter)
-    segmenter.set_defaults(run=segmentation.run_segmenter)
+    segmenter.set_defaults(run=folds.run_segmenter)
 
     streams = choices.add_parser(
         "evaluate-segmenter", help="score segmenters on streams made of left-out signers' clips"
     )
     add_folds(streams)
     streams.add_argument("--json", action="store_true", help="print JSON, by fold")
-    streams.set_defaults(run=segmentation.run_evaluate_segmenter)
+    streams.set_defaults(run=folds.run_evaluate_segmenter)
 
     rejection = choices.add_parser(
         "evaluate-rejection", help="score how well signs outside the vocabulary are told from those in it"
     )
     add_folds(rejection)
     rejection.add_argument("--json", action="store_true", help="print JSON, by fold")
-    rejection.set_defaults(run=segmentation.run_evaluate_rejection)
+    rejection.set_defaults(run=folds.run_evaluate_rejection)
 
     invariance = choices.add_parser(
         "evaluate-invariance", help="read left-out signers' clips mirrored, turned, at other frame rates and shapes"
     )
     add_folds(invariance)
     invariance.add_argument("--json", action="store_true", help="print JSON, by fold")
-    invariance.set_defaults(run=segmentation.run_evaluate_invariance)
+    invariance.set_defaults(run=folds.run_evaluate_invariance)
 
     told = choices.add_parser(
         "evaluate-told", help="count what is told of left-out signers' clips, of other signs, and of idle hands"
@@ -117,15 +114,15 @@ def parser() -> argparse.ArgumentParser:
     told.add_argument("--calibration", type=Path, required=True, metavar="FILE.json", help="what `calibrate` wrote")
     told.add_argument("--hours", type=positive, default=2.0, help="of idle streams, each fold (default: 2)")
     told.add_argument("--json", action="store_true", help="print JSON, by fold")
-    told.set_defaults(run=segmentation.run_evaluate_told)
+    told.set_defaults(run=folds.run_evaluate_told)
 
     calibrate = choices.add_parser("calibrate", help="find the temperature and the least confidence, for a bundle")
     add_folds(calibrate)
     calibrate.add_argument("--out", type=Path, required=True, metavar="FILE.json")
-    calibrate.set_defaults(run=segmentation.run_calibrate)
+    calibrate.set_defaults(run=folds.run_calibrate)
 
     inspect = choices.add_parser("inspect", help="print the parameters and multiply-adds of a visual model")
-    inspect.add_argument("--model", choices=LAYOUTS, required=True)
+    inspect.add_argument("--model", choices=get_args(Visual), required=True)
     inspect.add_argument("--size", type=int, default=224, help="height and width of the frames (default: 224)")
     inspect.add_argument("--classes", type=int, default=400, help="default: 400, those of Kinetics")
     inspect.add_argument(
@@ -134,13 +131,13 @@ def parser() -> argparse.ArgumentParser:
         help="also load weights and say what matched: Kinetics-400 from the network, or a .pyth or .pkl file",
     )
     inspect.add_argument("--json", action="store_true", help="print JSON")
-    inspect.set_defaults(run=commands.run_inspect)
+    inspect.set_defaults(run=recognisers.run_inspect)
 
     wer = choices.add_parser("wer", help="score recognised gloss sequences against their references")
     wer.add_argument("--ref", type=Path, required=True, metavar="FILE", help=".trn, .stm or .ctm")
     wer.add_argument("--hyp", type=Path, required=True, metavar="FILE", help=".trn, .stm or .ctm")
     wer.add_argument("--json", action="store_true", help="print JSON")
-    wer.set_defaults(run=commands.run_wer)
+    wer.set_defaults(run=recognisers.run_wer)
     audit = choices.add_parser("audit", help="look for what makes a data set's scores mean nothing")
     audit.add_argument(
         "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set; see --labels"
@@ -199,7 +196,7 @@ def add_fold_choice(command: argparse.ArgumentParser, about: str) -> None:
 def add_data_folder(command: argparse.ArgumentParser) -> None:
     """The option that says where the .npz files are."""
     command.add_argument(
-        "--data", type=Path, default=commands.data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
+        "--data", type=Path, default=recognisers.data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
     )
 
 

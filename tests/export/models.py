@@ -7,10 +7,10 @@ from torch import nn
 
 from tests.training import synthetic
 from tests.training.continuous import tiny
-from training.checkpoint import Checkpoint
 from training.config import Config
-from training.continuous.model import recogniser_of
-from training.model import Recogniser
+from training.models.checkpoint import Checkpoint
+from training.models.continuous import continuous_recogniser
+from training.models.recogniser import Recogniser
 
 DISTRACTORS = ("left", "right")
 
@@ -22,7 +22,7 @@ def checkpoint_of(config: Config) -> Checkpoint:
     model: nn.Module = (
         Recogniser(config.model, len(classes), config.clip.alpha)
         if config.continuous is None
-        else recogniser_of(config, len(classes))
+        else continuous_recogniser(config, len(classes))
     )
     for module in model.modules():
         if isinstance(module, nn.BatchNorm3d):

@@ -16,7 +16,7 @@ from service.inference.engine import Engine
 from service.observe.metrics import Metrics
 from service.settings import Settings, StartError
 from tests.export import models
-from training.checkpoint import Checkpoint
+from training.models.checkpoint import Checkpoint
 
 TOLERANCE = 1e-4
 

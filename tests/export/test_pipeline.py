@@ -12,9 +12,10 @@ from export.to_onnx import export_bundle
 from glosscast.bundle import load_bundle
 from tests.training.synthetic import write
 from training.__main__ import main as training_main
-from training.checkpoint import CheckpointError, load_checkpoint
 from training.config import load_config
-from training.folds import FoldReport, without_seed
+from training.evaluation.fold_report import FoldReport, without_seed
+from training.models.checkpoint import load_checkpoint
+from training.runtime.checkpoint_file import CheckpointError
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,8 +17,8 @@ from glosscast.manifest import MODEL
 from glosscast.recogniser import Recogniser
 from tests.export import models
 from tests.training import synthetic
-from training.checkpoint import load_checkpoint
-from training.train import fit
+from training.models.checkpoint import load_checkpoint
+from training.tasks.train import fit
 
 
 @pytest.fixture(scope="module")

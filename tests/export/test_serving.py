@@ -43,14 +43,14 @@ from tests.service.serving import (
 )
 from tests.training import synthetic
 from training import __main__ as training
-from training.checkpoint import Checkpoint
 from training.data import load_npz, with_frames
-from training.datasets.clips import read_clip as read_item
 from training.datasets.crops import encode
 from training.datasets.extract import _write_part, crops_path
 from training.datasets.item import Item
-from training.evaluate import TorchClassifier, score
-from training.model import normalise_pixels
+from training.datasets.keypoints import read_clip as read_item
+from training.evaluation.scores import TorchClassifier, score
+from training.models.checkpoint import Checkpoint
+from training.models.recogniser import normalise_pixels
 
 SIZE, FPS = 32, 16.0
 TOLERANCE = 1e-3  # on probabilities

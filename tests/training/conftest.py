@@ -5,7 +5,7 @@ import torch
 
 from tests.training.published import randomise
 from tests.training.weights import blobs_of, model, write_pkl
-from training.slowfast import SlowFast
+from training.models.slowfast import SlowFast
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,10 @@ import numpy as np
 
 from glosscast.clip import Clip
 from glosscast.keypoints import assemble
-from training.config import Config, load_config
+from training.config import AdaptiveConfig, Config, load_config
 from training.data import Example
+from training.data.frames import entry_name
 from training.datasets.crops import add, encode
-from training.frames import entry_name
-from training.losses.adaptive import AdaptiveConfig
 
 GLOSSES = ("high", "low", "no sign")
 HEIGHTS = {"high": -0.7, "low": 0.7, "no sign": 1.8}  # of the hand, in shoulder widths below the shoulders

@@ -9,8 +9,8 @@ from glosscast.clip import Clip
 from glosscast.keypoints import FACE, LEFT_HAND
 from tests.training.synthetic import arrays, examples
 from training.__main__ import main
-from training.audit import audit_files, audit_items, text
 from training.data import Example
+from training.datasets.audit import audit_files, audit_items, text
 from training.datasets.item import Item
 
 FILE = Path("a.npz")

@@ -5,7 +5,8 @@ import numpy as np
 from glosscast.clip import ClipSpec, cut_window
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, Pose, Z, mirror, normalise
 from tests.training.synthetic import examples
-from training.augmentation import Augmentation, AugmentationConfig
+from training.config import AugmentationConfig
+from training.data.augmentation import Augmentation
 
 SPEC = ClipSpec(window_ms=1000.0, fps=16.0, alpha=4)
 NOTHING = dict.fromkeys(AugmentationConfig.model_fields, 0.0)

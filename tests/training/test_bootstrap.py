@@ -1,14 +1,8 @@
 import numpy as np
 import pytest
 
-from training.comparison.bootstrap import (
-    FIGURES,
-    FoldOutcome,
-    fold_figures,
-    paired,
-    point_figures,
-)
-from training.evaluate import tally
+from training.comparison.bootstrap import FIGURES, FoldOutcome, fold_figures, paired, point_figures
+from training.evaluation.scores import tally
 
 GLOSSES, SEEDS = 4, 3
 

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 
-from training.calibration import ClipReadings, best_temperature, calibrate, calibration_error, scaled, told
 from training.data import DataError
+from training.evaluation.calibration import (
+    ClipReadings,
+    best_temperature,
+    calibrate,
+    calibration_error,
+    reported,
+    scaled,
+)
 
 
 def readings(count: int, sharpness: float, seed: int = 0) -> ClipReadings:
@@ -62,7 +69,7 @@ def test_a_background_that_hides_known_signs_is_shifted() -> None:
     unknown = rng.normal(0.0, 0.5, (400, 3)) + np.array([0.0, 0.0, 7.0])
     softmax = [np.exp(part) / np.exp(part).sum(axis=1, keepdims=True) for part in (logits, unknown)]
     found = ClipReadings(softmax[0], labels, softmax[1], no_sign=2)
-    assert told(found.known, labels, 2)[1].mean() < 0.2
+    assert reported(found.known, labels, 2)[1].mean() < 0.2
     calibration = calibrate([found])
     assert calibration.background < -1.0
     assert calibration.kept > 0.98
@@ -71,6 +78,6 @@ def test_a_background_that_hides_known_signs_is_shifted() -> None:
 
 
 def test_what_is_told_as_no_sign_has_no_confidence() -> None:
-    confidence, right = told(np.array([[0.2, 0.1, 0.7], [0.6, 0.1, 0.3]]), np.array([0, 1]), 2)
+    confidence, right = reported(np.array([[0.2, 0.1, 0.7], [0.6, 0.1, 0.3]]), np.array([0, 1]), 2)
     assert confidence.tolist() == [0.0, 0.6]
     assert right.tolist() == [False, False]

@@ -6,14 +6,14 @@ import pytest
 
 from tests.training.synthetic import ADAPTIVE, arrays, config, write, write_rgb
 from training.__main__ import main
-from training.checkpoint import load_checkpoint
 from training.comparison import runs
 from training.comparison.plan import Key, make_plan
 from training.comparison.predictions import load_predictions
 from training.comparison.robustness import conditions_for
 from training.data import load_sets
-from training.evaluate import TorchClassifier, score
-from training.folds import load_report
+from training.evaluation.fold_report import load_report
+from training.evaluation.scores import TorchClassifier, score
+from training.models.checkpoint import load_checkpoint
 
 FOLDS = (("ann",), ("bea", "cem"))
 VARIANTS = "keypoints+ce,keypoints+adaptive,lstm+ce"
@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write(folder, epochs=1)
     path.write_text(path.read_text() + ADAPTIVE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.lstm.fit_lstm.__defaults__", (2,))
+        patch.setattr("training.models.lstm.fit_lstm.__defaults__", (2,))
         assert main(command(folder)) == 0
     return folder
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.training.synthetic import adaptive_config
-from training.confusion import ConfusionState, count_substitutions
+from training.losses.confusion import ConfusionState
+from training.tasks.continuous import count_substitutions
 
 CLASSES = ("a", "b", "c", "d")
 COUNTS = torch.tensor([[6.0, 3.0, 0.0, 0.0], [1.0, 8.0, 0.0, 0.0], [0.0, 1.0, 4.0, 4.0], [0.0, 0.0, 2.0, 2.0]])

@@ -6,10 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from tests.training.synthetic import arrays, config, write
-from training.config import ConfigError, DataConfig, load_config
-from training.corrections import Correction
+from training.config import ConfigError, Correction, DataConfig, load_config
 from training.data import DataError, load_sets, load_split
-from training.folds import without_seed
+from training.evaluation.fold_report import without_seed
 
 # In tiny.npz ann's clips are 0 to 3 high, 4 to 7 low, 8 to 11 no sign.
 WRONG = """

@@ -16,20 +16,11 @@ from tests.training.synthetic import (
     write_frames,
     write_rgb,
 )
-from training.checkpoint import extractors_of
 from training.config import ConfigError, load_config
-from training.data import (
-    DataError,
-    Example,
-    classes_of,
-    fingerprint,
-    load_npz,
-    load_sets,
-    load_split,
-    split_by_signer,
-)
-from training.drawing import batches, draw_weights, thinned
-from training.frames import FramesError
+from training.data import DataError, Example, classes_of, fingerprint, load_npz, load_sets, load_split, split_by_signer
+from training.data.frames import FramesError
+from training.data.sampling import batches, draw_weights, thinned
+from training.models.checkpoint import extractors_of
 
 
 def save(path: Path, **changed: np.ndarray | None) -> Path:

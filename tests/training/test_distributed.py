@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from tests.training.losses.oracles import embeddings_and_labels, weights_and_margins
 from tests.training.synthetic import adaptive_config
-from training.confusion import ConfusionState
-from training.distributed import summed
+from training.losses.confusion import ConfusionState
 from training.losses.prototype import PrototypeSeparation
 from training.losses.weighting import GradientWeighting
+from training.runtime.distributed import summed
 
 
 def confusions(parts: slice) -> nn.Module:

@@ -12,8 +12,8 @@ from tests.training.synthetic import GLOSSES as CLASSES
 from tests.training.synthetic import config, examples, write_rgb
 from training.config import load_config
 from training.data import DataError, load_sets
-from training.evaluate import TorchClassifier, score, select, tally
-from training.model import Output, Recogniser
+from training.evaluation.scores import TorchClassifier, score, select, tally
+from training.models.recogniser import Output, Recogniser
 
 
 def test_figures_against_a_count_by_hand() -> None:

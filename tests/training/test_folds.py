@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from tests.training.synthetic import config
-from training.evaluate import tally
-from training.folds import FoldReport, Run, load_report, save
-from training.variants import variant_name
+from training.config.variants import variant_name
+from training.evaluation.fold_report import FoldReport, Run, load_report, save
+from training.evaluation.scores import tally
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 

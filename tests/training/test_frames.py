@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.training.synthetic import write_frames
+from training.data.frames import FramesError, frames_path, open_frames
 from training.datasets.crops import add, encode
-from training.frames import FramesError, frames_path, open_frames
 
 SIZE = 32
 LENGTHS = (3, 1, 2)

@@ -5,7 +5,7 @@ import torch
 
 from glosscast.keypoints import CHANNELS, PRESENCE, Pose, X, Y
 from glosscast.keypoints import POINTS as LAYOUT_POINTS
-from training.heatmaps import GROUPS, Heatmaps
+from training.models.heatmaps import GROUPS, Heatmaps
 
 SIZE, SIGMA, SPAN, OFFSET = 16, 0.2, 3.6, 0.2
 HEATMAPS = Heatmaps(SIZE, SIGMA, SPAN, OFFSET)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from training.__main__ import main
-from training.inspect import FRAMES, cost
-from training.slowfast import build
+from training.models.cost import FRAMES, cost
+from training.models.slowfast import build
 
 
 @pytest.mark.parametrize(

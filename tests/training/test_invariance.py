@@ -4,7 +4,17 @@ import pytest
 from glosscast.clip import Clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, X, normalise
 from tests.training.synthetic import examples
-from training.invariance import CONDITIONS, LANDSCAPE, PORTRAIT, at_rate, mirrored, reshaped, table, turned, zoomed
+from training.evaluation.invariance import (
+    CONDITIONS,
+    LANDSCAPE,
+    PORTRAIT,
+    at_rate,
+    mirrored,
+    reshaped,
+    table,
+    turned,
+    zoomed,
+)
 
 CLIP = examples(1)[0].clip
 

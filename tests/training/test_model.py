@@ -4,8 +4,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from glosscast.keypoints import CHANNELS, FACE, LEFT_HAND, POINTS, PRESENCE, X, Z
-from training.keypoint_encoder import KeypointEncoder
-from training.model import ModelConfig, Recogniser, drop_one, normalise_pixels
+from training.config import ModelConfig
+from training.models.keypoint_encoder import KeypointEncoder
+from training.models.recogniser import Recogniser, drop_one, normalise_pixels
 
 CLASSES, FRAMES, ALPHA, SIZE = 5, 16, 4, 16
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from training.augmentation import AugmentationConfig
-from training.pixels import PixelAugmentation
+from training.config import AugmentationConfig
+from training.data.picture_augmentation import PixelAugmentation
 
 NOTHING = dict.fromkeys(AugmentationConfig.model_fields, 0.0)
 SIZE = 24

@@ -9,9 +9,9 @@ import torch
 
 from tests.training.published import clip, logits, narrow, randomise
 from tests.training.weights import CLASSES, HEAD, NARROW, blobs_of, model, write_pkl
-from training.caffe2 import read, translate
-from training.pretrained import PretrainedError, load
-from training.slowfast import SlowFast
+from training.models.caffe2 import read, translate
+from training.models.pretrained import PretrainedError, load
+from training.models.slowfast import SlowFast
 
 
 @torch.no_grad()

@@ -9,12 +9,13 @@ import torch
 
 from tests.training.synthetic import write_rgb
 from tests.training.weights import NARROW, blobs_of, model
-from training import pretrained, slowfast
 from training.__main__ import main
-from training.checkpoint import load_checkpoint
-from training.model import ModelConfig, Recogniser
-from training.pretrained import PretrainedError, k400, load, load_stream, stream_weights
-from training.slowfast import LAYOUTS, initialise
+from training.config import ModelConfig
+from training.models import pretrained, slowfast
+from training.models.checkpoint import load_checkpoint
+from training.models.pretrained import PretrainedError, k400, load, load_stream, stream_weights
+from training.models.recogniser import Recogniser
+from training.models.slowfast import LAYOUTS, initialise
 
 
 class Zoo:

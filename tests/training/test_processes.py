@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.training.synthetic import ADAPTIVE, write
-from training.checkpoint import Checkpoint, load_checkpoint
-from training.distributed import gathered, processes, rank, share
+from training.models.checkpoint import Checkpoint, load_checkpoint
+from training.runtime.distributed import gathered, processes, rank, share
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

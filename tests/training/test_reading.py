@@ -6,12 +6,12 @@ import pytest
 from glosscast.clip import Clip
 from glosscast.decoding import classify_clip
 from tests.training.synthetic import FPS, config, examples
-from training.checkpoint import Checkpoint
-from training.comparison.reading import LstmReader, RecogniserReader, decode
 from training.data import Example
-from training.evaluate import TorchClassifier
-from training.lstm import LstmCheckpoint, LstmClassifier, fit_lstm, load_lstm, raw_windows
-from training.model import Recogniser
+from training.evaluation.reading import LstmReader, RecogniserReader, decode
+from training.evaluation.scores import TorchClassifier
+from training.models.checkpoint import Checkpoint
+from training.models.lstm import LstmCheckpoint, LstmClassifier, fit_lstm, load_lstm, raw_windows
+from training.models.recogniser import Recogniser
 
 
 def joined(clips: list[Clip]) -> Clip:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training.data import DataError
-from training.rejection import OUTSIDE, OpenSet, auroc, measure, oscr, scores_of
+from training.evaluation.rejection import OUTSIDE, OpenSet, auroc, measure, oscr, scores_of
 
 
 def test_auroc_is_the_share_of_pairs_in_order() -> None:

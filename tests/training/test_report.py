@@ -10,7 +10,7 @@ from training.comparison.plan import Key, make_plan
 from training.comparison.predictions import Predictions
 from training.comparison.report import markdown, write_report
 from training.comparison.robustness import NAMES
-from training.variants import LSTM
+from training.config.variants import LSTM
 
 CE, ADAPTIVE = "keypoints+ce", "keypoints+adaptive"
 SEEDS = (1, 2, 3)

@@ -13,13 +13,12 @@ import torch
 from tests.training.synthetic import adaptive_config, config, examples
 from tests.training.toy import OPTIMISER, Line
 from training.__main__ import main
-from training.checkpoint import CheckpointError, write_whole
-from training.config import Config
-from training.isolated import IsolatedTask
-from training.losses.isolated import LossConfig
-from training.resume import random_states, set_random_states
-from training.train import fit
-from training.trainer import run
+from training.config import Config, LossConfig
+from training.loop.resume import random_states, set_random_states
+from training.loop.trainer import run
+from training.runtime.checkpoint_file import CheckpointError, write_checkpoint
+from training.tasks.isolated import IsolatedTask
+from training.tasks.train import fit
 
 
 def same(one: object, other: object) -> bool:
@@ -147,9 +146,9 @@ def full_disk() -> Iterator[None]:
 
 def test_on_a_full_disk_the_old_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "resume.ckpt"
-    write_whole({"n": 1}, path)
+    write_checkpoint({"n": 1}, path)
     with full_disk(), pytest.raises(OSError, match=r"resume\.ckpt"):
-        write_whole({"n": 2, "more": torch.zeros(100)}, path)
+        write_checkpoint({"n": 2, "more": torch.zeros(100)}, path)
     assert torch.load(path, weights_only=True) == {"n": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["resume.ckpt"]
 

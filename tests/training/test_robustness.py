@@ -6,16 +6,8 @@ import pytest
 from glosscast.clip import Clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, X, Y, normalise
 from tests.training.synthetic import config, examples
-from training.comparison.pixels import low_light, motion_blur, overexpose
-from training.comparison.robustness import (
-    CONDITIONS,
-    FRAME_RATE,
-    NAMES,
-    conditions_for,
-    jitter,
-    lose_hands,
-    thin_out,
-)
+from training.comparison.corruptions import low_light, motion_blur, overexpose
+from training.comparison.robustness import CONDITIONS, FRAME_RATE, NAMES, conditions_for, jitter, lose_hands, thin_out
 from training.data import Example
 
 RNG = np.random.default_rng

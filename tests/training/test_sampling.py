@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.training.synthetic import config, examples
-from training.feed import Feed
-from training.sampling import Partners
+from training.data.partner_sampler import Partners
+from training.tasks.window_feed import Feed
 
 CLASSES = ("high", "low", "no sign")
 LABELS = np.repeat(np.arange(4), 10)

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from glosscast.clip import Clip
 from glosscast.keypoints import CHANNELS, FACE, LEFT_HAND, POINTS, PRESENCE, RIGHT_HAND, Pose, X, Y, normalise
 from tests.training.synthetic import ASPECT, FPS, FRAMES, examples
-from training.continuous.config import SentenceConfig
+from training.config import SentenceConfig
 from training.data import DataError, Example, split_by_signer
-from training.sentences import Sentence, draw_sentences, join, transition
+from training.data.sentences import Sentence, draw_sentences, join, transition
 
 SIGNS = ("high", "low")
 CONFIG = SentenceConfig(fps=FPS, signs=(2, 4), transition_ms=(200.0, 500.0))

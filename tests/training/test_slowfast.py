@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.published import clip, logits, published, randomise
-from training.pretrained import translate_pytorchvideo
-from training.slowfast import build, pool
+from training.models.pretrained import translate_pytorchvideo
+from training.models.slowfast import build, pool
 
 CLASSES = 7
 

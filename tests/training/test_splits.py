@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from training.config import ConfigError
-from training.splits import chosen_folds, load_folds
+from training.config.folds import chosen_folds, load_folds
 
 FOLDS = """
 [[fold]]

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from training.statistics import recount
+from training.loop.batch_norm import recount
 
 
 def test_statistics_are_means_over_the_batches() -> None:

@@ -11,13 +11,14 @@ from glosscast.keypoints import PRESENCE, RIGHT_HAND
 from tests.training.synthetic import config, examples, write, write_frames, write_rgb
 from training.config import ConfigError, load_config
 from training.data import DataError, load_sets, split_by_signer
-from training.evaluate import TorchClassifier, score
-from training.feed import Feed, split_mining
+from training.data.sampling import split_mining
+from training.evaluation.scores import TorchClassifier, score
+from training.loop.schedule import LrFactor
 from training.losses.adaptive import AdaptiveLoss
 from training.losses.isolated import isolated_loss
-from training.model import Output
-from training.schedule import LrFactor
-from training.train import fit
+from training.models.recogniser import Output
+from training.tasks.train import fit
+from training.tasks.window_feed import Feed
 
 CLASSES = ("high", "low", "no sign")
 

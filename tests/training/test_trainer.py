@@ -12,8 +12,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tests.training.synthetic import write
 from tests.training.toy import OPTIMISER, Line
 from training.config import ConfigError, OptimiserConfig, load_config
-from training.schedule import LrFactor
-from training.trainer import run
+from training.loop.schedule import LrFactor
+from training.loop.trainer import run
 
 ROOT = Path(__file__).parents[2]
 State = dict[str, torch.Tensor]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training.transcripts import TranscriptError, pair, read_transcript
+from training.evaluation.transcripts import TranscriptError, pair, read_transcript
 
 
 def save(folder: Path, name: str, content: str | bytes) -> Path:

@@ -3,12 +3,8 @@ from pathlib import Path
 import pytest
 
 from tests.training.synthetic import config
-from training.config import Config
-from training.losses.adaptive import AdaptiveConfig
-from training.losses.focal import FocalConfig
-from training.losses.isolated import LossConfig
-from training.losses.triplet import TripletConfig
-from training.variants import LOSSES, LSTM, STREAMS, variant_of
+from training.config import AdaptiveConfig, Config, FocalConfig, LossConfig, TripletConfig
+from training.config.variants import LOSSES, LSTM, STREAMS, variant_of
 
 
 def test_variants_differ_in_streams_and_loss_alone(tmp_path: Path) -> None:

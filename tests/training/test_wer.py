@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.__main__ import main
-from training.transcripts import pair, read_transcript
-from training.wer import align, error_rate
+from training.evaluation.transcripts import pair, read_transcript
+from training.evaluation.wer import align, error_rate
 
 PHOENIX = Path(os.environ.get("GLOSSCAST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "phoenix2014t"
 REFERENCE, HYPOTHESIS = PHOENIX / "wer_reference.ref.trn", PHOENIX / "wer_reference.hyp.trn"

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from training.config import OptimiserConfig
-from training.distributed import gathered, share
-from training.task import Task
+from training.loop.task import Task
+from training.runtime.distributed import gathered, share
 
 OPTIMISER = OptimiserConfig(
     epochs=4, clips_per_epoch=24, batch=8, lr=0.05, weight_decay=0.1, warmup_epochs=0.5, ema=0.5, bf16=False

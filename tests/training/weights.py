@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from training import slowfast
-from training.slowfast import LAYOUTS, Block, SlowFast
+from training.models import slowfast
+from training.models.slowfast import LAYOUTS, Block, SlowFast
 
 R50 = LAYOUTS["slowfast_8x8_r50"]
 NARROW = replace(R50, slow=(16, 64, 128, 256, 512), fast=(2, 8, 16, 32, 64))  # what `published.narrow` builds

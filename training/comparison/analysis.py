@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from training.comparison.bootstrap import Difference, FoldOutcome, paired, point_figures
 from training.comparison.overlap import Overlap, overlap
-from training.comparison.pairs import Change, changes, confusable, confusion_counts, totals
+from training.comparison.pairs import PairChange, changes, confusable, confusion_counts, totals
 from training.comparison.plan import Key, Plan
 from training.comparison.predictions import Predictions
 from training.comparison.robustness import CONDITIONS
-from training.folds import FoldReport, Run, without_seed, worst_share
+from training.evaluation.fold_report import FoldReport, Run, without_seed, worst_share
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Analysis:
         return {variant: paired(self.outcomes(variant), baseline) for variant in self.plan.rivals}
 
     @cached_property
-    def changes(self) -> dict[str, list[Change]]:
+    def changes(self) -> dict[str, list[PairChange]]:
         """For each rival the pairs that it confuses less or more than the baseline."""
         return {variant: changes(self.plan, self.everything, variant) for variant in self.plan.rivals}
 

@@ -53,7 +53,7 @@ def confusable(plan: Plan, everything: Mapping[Key, Predictions]) -> dict[tuple[
     return masks
 
 
-class Change(NamedTuple):
+class PairChange(NamedTuple):
     """How often two glosses are taken for each other, by the baseline and by another variant."""
 
     glosses: tuple[str, str]
@@ -66,7 +66,7 @@ class Change(NamedTuple):
         return self.variant - self.baseline
 
 
-def changes(plan: Plan, everything: Mapping[Key, Predictions], variant: str) -> list[Change]:
+def changes(plan: Plan, everything: Mapping[Key, Predictions], variant: str) -> list[PairChange]:
     """All pairs that the baseline or the variant confuses, over all folds and seeds, the most improved first."""
     vocabulary = plan.config.data.vocabulary
     before, after = (
@@ -74,7 +74,7 @@ def changes(plan: Plan, everything: Mapping[Key, Predictions], variant: str) -> 
         for v in (plan.baseline, variant)
     )
     found = [
-        Change((vocabulary[i], vocabulary[j]), float(before[i, j]), float(after[i, j]))
+        PairChange((vocabulary[i], vocabulary[j]), float(before[i, j]), float(after[i, j]))
         for i, j in zip(*np.triu_indices(len(vocabulary), 1), strict=True)
         if before[i, j] > 0 or after[i, j] > 0
     ]

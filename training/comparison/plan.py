@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from training.config import Config, Role
+from training.config.variants import LSTM, has_plain_loss, variant_of
 from training.data import Example, Split, load_sets, load_split, split_by_signer
-from training.folds import FoldReport, load_report, save, without_seed
-from training.variants import LSTM, variant_of
+from training.evaluation.fold_report import FoldReport, load_report, save, without_seed
 
 NAMED = 5  # signers of a fold; of more than these, tables and pictures tell the first and the last
 
@@ -102,7 +102,7 @@ def make_plan(
         out: see `Plan`.
         folds: signers left out together; none for the sets with the role test.
         seeds: seeds of each variant and fold.
-        variants: names as in `training.variants`.
+        variants: names as in `training.config.variants`.
         glosses: None for the vocabulary without its "no sign".
         baseline: None for the first variant with cross-entropy, or the first one where none has it.
         unlearned: see `Plan`; nothing for none.
@@ -122,7 +122,7 @@ def make_plan(
         twice = [str(value) for value in dict.fromkeys(values) if list(values).count(value) > 1]
         if twice:
             raise ValueError(f"{what} given twice: {', '.join(twice)}")
-    plain = [v for v in variants if v != LSTM and _is_plain(config, v)]
+    plain = [v for v in variants if v != LSTM and has_plain_loss(config, v)]
     baseline = baseline or (plain or list(variants))[0]
     if baseline not in variants:
         raise ValueError(f"the baseline {baseline!r} is not among the variants")
@@ -132,15 +132,6 @@ def make_plan(
     if config.model.frame_size is None and any(plan.config_of(key).model.frame_size for key in plan.keys):
         raise ValueError("variants with an rgb stream need a config with one: its clips come with pictures")
     return plan
-
-
-def _is_plain(config: Config, variant: str) -> bool:
-    changed = variant_of(config, variant, config.seed)
-    if changed.continuous is not None:
-        sentences = changed.continuous.loss
-        return sentences.focal_ctc == sentences.triplet == 0.0 and sentences.adaptive.alpha == 1.0
-    loss = changed.loss
-    return loss.triplet is None and loss.focal is None and loss.adaptive is None
 
 
 def open_folder(plan: Plan) -> None:

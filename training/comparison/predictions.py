@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.comparison.plan import Clips, Key, Plan
-from training.datasets.extract import write_whole
-from training.evaluate import TOP, Scores, tally
+from training.evaluation.scores import TOP, Scores, tally
+from training.runtime.files import write_arrays
 
 NOBODY = "(no signer)"
 
@@ -69,7 +69,7 @@ class Predictions:
     def save(self, path: Path) -> None:
         """Write to `path`, whole or not at all."""
         about = {"key": self.key, "held_out": self.held_out, "vocabulary": self.vocabulary, "wer": self.wer}
-        write_whole(
+        write_arrays(
             path,
             {
                 "about": np.array(json.dumps(about)),

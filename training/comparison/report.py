@@ -9,10 +9,10 @@ from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, Difference
 from training.comparison.pairs import RATE
 from training.comparison.pictures import draw_all
-from training.folds import save
-from training.lstm import EPOCHS
-from training.variants import LSTM
-from training.writing import write_text
+from training.config.variants import LSTM
+from training.evaluation.fold_report import save
+from training.models.lstm import EPOCHS
+from training.runtime.files import write_text
 
 PAPER_RELATIVE = -0.18  # "up to 18 %" on high-similarity pairs, Alishzade et al., section V
 

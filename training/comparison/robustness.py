@@ -1,4 +1,4 @@
-"""Clips made worse on purpose: unsteady keypoints, lost hands, low frame rates, and pictures that are worse."""
+"""Perturbed clips: noisy keypoints, lost hands, low frame rates and corrupted pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from glosscast.clip import Clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, X, Y
-from training.comparison.pixels import low_light, motion_blur, overexpose
+from training.comparison.corruptions import low_light, motion_blur, overexpose
+from training.config import ModelConfig
 from training.data import Example
-from training.frames import Pictures
-from training.model import ModelConfig
+from training.data.frames import Pictures
 
 
 def jitter(clip: Clip, rng: np.random.Generator, share: float) -> Clip:
@@ -46,11 +46,11 @@ def thin_out(clip: Clip, rng: np.random.Generator, every: float) -> Clip:
     return Clip(clip.t_ms[::step], clip.keypoints[::step], clip.aspect)
 
 
-Change = Callable[[Example, np.random.Generator], Example]
+Perturbation = Callable[[Example, np.random.Generator], Example]
 
 
 @dataclass(frozen=True, eq=False)
-class ChangedPictures:
+class PerturbedPictures:
     """Pictures of which some frames are taken, and each stack that is read is changed.
 
     Attributes:
@@ -69,28 +69,28 @@ class ChangedPictures:
         return frames if self.change is None else self.change(frames)
 
 
-def of_keypoints(change: Callable[[Clip, np.random.Generator], Clip]) -> Change:
+def of_keypoints(change: Callable[[Clip, np.random.Generator], Clip]) -> Perturbation:
     """A change of a clip's keypoints, its pictures left alone."""
     return lambda example, rng: replace(example, clip=change(example.clip, rng))
 
 
-def of_pictures(change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Change:
+def of_pictures(change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Perturbation:
     """A change of a clip's pictures, its keypoints left alone."""
 
     def apply(example: Example, rng: np.random.Generator) -> Example:
         if example.frames is None:
             return example
-        return replace(example, frames=ChangedPictures(example.frames, change=change))
+        return replace(example, frames=PerturbedPictures(example.frames, change=change))
 
     return apply
 
 
-def of_frame_rate(every: float) -> Change:
+def of_frame_rate(every: float) -> Perturbation:
     """Only every n-th frame, of keypoints and of pictures."""
 
     def apply(example: Example, rng: np.random.Generator) -> Example:
         taken = np.arange(0, len(example.clip.t_ms), int(every))
-        frames = None if example.frames is None else ChangedPictures(example.frames, taken)
+        frames = None if example.frames is None else PerturbedPictures(example.frames, taken)
         return replace(example, clip=thin_out(example.clip, rng, every), frames=frames)
 
     return apply
@@ -110,7 +110,7 @@ class Condition:
     family: str
     level: float
     clean: float
-    apply: Change
+    apply: Perturbation
 
     @property
     def name(self) -> str:

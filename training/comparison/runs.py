@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.checkpoint import Checkpoint, load_checkpoint
 from training.comparison.plan import Clips, Key, Plan
 from training.comparison.predictions import Predictions, load_run, winners
-from training.comparison.reading import LstmReader, Reader, Reading, RecogniserReader, decode
 from training.comparison.robustness import conditions_for
+from training.config.variants import LSTM
 from training.data import Example
-from training.lstm import LstmCheckpoint, fit_lstm, load_lstm
-from training.train import fit
-from training.variants import LSTM
+from training.evaluation.reading import LstmReader, Reader, Reading, RecogniserReader, decode
+from training.models.checkpoint import Checkpoint, load_checkpoint
+from training.models.lstm import LstmCheckpoint, fit_lstm, load_lstm
+from training.tasks.train import fit
 
 CHUNK = 256  # clips whose windows are held at a time
 
@@ -65,18 +65,18 @@ def complete(plan: Plan, clips: Clips, data: Path, jobs: int) -> None:
     each([partial(read_runs, keys) for keys in groups.values()], clips, data, jobs)
 
 
-Task = Callable[[Clips], str]
+Job = Callable[[Clips], str]  # a part of a comparison's work; returns what to say of it
 
 
-def each(tasks: Sequence[Task], clips: Clips, data: Path, jobs: int) -> None:
-    """Do all tasks, here or in several processes; the first failure ends it, and what is done stays."""
-    if jobs == 1 or len(tasks) < 2:
-        for task in tasks:
-            print(task(clips), flush=True)
+def each(work: Sequence[Job], clips: Clips, data: Path, jobs: int) -> None:
+    """Do all jobs, here or in up to `jobs` processes; the first failure ends it, and what is done stays."""
+    if jobs == 1 or len(work) < 2:
+        for job in work:
+            print(job(clips), flush=True)
         return
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), _start, (clips.plan, data))
+    pool = ProcessPoolExecutor(min(jobs, len(work)), get_context("spawn"), _start, (clips.plan, data))
     try:
-        for future in as_completed([pool.submit(_run, task) for task in tasks]):
+        for future in as_completed([pool.submit(_run, job) for job in work]):
             print(future.result(), flush=True)
     finally:
         pool.shutdown(cancel_futures=True)
@@ -90,8 +90,8 @@ def _start(plan: Plan, data: Path) -> None:
     _own.append(Clips(plan, data))
 
 
-def _run(task: Task) -> str:
-    return task(_own[0])
+def _run(job: Job) -> str:
+    return job(_own[0])
 
 
 def train_run(key: Key, clips: Clips) -> str:

@@ -3,13 +3,13 @@
 from functools import partial
 from pathlib import Path
 
-from training.checkpoint import Checkpoint
+from training.comparison.hypotheses import SentenceHypotheses, hypotheses_path, load_hypotheses
 from training.comparison.plan import Clips, Key, Plan, open_folder
-from training.comparison.readings import SentenceReadings, load_readings, readings_path
 from training.comparison.runs import each, load_model, locked, train_run
 from training.comparison.sentence_report import markdown
-from training.continuous.score import score_sentences, sentences_of
-from training.writing import write_text
+from training.models.checkpoint import Checkpoint
+from training.runtime.files import write_text
+from training.tasks.sentence_scores import score_sentences, sentences_of
 
 SENTENCES, SEED = 200, 0  # of each fold; drawn from isolated clips where the sets hold no recorded sentences
 
@@ -19,17 +19,17 @@ def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Pa
     clips = Clips(plan, data)
     open_folder(plan)
     with locked(plan.out):
-        unread = [key for key in plan.keys if not readings_path(plan, key).exists()]
+        unread = [key for key in plan.keys if not hypotheses_path(plan, key).exists()]
         for key in plan.keys:
             if key not in unread:
-                load_readings(plan, key)
+                load_hypotheses(plan, key)
             elif plan.checkpoint(key).exists():
                 load_model(plan, key)
         missing = [key for key in unread if not plan.checkpoint(key).exists()]
         each([partial(train_run, key) for key in missing], clips, data, jobs)
         each([partial(read_run, key) for key in unread], clips, data, jobs)
         path = plan.out / "README.md"
-        write_text(path, markdown(plan, {k: load_readings(plan, k) for k in plan.keys}, command))
+        write_text(path, markdown(plan, {k: load_hypotheses(plan, k) for k in plan.keys}, command))
         return path
 
 
@@ -41,7 +41,7 @@ def read_run(key: Key, clips: Clips) -> str:
     sentences = sentences_of(checkpoint.config, list(clips.test(key.fold).values()), SENTENCES, SEED)
     config = checkpoint.config
     scores = score_sentences(checkpoint.build_continuous(), sentences, config.data.vocabulary, config.clip.fps)
-    readings = SentenceReadings(
+    readings = SentenceHypotheses(
         variant=key.variant,
         seed=key.seed,
         held_out=plan.folds[key.fold],
@@ -49,5 +49,5 @@ def read_run(key: Key, clips: Clips) -> str:
         references=tuple(s.glosses for s in sentences),
         hypotheses=scores.hypotheses,
     )
-    write_text(readings_path(plan, key), readings.model_dump_json())
+    write_text(hypotheses_path(plan, key), readings.model_dump_json())
     return f"{key.name}: {len(sentences)} sentences read, WER {scores.rate.wer:.3f}"

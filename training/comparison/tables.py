@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import Difference
-from training.comparison.pairs import Change
+from training.comparison.pairs import PairChange
 
 NONE = "–"
 
@@ -23,7 +23,7 @@ def percent(value: float) -> str:
     return NONE if np.isnan(value) else f"{100 * value:.1f} %"
 
 
-def spread(values: NDArray[np.float64]) -> str:
+def percent_and_std(values: NDArray[np.float64]) -> str:
     """Mean and standard deviation over seeds, in per cent; seeds without a figure are left out."""
     known = values[~np.isnan(values)]
     if not len(known):
@@ -65,8 +65,8 @@ def figure_table(analysis: Analysis) -> str:
     header = ["variant", *columns, *(["WER"] if wer else [])]
     rows = []
     for variant, of in analysis.figures.items():
-        row = [variant, *(spread(of[name]) for name in columns.values())]
-        rows.append(row + ([spread(wer_by_seed(analysis, variant))] if wer else []))
+        row = [variant, *(percent_and_std(of[name]) for name in columns.values())]
+        rows.append(row + ([percent_and_std(wer_by_seed(analysis, variant))] if wer else []))
     return table(header, rows)
 
 
@@ -125,7 +125,7 @@ def change_table(analysis: Analysis, variant: str, most: int = 5) -> str:
     return table(["", "pair", analysis.plan.baseline, variant, "points"], rows) if rows else "No pair changed.\n"
 
 
-def _change(change: Change) -> list[str]:
+def _change(change: PairChange) -> list[str]:
     pair, points_ = " / ".join(change.glosses), f"{100 * change.difference:+.1f}"
     return [pair, percent(change.baseline), percent(change.variant), points_]
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from glosscast.clip import Clip, nearest
 from glosscast.crop import CropSpec, SignerCrop
 from training.data import DataError
-from training.datasets.clips import read_frames
+from training.data.frames import entry_name
 from training.datasets.item import Item
-from training.frames import entry_name
-from training.writing import whole_file
+from training.datasets.keypoints import read_frames
+from training.runtime.files import whole_file
 
 QUALITY = 95  # of the JPEGs
 

@@ -7,7 +7,7 @@ that a full disk or a crash leaves no half file under the final name.
 """
 
 import errno
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import replace
@@ -25,11 +25,11 @@ from glosscast.clip import Clip, resample
 from glosscast.holistic import UNSTATED, TrackerPool, chosen, description, quiet_native_logs
 from glosscast.keypoints import FACE, FACE_INDICES, LEFT_HAND, POSE, RIGHT_HAND, UNSEEN
 from training.data import DataError
-from training.datasets.clips import LANDMARKS, read_clip, read_unseen
+from training.data.frames import frames_path
 from training.datasets.crops import join_crops, write_crops
 from training.datasets.item import Item
-from training.frames import frames_path
-from training.writing import whole_file
+from training.datasets.keypoints import LANDMARKS, read_clip, read_unseen
+from training.runtime.files import write_arrays
 
 UNSPLIT = "all"  # file of clips that are in no split
 UNSIGNED = "unknown"  # signer of clips that do not say
@@ -177,7 +177,7 @@ def _write_keypoints(item: Item, path: Path, read: Read) -> None:
         "aspect": np.array(clip.aspect),
         "extractor": np.array(extractor_of(item, read)),
     }
-    write_whole(path, arrays)
+    write_arrays(path, arrays)
 
 
 def extractor_of(item: Item, read: Read) -> str:
@@ -185,16 +185,6 @@ def extractor_of(item: Item, read: Read) -> str:
     if read is read_unseen:
         return UNSEEN
     return UNSTATED if item.media.suffix.lower() in LANDMARKS else description(chosen())
-
-
-def write_whole(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Write an .npz file that appears under its name when it is complete, and not at all otherwise.
-
-    Raises:
-        OSError: it cannot be written; what was written so far is removed.
-    """
-    with whole_file(path) as file:
-        np.savez(file, **arrays)
 
 
 def _join(parts: Sequence[tuple[Item, Path]], out: Path, split: str, fps: float, rgb: int | None) -> Path:
@@ -222,7 +212,7 @@ def _join(parts: Sequence[tuple[Item, Path]], out: Path, split: str, fps: float,
     path = out / f"{quote(split, safe='')}.npz"
     # Pictures of another run must not pass for those of these clips.
     frames_path(path).unlink(missing_ok=True)
-    write_whole(path, arrays)
+    write_arrays(path, arrays)
     if rgb is not None:
         wanted = [
             (crops_path(part, rgb), source.t_ms - source.t_ms[0], clip.t_ms)

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import Config
-from training.example import Example
+from training.data import Example
 from training.labels.findings import Group, LabelAudit, Suspect, find
-from training.labels.reading import Plan, load_everybody, make_plan, read_everybody
+from training.labels.out_of_sample import AuditPlan, load_everybody, plan_audit, read_everybody
 from training.labels.text import propose, report, to_toml
-from training.writing import write_text
+from training.runtime.files import write_text
 
 SHOWN = 4  # suspect clips on a sheet
 
@@ -36,7 +36,7 @@ def audit_labels(config: Config, data: Path, out: Path, groups: int) -> LabelAud
     if find_spec("matplotlib") is None:
         raise ValueError("matplotlib not installed: pip install '.[report]'")
     examples = load_everybody(config, data)
-    plan = make_plan(config, examples, groups)
+    plan = plan_audit(config, examples, groups)
     for folder in ("models", "pictures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     probabilities = read_everybody(plan, examples, out / "models")
@@ -49,7 +49,7 @@ def audit_labels(config: Config, data: Path, out: Path, groups: int) -> LabelAud
 
 
 def draw_groups(
-    audit: LabelAudit, plan: Plan, examples: Sequence[Example], probabilities: NDArray[np.float32], folder: Path
+    audit: LabelAudit, plan: AuditPlan, examples: Sequence[Example], probabilities: NDArray[np.float32], folder: Path
 ) -> dict[Group, Path]:
     """Draw a sheet for each group with suspects; pictures of an earlier audit are removed."""
     from training.labels.pictures import Strip, draw_sheet  # takes what may not be installed
@@ -76,7 +76,7 @@ def _said(suspect: Suspect) -> str:
 def _well_read(
     gloss: str,
     signer: str,
-    plan: Plan,
+    plan: AuditPlan,
     examples: Sequence[Example],
     probabilities: NDArray[np.float32],
 ) -> Example | None:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.example import Example
+from training.data import Example
 from training.labels.confident import suggestions, thresholds
-from training.labels.reading import Plan
+from training.labels.out_of_sample import AuditPlan
 
 
 class _Part(BaseModel):
@@ -79,7 +79,7 @@ class LabelAudit(_Part):
         return [group for group in self.groups if group.verdict == verdict]
 
 
-def find(plan: Plan, examples: Sequence[Example], probabilities: NDArray[np.float32]) -> LabelAudit:
+def find(plan: AuditPlan, examples: Sequence[Example], probabilities: NDArray[np.float32]) -> LabelAudit:
     """Judge all clips of the plan's glosses.
 
     Args:

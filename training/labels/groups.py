@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from training.example import DataError
+from training.data import DataError
 
 
 def group_signers(pairs: Iterable[tuple[str, str]], count: int) -> tuple[tuple[str, ...], ...]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from training.corrections import Correction
+from training.config import Correction
 from training.labels.findings import Group, LabelAudit
 
 HOW = """\

@@ -6,53 +6,23 @@ pairs within a batch (here), and embeddings against class prototypes (`prototype
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
-from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
-from training.confusion import ConfusionConfig, ConfusionState
+from training.config import AdaptiveConfig
+from training.data.partner_sampler import Partners
+from training.losses.base import IsolatedLoss
+from training.losses.confusion import ConfusionState
 from training.losses.cross_entropy import cross_entropy
 from training.losses.distance import cosine_distance
 from training.losses.prototype import PrototypeSeparation
-from training.model import Output
-from training.sampling import Partners
+from training.models.recogniser import Output
 
 EPSILON = 1e-6
 
 # Embeddings (N, D), labels (N,), weights (C, C) and margins (C, C) to L_CS.
 Separation = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-
-
-class AdaptiveConfig(ConfusionConfig):
-    """The `[loss.adaptive]` table."""
-
-    alpha: float = Field(ge=0, le=1, description="weight of cross-entropy once the ramp is over")
-    warmup_epochs: int = Field(ge=0, description="epochs of cross-entropy alone")
-    ramp_epochs: int = Field(ge=0, description="epochs over which alpha goes from 1 to its value")
-    form: Literal["batch", "prototype"] = Field(
-        default="batch",
-        description="push a clip away from confusable clips of its batch, or from confusable classes' prototypes",
-    )
-    confusable_share: float = Field(
-        default=0.0, ge=0, lt=1, description="share of a batch drawn from classes confusable with the rest (batch form)"
-    )
-    prototype_momentum: float = Field(default=0.9, ge=0, lt=1, description="of the prototypes (prototype form)")
-
-    @model_validator(mode="after")
-    def _sampling_is_for_batches(self) -> "AdaptiveConfig":
-        if self.confusable_share and self.form == "prototype":
-            raise ValueError("confusable_share goes with the batch form")
-        return self
-
-    def alpha_at(self, epoch: int) -> float:
-        """Weight of cross-entropy in an epoch counted from 0."""
-        if epoch < self.warmup_epochs:
-            return 1.0
-        step = epoch - self.warmup_epochs + 1
-        share = min(1.0, step / self.ramp_epochs) if self.ramp_epochs else 1.0
-        return 1.0 + share * (self.alpha - 1.0)
 
 
 def batch_separation(embeddings: Tensor, labels: Tensor, weights: Tensor, margins: Tensor) -> Tensor:
@@ -80,11 +50,13 @@ def separation_of(config: AdaptiveConfig, classes: int, embedding: int) -> Separ
     return PrototypeSeparation(classes, embedding, config.prototype_momentum)
 
 
-class AdaptiveLoss(nn.Module):
+class AdaptiveLoss(IsolatedLoss):
     """The adaptive loss and its checkpointed state: confusions and, in the prototype form, prototypes.
 
     Whoever trains calls `confusion.update` after each epoch.
     """
+
+    confusion: ConfusionState
 
     def __init__(self, config: AdaptiveConfig, classes: Sequence[str], embedding: int, label_smoothing: float) -> None:
         super().__init__()

@@ -4,41 +4,18 @@ Triplets and L_CS work on the embedding of each sign of a sentence, found by for
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from training.confusion import ConfusionState
-from training.losses.adaptive import AdaptiveConfig, separation_of
+from training.config import ContinuousLossConfig
+from training.losses.adaptive import separation_of
 from training.losses.alignment import forced_alignment, segment_embeddings
+from training.losses.confusion import ConfusionState
 from training.losses.ctc import ctc, focal_ctc, log_probabilities
 from training.losses.triplet import hard_triplet
 from training.losses.weighting import GradientWeighting, StaticWeighting, UncertaintyWeighting
 
 WEIGHTINGS = {"static": StaticWeighting, "uncertainty": UncertaintyWeighting, "gradient": GradientWeighting}
-
-
-class ContinuousLossConfig(BaseModel):
-    """The `[continuous.loss]` table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    ctc: float = Field(default=1.0, ge=0, description="λ₁")
-    focal_ctc: float = Field(default=1.0, ge=0, description="λ₂")
-    focal_gamma: float = Field(default=2.0, ge=0, description="how much sentences read well already count less")
-    triplet: float = Field(default=1.0, ge=0, description="λ₃")
-    triplet_margin: float = Field(default=0.2, gt=0, le=2, description="cosine distance")
-    weighting: Literal["static", "uncertainty", "gradient"] = Field(
-        default="gradient", description="of the four losses against each other, on top of their factors"
-    )
-    adaptive: AdaptiveConfig
-
-    @model_validator(mode="after")
-    def _frames_are_taught(self) -> "ContinuousLossConfig":
-        if self.ctc == self.focal_ctc == 0.0:
-            raise ValueError("ctc and focal_ctc are both 0: nothing would teach the frame-wise logits")
-        return self
 
 
 class ContinuousLoss(nn.Module):

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from training.model import Output
+from training.losses.base import IsolatedLoss
+from training.models.recogniser import Output
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
@@ -16,7 +17,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Ten
     return nn.functional.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
 
 
-class CrossEntropyLoss(nn.Module):
+class CrossEntropyLoss(IsolatedLoss):
     """Cross-entropy alone."""
 
     def __init__(self, label_smoothing: float) -> None:

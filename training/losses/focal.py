@@ -1,20 +1,13 @@
 """Focal loss (Lin et al., "Focal Loss for Dense Object Detection", 2017), with label smoothing."""
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from training.model import Output
+from training.config import FocalConfig
+from training.losses.base import IsolatedLoss
+from training.models.recogniser import Output
 
 EPSILON = 1e-12  # keeps the slope of (1 − p)^γ finite at p = 1 for γ below 1
-
-
-class FocalConfig(BaseModel):
-    """The `[loss.focal]` table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    gamma: float = Field(default=2.0, ge=0, description="how much easy clips count less; 0 gives cross-entropy")
 
 
 def focal(logits: Tensor, labels: Tensor, gamma: float, label_smoothing: float) -> Tensor:
@@ -33,7 +26,7 @@ def focal(logits: Tensor, labels: Tensor, gamma: float, label_smoothing: float) 
     return -(target * focus * log_p).sum(dim=1).mean()
 
 
-class FocalLoss(nn.Module):
+class FocalLoss(IsolatedLoss):
     """Focal loss in the place of cross-entropy."""
 
     def __init__(self, config: FocalConfig, label_smoothing: float) -> None:

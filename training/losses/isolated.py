@@ -1,34 +1,13 @@
-"""The `[loss]` table, and the loss of isolated training that it asks for."""
+"""The loss of isolated training that a `[loss]` table asks for: the one place that tells kinds of loss apart."""
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from training.losses.adaptive import AdaptiveConfig, AdaptiveLoss
+from training.config import LossConfig
+from training.losses.adaptive import AdaptiveLoss
+from training.losses.base import IsolatedLoss
 from training.losses.cross_entropy import CrossEntropyLoss
-from training.losses.focal import FocalConfig, FocalLoss
-from training.losses.triplet import TripletConfig, TripletLoss
-
-# Called with the epoch, the model's output and labels (B,); gives a scalar.
-IsolatedLoss = CrossEntropyLoss | TripletLoss | FocalLoss | AdaptiveLoss
-
-
-class LossConfig(BaseModel):
-    """The `[loss]` table: cross-entropy, or the loss of its one sub-table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    triplet: TripletConfig | None = None
-    focal: FocalConfig | None = None
-    adaptive: AdaptiveConfig | None = None
-
-    @model_validator(mode="after")
-    def _one_loss(self) -> "LossConfig":
-        given = [name for name in ("triplet", "focal", "adaptive") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"more than one loss: {', '.join(given)}")
-        return self
+from training.losses.focal import FocalLoss
+from training.losses.triplet import TripletLoss
 
 
 def isolated_loss(config: LossConfig, classes: Sequence[str], embedding: int) -> IsolatedLoss:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from training.distributed import summed
 from training.losses.distance import cosine_distance
+from training.runtime.distributed import summed
 
 
 class PrototypeSeparation(nn.Module):

@@ -1,23 +1,13 @@
 """Triplet loss with batch-hard mining (Hermans et al., "In Defense of the Triplet Loss", 2017)."""
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
+from training.config import TripletConfig
+from training.losses.base import IsolatedLoss
 from training.losses.cross_entropy import cross_entropy
 from training.losses.distance import cosine_distance
-from training.model import Output
-
-
-class TripletConfig(BaseModel):
-    """The `[loss.triplet]` table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    margin: float = Field(
-        default=0.2, gt=0, le=2, description="cosine distance by which another class must be farther than the own one"
-    )
-    weight: float = Field(default=1.0, gt=0, description="of the triplet loss beside cross-entropy")
+from training.models.recogniser import Output
 
 
 def hard_triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -45,7 +35,7 @@ def hard_triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
     return torch.relu(margin + farthest - nearest)[anchors].mean()
 
 
-class TripletLoss(nn.Module):
+class TripletLoss(IsolatedLoss):
     """Cross-entropy, which the class logits are learned from, plus the weighted triplet loss of the embeddings."""
 
     def __init__(self, config: TripletConfig, label_smoothing: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from training.distributed import summed
+from training.runtime.distributed import summed
 
 MOMENTUM = 0.9  # of the average gradient norms
 EPSILON = 1e-8  # added to a gradient norm

@@ -1,21 +1,20 @@
 """The learned segmenter against the rule, on streams of signers that neither it nor the recogniser has seen."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.decoding import Decoder
 from glosscast.learned_segmentation import Tagging
 from glosscast.vocabulary import Vocabulary
-from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import Config
 from training.data import Example
-from training.evaluate import TorchClassifier
-from training.segmentation.idle import Kind, draw_idle, outside
+from training.data.idle import Kind, draw_idle, outside
+from training.data.streams import StreamConfig, draw_streams
+from training.evaluation.scores import TorchClassifier
+from training.models.checkpoint import Checkpoint
 from training.segmentation.learn import TAGGING, learn
 from training.segmentation.score import SegmentScores, score
-from training.segmentation.streams import StreamConfig, draw_streams
 
 TAUGHT, TAUGHT_SEED = 1000, 1  # streams that are learned from
 TESTED, TESTED_SEED = 60, 2  # streams of each fold that are read
@@ -44,7 +43,7 @@ def no_signs(config: Config) -> set[str]:
     return set() if config.data.no_sign is None else {config.data.no_sign}
 
 
-def teach(config: Config, examples: Sequence[Example], seed: int = TAUGHT_SEED) -> Tagging:
+def train_segmenter(config: Config, examples: Sequence[Example], seed: int = TAUGHT_SEED) -> Tagging:
     """A segmenter learned from all signs of these clips, those of other vocabularies too.
 
     Where the recogniser learns from made-up idle hands, the segmenter does too: hands that touch a face or stop on the
@@ -84,21 +83,6 @@ def score_fold(
             scores = score(streams, decoder, vocabulary, config.data.no_sign)
             result.append(FoldScores(held_out=tuple(held_out), streams=kind, segmenter=name, scores=scores))
     return result
-
-
-def load_recogniser(path: Path, held_out: Sequence[str], glosses: Sequence[str] = ()) -> Checkpoint:
-    """A checkpoint that must not have seen these signers, nor these glosses.
-
-    Raises:
-        CheckpointError: not a checkpoint.
-        ValueError: it was trained on one of them.
-    """
-    checkpoint = load_checkpoint(path)
-    data = checkpoint.config.data
-    known = {*held_out, *glosses} - {*data.held_out, *data.held_out_glosses}
-    if known:
-        raise ValueError(f"{path}: does not say that it left out {', '.join(sorted(known))}: give one that did")
-    return checkpoint
 
 
 def table(folds: Sequence[FoldScores]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.decoding import Decoder
+from training.data.sentences import Sentence
 from training.segmentation.score import watch
-from training.sentences import Sentence
 
 TOLERANCE_MS = 500.0  # what a told sign may lie off the one that was signed, at either end
 HOUR_MS = 3_600_000.0
@@ -39,8 +39,8 @@ class FalseAlarms(BaseModel):
         return poisson_bounds(self.told)[0] / self.hours, poisson_bounds(self.told)[1] / self.hours
 
 
-class Told(BaseModel):
-    """What was told of streams of signs, each told gloss held against the sign that it overlaps most.
+class DetectionCounts(BaseModel):
+    """Counts over streams of signs, where each reported gloss is matched with the sign that it overlaps most.
 
     Attributes:
         signs: how many were signed.
@@ -74,9 +74,9 @@ def count_false_alarms(
     return FalseAlarms(hours=length_ms / HOUR_MS, told=sum(glosses.values()), glosses=glosses)
 
 
-def count_told(
+def count_detections(
     streams: Iterable[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
-) -> Told:
+) -> DetectionCounts:
     """Read streams of signs with a new decoder each."""
     signs = right = missed = wrong = repeated = stray = 0
     for stream in streams:
@@ -96,7 +96,7 @@ def count_told(
             wrong += any(gloss != sign.gloss for gloss in glosses)
             right += glosses == [sign.gloss]
             repeated += len(glosses) > 1 and set(glosses) == {sign.gloss}
-    return Told(signs=signs, right=right, missed=missed, wrong=wrong, repeated=repeated, stray=stray)
+    return DetectionCounts(signs=signs, right=right, missed=missed, wrong=wrong, repeated=repeated, stray=stray)
 
 
 def poisson_bounds(count: int, confidence: float = 0.95) -> tuple[float, float]:

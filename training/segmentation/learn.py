@@ -11,8 +11,8 @@ from glosscast.keypoints import X, Z
 from glosscast.learned_segmentation import TaggerSettings
 from glosscast.segmentation import SegmenterSettings
 from glosscast.tagger import BEGIN, FEATURES, INSIDE, LOOKAHEAD, OUTSIDE, TAGS, FrameFeatures, Weights
-from training.segmentation.streams import FPS
-from training.sentences import Sentence
+from training.data.sentences import Sentence
+from training.data.streams import FPS
 
 WIDTH, UNITS = 48, 64
 BEGIN_TICKS = 2  # how long a start lasts: one tick alone is too rare to be learned

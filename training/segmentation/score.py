@@ -7,8 +7,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.decoding import Decoder, SignEvent
-from training.sentences import Sentence, Sign
-from training.wer import ErrorRate, error_rate
+from training.data.sentences import Sentence, Sign
+from training.evaluation.wer import ErrorRate, error_rate
 
 IOU = 0.5
 

@@ -8,11 +8,11 @@ import pytest
 from tests.training.continuous.tiny import text, write
 from training.__main__ import main
 from training.comparison.bootstrap import DRAWS
+from training.comparison.hypotheses import SentenceHypotheses
 from training.comparison.plan import Key, make_plan
-from training.comparison.readings import SentenceReadings
 from training.comparison.sentence_report import paired_wer
 from training.config import load_config
-from training.wer import error_rate
+from training.evaluation.wer import error_rate
 
 VARIANTS = ("keypoints+ctc", "keypoints+adaptive")
 
@@ -31,8 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def readings(folder: Path, name: str) -> SentenceReadings:
-    return SentenceReadings.model_validate_json((folder / "report" / "predictions" / f"{name}.json").read_text())
+def readings(folder: Path, name: str) -> SentenceHypotheses:
+    return SentenceHypotheses.model_validate_json((folder / "report" / "predictions" / f"{name}.json").read_text())
 
 
 @pytest.mark.slow
@@ -75,11 +75,11 @@ def test_damaged_readings_are_named(made: Path, tmp_path: Path, capsys: pytest.C
         assert f"{path.name}: {said}" in capsys.readouterr().err
 
 
-def made_up(variant: str, seed: int, wrong: float) -> SentenceReadings:
+def made_up(variant: str, seed: int, wrong: float) -> SentenceHypotheses:
     rng = np.random.default_rng(seed)
     references = tuple(("high", "low")[: 1 + i % 2] for i in range(40))
     hypotheses = tuple(("no sign",) if rng.random() < wrong else glosses for glosses in references)
-    return SentenceReadings(
+    return SentenceHypotheses(
         variant=variant,
         seed=seed,
         held_out=("ann",),

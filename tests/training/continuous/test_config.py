@@ -4,11 +4,10 @@ import pytest
 
 from tests.training import synthetic
 from tests.training.continuous.tiny import JOINED, recorded_config, text, write
-from training.config import ConfigError, load_config
-from training.continuous.model import recogniser_of
-from training.continuous.variants import continuous_variant_of
-from training.corrections import Correction
+from training.config import ConfigError, Correction, load_config
+from training.config.continuous_variants import continuous_variant_of
 from training.data import DataError, load_sets
+from training.models.continuous import continuous_recogniser
 
 SET = 'file = "tiny.npz"'
 
@@ -46,7 +45,7 @@ def test_isolated_configs_need_a_loss_and_have_no_sentences(tmp_path: Path) -> N
     with pytest.raises(ConfigError, match=r"sentences need a \[continuous\] table"):
         load_config(write(tmp_path, isolated.replace(SET, f"{SET}\nsentences = true")))
     made = load_config(write(tmp_path, isolated))
-    for refuses in (lambda: recogniser_of(made, 2), lambda: continuous_variant_of(made, "ctc")):
+    for refuses in (lambda: continuous_recogniser(made, 2), lambda: continuous_variant_of(made, "ctc")):
         with pytest.raises(ValueError, match=r"tiny has no \[continuous\] table"):
             refuses()
 

@@ -8,10 +8,9 @@ import torch
 from glosscast.clip import Clip, sample_recording
 from tests.training.continuous.tiny import SENTENCES, SIGNS, config, recorded_config
 from tests.training.synthetic import examples
-from training.augmentation import AugmentationConfig
-from training.config import Config
-from training.continuous.feed import SentenceFeed, collate
+from training.config import AugmentationConfig, Config
 from training.data import DataError, Example, load_sets
+from training.tasks.sentence_feed import SentenceFeed, collate
 
 STILL = AugmentationConfig.model_validate(dict.fromkeys(AugmentationConfig.model_fields, 0.0))
 

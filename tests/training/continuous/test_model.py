@@ -6,7 +6,7 @@ from torch import Tensor
 
 from glosscast.keypoints import PRESENCE
 from tests.training.continuous.tiny import config
-from training.continuous.model import ContinuousRecogniser, mean_steps, recogniser_of
+from training.models.continuous import ContinuousRecogniser, continuous_recogniser, mean_steps
 
 STREAMS = ['"keypoints"', '"pose"', '"pose", "keypoints"']
 FRAMES = (37, 21, 8, 5, 1)  # 8 ends on a slow frame's last step, 5 one frame into it
@@ -14,7 +14,7 @@ FRAMES = (37, 21, 8, 5, 1)  # 8 ends on a slow frame's last step, 5 one frame in
 
 def model(folder: Path, streams: str) -> ContinuousRecogniser:
     torch.manual_seed(0)
-    made = recogniser_of(config(folder, streams=streams), classes=3).eval()
+    made = continuous_recogniser(config(folder, streams=streams), classes=3).eval()
     for module in made.modules():  # as after some training: an untouched running mean of 0 hides what padding does
         if isinstance(module, torch.nn.BatchNorm3d):
             torch.nn.init.normal_(module.bias, std=0.5)
@@ -68,7 +68,7 @@ def test_logits_are_computed_from_the_features(tmp_path: Path) -> None:
 def test_with_one_stream_left_out_a_whole_sentence_lacks_it(tmp_path: Path) -> None:
     made = config(tmp_path, streams='"pose", "keypoints"')
     settings = made.model.model_copy(update={"dropout": 0.0, "modality_dropout": 0.49})
-    recogniser = recogniser_of(made.model_copy(update={"model": settings}), classes=2).train()
+    recogniser = continuous_recogniser(made.model_copy(update={"model": settings}), classes=2).train()
     seen: list[Tensor] = []
     recogniser.fuse.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     recogniser(torch.cat([sentences()[1]] * 40), torch.tensor([21] * 40))

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from glosscast.clip import Clip
 from tests.training.continuous.tiny import SIGNS, config, recorded_config
 from tests.training.synthetic import examples
-from training.continuous.model import ContinuousOutput, recogniser_of
-from training.continuous.score import (
+from training.data import DataError, Example
+from training.models.continuous import ContinuousOutput, continuous_recogniser
+from training.tasks.sentence_scores import (
     decode,
     held_out_examples,
     read_sentences,
     score_sentences,
     sentences_of,
-    tally,
+    tally_sentences,
 )
-from training.data import DataError, Example
 
 
 class Fixed(nn.Module):
@@ -65,7 +65,7 @@ def test_the_figures_follow_from_the_alignment() -> None:
 
 
 def test_nothing_read_is_no_accuracy() -> None:
-    scores = tally([("a",)], [()])
+    scores = tally_sentences([("a",)], [()])
     assert (scores.rate.deletions, scores.accuracy, scores.macro_f1) == (1, 0.0, 0.0)
 
 
@@ -93,5 +93,5 @@ def test_held_out_signers_are_scored_unless_others_are_named(tmp_path: Path) -> 
 def test_a_long_recording_is_read_in_one_go(tmp_path: Path) -> None:
     points = np.concatenate([examples()[0].clip.keypoints] * 40)
     long = Clip(np.arange(len(points)) * 1000 / 15, points, 4 / 3)
-    model = recogniser_of(config(tmp_path), classes=2)
+    model = continuous_recogniser(config(tmp_path), classes=2)
     assert len(read_sentences(model, [long, clip()], SIGNS, 16.0)) == 2

@@ -8,14 +8,15 @@ import torch
 from tests.training.continuous.tiny import SIGNS, config, recorded_config
 from tests.training.synthetic import examples
 from training.__main__ import main
-from training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from training.config import Config
-from training.continuous.feed import SentenceBatch
-from training.continuous.score import score_sentences, sentences_of
-from training.continuous.task import ContinuousTask, count_confusions, count_errors
-from training.continuous.variants import LOSSES, continuous_variant_of
+from training.config.continuous_variants import LOSSES, continuous_variant_of
 from training.data import DataError, load_sets, split_by_signer
-from training.train import fit
+from training.models.checkpoint import Checkpoint, load_checkpoint
+from training.runtime.checkpoint_file import CheckpointError
+from training.tasks.continuous import ContinuousTask, count_confusions, count_errors
+from training.tasks.sentence_feed import SentenceBatch
+from training.tasks.sentence_scores import score_sentences, sentences_of
+from training.tasks.train import fit
 
 VOCABULARY = ("high", "low", "no sign")
 

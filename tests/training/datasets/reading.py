@@ -11,8 +11,8 @@ from glosscast.clip import Clip
 from glosscast.holistic import TrackerPool
 from glosscast.keypoints import PRESENCE, SHOULDERS, Pose
 from training.data import DataError
-from training.datasets.clips import read_unseen
 from training.datasets.item import Item
+from training.datasets.keypoints import read_unseen
 
 FPS = 30.0
 

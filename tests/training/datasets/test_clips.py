@@ -12,8 +12,8 @@ from glosscast.video import RGB
 from tests.glosscast.media import encode
 from tests.training.datasets.reading import keypoints
 from training.data import DataError
-from training.datasets.clips import read_clip, read_unseen
 from training.datasets.item import Item
+from training.datasets.keypoints import read_clip, read_unseen
 
 
 class Tracker(AnyTracker):

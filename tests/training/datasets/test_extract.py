@@ -13,7 +13,6 @@ from tests.training.datasets.reading import items, read, watch
 from training.__main__ import main
 from training.data import DataError, load_npz, with_frames
 from training.datasets import crops
-from training.datasets.clips import read_unseen
 from training.datasets.extract import (
     DiskFullError,
     _write_part,
@@ -22,9 +21,10 @@ from training.datasets.extract import (
     extractor_of,
     is_done,
     part_path,
-    write_whole,
 )
 from training.datasets.item import Item
+from training.datasets.keypoints import read_unseen
+from training.runtime.files import write_arrays
 
 
 @pytest.mark.slow  # worker processes import everything anew
@@ -70,7 +70,7 @@ def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
     module = importlib.import_module("training.datasets.extract")
     monkeypatch.setattr(module.np, "savez", fill)
     with pytest.raises(OSError, match="No space"):
-        write_whole(tmp_path / "a.npz", {"x": np.zeros(3)})
+        write_arrays(tmp_path / "a.npz", {"x": np.zeros(3)})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +149,7 @@ def test_each_clip_says_what_found_its_keypoints(tmp_path: Path) -> None:
     assert [e.extractor for e in load_npz(npz, 1.0, 1.0)] == [description(chosen())]
     path = part_path(tmp_path / "out", items[0])
     with np.load(path) as part:
-        write_whole(path, {name: part[name] for name in part.files if name != "extractor"})
+        write_arrays(path, {name: part[name] for name in part.files if name != "extractor"})
     (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, watch)
     assert [e.extractor for e in load_npz(npz, 1.0, 1.0)] == ["mediapipe-holistic"]
     (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, read_unseen, 32)

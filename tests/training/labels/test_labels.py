@@ -10,15 +10,14 @@ from PIL import Image
 from tests.training.labels import made
 from tests.training.synthetic import GLOSSES
 from training.__main__ import main
-from training.checkpoint import Checkpoint
-from training.config import Config, load_config
-from training.corrections import Correction
+from training.config import Config, Correction, load_config
 from training.data import DataError, Example, classes_of, load_sets
 from training.labels import audit as whole
 from training.labels.findings import LabelAudit, find
-from training.labels.reading import Plan, load_everybody, make_plan, read, read_everybody
+from training.labels.out_of_sample import AuditPlan, load_everybody, plan_audit, read, read_everybody
 from training.labels.text import propose, report, to_toml
-from training.model import Recogniser
+from training.models.checkpoint import Checkpoint
+from training.models.recogniser import Recogniser
 
 
 def reader(examples: list[Example]) -> np.ndarray:
@@ -31,10 +30,10 @@ def reader(examples: list[Example]) -> np.ndarray:
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> tuple[Plan, list[Example]]:
+def loaded(tmp_path: Path) -> tuple[AuditPlan, list[Example]]:
     config = load_config(made.write(tmp_path))
     examples = load_everybody(config, tmp_path)
-    return make_plan(config, examples, 3), examples
+    return plan_audit(config, examples, 3), examples
 
 
 def untrained(config: Config, examples: list[Example]) -> Checkpoint:
@@ -44,11 +43,11 @@ def untrained(config: Config, examples: list[Example]) -> Checkpoint:
     return Checkpoint(config, classes, state, confusion=None, signers={})
 
 
-def found(plan: Plan, examples: list[Example]) -> LabelAudit:
+def found(plan: AuditPlan, examples: list[Example]) -> LabelAudit:
     return find(plan, examples, reader(examples))
 
 
-def test_planted_labels_are_found_and_no_others(loaded: tuple[Plan, list[Example]]) -> None:
+def test_planted_labels_are_found_and_no_others(loaded: tuple[AuditPlan, list[Example]]) -> None:
     audit = found(*loaded)
     renamed = {(g.signer, g.gloss, g.suggested, g.reading, g.source) for g in audit.of("renamed")}
     assert renamed == {
@@ -70,7 +69,7 @@ def test_planted_labels_are_found_and_no_others(loaded: tuple[Plan, list[Example
 
 
 def test_a_group_is_renamed_only_where_most_clips_are_suspected_to_be_the_same(
-    loaded: tuple[Plan, list[Example]],
+    loaded: tuple[AuditPlan, list[Example]],
 ) -> None:
     plan, examples = loaded
     halves = [replace(e, gloss="low") if e.index in range(24, 28) else e for e in examples]
@@ -79,7 +78,7 @@ def test_a_group_is_renamed_only_where_most_clips_are_suspected_to_be_the_same(
 
 
 def test_the_proposal_is_a_correction_file_that_mends_the_labels(
-    tmp_path: Path, loaded: tuple[Plan, list[Example]]
+    tmp_path: Path, loaded: tuple[AuditPlan, list[Example]]
 ) -> None:
     plan, examples = loaded
     (tmp_path / "proposed.toml").write_text(to_toml(propose(found(plan, examples))))
@@ -91,7 +90,7 @@ def test_the_proposal_is_a_correction_file_that_mends_the_labels(
     assert len(mended) == 71
 
 
-def test_what_a_correction_has_renamed_is_not_proposed_again(loaded: tuple[Plan, list[Example]]) -> None:
+def test_what_a_correction_has_renamed_is_not_proposed_again(loaded: tuple[AuditPlan, list[Example]]) -> None:
     plan, examples = loaded
     renamed = [replace(e, renamed_from="no sign") if e.signer == "ann1" and e.gloss == "low" else e for e in examples]
     assert {(c.signer, c.gloss) for c in propose(found(plan, renamed))} == {("ann1", "high"), ("bea2", "no sign")}
@@ -104,7 +103,7 @@ def test_names_with_quotes_survive_the_proposal() -> None:
     ]
 
 
-def test_the_report_has_a_table_for_each_source_and_gloss(loaded: tuple[Plan, list[Example]]) -> None:
+def test_the_report_has_a_table_for_each_source_and_gloss(loaded: tuple[AuditPlan, list[Example]]) -> None:
     audit = found(*loaded)
     text = report(audit, {audit.groups[0]: Path("pictures/a.png")})
     sure = next(g.sure for g in audit.groups if (g.signer, g.gloss) == ("ann1", "high"))
@@ -117,11 +116,11 @@ def test_the_report_has_a_table_for_each_source_and_gloss(loaded: tuple[Plan, li
 
 
 def test_signers_are_read_by_models_that_have_not_seen_them(
-    tmp_path: Path, loaded: tuple[Plan, list[Example]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, loaded: tuple[AuditPlan, list[Example]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, examples = loaded
     alone = [replace(e, gloss="rare") if e.signer == "cem2" and e.gloss == "low" else e for e in examples]
-    plan = make_plan(plan.config, alone, 3)
+    plan = plan_audit(plan.config, alone, 3)
     assert plan.unjudged == {"rare": "one signer"}
     learned: list[set[str]] = []
 
@@ -131,7 +130,7 @@ def test_signers_are_read_by_models_that_have_not_seen_them(
         learned.append({e.signer for e in examples})
         return untrained(config, examples)
 
-    monkeypatch.setattr("training.labels.reading.fit", noted)
+    monkeypatch.setattr("training.labels.out_of_sample.fit", noted)
     probabilities = read_everybody(plan, alone, tmp_path)
     assert learned == [set(made.SIGNERS) - set(group) for group in plan.groups]
     assert [bool(np.isnan(row).all()) for row in probabilities] == [e.gloss == "rare" for e in alone]
@@ -144,19 +143,19 @@ def test_signers_are_read_by_models_that_have_not_seen_them(
 
 
 def test_clips_are_read_in_batches_as_one_by_one(
-    loaded: tuple[Plan, list[Example]], monkeypatch: pytest.MonkeyPatch
+    loaded: tuple[AuditPlan, list[Example]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, examples = loaded
     checkpoint = untrained(plan.config_of(0), examples)
     at_once = read(checkpoint, examples[:5])
     assert at_once.shape == (5, 3)
     np.testing.assert_allclose(at_once.sum(axis=1), 1.0, rtol=1e-5)
-    monkeypatch.setattr("training.labels.reading.BATCH", 2)
+    monkeypatch.setattr("training.labels.out_of_sample.BATCH", 2)
     np.testing.assert_allclose(read(checkpoint, examples[:5]), at_once, atol=1e-6)
 
 
 def test_pictures_show_suspects_beside_well_read_clips(
-    tmp_path: Path, loaded: tuple[Plan, list[Example]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, loaded: tuple[AuditPlan, list[Example]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, examples = loaded
     audit = found(plan, examples)
@@ -180,7 +179,7 @@ def test_pictures_show_suspects_beside_well_read_clips(
     assert len(drawn[-1]) == 2  # nobody else's low is read as that: ann1's are high
 
 
-def test_a_sheet_is_a_picture_of_all_its_clips(tmp_path: Path, loaded: tuple[Plan, list[Example]]) -> None:
+def test_a_sheet_is_a_picture_of_all_its_clips(tmp_path: Path, loaded: tuple[AuditPlan, list[Example]]) -> None:
     from training.labels.pictures import Strip, draw_sheet
 
     _, examples = loaded
@@ -224,7 +223,7 @@ def test_the_command_finds_planted_labels_and_trains_once(
     assert "No file says its sources" in text
     assert len(list((tmp_path / "out" / "pictures").glob("*.png"))) == sum(bool(g.suspects) for g in audit.groups)
     assert 'to = "high"' in (tmp_path / "out" / "corrections.toml").read_text()
-    monkeypatch.setattr("training.labels.reading.fit", None)
+    monkeypatch.setattr("training.labels.out_of_sample.fit", None)
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(audit.model_dump_json())
 
@@ -250,10 +249,10 @@ def test_what_cannot_be_audited_is_said_in_a_line(tmp_path: Path, capsys: pytest
     assert not (tmp_path / "out").exists()
 
 
-def test_one_signer_or_no_gloss_of_two_is_refused(loaded: tuple[Plan, list[Example]]) -> None:
+def test_one_signer_or_no_gloss_of_two_is_refused(loaded: tuple[AuditPlan, list[Example]]) -> None:
     plan, examples = loaded
     with pytest.raises(DataError, match="the data have one signer only"):
-        make_plan(plan.config, [e for e in examples if e.signer == "ann1"], 5)
+        plan_audit(plan.config, [e for e in examples if e.signer == "ann1"], 5)
     own = [replace(e, gloss=f"{e.signer} {e.gloss}") for e in examples]
     with pytest.raises(DataError, match="fewer than two glosses have two signers or more"):
-        make_plan(plan.config, own, 3)
+        plan_audit(plan.config, own, 3)

@@ -8,7 +8,7 @@ from tests.training.losses.oracles import separation as oracle
 from tests.training.synthetic import adaptive_config
 from training.losses.adaptive import AdaptiveLoss, batch_separation
 from training.losses.cross_entropy import cross_entropy
-from training.model import Output
+from training.models.recogniser import Output
 
 CLASSES = ("a", "b", "c", "d")
 COUNTS = torch.tensor([[6.0, 3.0, 0.0, 0.0], [1.0, 8.0, 0.0, 0.0], [0.0, 1.0, 4.0, 4.0], [0.0, 0.0, 2.0, 2.0]])

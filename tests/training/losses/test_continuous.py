@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from tests.training.losses import oracles
 from tests.training.synthetic import adaptive_config
-from training.losses.continuous import ContinuousLoss, ContinuousLossConfig
+from training.config import ContinuousLossConfig
+from training.losses.continuous import ContinuousLoss
 
 CLASSES = ("a", "b")
 # The last target needs a blank between its two equal signs, and has no frame for it.

@@ -5,7 +5,7 @@ import torch
 
 from tests.training.losses.oracles import softmax
 from training.losses.cross_entropy import CrossEntropyLoss, cross_entropy
-from training.model import Output
+from training.models.recogniser import Output
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from tests.training.losses.oracles import softmax
+from training.config import FocalConfig
 from training.losses.cross_entropy import cross_entropy
-from training.losses.focal import FocalConfig, FocalLoss, focal
-from training.model import Output
+from training.losses.focal import FocalLoss, focal
+from training.models.recogniser import Output
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

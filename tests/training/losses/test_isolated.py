@@ -7,13 +7,13 @@ import torch
 from pydantic import ValidationError
 
 from tests.training.synthetic import examples, write
-from training.config import ConfigError, load_config
+from training.config import ConfigError, LossConfig, load_config
 from training.losses.adaptive import AdaptiveLoss
 from training.losses.cross_entropy import CrossEntropyLoss
 from training.losses.focal import FocalLoss
-from training.losses.isolated import LossConfig, isolated_loss
+from training.losses.isolated import isolated_loss
 from training.losses.triplet import TripletLoss
-from training.train import fit
+from training.tasks.train import fit
 
 ROOT = Path(__file__).parents[3]
 TABLES = {

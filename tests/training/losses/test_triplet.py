@@ -4,9 +4,10 @@ from torch import Tensor
 
 from tests.training.losses.oracles import embeddings_and_labels
 from tests.training.losses.oracles import hard_triplet as oracle
+from training.config import TripletConfig
 from training.losses.cross_entropy import cross_entropy
-from training.losses.triplet import TripletConfig, TripletLoss, hard_triplet
-from training.model import Output
+from training.losses.triplet import TripletLoss, hard_triplet
+from training.models.recogniser import Output
 
 
 def loss_and_gradient(raw: Tensor, labels: Tensor, margin: float = 0.2) -> tuple[float, Tensor]:

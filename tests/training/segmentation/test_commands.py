@@ -10,7 +10,7 @@ from export.__main__ import main as export_main
 from glosscast.bundle import BundleError, load_bundle
 from tests.training.synthetic import write
 from training.__main__ import main
-from training.segmentation import evaluate, told
+from training.segmentation import detections, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def few_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "TAUGHT", 16)
     monkeypatch.setattr(evaluate, "TESTED", 3)
     monkeypatch.setattr(evaluate, "IDLE_HOURS", {"pausing": 1 / 60, "fidgeting": 1 / 60})
-    monkeypatch.setattr(told, "KNOWN", 4)
-    monkeypatch.setattr(told, "UNKNOWN", 5)
+    monkeypatch.setattr(detections, "KNOWN", 4)
+    monkeypatch.setattr(detections, "UNKNOWN", 5)
 
 
 def command(folder: Path, name: str, *more: str) -> list[str]:

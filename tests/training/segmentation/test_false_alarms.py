@@ -8,8 +8,8 @@ import pytest
 from glosscast.clip import Clip
 from glosscast.decoding import SignEvent
 from glosscast.keypoints import CHANNELS, POINTS
-from training.segmentation.false_alarms import FalseAlarms, count_false_alarms, count_told, poisson_bounds
-from training.sentences import Sentence, Sign
+from training.data.sentences import Sentence, Sign
+from training.segmentation.false_alarms import FalseAlarms, count_detections, count_false_alarms, poisson_bounds
 
 VOCABULARY = ("hello", "thanks", "no sign")
 
@@ -56,7 +56,7 @@ def stream(*signs: Sign, seconds: float = 10.0) -> Sentence:
 )
 def test_what_is_told_of_one_sign(lines: list[tuple[str, float, float]], counted: str) -> None:
     signed = stream(Sign("hello", 1000.0, 2000.0))
-    told = count_told([signed], lambda: Script(lines), VOCABULARY, "no sign")  # type: ignore[arg-type, return-value]
+    told = count_detections([signed], lambda: Script(lines), VOCABULARY, "no sign")  # type: ignore[arg-type, return-value]
     wanted = {"right": 0, "missed": 0, "wrong": 0, "repeated": 0, "stray": 0}
     wanted[counted] = 1
     if counted == "stray":

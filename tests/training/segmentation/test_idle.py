@@ -6,7 +6,7 @@ import pytest
 from glosscast.keypoints import PRESENCE, RIGHT_HAND, Pose, X, Y
 from tests.training.synthetic import config, examples
 from training.data import DataError
-from training.segmentation.idle import KINDS, MADE_UP, STREAM_S, draw_idle, idle_examples
+from training.data.idle import KINDS, MADE_UP, STREAM_S, draw_idle, idle_examples
 
 MINUTE = 1 / 60
 

@@ -6,10 +6,10 @@ from glosscast.decoding import Decoder, DecoderSettings
 from glosscast.learned_segmentation import Tagging
 from tests.bundles import SEGMENTER
 from tests.training.synthetic import examples
+from training.data.sentences import Sign
+from training.data.streams import StreamConfig, draw_streams
 from training.segmentation.learn import BEGIN_TICKS, IGNORED, TAGGING, learn, tags_of
 from training.segmentation.score import Found, matched, overlap, score
-from training.segmentation.streams import StreamConfig, draw_streams
-from training.sentences import Sign
 
 SPEC = ClipSpec(window_ms=2000, fps=16, alpha=4)
 

@@ -4,8 +4,8 @@ import pytest
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Y
 from tests.training.synthetic import examples
 from training.data import DataError
-from training.segmentation.streams import FPS, TREMBLE, StreamConfig, draw_streams, signed
-from training.sentences import SHOULDER_WIDTH, SHOULDERS_AT, Sentence
+from training.data.sentences import SHOULDER_WIDTH, SHOULDERS_AT, Sentence
+from training.data.streams import FPS, TREMBLE, StreamConfig, draw_streams, signed
 
 SIGNS = ("high", "low")
 

@@ -1,0 +1,37 @@
+"""How each kind of task is compared."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from training.comparison.compare import compare
+from training.comparison.plan import Plan
+from training.comparison.sentences import compare_sentences
+from training.config import Kind
+
+
+class Comparison(NamedTuple):
+    """The variants that are compared unless others are named, and what compares them and writes the report."""
+
+    variants: tuple[str, ...]
+    run: Callable[[Plan, Path, str, int], Path]
+
+
+COMPARISONS: dict[Kind, Comparison] = {
+    # The paper's Table I, with a baseline from tutorials.
+    "isolated": Comparison(
+        (
+            "keypoints+ce",
+            "keypoints+triplet",
+            "keypoints+focal",
+            "keypoints+adaptive",
+            "keypoints+prototype",
+            "lstm+ce",
+        ),
+        compare,
+    ),
+    "continuous": Comparison(
+        ("keypoints+ctc", "keypoints+ctc+focal", "keypoints+ctc+triplet", "keypoints+adaptive"),
+        compare_sentences,
+    ),
+}

@@ -1,0 +1,61 @@
+"""The `[continuous]` table of a training config."""
+
+from pydantic import Field, model_validator
+
+from training.config.losses import ContinuousLossConfig
+from training.config.table import Table
+
+
+class SentenceConfig(Table):
+    """How sentences are drawn; both ends of a range are included."""
+
+    fps: float = Field(gt=0, description="frame rate of the sentences")
+    signs: tuple[int, int] = Field(description="range of the number of signs")
+    transition_ms: tuple[float, float] = Field(
+        description="range of the time from a sign's last frame to the next one's first"
+    )
+
+    @model_validator(mode="after")
+    def _ranges(self) -> "SentenceConfig":
+        if not 1 <= self.signs[0] <= self.signs[1]:
+            raise ValueError(f"signs {self.signs} must be a range from 1 up")
+        if not 0 <= self.transition_ms[0] <= self.transition_ms[1]:
+            raise ValueError(f"transition_ms {self.transition_ms} must be a range from 0 up")
+        return self
+
+
+class ContinuousConfig(Table):
+    """The `[continuous]` table: its presence makes a training one of sentences."""
+
+    stride: int = Field(gt=0, description="frames of the fast pathway that become one step of the logits")
+    blocks: int = Field(gt=0, description="temporal blocks over the steps")
+    kernel: int = Field(gt=0, description="steps that each of them looks at, odd")
+    sentences: SentenceConfig | None = Field(
+        default=None, description="how clips are joined; absent where the sets hold recorded sentences"
+    )
+    taught_signs: tuple[int, int] | None = Field(
+        default=None, description="range of the number of signs in training, if not that of the sentences"
+    )
+    loss: ContinuousLossConfig
+
+    @property
+    def taught(self) -> SentenceConfig | None:
+        """How sentences are drawn in training: short ones bring CTC off its first answer, nothing, much sooner."""
+        if self.sentences is None or self.taught_signs is None:
+            return self.sentences
+        return self.sentences.model_copy(update={"signs": self.taught_signs})
+
+    @model_validator(mode="after")
+    def _signs_are_of_sentences(self) -> "ContinuousConfig":
+        if self.taught_signs is not None:
+            if self.sentences is None:
+                raise ValueError("taught_signs is of sentences made of clips, and there is no sentences table")
+            if not 1 <= self.taught_signs[0] <= self.taught_signs[1]:
+                raise ValueError(f"taught_signs {self.taught_signs} must be a range from 1 up")
+        return self
+
+    @model_validator(mode="after")
+    def _kernels_have_a_middle(self) -> "ContinuousConfig":
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel {self.kernel} must be odd: a step looks as far back as ahead")
+        return self

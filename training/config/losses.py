@@ -1,0 +1,103 @@
+"""The `[loss]` and `[continuous.loss]` tables of a training config, with their sub-tables."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from training.config.table import Table
+
+
+class ConfusionConfig(Table):
+    """How confusions become pairs, weights and margins."""
+
+    momentum: float = Field(ge=0, lt=1, description="of the confusion average")
+    kappa: float = Field(ge=0, description="added to a class's count, so that rare classes do not dominate")
+    threshold: float = Field(ge=0, description="similarity below which a pair is not confusable")
+    top_k: int = Field(gt=0, description="most confusable partners per class")
+    margin: float = Field(gt=0, description="cosine distance asked of every confusable pair")
+    margin_growth: float = Field(ge=0, description="how much the margin grows with similarity")
+    margin_max: float = Field(gt=0, le=2)
+    same_form: tuple[tuple[str, str], ...] = Field(
+        default=(), description="pairs of glosses with one form, never pushed apart"
+    )
+
+
+class AdaptiveConfig(ConfusionConfig):
+    """The `[loss.adaptive]` table."""
+
+    alpha: float = Field(ge=0, le=1, description="weight of cross-entropy once the ramp is over")
+    warmup_epochs: int = Field(ge=0, description="epochs of cross-entropy alone")
+    ramp_epochs: int = Field(ge=0, description="epochs over which alpha goes from 1 to its value")
+    form: Literal["batch", "prototype"] = Field(
+        default="batch",
+        description="push a clip away from confusable clips of its batch, or from confusable classes' prototypes",
+    )
+    confusable_share: float = Field(
+        default=0.0, ge=0, lt=1, description="share of a batch drawn from classes confusable with the rest (batch form)"
+    )
+    prototype_momentum: float = Field(default=0.9, ge=0, lt=1, description="of the prototypes (prototype form)")
+
+    @model_validator(mode="after")
+    def _sampling_is_for_batches(self) -> "AdaptiveConfig":
+        if self.confusable_share and self.form == "prototype":
+            raise ValueError("confusable_share goes with the batch form")
+        return self
+
+    def alpha_at(self, epoch: int) -> float:
+        """Weight of cross-entropy in an epoch counted from 0."""
+        if epoch < self.warmup_epochs:
+            return 1.0
+        step = epoch - self.warmup_epochs + 1
+        share = min(1.0, step / self.ramp_epochs) if self.ramp_epochs else 1.0
+        return 1.0 + share * (self.alpha - 1.0)
+
+
+class TripletConfig(Table):
+    """The `[loss.triplet]` table."""
+
+    margin: float = Field(
+        default=0.2, gt=0, le=2, description="cosine distance by which another class must be farther than the own one"
+    )
+    weight: float = Field(default=1.0, gt=0, description="of the triplet loss beside cross-entropy")
+
+
+class FocalConfig(Table):
+    """The `[loss.focal]` table."""
+
+    gamma: float = Field(default=2.0, ge=0, description="how much easy clips count less; 0 gives cross-entropy")
+
+
+class LossConfig(Table):
+    """The `[loss]` table: cross-entropy, or the loss of its one sub-table."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    triplet: TripletConfig | None = None
+    focal: FocalConfig | None = None
+    adaptive: AdaptiveConfig | None = None
+
+    @model_validator(mode="after")
+    def _one_loss(self) -> "LossConfig":
+        given = [name for name in ("triplet", "focal", "adaptive") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"more than one loss: {', '.join(given)}")
+        return self
+
+
+class ContinuousLossConfig(Table):
+    """The `[continuous.loss]` table."""
+
+    ctc: float = Field(default=1.0, ge=0, description="λ₁")
+    focal_ctc: float = Field(default=1.0, ge=0, description="λ₂")
+    focal_gamma: float = Field(default=2.0, ge=0, description="how much sentences read well already count less")
+    triplet: float = Field(default=1.0, ge=0, description="λ₃")
+    triplet_margin: float = Field(default=0.2, gt=0, le=2, description="cosine distance")
+    weighting: Literal["static", "uncertainty", "gradient"] = Field(
+        default="gradient", description="of the four losses against each other, on top of their factors"
+    )
+    adaptive: AdaptiveConfig
+
+    @model_validator(mode="after")
+    def _frames_are_taught(self) -> "ContinuousLossConfig":
+        if self.ctc == self.focal_ctc == 0.0:
+            raise ValueError("ctc and focal_ctc are both 0: nothing would teach the frame-wise logits")
+        return self

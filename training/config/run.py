@@ -1,0 +1,96 @@
+"""The training config: one TOML file, every key checked, unknown keys refused."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from glosscast.clip import ClipSpec
+from glosscast.decoding import DecoderSettings
+from glosscast.faults import first_fault
+from glosscast.segmentation import SegmenterSettings
+from training.config.augmentation import AugmentationConfig
+from training.config.continuous import ContinuousConfig
+from training.config.corrections import include_corrections
+from training.config.data import DataConfig
+from training.config.errors import ConfigError
+from training.config.losses import LossConfig
+from training.config.model import ModelConfig
+from training.config.optimiser import OptimiserConfig
+from training.config.table import Table
+
+# What a model is trained to read: clips of one sign each, or sentences.
+Kind = Literal["isolated", "continuous"]
+
+
+class CardConfig(Table):
+    """The `[card]` table: what the model card cannot know from the rest."""
+
+    language: str = Field(min_length=1, description="the sign language")
+    seen: str = Field(min_length=1, description="whom the clips show, as in 'It has seen ...'")
+
+
+class Config(Table):
+    """A whole training run."""
+
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    seed: int = Field(ge=0)
+    card: CardConfig
+    clip: ClipSpec
+    segmenter: SegmenterSettings
+    decoder: DecoderSettings
+    data: DataConfig
+    model: ModelConfig
+    augmentation: AugmentationConfig
+    optimiser: OptimiserConfig
+    loss: LossConfig = LossConfig()
+    continuous: ContinuousConfig | None = Field(default=None, description="present where sentences are learned")
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of task; whatever treats the kinds differently chooses by it from a table."""
+        return "isolated" if self.continuous is None else "continuous"
+
+    @model_validator(mode="after")
+    def _one_task(self) -> "Config":
+        if self.continuous is None:
+            if "loss" not in self.model_fields_set:
+                raise ValueError("there must be a [loss] table, or a [continuous] one for sentences")
+            if any(source.sentences for source in self.data.sets):
+                raise ValueError("data sets of sentences need a [continuous] table")
+            return self
+        if self.loss != LossConfig():
+            raise ValueError("[loss] is for isolated signs: sentences have [continuous.loss]")
+        if self.model.frame_size is not None or not self.model.face:
+            raise ValueError("sentences are read from the pose and keypoints streams, face included")
+        recorded = {source.sentences for source in self.data.sets if source.role == "train"}
+        if len(recorded) > 1:
+            raise ValueError("the training sets are in part sentences, in part clips of one sign")
+        if (True in recorded) != (self.continuous.sentences is None):
+            raise ValueError("[continuous.sentences] says how clips of one sign are joined, and goes with those only")
+        if self.clip.alpha % self.continuous.stride:
+            raise ValueError(
+                f"stride {self.continuous.stride} does not divide alpha {self.clip.alpha}: a slow frame would be torn"
+            )
+        return self
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a TOML config, with the correction file beside it that it may name.
+
+    Raises:
+        ConfigError: not TOML, or a key is unknown, missing or out of range; names the file and the key.
+        OSError: a file cannot be read.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        include_corrections(content, path)
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_fault(error)}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

@@ -1,0 +1,89 @@
+"""Variants of a config: what a comparison or an ablation changes about a run, and nothing else.
+
+A variant is named `STREAMS` or `STREAMS+LOSS`; without a loss it has the config's own. Where sentences are learned, the
+losses are those of `training.config.continuous_variants`.
+"""
+
+from training.config.continuous_variants import LOSSES as SENTENCE_LOSSES
+from training.config.continuous_variants import continuous_variant_of
+from training.config.losses import FocalConfig, LossConfig, TripletConfig
+from training.config.model import ModelConfig
+from training.config.run import Config
+
+# What each name changes of the `[model]` table.
+STREAMS: dict[str, dict[str, object]] = {
+    "fusion": {"streams": ("pose", "keypoints")},
+    "keypoints": {"streams": ("keypoints",)},
+    "pose": {"streams": ("pose",)},
+    "rgb": {"streams": ("rgb",)},
+    "fusion-noface": {"streams": ("pose", "keypoints"), "face": False},
+    "keypoints-noface": {"streams": ("keypoints",), "face": False},
+}
+LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
+LSTM = "lstm+ce"  # the reference model of `training/models/lstm.py`, which has a model of its own
+
+
+def variant_of(config: Config, variant: str, seed: int) -> Config:
+    """The config of a variant: its streams and its loss.
+
+    `adaptive` is the config's own table, `prototype` the same in the prototype form; `triplet` and `focal` are the
+    config's own where it has them, and have their default settings where not.
+
+    Raises:
+        ValueError: no such variant, or the adaptive loss asked of a config without `[loss.adaptive]`.
+    """
+    streams, plus, loss = variant.partition("+")
+    if variant == LSTM and config.continuous is None:
+        return config.model_copy(update={"loss": loss_variant(config.loss, loss), "seed": seed})
+    losses = LOSSES if config.continuous is None else SENTENCE_LOSSES
+    if streams not in STREAMS or (plus and loss not in losses):
+        raise ValueError(
+            f"unknown variant {variant!r}: must be STREAMS or STREAMS+LOSS, STREAMS one of {', '.join(STREAMS)} and "
+            f"LOSS one of {', '.join(losses)}" + (f"; or {LSTM}" if config.continuous is None else "")
+        )
+    model = ModelConfig.model_validate({**config.model.model_dump(), **STREAMS[streams]})
+    if config.continuous is not None:
+        config = config.model_copy(update={"model": model, "seed": seed})
+        return continuous_variant_of(config, loss) if plus else config
+    return config.model_copy(
+        update={"model": model, "loss": loss_variant(config.loss, loss) if plus else config.loss, "seed": seed}
+    )
+
+
+def variant_name(config: Config) -> str:
+    """The variant that changes nothing about a config of isolated signs."""
+    for streams in STREAMS:
+        for loss in LOSSES:
+            name = f"{streams}+{loss}"
+            if (loss not in ("adaptive", "prototype") or config.loss.adaptive) and (
+                variant_of(config, name, config.seed) == config
+            ):
+                return name
+    raise ValueError("no variant has these streams and this loss")
+
+
+def loss_variant(config: LossConfig, loss: str) -> LossConfig:
+    """The `[loss]` table with another of `LOSSES`."""
+    plain = LossConfig(label_smoothing=config.label_smoothing)
+    if loss == "ce":
+        return plain
+    if loss == "triplet":
+        return plain.model_copy(update={"triplet": config.triplet or TripletConfig()})
+    if loss == "focal":
+        return plain.model_copy(update={"focal": config.focal or FocalConfig()})
+    if config.adaptive is None:
+        raise ValueError(f"the variant {loss!r} needs a [loss.adaptive] table")
+    if loss == "adaptive":
+        return config
+    prototype = config.adaptive.model_copy(update={"form": "prototype", "confusable_share": 0.0})
+    return plain.model_copy(update={"adaptive": prototype})
+
+
+def has_plain_loss(config: Config, variant: str) -> bool:
+    """Whether a variant is trained with cross-entropy alone, or on sentences with CTC alone."""
+    changed = variant_of(config, variant, config.seed)
+    if changed.continuous is not None:
+        sentences = changed.continuous.loss
+        return sentences.focal_ctc == sentences.triplet == 0.0 and sentences.adaptive.alpha == 1.0
+    loss = changed.loss
+    return loss.triplet is None and loss.focal is None and loss.adaptive is None

@@ -1,0 +1,51 @@
+"""A labelled clip, and the fault of a file of clips."""
+
+from dataclasses import dataclass
+
+from glosscast.clip import Clip
+from glosscast.holistic import UNSTATED
+from training.data.frames import Pictures
+
+
+class DataError(ValueError):
+    """A data file is not what it should be; the message names the file and what is wrong."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A labelled clip.
+
+    Attributes:
+        clip: its keypoints.
+        gloss: what is signed; all of it, joined by spaces, where `sentence` is given.
+        signer: by whom.
+        share: how often it is drawn, relative to others.
+        frames: its pictures, one for each frame, where a model looks at them.
+        sentence: the glosses of a clip that shows several, in order.
+        extractor: what found the keypoints.
+        file: the file that it is from.
+        index: its number in that file, counted from 0.
+        source: where the recording is from, for one a repository; empty where the file does not say.
+        language: the sign language, likewise.
+        licence: what the source says of its use, likewise.
+        renamed_from: what the file calls it, where a correction gave it another gloss.
+    """
+
+    clip: Clip
+    gloss: str
+    signer: str
+    share: float = 1.0
+    frames: Pictures | None = None
+    sentence: tuple[str, ...] = ()
+    extractor: str = UNSTATED
+    file: str = ""
+    index: int = 0
+    source: str = ""
+    language: str = ""
+    licence: str = ""
+    renamed_from: str = ""
+
+    @property
+    def glosses(self) -> tuple[str, ...]:
+        """What is signed, in order."""
+        return self.sentence or (self.gloss,)

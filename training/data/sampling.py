@@ -1,0 +1,80 @@
+"""Which clips a training draws, how often, and which are kept back to count confusions on."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.example import Example
+
+MINING_SHARE = 10  # every tenth clip of a signer's gloss is kept back to count confusions on
+
+
+def draw_weights(
+    examples: Sequence[Example],
+    vocabulary: Sequence[str],
+    share: float | None = None,
+    no_sign: str | None = None,
+) -> NDArray[np.float64]:
+    """Drawing probability of each clip: signers of a gloss count alike, however many clips each gave.
+
+    A gloss counts by the square root of its number of signers, so that common ones are seen more without drowning the
+    rest.
+
+    Args:
+        examples: the clips.
+        vocabulary: glosses; others are distractors.
+        share: of the vocabulary's clips among those drawn, those of "no sign" left out; None lets a distractor count
+            half of what a gloss does.
+        no_sign: the vocabulary's class for hands that say nothing, if any.
+    """
+    clips = Counter((e.gloss, e.signer) for e in examples)
+    signers = Counter(gloss for gloss, _ in clips)
+    weight = np.array(
+        [
+            e.share * (1.0 if e.gloss in vocabulary else 0.5) / (np.sqrt(signers[e.gloss]) * clips[e.gloss, e.signer])
+            for e in examples
+        ]
+    )
+    known = np.array([e.gloss in vocabulary and e.gloss != no_sign for e in examples])
+    if share is not None and known.any() and not known.all():
+        for of_kind, wanted in ((known, share), (~known, 1.0 - share)):
+            weight[of_kind] *= wanted / weight[of_kind].sum()
+    return np.asarray(weight / weight.sum())
+
+
+def thinned(examples: Sequence[Example], most: int) -> list[Example]:
+    """At most so many clips of each signer's gloss, spread over them, so that a prolific signer does not decide."""
+    places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, example in enumerate(examples):
+        places[example.gloss, example.signer].append(place)
+    kept = [p[i] for p in places.values() for i in np.linspace(0, len(p) - 1, min(len(p), most)).round().astype(int)]
+    return [examples[place] for place in sorted(kept)]
+
+
+def batches(
+    weights: NDArray[np.float64], clips: int, batch: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.intp]]:
+    """Indices of an epoch's batches.
+
+    Drawing is systematic: a clip comes up as often as its weight says, plus or minus one, not by luck alone.
+    """
+    positions = (rng.random() + np.arange(clips)) / clips
+    order = rng.permutation(len(weights))
+    drawn = order[np.minimum(np.searchsorted(np.cumsum(weights[order]), positions), len(weights) - 1)]
+    drawn = rng.permutation(drawn)
+    for start in range(0, clips - batch + 1, batch):
+        yield drawn[start : start + batch]
+
+
+def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Clips to learn from, and every tenth clip of each signer's gloss, or sentences, for counting confusions."""
+    seen: dict[tuple[str, str], int] = {}
+    training: list[Example] = []
+    mining: list[Example] = []
+    for example in examples:
+        key = ("" if example.sentence else example.gloss, example.signer)
+        seen[key] = seen.get(key, 0) + 1
+        (mining if seen[key] % MINING_SHARE == 0 else training).append(example)
+    return training, mining or training

@@ -1,0 +1,213 @@
+"""Streams made of isolated clips: signs with rests and direct transitions between them, at times known exactly.
+
+As in `training.data.sentences`, real clips of one signer are joined by movements made up between them; here the hands
+also go down, rest and come up again. A sign lasts from the first to the last frame of its clip in which a hand is seen.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glosscast.clip import Clip
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y
+from training.data.example import DataError, Example
+from training.data.sentences import ASPECT, Sentence, Sign, seen_by_camera, steady, transition
+
+FPS = 16.0
+DIRECT_MS = (200.0, 600.0)  # from one sign to the next with the hands up
+LOWER_MS = (250.0, 600.0)  # from a sign to the rest, and back
+REST_MS = (400.0, 2500.0)
+HOLD_MS = (300.0, 2000.0)
+HOLD_AT = (0.3, 0.7)  # share of a sign after which it may be held
+SIGN_MIN_MS = 250.0  # what is shorter is too little of a clip to be a sign
+TREMBLE = 0.006  # shoulder widths: standard deviation of the points of a hand at rest
+# Where wrists are at rest, hanging or in the lap: shoulder widths from mid-shoulder outwards and down.
+HANG_ACROSS, HANG_DOWN = (0.1, 0.9), (1.35, 2.4)
+ELBOWS = {Pose.LEFT_ELBOW: (0.75, 1.15), Pose.RIGHT_ELBOW: (-0.75, 1.15)}
+SEEN_AT_REST = 0.5  # share of the streams in which the hand model sees the hands at rest
+HUNG_VISIBILITY = (0.02, 1.0)
+HAND_OF_POSE = slice(17, 23)  # pose points of the fingers, which travel with the wrists: left ones are odd
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How streams are drawn.
+
+    Attributes:
+        signs: range of the number of signs, both ends included.
+        direct: share of the transitions that are direct.
+        speed: clips are played this many times as fast, drawn between these two.
+        held: share of the signs in which the hands stop for a while.
+    """
+
+    signs: tuple[int, int] = (4, 8)
+    direct: float = 0.5
+    speed: tuple[float, float] = (1.0, 1.0)
+    held: float = 0.0
+
+
+def draw_streams(
+    examples: Sequence[Example],
+    glosses: Sequence[str],
+    no_sign: Sequence[str],
+    config: StreamConfig,
+    count: int,
+    seed: int,
+) -> list[Sentence]:
+    """Draw streams; the same arguments give the same ones, and a larger `count` only adds to them.
+
+    Each begins and ends at rest. Signers are drawn alike, then each sign from the signer's glosses alike, then one
+    of its clips. A gloss follows itself only after a rest: without one nobody can tell where it was repeated.
+
+    Args:
+        examples: clips of one side of a split by signer.
+        glosses: those that are signs.
+        no_sign: glosses of clips in which nothing is signed; they may take the place of a rest.
+        config: see there.
+        count: how many.
+        seed: of the drawing.
+
+    Raises:
+        DataError: no clip can be used.
+    """
+    clips: defaultdict[str, defaultdict[str, list[NDArray[np.float32]]]] = defaultdict(lambda: defaultdict(list))
+    idle: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
+    for example in examples:
+        if not (example.clip.keypoints[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any():
+            continue
+        if example.gloss in no_sign:
+            idle[example.signer].append(steady(example, FPS))
+        elif example.gloss in glosses and (sign := signed(steady(example, FPS))) is not None:
+            clips[example.signer][example.gloss].append(sign)
+    if not clips:
+        raise DataError("no clip has a gloss that streams are to be made of")
+    streams = []
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        signer = sorted(clips)[rng.integers(len(clips))]
+        streams.append(_stream(signer, clips[signer], idle[signer], config, rng))
+    return streams
+
+
+def signed(points: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The frames (T, 171, 4) of a clip from the first to the last hand; None where too little is left."""
+    seen = np.flatnonzero((points[:, [LEFT_HAND.start, RIGHT_HAND.start], PRESENCE] > 0).any(axis=1))
+    if not len(seen) or (seen[-1] - seen[0]) * 1000.0 / FPS < SIGN_MIN_MS:
+        return None
+    return points[seen[0] : seen[-1] + 1]
+
+
+def _stream(
+    signer: str,
+    clips: dict[str, list[NDArray[np.float32]]],
+    idle: Sequence[NDArray[np.float32]],
+    config: StreamConfig,
+    rng: np.random.Generator,
+) -> Sentence:
+    """One stream: rest, sign, rest or transition, sign …, rest."""
+    known = sorted(clips)
+    rest = Rest(rng, idle)
+    pieces: list[NDArray[np.float32]] = []
+    signs: list[Sign] = []
+    frames, last = 0, ""
+
+    def add(piece: NDArray[np.float32]) -> None:
+        nonlocal frames
+        pieces.append(piece)
+        frames += len(piece)
+
+    for number in range(int(rng.integers(*config.signs, endpoint=True))):
+        direct = number > 0 and rng.random() < config.direct
+        choice = [gloss for gloss in known if not (direct and gloss == last)]
+        if not choice:
+            direct, choice = False, known
+        last = choice[rng.integers(len(choice))]
+        sign = _played(clips[last][rng.integers(len(clips[last]))], rng.uniform(*config.speed))
+        if config.held and rng.random() < config.held:
+            sign = _stopped(sign, rng)
+        if direct:
+            add(transition(pieces[-1][-1], sign[0], frames_in(rng.uniform(*DIRECT_MS))))
+        else:
+            for piece in rest.before(sign[0], pieces[-1][-1] if pieces else None):
+                add(piece)
+        signs.append(Sign(last, frames * 1000.0 / FPS, (frames + len(sign) - 1) * 1000.0 / FPS))
+        add(sign)
+    for piece in rest.before(None, pieces[-1][-1]):
+        add(piece)
+    points = seen_by_camera(np.concatenate(pieces))
+    return Sentence(Clip(np.arange(frames) * (1000.0 / FPS), points, ASPECT), tuple(signs), signer)
+
+
+class Rest:
+    """Makes the rests of one stream."""
+
+    def __init__(self, rng: np.random.Generator, idle: Sequence[NDArray[np.float32]]) -> None:
+        self._rng, self._idle = rng, idle
+        self._visibility = rng.uniform(*HUNG_VISIBILITY, 2).astype(np.float32)
+        across, down = rng.uniform(*HANG_ACROSS, 2), rng.uniform(*HANG_DOWN) + rng.normal(0.0, 0.1, 2)
+        self._hang = np.stack([across * (1, -1), down], axis=1).astype(np.float32)
+        self._seen = rng.random() < SEEN_AT_REST
+
+    def before(
+        self, after: NDArray[np.float32] | None, previous: NDArray[np.float32] | None
+    ) -> list[NDArray[np.float32]]:
+        """Frames from a sign's last frame, if any, down, through the rest, and up to the next one's first, if any."""
+        rng = self._rng
+        near = previous if previous is not None else after
+        assert near is not None
+        if self._idle and rng.random() < 0.5:
+            still = self._idle[rng.integers(len(self._idle))]
+        else:
+            still = self.still(near, REST_MS)
+        down_frames = [] if previous is None else [transition(previous, still[0], frames_in(rng.uniform(*LOWER_MS)))]
+        up_frames = [] if after is None else [transition(still[-1], after, frames_in(rng.uniform(*LOWER_MS)))]
+        return [*down_frames, still, *up_frames]
+
+    def still(self, frame: NDArray[np.float32], ms: tuple[float, float]) -> NDArray[np.float32]:
+        """Frames (T, 171, 4) of the same signer with both arms down, for a time drawn from a range."""
+        return held(self.lowered(frame), ms, self._rng)
+
+    def lowered(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same signer (171, 4) with both arms down; what the hand model sees of a hand goes along or is lost."""
+        out = frame.copy()
+        for side, (wrist, hand) in enumerate(((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND))):
+            fingers = [i for i in range(HAND_OF_POSE.start, HAND_OF_POSE.stop) if i % 2 == wrist % 2]
+            out[fingers, :2] += self._hang[side] - out[wrist, :2]
+            out[wrist, :2] = self._hang[side]
+            out[[wrist, *fingers], PRESENCE] = self._visibility[side]
+            if self._seen and (out[hand, PRESENCE] > 0).all():
+                out[hand, :2] += self._hang[side] - out[hand.start, :2]
+            else:
+                out[hand] = 0.0
+        for elbow, place in ELBOWS.items():
+            out[elbow, :2] = place
+        return out
+
+
+def _played(points: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
+    """Frames (T, 171, 4) played `speed` times as fast, each shown as the nearest one."""
+    count = max(round(len(points) / speed), 2)
+    played: NDArray[np.float32] = points[np.linspace(0, len(points) - 1, count).round().astype(int)]
+    return played
+
+
+def _stopped(points: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A sign that is held somewhere in its middle."""
+    at = int(rng.uniform(*HOLD_AT) * len(points))
+    return np.concatenate([points[:at], held(points[at], HOLD_MS, rng), points[at:]])
+
+
+def held(frame: NDArray[np.float32], ms: tuple[float, float], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A frame (171, 4) held for a time drawn from a range, trembling: (T, 171, 4)."""
+    still = np.repeat(frame[None], max(frames_in(rng.uniform(*ms)), 1), axis=0)
+    tremble = rng.normal(0.0, TREMBLE, (*still.shape[:2], 2)).astype(np.float32)
+    still[..., [X, Y]] += np.where(still[..., PRESENCE:] > 0, tremble, 0.0)
+    return still
+
+
+def frames_in(ms: float) -> int:
+    """Whole frames in a time."""
+    return round(ms * FPS / 1000.0)

@@ -1,0 +1,1 @@
+"""The training loop for any `Task`; it knows nothing of signs."""

@@ -1,0 +1,52 @@
+"""Files that appear under their name when they are complete, and not at all otherwise."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, renamed to `path` at the end of the block; after an exception nothing is left of it.
+
+    Raises:
+        OSError: it cannot be written, for one because the disk is full; names the file.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, in UTF-8.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write an .npz file that appears under its name when it is complete, and not at all otherwise.
+
+    Raises:
+        OSError: it cannot be written; what was written so far is removed.
+    """
+    with whole_file(path) as file:
+        np.savez(file, **arrays)

@@ -1,0 +1,128 @@
+"""What the decoder reports on left-out signers: for their signs, for other signs, and for idle hands."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from pydantic import BaseModel, ConfigDict
+
+from glosscast.decoding import Decoder
+from glosscast.learned_segmentation import Tagging
+from glosscast.vocabulary import Vocabulary
+from training.data import Example
+from training.data.idle import KINDS, draw_idle, outside
+from training.data.streams import StreamConfig, draw_streams
+from training.evaluation.calibration import Calibration
+from training.evaluation.scores import TorchClassifier
+from training.evaluation.seeds import mean_and_std
+from training.models.checkpoint import Checkpoint
+from training.segmentation.false_alarms import DetectionCounts, FalseAlarms, count_detections, count_false_alarms
+
+KNOWN, UNKNOWN, SEED = 400, 800, 3  # streams of each fold
+ALONE = StreamConfig(signs=(1, 1), direct=0.0)  # rest, one sign, rest
+
+
+class FoldDetections(BaseModel):
+    """What was reported in one fold.
+
+    Attributes:
+        known: of streams of one sign of the vocabulary each, with rests before and after; signers are drawn alike.
+        unknown: of such streams of other signs, where telling anything is wrong; each signer's glosses are drawn alike.
+        idle: by kind, of streams without a sign; kinds that no left-out signer has clips for are absent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    known: DetectionCounts
+    unknown: DetectionCounts
+    idle: dict[str, FalseAlarms]
+
+
+def _one_gloss_each(examples: Sequence[Example]) -> list[Example]:
+    """The clips as if nobody signed more than one gloss.
+
+    Drawn by signer, one gloss of somebody who gave no other would be as much as all those of somebody else.
+    """
+    return [replace(e, signer=f"{e.signer} {e.gloss}") for e in examples]
+
+
+def count_fold(
+    checkpoint: Checkpoint,
+    calibration: Calibration,
+    tagging: Tagging,
+    examples: Sequence[Example],
+    hours: float,
+    number: int,
+) -> FoldDetections:
+    """Read streams made of left-out signers' clips.
+
+    Args:
+        checkpoint: a recogniser that has not seen them.
+        calibration: found on other signers.
+        tagging: a segmenter that has not seen them either.
+        examples: their clips, of the vocabulary, of "no sign" and of other signs.
+        hours: how long the idle streams are together, every kind alike.
+        number: of the fold, so that folds draw differently.
+
+    Raises:
+        DataError: there is no clip of the vocabulary, or none of other signs.
+    """
+    config = checkpoint.config
+    vocabulary, none = config.data.vocabulary, config.data.no_sign
+    model = checkpoint.build_calibrated(calibration.temperature, calibration.background)
+    classify = TorchClassifier(model, len(vocabulary))
+    settings = config.decoder.model_copy(update={"reject": calibration.reject})
+    how = config.clip, config.segmenter, settings, classify
+    no_sign = Vocabulary(vocabulary, none).no_sign_id
+    decoder = partial(Decoder, *how, interim=False, tagging=tagging, no_sign=no_sign)
+    count = partial(count_detections, decoder=decoder, vocabulary=vocabulary, no_sign=none)
+    glosses = {e.gloss for e in examples} - {none}
+    draw = partial(draw_streams, no_sign=[], config=ALONE, seed=SEED + number)
+    unread = outside(examples, vocabulary, none)
+    idle = {}
+    kinds = [kind for kind in KINDS if kind != "recorded" or any(e.gloss == none for e in examples)]
+    for kind in kinds:
+        streams = draw_idle(unread, [none or ""], kind, hours / len(kinds), SEED + number)
+        idle[kind] = count_false_alarms(streams, decoder, vocabulary, none)
+    return FoldDetections(
+        known=count(draw(examples, glosses=sorted(glosses & set(vocabulary)), count=KNOWN)),
+        unknown=count(draw(_one_gloss_each(examples), glosses=sorted(glosses - set(vocabulary)), count=UNKNOWN)),
+        idle=idle,
+    )
+
+
+def table(seeds: Sequence[Sequence[FoldDetections]]) -> str:
+    """Markdown: shares of the known and of the other signs over seeds, and false alarms an hour by kind, over all."""
+    folds = [fold for of_seed in seeds for fold in of_seed]
+    known, unknown = ([getattr(fold, part) for fold in folds] for part in ("known", "unknown"))
+    signs, others = sum(t.signs for t in known), sum(t.signs for t in unknown)
+    lines = ["| of signs with rests around them | share, % |", "|---|---|"]
+    for name, about in (
+        ("right", "told once and rightly"),
+        ("repeated", "told rightly, but more than once"),
+        ("wrong", "told as another gloss"),
+        ("missed", "not told"),
+    ):
+        shares = [_share([f.known for f in of_seed], name) for of_seed in seeds]
+        lines.append(f"| {signs} of the vocabulary: {about} | {mean_and_std(shares, 1)} |")
+    shares = [100 - _share([f.unknown for f in of_seed], "missed") for of_seed in seeds]
+    lines.append(f"| {others} outside it: told | {mean_and_std(shares, 1)} |")
+    lines += ["", "| idle hands | hours | told | an hour (95 % interval) | glosses |", "|---|---|---|---|---|"]
+    kinds = [kind for kind in KINDS if any(kind in fold.idle for fold in folds)]
+    for kind, of in [
+        *((k, [f.idle[k] for f in folds if k in f.idle]) for k in kinds),
+        ("all", [a for f in folds for a in f.idle.values()]),
+    ]:
+        glosses: Counter[str] = sum((Counter(alarms.glosses) for alarms in of), Counter())
+        every = FalseAlarms(hours=sum(a.hours for a in of), told=sum(a.told for a in of), glosses=glosses)
+        low, high = every.bounds
+        named = ", ".join(f"{gloss} {count}" for gloss, count in glosses.most_common())
+        rate = f"{every.per_hour:.2f} ({low:.2f} to {high:.2f})"
+        lines.append(f"| {kind} | {every.hours:.2f} | {every.told} | {rate} | {named or '–'} |")
+    return "\n".join(lines)
+
+
+def _share(counts: Sequence[DetectionCounts], name: str) -> float:
+    """Of the signs of several folds, in per cent."""
+    return 100 * float(sum(getattr(t, name) for t in counts)) / sum(t.signs for t in counts)

@@ -1,0 +1,98 @@
+"""Training on isolated signs: windows with one gloss each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from training.config import Config
+from training.data import DataError, Example, classes_of
+from training.data.sampling import split_mining
+from training.evaluation.scores import TorchClassifier, score
+from training.loop.task import Task
+from training.losses.base import IsolatedLoss
+from training.losses.isolated import isolated_loss
+from training.models.recogniser import Output, Recogniser, isolated_recogniser
+from training.runtime.distributed import gathered, processes, rank, summed
+from training.tasks.window_feed import Batch, Feed
+
+
+class IsolatedTask(Task[Batch]):
+    """A recogniser of isolated signs, learned from windows of clips; confusions are counted after each epoch.
+
+    Raises:
+        DataError: a gloss of the vocabulary has no clip to learn from, or there are dev clips but none of them has a
+            gloss of the vocabulary.
+    """
+
+    model: Recogniser
+    criterion: IsolatedLoss
+
+    def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
+        vocabulary = config.data.vocabulary
+        absent = set(vocabulary) - {e.gloss for e in examples}
+        if absent:
+            raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
+        self.config = config
+        self.classes = classes_of(examples, config.data)
+        training, mining = split_mining(examples)
+        self._feed, self._mining = Feed(config, self.classes, training), Feed(config, self.classes, mining)
+        self._dev = [e for e in dev if e.gloss in vocabulary]
+        if dev and not self._dev:
+            raise DataError("no dev clip has a gloss of the vocabulary")
+        self.dev = "dev_accuracy" if dev else None
+        self.steps_per_epoch = self._feed.batches_per_epoch
+        self.model = isolated_recogniser(config, len(self.classes))
+        if {"rgb", "pose"} & set(config.model.streams):
+            self.model = self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.criterion = isolated_loss(config.loss, self.classes, config.model.embedding)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """See `Task`; a share of each batch may be drawn from confusable classes."""
+        return self._feed.epoch(epoch, self.config.optimiser.clips_per_epoch, self.criterion.partners(epoch))
+
+    def forward(self, model: nn.Module, batch: Batch) -> Output:
+        """See `Task`."""
+        output: Output = model(batch.keypoints, batch.mask, batch.frames)
+        return output
+
+    def step(self, epoch: int, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """See `Task`; the loss is that of the whole batch in all processes, since pairs may lie in two shares."""
+        output = Output(*map(gathered, self.forward(self.model, batch)))
+        labels = gathered(batch.labels)
+        loss = self.criterion(epoch, output, labels)
+        return loss, {"accuracy": (output.logits.argmax(1) == labels).float().mean()}
+
+    def end_epoch(self, epoch: int, average: nn.Module) -> None:
+        """Count confusions, where the loss asks for them."""
+        if self.criterion.confusion is not None:
+            batches = self._mining.epoch(epoch, 8 * self.config.optimiser.batch)
+            self.criterion.confusion.update(count_confusions(average, batches, len(self.classes)))
+
+    def dev_score(self, average: nn.Module) -> float:
+        """Share of the dev clips recognised, as `evaluate` counts them."""
+        own = self._dev[rank() :: processes()]
+        config, right = self.config, 0.0
+        if own:
+            classify = TorchClassifier(cast(Recogniser, average), len(config.data.vocabulary))
+            scores = score(own, config.data.vocabulary, config.clip, config.segmenter, config.decoder, classify)
+            right = scores.accuracy * scores.n
+        device = next(average.parameters()).device
+        return summed(torch.tensor(right, device=device)).item() / len(self._dev)
+
+
+@torch.no_grad()
+def count_confusions(model: nn.Module, batches: Iterator[Batch], classes: int) -> Tensor:
+    """Soft confusion counts (C, C) on batches of the mining clips, augmented.
+
+    Probabilities are summed rather than winners counted: on so few clips a hard count is zero for most pairs long
+    before the model tells them apart.
+    """
+    device = next(model.parameters()).device
+    counts = torch.zeros(classes, classes, device=device)
+    for batch in batches:
+        frames = None if batch.frames is None else batch.frames.to(device)
+        logits = model(batch.keypoints.to(device), batch.mask.to(device), frames).logits
+        counts.index_add_(0, batch.labels.to(device), logits.float().softmax(dim=1))
+    return counts

@@ -1,0 +1,149 @@
+"""Batches of augmented sentences: clips joined anew each time, or recorded sentences."""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glosscast.clip import Clip, resample
+from glosscast.keypoints import CHANNELS, POINTS, normalise
+from training.config import Config, SentenceConfig
+from training.data import DataError, Example
+from training.data.augmentation import Augmentation
+from training.data.sampling import batches
+from training.data.sentences import draw_sentences
+from training.runtime.distributed import share
+
+
+class SentenceBatch(NamedTuple):
+    """Keypoints (B, T, 171, 4) padded with 0, frames (B,), class ids (B, L) padded with 0, and signs (B,)."""
+
+    keypoints: Tensor
+    frames: Tensor
+    targets: Tensor
+    lengths: Tensor
+
+    def signed(self) -> list[list[int]]:
+        """Class ids of each sentence, without the padding."""
+        return [row[:count] for row, count in zip(self.targets.tolist(), self.lengths.tolist(), strict=True)]
+
+
+class Signed(NamedTuple):
+    """A recording, its glosses in order, and the times (K,) in ms between which its speed may change."""
+
+    clip: Clip
+    glosses: tuple[str, ...]
+    knots_ms: NDArray[np.float64]
+
+
+class SentenceFeed:
+    """Batches of sentences, prepared one ahead of the model.
+
+    Raises:
+        DataError: no clip to make a sentence of, or sentences that have too few steps for their signs.
+    """
+
+    def __init__(self, config: Config, classes: Sequence[str], examples: Sequence[Example]) -> None:
+        self.config = config
+        self.ids = {gloss: i for i, gloss in enumerate(classes)}
+        self.augment = Augmentation(config.augmentation, config.clip)
+        self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
+        assert config.continuous is not None
+        self.stride = config.continuous.stride
+        self.sentences = config.continuous.taught
+        # Clips that never show both shoulders have no place and size.
+        self.examples = [e for e in examples if normalise(e.clip.keypoints, e.clip.aspect).any()]
+        if not self.examples:
+            raise DataError("no clip to learn sentences from shows both shoulders")
+        if self.sentences is None:
+            weights = np.array([e.share for e in self.examples])
+            self.weights = weights / weights.sum()
+            for e in self.examples:
+                self._check(e.clip.duration_ms, e.glosses, f"a sentence of {e.signer}, {e.gloss!r},")
+        else:
+            self._check_joined(self.sentences)
+
+    def epoch(self, epoch: int, sentences: int) -> Iterator[SentenceBatch]:
+        """This process's share of the batches of one epoch, the same for the same seed and epoch."""
+        size = self.config.optimiser.batch
+        rng = np.random.default_rng((self.config.seed, epoch))
+        drawn = batches(self.weights, sentences, size, rng) if self.sentences is None else None
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            waiting = None
+            for _ in range(sentences // size):
+                upcoming = ahead.submit(self._batch, next(drawn) if drawn else size, int(rng.integers(2**63)))
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = upcoming
+            if waiting is not None:
+                yield waiting.result()
+
+    def _batch(self, wanted: NDArray[np.intp] | int, seed: int) -> SentenceBatch:
+        """Recorded sentences by their indices, or that many joined ones."""
+        rng = np.random.default_rng(seed)
+        signed = self._join(wanted, seed) if isinstance(wanted, int) else [recorded(self.examples[i]) for i in wanted]
+        targets = [[self.ids[gloss] for gloss in s.glosses] for s in signed]
+        batch = collate([self._sample(s, rng) for s in signed], targets)
+        # Drawn and padded whole and shared out afterwards, so that nothing depends on how many train together.
+        own = share(len(signed))
+        return SentenceBatch(*(tensor[own] for tensor in batch))
+
+    def _join(self, count: int, seed: int) -> list[Signed]:
+        assert self.sentences is not None
+        return [
+            Signed(s.clip, s.glosses, np.array([time for sign in s.signs for time in (sign.start_ms, sign.end_ms)]))
+            for s in draw_sentences(self.examples, self.ids, self.sentences, count, seed)
+        ]
+
+    def _sample(self, signed: Signed, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Augmented keypoints (T, 171, 4) at the model's frame rate; every sign and transition has its own speed."""
+        clip, spec, limit = signed.clip, self.config.clip, self.config.augmentation.speed
+        lengths = np.diff(signed.knots_ms) * np.exp(rng.uniform(-limit, limit, len(signed.knots_ms) - 1))
+        stretched = np.concatenate([[0.0], np.cumsum(lengths)])
+        times = np.arange(0.0, stretched[-1] + 1e-6, 1000.0 / spec.fps)
+        keypoints, _ = resample(clip.t_ms, clip.keypoints, np.interp(times, stretched, signed.knots_ms))
+        window = normalise(keypoints, clip.aspect)[None]
+        self.augment.change(window, rng)
+        return np.asarray(window[0])
+
+    def _check_joined(self, config: SentenceConfig) -> None:
+        """Even the shortest clip, signed over and over, must leave room for a blank between its signs."""
+        shortest = min(self.examples, key=lambda e: e.clip.duration_ms)
+        for signs in range(config.signs[0], config.signs[1] + 1):
+            length = signs * shortest.clip.duration_ms + (signs - 1) * config.transition_ms[0]
+            name = f"{signs} signs such as {shortest.signer}'s {shortest.gloss!r}, joined,"
+            self._check(length, (shortest.gloss,) * signs, name)
+
+    def _check(self, length_ms: float, glosses: Sequence[str], name: str) -> None:
+        """CTC needs a step for each sign and one between equal neighbours, however fast the augmentation signs."""
+        frames = int(length_ms / math.exp(self.config.augmentation.speed) * self.config.clip.fps / 1000.0) + 1
+        steps = -(-frames // self.stride)
+        needed = len(glosses) + sum(a == b for a, b in pairwise(glosses))
+        if steps < needed:
+            raise DataError(
+                f"{name} may have {steps} steps of {self.stride} frames, and CTC needs {needed}: "
+                "leave it out, or lower stride or speed"
+            )
+
+
+def recorded(example: Example) -> Signed:
+    """A recorded sentence; when its signs begin and end is not known."""
+    return Signed(example.clip, example.glosses, example.clip.t_ms[[0, -1]])
+
+
+def collate(keypoints: Sequence[NDArray[np.float32]], targets: Sequence[Sequence[int]]) -> SentenceBatch:
+    """Keypoints (T, 171, 4) and class ids of sentences as one batch, padded at their ends."""
+    frames, lengths = [len(k) for k in keypoints], [len(t) for t in targets]
+    padded = np.zeros((len(keypoints), max(frames), POINTS, CHANNELS), np.float32)
+    ids = torch.zeros(len(targets), max(lengths), dtype=torch.long)
+    for row, points in zip(padded, keypoints, strict=True):
+        row[: len(points)] = points
+    for line, target in zip(ids, targets, strict=True):
+        line[: len(target)] = torch.tensor(target)
+    return SentenceBatch(torch.from_numpy(padded), torch.tensor(frames), ids, torch.tensor(lengths))

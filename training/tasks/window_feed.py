@@ -1,0 +1,81 @@
+"""Augmented batches of windows, which a training on isolated signs is fed."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.config import Config
+from training.data import DataError, Example, label_of
+from training.data.augmentation import Augmentation, Augmented
+from training.data.partner_sampler import Partners
+from training.data.picture_augmentation import PixelAugmentation
+from training.data.sampling import batches, draw_weights
+from training.runtime.distributed import share
+
+
+class Batch(NamedTuple):
+    """Windows of keypoints (B, T, 171, 4), masks (B, T), labels (B,) and, for an rgb stream, frames (B, T, H, W, 3)."""
+
+    keypoints: Tensor
+    mask: Tensor
+    labels: Tensor
+    frames: Tensor | None = None
+
+
+class Feed:
+    """Balanced, augmented batches of some clips, prepared one ahead of the model.
+
+    Raises:
+        DataError: the model has an rgb stream, and a clip no pictures.
+    """
+
+    def __init__(self, config: Config, classes: Sequence[str], examples: Sequence[Example]) -> None:
+        self.config = config
+        self.examples = examples
+        if config.model.frame_size is not None and any(e.frames is None for e in examples):
+            raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
+        self.labels = np.array([label_of(e, classes, config.data) for e in examples])
+        self.weights = draw_weights(examples, config.data.vocabulary, config.data.vocabulary_share, config.data.no_sign)
+        self.augment = Augmentation(config.augmentation, config.clip)
+        self.change_pixels = PixelAugmentation(config.augmentation)
+        self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
+
+    def epoch(self, epoch: int, clips: int, partners: Partners | None = None) -> Iterator[Batch]:
+        """This process's share of the batches of one epoch, the same for the same seed, epoch and partners."""
+        rng = np.random.default_rng((self.config.seed, epoch))
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            drawn = batches(self.weights, clips, self.config.optimiser.batch, rng)
+            waiting = None
+            for indices in drawn:
+                if partners is not None:
+                    indices = partners.mix(indices, self.labels, self.weights, rng)
+                upcoming = ahead.submit(self._batch, indices, rng.integers(2**63))
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = upcoming
+            if waiting is not None:
+                yield waiting.result()
+
+    def _batch(self, indices: NDArray[np.intp], seed: int) -> Batch:
+        rng = np.random.default_rng(seed)
+        examples = [self.examples[i] for i in indices]
+        drawn = self.augment.draw([e.clip for e in examples], rng)
+        # Drawn whole and shared out afterwards: what a batch draws does not depend on how many train together.
+        own = share(len(indices))
+        keypoints, mask, labels = (
+            torch.from_numpy(array[own]) for array in (drawn.keypoints, drawn.mask, self.labels[indices])
+        )
+        frames = None if self.config.model.frame_size is None else self._frames(examples, drawn, own, rng)
+        return Batch(keypoints, mask, labels, frames)
+
+    def _frames(self, examples: Sequence[Example], drawn: Augmented, own: slice, rng: np.random.Generator) -> Tensor:
+        """Pictures of the windows' instants; drawn last, so that keypoints are the same with and without them."""
+        rngs = rng.spawn(len(examples))[own]  # decoding is most of the work: only the own share is looked at
+        taken = zip(examples[own], drawn.taken[own], strict=True)
+        pictures = [e.frames.read(frames) for e, frames in taken if e.frames]
+        return torch.from_numpy(self.change_pixels(pictures, drawn.mirrored[own], rngs))
