@@ -47,7 +47,10 @@ function showView(moveFocus) {
   byId(`${name}-title`).focus({ preventScroll: true });
 }
 
-/** What the server recognises. While it cannot be reached, or answers 503 since it still loads its bundle, ask again. */
+/**
+ * The function asks what the server recognises. It asks again while the server cannot be reached, or answers 503 since it
+ * still loads its bundle.
+ */
 async function loadBundle() {
   try {
     const response = await fetch(new URL("v1/bundle", document.baseURI), { headers: credentials() });
@@ -75,7 +78,7 @@ function useBundle(bundle) {
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
 }
 
-/** Whether the server hands out what privacy mode runs. Where it does not say, it does not. */
+/** The function asks where the server has what privacy mode runs. A server that does not say has none. */
 async function findPrivacy() {
   try {
     const { holistic } = await (await fetch(new URL("page.json", document.baseURI))).json();

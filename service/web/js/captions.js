@@ -48,7 +48,7 @@ export function surenessLine(confidence) {
     h("span.sureness-text", {}, h("strong", {}, percent(confidence)), ` ${text.toLowerCase()}`));
 }
 
-/** The caption, the list of signs and what screen readers hear, all from the messages of a stream. */
+/** The class shows the caption and the list of signs, and tells screen readers of both. */
 export class Captions {
   constructor() {
     /** @type {string|null} */
@@ -95,7 +95,7 @@ export class Captions {
     this.#render();
   }
 
-  /** The sign under way came to nothing. */
+  /** The method takes away the guess of a sign that came to nothing. */
   dropInterim() {
     if (!this.interim) return;
     this.interim = null;

@@ -15,7 +15,7 @@ const COUNTED_MS = 2000; // the pace is told over so long
  * @property {(error: unknown) => void} onError the reader can read no more
  */
 
-/** The frames of a playing video, handed on at the pace that the server takes. */
+/** The class hands on the frames of a playing video, at the pace that the server takes. */
 export class FrameGrabber {
   /**
    * @param {HTMLVideoElement} video
@@ -52,14 +52,14 @@ export class FrameGrabber {
     this.usualMs = this.intervalMs = 1000 / Math.min(TARGET_FPS, fps);
   }
 
-  /** Send fewer frames for a while: frames that wait their turn at a busy server make every caption late. */
+  /** The method has fewer frames sent for a while: frames that wait at a busy server make every caption late. */
   easeOff() {
     this.intervalMs = Math.min(SLOWEST_MS, this.intervalMs * 1.2);
     clearTimeout(this.easedTimer);
     this.easedTimer = setTimeout(() => (this.intervalMs = this.usualMs), EASED_MS);
   }
 
-  /** How many frames a second were sent of late. */
+  /** The property tells how many frames a second were sent in the last two seconds. */
   get fps() {
     const since = performance.now() - COUNTED_MS;
     this.sentAt = this.sentAt.filter((at) => at > since);
@@ -84,7 +84,7 @@ export class FrameGrabber {
     this.frameHandle = undefined;
   }
 
-  /** The next frame of the camera where the browser announces them, else the next moment that one is due. */
+  /** The method waits for the camera's next frame where the browser announces them, else until one is due. */
   #schedule() {
     if (!this.running) return;
     if ("requestVideoFrameCallback" in this.video) {

@@ -55,7 +55,8 @@ export function sureness(confidence) {
 }
 
 /**
- * The function returns what a sign could have been instead: alternatives with real probability, and signs known to be taken for it.
+ * The function returns what a sign could have been instead: alternatives with real probability, and signs that
+ * are known to be taken for it.
  *
  * @param {{gloss: string, alternatives?: Guess[], confusable_with?: string[]}} sign
  * @param {string|null} noSign the gloss that stands for "no sign"

@@ -4,7 +4,7 @@
 
 const LONGEST_SIDE_PX = 640; // the models look at smaller crops; a larger picture would only take longer to hand over
 
-/** The page's end of the worker that finds body points. */
+/** The class starts the worker that finds body points, and talks to it. */
 export class Holistic {
   /** @param {string} folder where the package lies, relative to the page */
   constructor(folder) {
@@ -15,7 +15,7 @@ export class Holistic {
     this.waiting = null;
   }
 
-  /** Start it, which fetches 37 MB the first time. Rejects where the browser cannot run it. */
+  /** The method starts the worker, which fetches 37 MB the first time. It rejects where the browser cannot run it. */
   load() {
     this.worker = new Worker(new URL("holistic-worker.js", import.meta.url));
     this.worker.onmessage = (/** @type {MessageEvent<WorkerAnswer>} */ { data }) =>
@@ -42,7 +42,7 @@ export class Holistic {
     return /** @type {Promise<Parts>} */ (this.#ask({ type: "frame", image }, [image]));
   }
 
-  /** Forget the signer: the next frame may be of another recording. */
+  /** The method makes the models forget the signer: the next frame may be of another recording. */
   reset() {
     return this.#ask({ type: "reset" });
   }

@@ -18,7 +18,7 @@ import { Stage } from "./stage.js";
 const FIGURES_MS = 1000;
 const SLOW_AFTER = 5; // seconds in a row below the pace that signs need
 
-/** The live view: it joins the camera, the stream, the captions and the stage. */
+/** The class is the live view: it joins the camera, the stream, the captions and the stage. */
 export class Live {
   /**
    * @param {import("./captions.js").Captions} captions
@@ -129,14 +129,14 @@ export class Live {
     this.#restart(failed);
   }
 
-  /** Begin again with what was chosen, where captions run. */
+  /** The method begins again with what was chosen, where captions run. */
   #restart(evenIfStopped = false) {
     if (!this.active && !evenIfStopped) return;
     if (this.active) this.stop("paused");
     this.start();
   }
 
-  /** What the button of a notice does. */
+  /** The method does what the button of a notice says. */
   async #act() {
     const { state } = this.stage;
     if (state === "disagree") location.reload();
@@ -242,7 +242,7 @@ export class Live {
     }
   }
 
-  /** Once a second: the figures, and a word where this device falls behind in privacy mode. */
+  /** The method tells the figures once a second, and says so where this device falls behind in privacy mode. */
   #watchPace() {
     let slow = 0;
     clearInterval(this.figures);
@@ -260,7 +260,7 @@ export class Live {
   }
 
   /**
-   * Connection gone: the picture stays, a banner counts down.
+   * The method shows a lost connection: the picture stays, a banner counts down.
    *
    * @param {BannerName} reason
    * @param {number} delayMs
@@ -274,7 +274,7 @@ export class Live {
   }
 }
 
-/** Whether the server is there but has not loaded its recogniser yet. */
+/** The function tells whether the server is there but has not loaded its recogniser yet. */
 async function serverStarting() {
   try {
     return (await fetch(new URL("readyz", document.baseURI), { cache: "no-store" })).status === 503;

@@ -27,7 +27,7 @@ export function verdict(times) {
   return (low + high) / 2 <= 1000 / MIN_FPS;
 }
 
-/** The choice between privacy mode and pictures, with what both need. */
+/** The class chooses between privacy mode and pictures, and keeps what both need. */
 export class Modes {
   /**
    * `onPoints` takes what the overlay draws in privacy mode; `onCheck` hears that the speed check begins.
@@ -47,7 +47,7 @@ export class Modes {
     this.holistic = null;
   }
 
-  /** Whether the next start has to load or measure first. */
+  /** The property tells whether the next start has to load or measure first. */
   get mustPrepare() {
     return this.folder !== null && this.wanted !== "frames" && this.keepsUp !== false && !this.holistic;
   }
@@ -70,14 +70,14 @@ export class Modes {
     return new KeypointReader(await this.#loaded(this.folder), this.onPoints);
   }
 
-  /** After a failure: load it anew next time. */
+  /** The method drops Holistic after a failure, so that the next start loads it anew. */
   drop() {
     this.holistic?.close();
     this.holistic = null;
   }
 
   /**
-   * Holistic, ready for another recording.
+   * The method returns Holistic, ready for another recording.
    *
    * @param {string} folder of the package
    */

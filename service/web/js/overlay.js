@@ -31,7 +31,7 @@ const HAND = [
 const COLOURS = { body: "rgba(255,255,255,.8)", left_hand: "#ffb95c", right_hand: "#5fe0cb" };
 const STALE_MS = 700; // points older than this say nothing about where the hands are now
 
-/** The canvas over the self-view, on which the points of a signer are drawn. */
+/** The class draws the points of a signer on a canvas over the self-view. */
 export class Overlay {
   /** @param {HTMLCanvasElement} canvas covers the video and is mirrored together with it */
   constructor(canvas) {
@@ -74,7 +74,7 @@ export class Overlay {
     this.timer = setTimeout(() => this.clear(), STALE_MS);
   }
 
-  /** Match the canvas to its size on the screen, so that lines stay sharp and equally wide. */
+  /** The method matches the canvas to its size on the screen, so that lines stay sharp and equally wide. */
   #prepare() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const ratio = window.devicePixelRatio || 1;

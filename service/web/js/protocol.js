@@ -1,7 +1,7 @@
 /**
  * The caption stream: framing, the meaning of close codes, and a client that reconnects by itself.
  *
- * The first half decides and does no I/O. The client takes its WebSocket and its timer from outside, so that it runs
+ * The functions decide and do no I/O. The client takes its WebSocket and its timer from outside, so that it runs
  * without a network.
  */
 
@@ -128,7 +128,7 @@ export function afterClose(code, error, attempt, random = Math.random) {
   return { action: RETRY, reason: busy ? "busy" : "lost", delayMs };
 }
 
-/** One run of captions over as many connections as it takes. */
+/** The class is one run of captions over as many connections as it takes. */
 export class StreamClient {
   /** @param {StreamOptions} options */
   constructor({ url, start, onMessage, onState, connect, timer = window, now = () => performance.now() }) {
@@ -163,14 +163,14 @@ export class StreamClient {
     this.#connect();
   }
 
-  /** Connect now instead of at the end of the wait. */
+  /** The method connects now instead of at the end of the wait. */
   retryNow() {
     if (!this.running || this.socket || this.opening) return;
     this.timer.clearTimeout(this.wait);
     this.#connect();
   }
 
-  /** Whether a frame given now would go out without piling up. */
+  /** The property tells whether a frame given now would go out without piling up. */
   get canSend() {
     return this.ready && this.socket !== null && this.socket.bufferedAmount < MAX_BUFFERED_BYTES;
   }
@@ -190,7 +190,7 @@ export class StreamClient {
     return true;
   }
 
-  /** Ask for the sign that is under way, then end. Finals that still come in are delivered. */
+  /** The method asks for the sign that is under way, then ends. Finals that still come in are delivered. */
   stop() {
     if (!this.running) return;
     this.running = false;

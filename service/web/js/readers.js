@@ -26,7 +26,7 @@ const WIDEST = 10; // frame width / height that the protocol takes, and its inve
 export const COMMON = /** @type {const} */ ({ type: "start", interim: true, top_k: 3 });
 
 /**
- * Pictures for the server to look at: the choice of devices that cannot look themselves.
+ * The class reads pictures for the server to look at: the choice of devices that cannot look themselves.
  *
  * @implements {Reader}
  */
@@ -73,7 +73,7 @@ export class PictureReader {
 }
 
 /**
- * Points that this device finds by itself: the pictures never leave it.
+ * The class reads points that this device finds by itself: the pictures never leave it.
  *
  * @implements {Reader}
  */

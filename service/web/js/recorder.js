@@ -7,7 +7,7 @@ import { NOTICES } from "./messages.js";
 const LONGEST_S = 15; // a sign takes two
 const KINDS = ["video/mp4", "video/webm"];
 
-/** The part of the clip view that records a clip. */
+/** The class records a clip for the clip view. */
 export class Recorder {
   /** @param {(file: File) => void} onClip */
   constructor(onClip) {
@@ -27,7 +27,7 @@ export class Recorder {
     window.addEventListener("pagehide", () => this.close());
   }
 
-  /** Turn the camera on and show it. */
+  /** The method turns the camera on and shows it. */
   async open() {
     byId("record-problem").hidden = true;
     try {
@@ -46,12 +46,12 @@ export class Recorder {
     await byId("record-video").play().catch(() => {});
   }
 
-  /** End the recording and hand it on. */
+  /** The method ends the recording and hands it on. */
   finish() {
     if (this.recorder?.state === "recording") this.recorder.stop();
   }
 
-  /** Turn the camera off; what was recorded is thrown away. */
+  /** The method turns the camera off; what was recorded is thrown away. */
   close() {
     if (!this.stream) return;
     this.recorder = null; // its data come too late now

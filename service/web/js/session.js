@@ -3,7 +3,7 @@
 /** @import { ResumeMessage, ServerMessage, StartMessage } from "../types/messages.js" */
 
 /**
- * A session that outlives its connection, as far as the client has to remember it.
+ * The class remembers a session that outlives its connection, as far as the client has to.
  *
  * `heard` takes every message of the server; `opening(nowMs, start)` is what to say first on a connection, `start` or
  * `resume`.

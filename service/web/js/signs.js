@@ -31,7 +31,7 @@ export function signsOf(bundle) {
     .sort((a, b) => glossName(a.gloss).localeCompare(glossName(b.gloss)));
 }
 
-/** The list of signs, with its search. */
+/** The class shows the list of signs and searches it. */
 export class Signs {
   constructor() {
     /** @type {Sign[]} */

@@ -23,7 +23,7 @@ const HINTS = {
   waiting: "Captions go on once the connection is back",
 };
 
-/** The element around the picture: it shows one state at a time. */
+/** The class shows one state at a time on the element around the picture. */
 export class Stage {
   /** @param {import("./captions.js").Captions} captions */
   constructor(captions) {

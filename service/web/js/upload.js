@@ -15,7 +15,7 @@ const PARTS = ["empty", "progress", "result", "error"];
 
 /** @typedef {"empty"|"progress"|"result"|"error"} Part of the view, besides the clip itself */
 
-/** The clip view: it sends one clip at a time and shows the answer. */
+/** The class is the clip view: it sends one clip at a time and shows the answer. */
 export class Upload {
   constructor() {
     /** @type {string|null} */
@@ -213,7 +213,7 @@ export class Upload {
 }
 
 /**
- * Where the signs are in the clip, each a button that shows it; null where none was found apart.
+ * The function shows where the signs are in the clip, each as a button that plays it; null where none was found apart.
  *
  * @param {{signs?: ClipSign[], duration_ms: number}} answer
  * @param {string|null} noSign the gloss that stands for "no sign"
@@ -248,7 +248,7 @@ const noSignFound = () => [
 ];
 
 /**
- * Small print: what was read, by which bundle, in what time.
+ * The function makes the small print: what was read, by which bundle, in what time.
  *
  * @param {Partial<Classification>} answer
  */
