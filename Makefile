@@ -142,6 +142,6 @@ $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(BIN)/python -m tests.service.axe || true
 	touch $(SERVE_STAMP) $@
 
-$(NODE_STAMP): package.json package-lock.json $(SETUP_STAMP)
+$(NODE_STAMP): package.json package-lock.json | $(SETUP_STAMP)
 	$(BIN)/npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
