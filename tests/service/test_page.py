@@ -137,6 +137,18 @@ def test_clip_recorded_with_the_camera_is_read(open_page: Open, tmp_path: Path) 
     assert page.evaluate("document.getElementById('record-video').srcObject") is None
 
 
+def test_clip_is_recorded_where_the_browser_makes_neither_mp4_nor_webm(open_page: Open) -> None:
+    cannot = "MediaRecorder.isTypeSupported = () => false"
+    page = open_page(*ALLOWED_CAMERA, prepare=lambda page: page.add_init_script(cannot))
+    page.locator(".tabs a[href='#clip']").click()
+    page.locator("#record-open").click()
+    page.locator("#record-start").click()
+    page.get_by_text("1 of 15 s").wait_for()
+    page.locator("#record-start").click()
+    page.locator("#preview-name", has_text="recording.").wait_for()
+    assert page.witness.errors == []
+
+
 def test_leaving_the_section_turns_the_camera_off(open_page: Open) -> None:
     page = open_page(*ALLOWED_CAMERA)
     page.locator("#start").click()
@@ -159,6 +171,14 @@ def test_every_section_opens_without_an_error(open_page: Open, page_address: str
     assert page.locator("#clip-limit").text_content() == ", up to 45 seconds"
     assert page.witness.errors == []
     assert page.witness.hosts == {urlsplit(page_address).netloc}
+
+
+def test_names_that_every_object_has_are_no_sections_and_may_be_glosses(open_page: Open, page_address: str) -> None:
+    page = open_page(address=f"{page_address}/#constructor")
+    assert page.locator("#view-live").is_visible()
+    read = "async (gloss) => (await import('/js/glosses.js')).glossName(gloss)"
+    assert page.evaluate(read, "constructor") == "constructor"
+    assert page.witness.errors == []
 
 
 def test_text_file_is_refused_in_plain_words(open_page: Open, tmp_path: Path) -> None:

@@ -43,11 +43,15 @@ def with_pace(fps: float) -> Callable[[Any], None]:
 def listening(heard: list[Any]) -> Callable[[Any], None]:
     """Takes the service's place at the websocket and remembers what the page says."""
 
+    inputs: list[Any] = []  # of the streams, the one that runs now last
+
     def answer(socket: Any, message: str | bytes) -> None:
         if isinstance(message, bytes):
-            heard.append(parse_frame(message, heard[0].input))
+            heard.append(parse_frame(message, inputs[-1]))
         else:
             heard.append(parse_text(message))
+            if heard[-1].type == "start":
+                inputs.append(heard[-1].input)
             socket.send(json.dumps(STARTED))
 
     return lambda page: page.route_web_socket(

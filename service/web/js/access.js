@@ -6,19 +6,36 @@
 import { byId } from "./dom.js";
 import { SUBPROTOCOL, closeOf } from "./protocol.js";
 
+/** @import { StreamToken } from "../types/messages.js" */
+
 const TOKEN_TIMEOUT_MS = 15_000;
 
+/** @type {string|null} */
 let key = null;
+/** @type {Promise<boolean>|null} */
 let asking = null; // what the question on the screen will be answered with
+/** @type {(() => void)[]} */
 const listeners = [];
 
-/** Headers for a request. */
+/**
+ * The function returns the headers that a request needs.
+ *
+ * @returns {Record<string, string>}
+ */
 export const credentials = () => (key === null ? {} : { Authorization: `Bearer ${key}` });
 
-/** Call this whenever a key has been entered. */
+/**
+ * The function has `listener` called whenever a key has been entered.
+ *
+ * @param {() => void} listener
+ */
 export const onKey = (listener) => listeners.push(listener);
 
-/** Ask for a key. @returns {Promise<boolean>} whether one was entered; it may be wrong */
+/**
+ * The function asks the person for a key.
+ *
+ * @returns {Promise<boolean>} whether one was entered; it may be wrong
+ */
 export function askForKey() {
   asking ??= new Promise((resolve) => {
     const dialog = byId("key-dialog");
@@ -30,6 +47,7 @@ export function askForKey() {
   return asking;
 }
 
+/** @param {boolean} given */
 function answered(given) {
   asking = null;
   if (given) key = byId("key-input").value;
@@ -39,18 +57,21 @@ function answered(given) {
 }
 
 /**
- * A websocket for one stream.
+ * The function opens a websocket for one stream.
  *
- * @throws {{code: number, error: object|null}} as if the server had closed it, where it gives no token
+ * @param {string} url
+ * @returns {Promise<WebSocket>}
+ * @throws {import("./protocol.js").Close} as if the server had closed it, where it gives no token
  */
 export async function openStream(url) {
   const token = key === null ? [] : [`bearer.${await freshToken()}`];
   return new WebSocket(url, [SUBPROTOCOL, ...token]);
 }
 
+/** @returns {Promise<string>} */
 async function freshToken() {
   const signal = AbortSignal.timeout(TOKEN_TIMEOUT_MS);
   const response = await fetch(new URL("v1/tokens", document.baseURI), { method: "POST", headers: credentials(), signal });
-  if (response.ok) return (await response.json()).token;
-  throw closeOf(response.status, Number.parseInt(response.headers.get("Retry-After"), 10));
+  if (response.ok) return /** @type {StreamToken} */ (await response.json()).token;
+  throw closeOf(response.status, Number.parseInt(response.headers.get("Retry-After") ?? "", 10));
 }

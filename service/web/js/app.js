@@ -7,12 +7,15 @@ import { Live } from "./live.js";
 import { Signs } from "./signs.js";
 import { Upload } from "./upload.js";
 
+/** @import { BundleDescription } from "../types/messages.js" */
+
 const TITLES = {
   live: "Glosscast: live captions for signing",
   clip: "Read a clip · Glosscast",
   signs: "Signs it knows · Glosscast",
   privacy: "Privacy · Glosscast",
 };
+const VIEWS = /** @type {(keyof typeof TITLES)[]} */ (Object.keys(TITLES));
 const BUNDLE_RETRY_MS = 4000;
 
 // For streaming software: nothing but captions on a transparent page.
@@ -24,16 +27,17 @@ const live = new Live(captions, { staysOn: overlayOnly });
 const upload = new Upload();
 const signs = new Signs();
 
+/** @param {boolean} moveFocus */
 function showView(moveFocus) {
-  const wanted = location.hash.slice(1);
-  const name = wanted in TITLES ? wanted : "live";
+  const name = VIEWS.find((view) => location.hash === `#${view}`) ?? "live";
   if (name !== "live" && live.active) live.stop("paused");
   if (name !== "clip") {
     byId("preview-video").pause();
     upload.recorder.close();
   }
-  for (const other of Object.keys(TITLES)) byId(`view-${other}`).hidden = other !== name;
-  for (const link of document.querySelectorAll(".tabs a")) {
+  for (const other of VIEWS) byId(`view-${other}`).hidden = other !== name;
+  const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(".tabs a"));
+  for (const link of links) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -43,7 +47,10 @@ function showView(moveFocus) {
   byId(`${name}-title`).focus({ preventScroll: true });
 }
 
-/** What the server recognises. While it cannot be reached, or answers 503 since it still loads its bundle, ask again. */
+/**
+ * The function asks what the server recognises. It asks again while the server cannot be reached, or answers 503 since it
+ * still loads its bundle.
+ */
 async function loadBundle() {
   try {
     const response = await fetch(new URL("v1/bundle", document.baseURI), { headers: credentials() });
@@ -61,6 +68,7 @@ async function loadBundle() {
   return undefined;
 }
 
+/** @param {BundleDescription} bundle */
 function useBundle(bundle) {
   captions.noSign = upload.noSign = bundle.no_sign ?? null;
   upload.showLimit(bundle.limits.max_clip_s);
@@ -70,7 +78,7 @@ function useBundle(bundle) {
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
 }
 
-/** Whether the server hands out what privacy mode runs. Where it does not say, it does not. */
+/** The function asks where the server has what privacy mode runs. A server that does not say has none. */
 async function findPrivacy() {
   try {
     const { holistic } = await (await fetch(new URL("page.json", document.baseURI))).json();
@@ -82,10 +90,10 @@ async function findPrivacy() {
 
 byId("host").textContent = location.host ? `this server (${location.host})` : "this server";
 window.addEventListener("hashchange", () => showView(true));
-document.querySelector(".skip").addEventListener("click", (event) => {
+document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault(); // its hash would be taken for a section
   byId("main").focus();
 });
 showView(false);
 onKey(loadBundle);
-Promise.all([loadBundle(), findPrivacy()]).then(() => overlayOnly && live.start());
+Promise.all([loadBundle(), findPrivacy()]).then(() => (overlayOnly ? live.start() : undefined));

@@ -1,6 +1,12 @@
 /** The camera: which there are, turning one on and off. */
 
-// Names of DOMExceptions from getUserMedia -> our own reasons.
+/** @typedef {"denied"|"no_camera"|"camera_busy"|"insecure"|"camera_failed"} CameraProblem */
+
+/**
+ * Names of DOMExceptions from getUserMedia -> our own reasons.
+ *
+ * @type {Record<string, CameraProblem|undefined>}
+ */
 const REASONS = {
   NotAllowedError: "denied",
   SecurityError: "denied",
@@ -10,8 +16,9 @@ const REASONS = {
   AbortError: "camera_busy",
 };
 
-/** The camera cannot be used; `reason` is "denied", "no_camera", "camera_busy", "insecure" or "camera_failed". */
+/** The camera cannot be used; `reason` says why. */
 export class CameraError extends Error {
+  /** @param {CameraProblem} reason */
   constructor(reason) {
     super(reason);
     this.reason = reason;
@@ -19,9 +26,10 @@ export class CameraError extends Error {
 }
 
 /**
- * Ask for the camera. Rejects with a CameraError.
+ * The function asks for the camera. It rejects with a CameraError.
  *
- * @param {string} deviceId of a certain one; "" takes the one that faces the person
+ * @param {string} deviceId the id of a certain camera; "" takes the one that faces the person
+ * @returns {Promise<MediaStream>}
  */
 export async function openCamera(deviceId = "") {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) throw new CameraError("insecure");
@@ -36,21 +44,35 @@ export async function openCamera(deviceId = "") {
       },
     });
   } catch (error) {
-    throw new CameraError(REASONS[error.name] ?? "camera_failed");
+    const { name } = /** @type {DOMException} */ (error);
+    throw new CameraError(REASONS[name] ?? "camera_failed");
   }
 }
 
-/** The cameras, as {deviceId, label}; the browser names them once one may be used. */
+/**
+ * The function returns the cameras; the browser names them once one may be used.
+ *
+ * @returns {Promise<MediaDeviceInfo[]>}
+ */
 export async function listCameras() {
   const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
   return devices.filter(({ kind, deviceId }) => kind === "videoinput" && deviceId);
 }
 
+/**
+ * The function turns a camera off.
+ *
+ * @param {MediaStream|null|undefined} stream
+ */
 export function closeCamera(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-/** Call `listener` when the browser's permission for the camera changes, where the browser tells. */
+/**
+ * The function calls `listener` when the browser's permission for the camera changes, where the browser tells.
+ *
+ * @param {(state: PermissionState) => void} listener
+ */
 export async function watchPermission(listener) {
   try {
     const status = await navigator.permissions.query({ name: "camera" });

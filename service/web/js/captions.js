@@ -1,17 +1,29 @@
 /** The caption under the picture, the list of signs beside it, and what screen readers hear of both. */
 
-import { bar, byId, h } from "./dom.js";
+import { bar, byId, h, present } from "./dom.js";
 import { couldAlsoBe, glossName, percent, sureness } from "./glosses.js";
 import { clock, save, transcript } from "./transcript.js";
+
+/** @import { FinalMessage, InterimMessage } from "../types/messages.js" */
+/** @import { Guess } from "./glosses.js" */
+
+/** @typedef {FinalMessage & {at: Date}} ShownSign */
 
 const TRAIL = 4; // earlier signs above the current one
 const LONGEST_HISTORY = 200;
 
-/** "Could also be THANKS 18%, NO 12%. Similar: HELP"; null where nothing else comes into question. */
+/**
+ * The function makes the line "Could also be THANKS 18%, NO 12%. Similar: HELP".
+ *
+ * @param {{gloss: string, alternatives?: Guess[], confusable_with?: string[]}} sign
+ * @param {string|null} noSign the gloss that stands for "no sign"
+ * @returns {HTMLElement|null} null where nothing else comes into question
+ */
 export function couldAlsoBeLine(sign, noSign) {
   const { likely, similar } = couldAlsoBe(sign, noSign);
   if (!likely.length && !similar.length) return null;
-  const name = (gloss, more = "") => h("span.other", { "data-gloss": gloss }, h("span.gloss", {}, glossName(gloss)), more);
+  const name = (/** @type {string} */ gloss, more = "") =>
+    h("span.other", { "data-gloss": gloss }, h("span.gloss", {}, glossName(gloss)), more);
   const likelyNames = likely.map(({ gloss, confidence }) => name(gloss, ` ${percent(confidence)}`));
   const similarNames = similar.map((gloss) => name(gloss));
   return h("p.could", {},
@@ -19,31 +31,48 @@ export function couldAlsoBeLine(sign, noSign) {
     ...(similar.length ? [likely.length ? ". Similar: " : "Similar: ", ...listed(similarNames)] : []));
 }
 
+/**
+ * @param {HTMLElement[]} items
+ * @returns {(HTMLElement|string)[]}
+ */
 const listed = (items) => items.flatMap((item, index) => (index ? [", ", item] : [item]));
 
-/** A bar, the per cent and the same in words. */
+/**
+ * The function makes a line of a bar, the per cent and the same in words.
+ *
+ * @param {number} confidence 0..1
+ */
 export function surenessLine(confidence) {
   const { level, text } = sureness(confidence);
   return h("p.sureness", { "data-level": level }, bar(confidence),
     h("span.sureness-text", {}, h("strong", {}, percent(confidence)), ` ${text.toLowerCase()}`));
 }
 
+/** The class shows the caption and the list of signs, and tells screen readers of both. */
 export class Captions {
   constructor() {
+    /** @type {string|null} */
     this.noSign = null;
+    /** @type {ShownSign[]} */
     this.finals = [];
+    /** @type {ShownSign|null} */
     this.current = null; // the final on show
-    this.interim = null; // {gloss} of the sign under way; gloss null while no guess has been stable
+    /** @type {{gloss: string|null}|null} */
+    this.interim = null; // the sign under way; gloss null while no guess has been stable
     this.idleHint = "";
     this.originMs = performance.now(); // of the transcript
     byId("clear").addEventListener("click", () => this.clear());
     byId("copy").addEventListener("click", () => this.copy());
     for (const button of byId("saves").querySelectorAll("button")) {
-      button.addEventListener("click", () => this.save(button.value));
+      button.addEventListener("click", () => this.save(/** @type {import("./transcript.js").Kind} */ (button.value)));
     }
   }
 
-  /** What to say in place of a caption while there is none. */
+  /**
+   * The method sets what stands in place of a caption while there is none.
+   *
+   * @param {string} text
+   */
   setHint(text) {
     this.idleHint = text;
     this.#render();
@@ -54,7 +83,11 @@ export class Captions {
     this.#render();
   }
 
-  /** A stable word stays until another is stable or the final comes: a word that comes and goes is harder to read. */
+  /**
+   * A stable word stays until another is stable or the final comes: a word that comes and goes is harder to read.
+   *
+   * @param {InterimMessage} message
+   */
   showInterim({ gloss, stable }) {
     if (stable) this.interim = { gloss };
     else if (!this.interim) this.interim = { gloss: null };
@@ -62,13 +95,14 @@ export class Captions {
     this.#render();
   }
 
-  /** The sign under way came to nothing. */
+  /** The method takes away the guess of a sign that came to nothing. */
   dropInterim() {
     if (!this.interim) return;
     this.interim = null;
     this.#render();
   }
 
+  /** @param {FinalMessage} sign */
   showFinal(sign) {
     this.interim = null;
     this.current = null;
@@ -103,7 +137,7 @@ export class Captions {
     setTimeout(() => (button.textContent = "Copy"), 2000);
   }
 
-  /** @param {"txt"|"vtt"|"srt"} kind */
+  /** @param {import("./transcript.js").Kind} kind */
   save(kind) {
     save(kind, transcript(kind, this.finals, this.originMs));
   }
@@ -119,31 +153,34 @@ export class Captions {
     box.dataset.kind = this.interim ? (gloss ? "interim" : "listening") : shown ? "final" : "empty";
     if (gloss) word.dataset.gloss = gloss;
     else delete word.dataset.gloss;
-    word.replaceChildren(...this.#wordParts(box.dataset.kind, gloss));
+    word.replaceChildren(...this.#wordParts(gloss));
     byId("caption-meta").replaceChildren(
-      ...(shown ? [surenessLine(shown.confidence), couldAlsoBeLine(shown, this.noSign)].filter(Boolean) : []));
+      ...(shown ? present([surenessLine(shown.confidence), couldAlsoBeLine(shown, this.noSign)]) : []));
   }
 
-  #wordParts(kind, gloss) {
-    if (kind === "empty") return [this.idleHint];
-    if (kind === "listening") return [h("span.dots", {}, h("i"), h("i"), h("i")), h("span.sr-only", {}, "Reading a sign")];
-    return [h("span.gloss", {}, glossName(gloss))];
+  /** @param {string|null} gloss */
+  #wordParts(gloss) {
+    if (gloss) return [h("span.gloss", {}, glossName(gloss))];
+    if (!this.interim) return [this.idleHint];
+    return [h("span.dots", {}, h("i"), h("i"), h("i")), h("span.sr-only", {}, "Reading a sign")];
   }
 
+  /** @param {FinalMessage} sign */
   #announce(sign) {
     const { level, text } = sureness(sign.confidence);
     const log = byId("announce");
     log.append(h("p", {}, level === "high" ? glossName(sign.gloss) : `${glossName(sign.gloss)}, ${text.toLowerCase()}`));
-    while (log.children.length > 20) log.firstChild.remove();
+    while (log.children.length > 20) log.firstChild?.remove();
   }
 
+  /** @param {ShownSign} sign */
   #addToHistory(sign) {
     const list = byId("history");
     list.prepend(h("li", { "data-gloss": sign.gloss },
       h("time", { datetime: sign.at.toISOString() }, clock(sign.at)),
       h("div", {}, h("p.history-gloss", {}, h("span.gloss", {}, glossName(sign.gloss))),
         surenessLine(sign.confidence), couldAlsoBeLine(sign, this.noSign))));
-    while (list.children.length > LONGEST_HISTORY) list.lastChild.remove();
+    while (list.children.length > LONGEST_HISTORY) list.lastChild?.remove();
     this.#showTools();
   }
 

@@ -1,9 +1,14 @@
-/** Shorthand for building elements; text is always set as text, never parsed as HTML. */
+/** Shorthand for finding and building elements; text is always set as text, never parsed as HTML. */
+
+/** @import { Elements } from "../types/elements.js" */
 
 /**
+ * The function makes an element.
+ *
  * @param {string} tag "div", or "div.name.other"
- * @param {Object<string, string|boolean|Function>} attributes attributes, or listeners as onclick
- * @param {...(Node|string|null)} children
+ * @param {Record<string, string|boolean|null|undefined|EventListener>} attributes attributes, or listeners as onclick
+ * @param {...(Node|string|null|undefined)} children null and undefined are left out
+ * @returns {HTMLElement}
  */
 export function h(tag, attributes = {}, ...children) {
   const [name, ...classes] = tag.split(".");
@@ -14,13 +19,50 @@ export function h(tag, attributes = {}, ...children) {
     else if (value === true) element.setAttribute(key, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  element.append(...present(children));
   return element;
 }
 
-export const byId = (id) => document.getElementById(id);
+/**
+ * The function returns the items that are neither null nor undefined.
+ *
+ * @template Item
+ * @param {(Item|null|undefined)[]} items
+ * @returns {Item[]}
+ */
+export const present = (items) => items.filter((item) => item !== null && item !== undefined);
 
-/** A bar for a share 0..1; what it measures is said by the text beside it, so it is hidden from screen readers. */
+/**
+ * The function returns the element of index.html that has an id.
+ *
+ * @template {keyof Elements} Id
+ * @param {Id} id
+ * @returns {Elements[Id]}
+ */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`no element has the id ${id}`);
+  return /** @type {Elements[Id]} */ (element);
+}
+
+/**
+ * The function returns what draws on a canvas.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @returns {CanvasRenderingContext2D}
+ */
+export function context2d(canvas) {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("the canvas has a context of another kind");
+  return context;
+}
+
+/**
+ * The function makes a bar for a share 0..1. The text beside the bar says what it measures, so screen readers skip it.
+ *
+ * @param {number} share
+ * @param {string} className
+ */
 export function bar(share, className = "") {
   const fill = h("span.bar-fill");
   fill.style.width = `${Math.round(Math.min(1, Math.max(0, share)) * 100)}%`;

@@ -5,39 +5,68 @@ const SLOWEST_MS = 100; // between frames, for a server that cannot keep up
 const EASED_MS = 20_000; // then back to the usual pace
 const COUNTED_MS = 2000; // the pace is told over so long
 
+/** @import { Limits } from "../types/messages.js" */
+/** @import { Reader } from "./readers.js" */
+
 /**
- * @param {HTMLVideoElement} video
- * @param {() => boolean} canTake asked before each frame; false skips it, so that nothing queues up behind a slow network
- * @param {(tMs: number, payload: ArrayBuffer) => void} onFrame
- * @param {(error: Error) => void} onError the reader can read no more
+ * @typedef {object} GrabberOptions
+ * @property {() => boolean} canTake asked before each frame; false skips it, so that nothing queues up behind a slow network
+ * @property {(tMs: number, payload: ArrayBuffer) => void} onFrame
+ * @property {(error: unknown) => void} onError the reader can read no more
  */
+
+/** The class hands on the frames of a playing video, at the pace that the server takes. */
 export class FrameGrabber {
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {GrabberOptions} options
+   */
   constructor(video, { canTake, onFrame, onError }) {
-    Object.assign(this, { video, canTake, onFrame, onError });
+    this.video = video;
+    this.canTake = canTake;
+    this.onFrame = onFrame;
+    this.onError = onError;
+    /** @type {Reader|undefined} */
+    this.reader = undefined;
+    this.running = false;
+    this.reading = false;
+    /** @type {number[]} */
     this.sentAt = [];
-    this.limit({});
+    this.dueMs = 0;
+    this.lastMs = -1;
+    this.usualMs = this.intervalMs = 1000 / TARGET_FPS;
+    /** @type {number|undefined} */
+    this.frameHandle = undefined;
+    /** @type {number|undefined} */
+    this.timer = undefined;
+    /** @type {number|undefined} */
+    this.easedTimer = undefined;
   }
 
-  /** What the server accepts; see `limits` in its `started` message. */
+  /**
+   * The method sets what the server accepts; see `limits` in its `started` message.
+   *
+   * @param {Partial<Limits>} limits
+   */
   limit({ max_fps: fps = TARGET_FPS }) {
     this.usualMs = this.intervalMs = 1000 / Math.min(TARGET_FPS, fps);
   }
 
-  /** Send fewer frames for a while: frames that wait their turn at a busy server make every caption late. */
+  /** The method has fewer frames sent for a while: frames that wait at a busy server make every caption late. */
   easeOff() {
     this.intervalMs = Math.min(SLOWEST_MS, this.intervalMs * 1.2);
     clearTimeout(this.easedTimer);
     this.easedTimer = setTimeout(() => (this.intervalMs = this.usualMs), EASED_MS);
   }
 
-  /** Frames a second of late. */
+  /** The property tells how many frames a second were sent in the last two seconds. */
   get fps() {
     const since = performance.now() - COUNTED_MS;
     this.sentAt = this.sentAt.filter((at) => at > since);
     return this.sentAt.length / (COUNTED_MS / 1000);
   }
 
-  /** @param {{read: (video: HTMLVideoElement) => Promise<ArrayBuffer|null>}} reader see readers.js */
+  /** @param {Reader} reader */
   start(reader) {
     this.stop();
     this.reader = reader;
@@ -55,7 +84,7 @@ export class FrameGrabber {
     this.frameHandle = undefined;
   }
 
-  /** The next frame of the camera where the browser announces them, else the next moment that one is due. */
+  /** The method waits for the camera's next frame where the browser announces them, else until one is due. */
   #schedule() {
     if (!this.running) return;
     if ("requestVideoFrameCallback" in this.video) {
@@ -65,6 +94,10 @@ export class FrameGrabber {
     }
   }
 
+  /**
+   * @param {number} nowMs
+   * @param {number} tMs when the frame was taken
+   */
   #tick(nowMs, tMs) {
     this.#schedule();
     if (nowMs < this.dueMs - 4) return; // the 4 ms let a camera that runs at exactly our pace jitter
@@ -74,10 +107,11 @@ export class FrameGrabber {
     this.#take(Math.round(tMs * 10) / 10);
   }
 
+  /** @param {number} tMs */
   async #take(tMs) {
-    if (!this.video.videoWidth) return;
-    this.reading = true;
     const { reader } = this;
+    if (!reader || !this.video.videoWidth) return;
+    this.reading = true;
     try {
       const payload = await reader.read(this.video);
       if (!payload || !this.running || reader !== this.reader) return;

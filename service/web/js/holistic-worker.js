@@ -2,39 +2,57 @@
  * MediaPipe Holistic in a worker of its own, so that the page stays responsive. A classic worker: the package loads its
  * parts with importScripts. WebAssembly is allowed to this file alone, see service/site/security.py.
  *
- * In, one at a time: {type: "load", folder, cpu}, {type: "frame", image: ImageBitmap}, {type: "reset"}.
- * Out, one for each: {type: "done"}, {type: "done", pose, left_hand, right_hand, face}, or {type: "failed", message}.
+ * service/web/types/worker.d.ts has its messages.
  */
 
 "use strict";
+
+/** @typedef {import("../types/worker.js").WorkerRequest} WorkerRequest */
+/** @typedef {import("../types/worker.js").Parts} Parts */
 
 // MediaPipe on the server takes every frame for a 30th of a second, whatever its pace, and the models learned from what its
 // filters made of that: the same here.
 const STEP_MS = 33.333;
 
-let holistic = null;
+/** @type {Holistic} */
+let holistic;
+/** @type {HolisticResults|null} */
 let found = null;
 let clockMs = 0;
 
-const answers = { load, frame, reset };
-
-self.onmessage = async ({ data }) => {
+self.onmessage = async (/** @type {MessageEvent<WorkerRequest>} */ { data }) => {
   try {
-    const parts = (await answers[data.type](data)) ?? {};
-    self.postMessage({ type: "done", ...parts }, Object.values(parts).filter(Boolean).map(({ buffer }) => buffer));
+    const parts = (await answer(data)) ?? {};
+    const buffers = Object.values(parts).flatMap((part) => (part ? [part.buffer] : []));
+    self.postMessage({ type: "done", ...parts }, buffers);
   } catch (error) {
     self.postMessage({ type: "failed", message: String(error) });
   }
 };
 
-async function load({ folder, cpu }) {
-  const locateFile = (name) => folder + name.split("/").pop();
+/**
+ * @param {WorkerRequest} request
+ * @returns {Promise<Parts|void>}
+ */
+async function answer(request) {
+  if (request.type === "load") return load(request.folder, request.cpu);
+  if (request.type === "frame") return frame(request.image);
+  return holistic.reset();
+}
+
+/**
+ * @param {string} folder where the package lies
+ * @param {boolean} cpu whether the graphics card is left alone
+ */
+async function load(folder, cpu) {
+  const locateFile = (/** @type {string} */ name) => folder + name.split("/").pop();
   self.createMediapipeSolutionsPackedAssets = { locateFile }; // in a worker the package does not hand this on itself
   importScripts(`${folder}holistic.js`);
   holistic = new Holistic({ locateFile });
   // The settings of the server, see glosscast/holistic/mediapipe_graph.py.
-  const options = { modelComplexity: 1, smoothLandmarks: true, refineFaceLandmarks: false, enableSegmentation: false };
-  holistic.setOptions({ ...options, useCpuInference: cpu || !hasGraphicsCard() });
+  const useCpuInference = cpu || !hasGraphicsCard();
+  holistic.setOptions(
+    { modelComplexity: 1, smoothLandmarks: true, refineFaceLandmarks: false, enableSegmentation: false, useCpuInference });
   holistic.onResults((results) => (found = results));
   await holistic.initialize();
   useWebGl2(holistic.h);
@@ -53,6 +71,8 @@ function hasGraphicsCard() {
 /**
  * In a worker the package makes a context of WebGL 1, in which its models find nobody, and forgets to keep it: give it
  * the one that it makes on a page. The names are those of the pinned version.
+ *
+ * @param {HolisticSolution} solution
  */
 function useWebGl2(solution) {
   const { i: module } = solution;
@@ -61,20 +81,31 @@ function useWebGl2(solution) {
   solution.K = module.canvas.getContext("webgl2");
 }
 
-async function frame({ image }) {
+/**
+ * @param {ImageBitmap} image
+ * @returns {Promise<Parts>}
+ */
+async function frame(image) {
   found = null;
   clockMs += STEP_MS;
   await sendAt(clockMs, image);
   image.close();
+  const results = /** @type {HolisticResults|null} */ (found); // set by its listener meanwhile
+  if (!results) throw new Error("no results");
   return {
-    pose: flat(found.poseLandmarks, true),
-    left_hand: flat(found.leftHandLandmarks),
-    right_hand: flat(found.rightHandLandmarks),
-    face: flat(found.faceLandmarks),
+    pose: flat(results.poseLandmarks, true),
+    left_hand: flat(results.leftHandLandmarks),
+    right_hand: flat(results.rightHandLandmarks),
+    face: flat(results.faceLandmarks),
   };
 }
 
-/** The package asks the clock what time a frame is of. */
+/**
+ * The package asks the clock what time a frame is of.
+ *
+ * @param {number} tMs
+ * @param {ImageBitmap} image
+ */
 function sendAt(tMs, image) {
   const clock = performance.now;
   performance.now = () => tMs;
@@ -85,12 +116,13 @@ function sendAt(tMs, image) {
   }
 }
 
-function reset() {
-  holistic.reset();
-}
-
-/** x, y, z and presence of each point, which for pose is the visibility; null where the part was not found. */
+/**
+ * x, y, z and presence of each point, which for pose is the visibility; null where the part was not found.
+ *
+ * @param {HolisticPoint[]|undefined} points
+ */
 function flat(points, visibility = false) {
   if (!points?.length) return null;
-  return Float32Array.from(points.flatMap((point) => [point.x, point.y, point.z, visibility ? point.visibility : 1]));
+  return Float32Array.from(
+    points.flatMap((point) => [point.x, point.y, point.z, visibility ? (point.visibility ?? NaN) : 1]));
 }

@@ -1,5 +1,7 @@
 /** The layout `holistic-171` of glosscast/keypoints.py: what MediaPipe Holistic finds -> what a stream of keypoints carries. */
 
+/** @import { Parts } from "../types/worker.js" */
+
 const CHANNELS = 4; // x, y, z, presence
 const POINTS = 171;
 const START = { pose: 0, left_hand: 33, right_hand: 54, face: 75 };
@@ -18,22 +20,31 @@ export const FACE_INDICES = [
 ];
 
 /**
- * @typedef {Object<"pose"|"left_hand"|"right_hand"|"face", Float32Array|null>} Parts
- *   x, y, z and presence of 33, 21, 21 and 468 points; null where a part was not found
+ * The function puts the parts of a body into the layout.
+ *
+ * @param {Parts} parts
+ * @returns {Float32Array<ArrayBuffer>} (171 × 4), zeros where a part was not found
  */
-
-/** @param {Parts} parts @returns {Float32Array} (171 × 4), zeros where a part was not found */
 export function assemble(parts) {
   const out = new Float32Array(POINTS * CHANNELS);
-  for (const name of ["pose", "left_hand", "right_hand"]) if (parts[name]) out.set(parts[name], START[name] * CHANNELS);
-  if (parts.face) {
+  for (const name of /** @type {const} */ (["pose", "left_hand", "right_hand"])) {
+    const part = parts[name];
+    if (part) out.set(part, START[name] * CHANNELS);
+  }
+  const { face } = parts;
+  if (face) {
     FACE_INDICES.forEach((index, place) =>
-      out.set(parts.face.subarray(index * CHANNELS, (index + 1) * CHANNELS), (START.face + place) * CHANNELS));
+      out.set(face.subarray(index * CHANNELS, (index + 1) * CHANNELS), (START.face + place) * CHANNELS));
   }
   return out;
 }
 
-/** @param {Parts} parts @returns what the overlay draws, in the form of the server's `landmarks` message */
+/**
+ * The function returns what the overlay draws, in the form of the server's `landmarks` message.
+ *
+ * @param {Omit<Parts, "face">} parts
+ * @returns {import("./overlay.js").Landmarks}
+ */
 export function landmarksOf({ pose, left_hand, right_hand }) {
   return {
     pose: pose ? points(pose).slice(0, UPPER_BODY).map((point) => (point[3] >= SHOWN ? point : null)) : null,
@@ -42,5 +53,6 @@ export function landmarksOf({ pose, left_hand, right_hand }) {
   };
 }
 
+/** @param {Float32Array} flat */
 const points = (flat) =>
   Array.from({ length: flat.length / CHANNELS }, (_, index) => flat.subarray(index * CHANNELS, (index + 1) * CHANNELS));

@@ -1,5 +1,13 @@
 /** Everything that can go wrong, in plain words with what to do. One place, so that it can be translated. */
 
+/** @import { IconName } from "./icons.js" */
+
+/** @typedef {{icon: IconName, title: string, body: string, action?: string, pictures?: boolean}} Notice */
+/** @typedef {keyof typeof notices} NoticeName */
+/** @typedef {keyof typeof SENT} SentName */
+/** @typedef {keyof typeof BANNERS} BannerName */
+/** @typedef {{title: string, body: string, retry?: boolean}} ClipProblem */
+
 /** What leaves the device, said below the picture. */
 export const SENT = {
   undecided: "Pictures stay on this device where it is fast enough; its speed is measured first.",
@@ -11,10 +19,12 @@ export const SENT = {
 };
 
 /**
- * Full-size notices of the live view. `action` is the label of the button that starts again, `pictures` whether to offer
+ * The full-size notices of the live view. `action` is the label of the button that starts again, `pictures` whether to offer
  * that the server looks at pictures.
+ *
+ * @satisfies {Record<string, Notice>}
  */
-export const NOTICES = {
+const notices = {
   asking: {
     icon: "camera",
     title: "Allow the camera",
@@ -117,6 +127,8 @@ export const NOTICES = {
     action: "Try again",
   },
 };
+/** @type {Record<NoticeName, Notice>} */
+export const NOTICES = notices;
 
 /** Notices over a running picture, while the page gets back by itself. */
 export const BANNERS = {
@@ -125,7 +137,11 @@ export const BANNERS = {
   not_ready: { chip: "Server starting", title: "The server is still getting ready.", body: "Trying again" },
 };
 
-/** Errors of a clip upload, by the `code` of the answer. */
+/**
+ * Errors of a clip upload, by the `code` of the answer.
+ *
+ * @type {Record<string, ClipProblem>}
+ */
 const CLIP_PROBLEMS = {
   too_large: {
     title: "This file is too large",
@@ -187,6 +203,7 @@ const CLIP_PROBLEMS = {
   },
 };
 
+/** @type {Record<number, string|undefined>} */
 const BY_STATUS = {
   401: "not_authenticated",
   408: "upload_timeout",
@@ -197,13 +214,17 @@ const BY_STATUS = {
 };
 
 /**
+ * The function returns what a person is told about a clip that was not read.
+ *
  * @param {number} status HTTP status; 0 where no answer came
  * @param {{code?: string}|null} problem the problem document, if there was one
  * @param {number|null} retryAfterS
+ * @returns {Required<ClipProblem> & {code: string}}
  */
 export function clipProblem(status, problem, retryAfterS) {
   const byStatus = status === 0 ? "network" : BY_STATUS[status];
-  const code = Object.hasOwn(CLIP_PROBLEMS, problem?.code ?? "") ? problem.code : (byStatus ?? "unknown");
+  const told = problem?.code ?? "";
+  const code = Object.hasOwn(CLIP_PROBLEMS, told) ? told : (byStatus ?? "unknown");
   const found = CLIP_PROBLEMS[code];
   const wait = found.retry && retryAfterS ? ` Try again in ${retryAfterS === 1 ? "a second" : `${retryAfterS} seconds`}.` : "";
   return { code, retry: false, ...found, body: found.body + wait };

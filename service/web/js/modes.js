@@ -8,12 +8,16 @@ const MEASURED = 6; // frames of the speed check
 const HOPELESS_MS = 300; // two frames this slow, and there is no need to look at more
 const PATIENCE_MS = 25_000; // for loading and measuring together
 
+/** @import { Landmarks } from "./overlay.js" */
+/** @import { Reader } from "./readers.js" */
+
 /** @typedef {"auto"|"keypoints"|"frames"} Mode */
 
 /**
- * Whether a device keeps `MIN_FPS`; null: too early to say.
+ * The function tells whether a device keeps `MIN_FPS`; null: too early to say.
  *
  * @param {number[]} times ms of each frame; the first makes the models ready and does not count
+ * @returns {boolean|null}
  */
 export function verdict(times) {
   const counted = times.slice(1);
@@ -23,52 +27,66 @@ export function verdict(times) {
   return (low + high) / 2 <= 1000 / MIN_FPS;
 }
 
+/** The class chooses between privacy mode and pictures, and keeps what both need. */
 export class Modes {
   /**
-   * @param {(points: object) => void} onPoints what the overlay draws in privacy mode
-   * @param {() => void} onCheck the speed check begins
+   * `onPoints` takes what the overlay draws in privacy mode; `onCheck` hears that the speed check begins.
+   *
+   * @param {{onPoints: (points: Landmarks) => void, onCheck: () => void}} options
    */
   constructor({ onPoints, onCheck }) {
-    Object.assign(this, { onPoints, onCheck });
+    this.onPoints = onPoints;
+    this.onCheck = onCheck;
     /** @type {Mode} */
     this.wanted = "auto";
+    /** @type {string|null} */
     this.folder = null; // of the package; null while or where there is none, or nothing for it to do
+    /** @type {boolean|null} */
     this.keepsUp = null; // the verdict on this device, once there is one
+    /** @type {Holistic|null} */
+    this.holistic = null;
   }
 
-  /** Whether the next start has to load or measure first. */
+  /** The property tells whether the next start has to load or measure first. */
   get mustPrepare() {
     return this.folder !== null && this.wanted !== "frames" && this.keepsUp !== false && !this.holistic;
   }
 
   /**
-   * What to read the camera's pictures with.
+   * The method chooses what to read the camera's pictures with.
    *
-   * @returns {Promise<PictureReader|KeypointReader>}
+   * @param {HTMLVideoElement} video
+   * @returns {Promise<Reader>}
    * @throws {Error} privacy mode was asked for by name and does not run here: never send pictures instead
    */
   async reader(video) {
     if (this.folder === null && this.wanted === "keypoints") throw new Error("not installed");
-    if (this.folder !== null && this.wanted === "auto" && this.keepsUp === null) await this.#check(video);
+    if (this.folder !== null && this.wanted === "auto" && this.keepsUp === null) {
+      await this.#check(video, this.folder);
+    }
     // Only now: while that was measured the server may have said that it needs pictures.
     if (this.folder === null || this.wanted === "frames") return new PictureReader();
     if (this.wanted === "auto" && !this.keepsUp) return new PictureReader();
-    return new KeypointReader(await this.#loaded(), this.onPoints);
+    return new KeypointReader(await this.#loaded(this.folder), this.onPoints);
   }
 
-  /** After a failure: load it anew next time. */
+  /** The method drops Holistic after a failure, so that the next start loads it anew. */
   drop() {
     this.holistic?.close();
     this.holistic = null;
   }
 
-  /** Holistic, ready for another recording. */
-  async #loaded() {
+  /**
+   * The method returns Holistic, ready for another recording.
+   *
+   * @param {string} folder of the package
+   */
+  async #loaded(folder) {
     if (this.holistic) {
       await this.holistic.reset();
       return this.holistic;
     }
-    const holistic = new Holistic(this.folder);
+    const holistic = new Holistic(folder);
     this.holistic = holistic;
     try {
       this.onCheck();
@@ -80,16 +98,27 @@ export class Modes {
     return holistic;
   }
 
-  async #check(video) {
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {string} folder of the package
+   */
+  async #check(video, folder) {
+    /** @type {number|undefined} */
     let giveUp;
+    /** @type {Promise<boolean>} */
     const patience = new Promise((done) => (giveUp = setTimeout(done, PATIENCE_MS, false)));
-    this.keepsUp = await Promise.race([this.#measure(video).catch(() => false), patience]);
+    this.keepsUp = await Promise.race([this.#measure(video, folder).catch(() => false), patience]);
     clearTimeout(giveUp);
     if (!this.keepsUp) this.drop();
   }
 
-  async #measure(video) {
-    const holistic = await this.#loaded();
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {string} folder of the package
+   */
+  async #measure(video, folder) {
+    const holistic = await this.#loaded(folder);
+    /** @type {number[]} */
     const times = [];
     while (verdict(times) === null) {
       const began = performance.now();

@@ -1,8 +1,42 @@
 /**
  * The caption stream: framing, the meaning of close codes, and a client that reconnects by itself.
  *
- * The first half decides and does no I/O. The client takes its WebSocket and its timer from outside, so that it runs
+ * The functions decide and do no I/O. The client takes its WebSocket and its timer from outside, so that it runs
  * without a network.
+ */
+
+import { Session } from "./session.js";
+
+/** @import { ErrorMessage, ServerMessage, StartMessage } from "../types/messages.js" */
+
+/** @typedef {Pick<ErrorMessage, "retryable"> & Partial<Pick<ErrorMessage, "code"|"retry_after_s">>} Fault */
+/** @typedef {{code: number, error: Fault|null}} Close what a connection ended with */
+/** @typedef {"done"|"disagree"|"unauthorised"|"not_allowed"|"idle"|"refused"|"gone"} StopReason */
+/** @typedef {"renew"|"busy"|"lost"} RetryReason */
+/** @typedef {{action: "stop", reason: StopReason}|{action: "retry", reason: RetryReason, delayMs: number}} Next */
+
+/**
+ * @typedef {{name: "connecting"}
+ *   | {name: "open"}
+ *   | {name: "waiting", reason: RetryReason, delayMs: number}
+ *   | {name: "stopped", reason: StopReason, error: Fault|null}} StreamState
+ */
+
+/**
+ * @typedef {object} StreamOptions
+ * @property {string} url
+ * @property {StartMessage} start
+ * @property {(message: ServerMessage) => void} onMessage gets every message of the server
+ * @property {(state: StreamState) => void} onState
+ * @property {(url: string) => Promise<WebSocket>} connect fails with the `Close` that the attempt shall count as
+ * @property {Timer} [timer]
+ * @property {() => number} [now] returns the time in ms
+ */
+
+/**
+ * @typedef {object} Timer
+ * @property {(run: () => void, delayMs: number) => number} setTimeout
+ * @property {(id: number|undefined) => void} clearTimeout
  */
 
 export const SUBPROTOCOL = "glosscast.v1";
@@ -17,7 +51,14 @@ const SILENCE_MS = 12_000; // frames go out and nothing comes back: the network 
 const RETRY = "retry";
 const STOP = "stop";
 
-/** uint32 little-endian length of the header, the header as JSON, the picture or the keypoints. */
+/**
+ * The function returns a frame as a message: uint32 little-endian length of the header, the header as JSON, the picture or
+ * the keypoints.
+ *
+ * @param {number} seq
+ * @param {number} tMs
+ * @param {ArrayBuffer} payload
+ */
 export function encodeFrame(seq, tMs, payload) {
   const header = new TextEncoder().encode(JSON.stringify({ seq, t_ms: tMs }));
   const message = new Uint8Array(4 + header.length + payload.byteLength);
@@ -27,23 +68,34 @@ export function encodeFrame(seq, tMs, payload) {
   return message;
 }
 
-/** Where the stream lives, seen from a page that may itself live below a path. */
+/**
+ * The function returns where the stream lives, seen from a page that may itself live below a path.
+ *
+ * @param {string} base the address of the page
+ */
 export function streamUrl(base) {
   const url = new URL("v1/stream", base);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url.href;
 }
 
-/** 0.5 s, 1, 2, 4 … with a fifth of jitter, so that clients of a restarted server do not return all at once. */
+/**
+ * The function returns 0.5 s, 1, 2, 4 … with a fifth of jitter, so that clients of a restarted server do not return all at
+ * once.
+ *
+ * @param {number} attempt failures in a row so far
+ * @param {() => number} random
+ */
 export function backoffMs(attempt, random = Math.random) {
   return Math.min(LONGEST_WAIT_MS, 500 * 2 ** attempt) * (0.9 + 0.2 * random());
 }
 
 /**
- * The close that a refusal by HTTP stands for, when a token was asked for.
+ * The function returns the close that a refusal by HTTP stands for, when a token was asked for.
  *
  * @param {number} status
  * @param {number} retryAfterS NaN where the server did not say
+ * @returns {Close}
  */
 export function closeOf(status, retryAfterS) {
   if (status === 401) return { code: 4001, error: null };
@@ -53,77 +105,56 @@ export function closeOf(status, retryAfterS) {
 }
 
 /**
- * What to do when a connection has ended.
+ * The function decides what to do when a connection has ended.
  *
  * @param {number} code close code
- * @param {object|null} error the last `error` message of the connection
+ * @param {Fault|null} error the last `error` message of the connection
  * @param {number} attempt failures in a row so far
- * @returns {{action: "retry"|"stop", reason: string, delayMs?: number}}
+ * @param {() => number} random
+ * @returns {Next}
  */
 export function afterClose(code, error, attempt, random = Math.random) {
   const unauthorised = error?.code === "not_allowed" ? "not_allowed" : "unauthorised";
-  const final = { 1000: "done", 1009: "disagree", 4000: "disagree", 4001: unauthorised, 4031: "idle" }[code];
+  /** @type {Record<number, StopReason|undefined>} */
+  const finals = { 1000: "done", 1009: "disagree", 4000: "disagree", 4001: unauthorised, 4031: "idle" };
+  const final = finals[code];
   if (final) return { action: STOP, reason: final };
   if (code === 4008) return { action: RETRY, reason: "renew", delayMs: 0 };
   if (error?.retryable === false) return { action: STOP, reason: "refused" };
   const busy = code === 1013 || code === 4029;
   if (!busy && attempt >= GIVE_UP_AFTER) return { action: STOP, reason: "gone" };
-  const asked = error?.retry_after_s;
+  const asked = error?.retry_after_s ?? 0;
   const delayMs = asked > 0 ? asked * 1000 : Math.max(backoffMs(attempt, random), busy ? 3000 : 0);
   return { action: RETRY, reason: busy ? "busy" : "lost", delayMs };
 }
 
-/**
- * A session that outlives its connection, as far as the client has to remember it.
- *
- * `heard` takes every message of the server; `opening(nowMs, start)` is what to say first on a connection, `start` or
- * `resume`.
- */
-export class Session {
-  constructor() {
-    this.forget();
-  }
-
-  forget() {
-    Object.assign(this, { id: null, token: null, lastSegment: null, lostAt: null });
-  }
-
-  heard(message) {
-    if (message.type === "started") {
-      if (!message.resumed) this.lastSegment = null;
-      Object.assign(this, { id: message.session, token: message.token ?? null, lostAt: null });
-      this.resumeMs = 1000 * (message.limits?.resume_s ?? 0);
-    }
-    if (message.type === "final") this.lastSegment = message.segment;
-  }
-
-  lost(nowMs) {
-    this.lostAt ??= nowMs;
-  }
-
-  opening(nowMs, start) {
-    if (this.token === null || nowMs - (this.lostAt ?? nowMs) > this.resumeMs) return start;
-    return { type: "resume", session: this.id, token: this.token, last_segment: this.lastSegment };
-  }
-}
-
-/**
- * One run of captions over as many connections as it takes.
- *
- * `onMessage(message)` gets every message of the server, `onState(state)` these:
- * {name: "connecting"}, {name: "open"}, {name: "waiting", reason, delayMs}, {name: "stopped", reason, error}.
- * `connect(url)` promises a WebSocket, or fails with the close code that the attempt shall count as.
- */
+/** The class is one run of captions over as many connections as it takes. */
 export class StreamClient {
+  /** @param {StreamOptions} options */
   constructor({ url, start, onMessage, onState, connect, timer = window, now = () => performance.now() }) {
-    Object.assign(this, { url, startMessage: start, onMessage, onState, connect, timer, now });
+    this.url = url;
+    this.startMessage = start;
+    this.onMessage = onMessage;
+    this.onState = onState;
+    this.connect = connect;
+    this.timer = timer;
+    this.now = now;
     this.session = new Session();
     this.attempt = 0;
     this.seq = 0;
     this.running = false;
+    /** @type {WebSocket|null} */
     this.socket = null;
     this.ready = false;
     this.opening = false;
+    /** @type {Fault|null} */
+    this.error = null; // the last one of this connection
+    /** @type {number|null} */
+    this.startedAt = null;
+    /** @type {number|undefined} */
+    this.wait = undefined;
+    /** @type {number|undefined} */
+    this.watchdog = undefined;
   }
 
   start() {
@@ -132,34 +163,41 @@ export class StreamClient {
     this.#connect();
   }
 
-  /** Connect now instead of at the end of the wait. */
+  /** The method connects now instead of at the end of the wait. */
   retryNow() {
     if (!this.running || this.socket || this.opening) return;
     this.timer.clearTimeout(this.wait);
     this.#connect();
   }
 
-  /** Whether a frame given now would go out without piling up. */
+  /** The property tells whether a frame given now would go out without piling up. */
   get canSend() {
-    return this.ready && this.socket.bufferedAmount < MAX_BUFFERED_BYTES;
+    return this.ready && this.socket !== null && this.socket.bufferedAmount < MAX_BUFFERED_BYTES;
   }
 
-  /** @param {ArrayBuffer} payload a picture or keypoints, as `start` has said */
+  /**
+   * The method sends a frame, where `canSend` allows.
+   *
+   * @param {number} tMs
+   * @param {ArrayBuffer} payload a picture or keypoints, as `start` has said
+   * @returns {boolean} whether the frame was sent
+   */
   sendFrame(tMs, payload) {
-    if (!this.canSend) return false;
-    this.socket.send(encodeFrame(this.seq++, tMs, payload));
-    if (!this.watchdog) this.#watch(this.socket, SILENCE_MS);
+    const { socket } = this;
+    if (!socket || !this.canSend) return false;
+    socket.send(encodeFrame(this.seq++, tMs, payload));
+    if (!this.watchdog) this.#watch(socket, SILENCE_MS);
     return true;
   }
 
-  /** Ask for the sign that is under way, then end. Finals that still come in are delivered. */
+  /** The method asks for the sign that is under way, then ends. Finals that still come in are delivered. */
   stop() {
     if (!this.running) return;
     this.running = false;
     this.timer.clearTimeout(this.wait);
     this.#unwatch();
-    const socket = this.socket;
-    if (this.ready) {
+    const { socket } = this;
+    if (socket && this.ready) {
       this.ready = false;
       socket.send(JSON.stringify({ type: "stop" }));
       this.timer.setTimeout(() => socket.close(1000), STOP_TIMEOUT_MS);
@@ -169,25 +207,33 @@ export class StreamClient {
   }
 
   async #connect() {
-    Object.assign(this, { opening: true, ready: false, error: null, startedAt: null });
+    this.opening = true;
+    this.ready = false;
+    this.error = null;
+    this.startedAt = null;
     this.onState({ name: "connecting" });
-    let socket = null;
-    let failure = null;
-    try {
-      socket = await this.connect(this.url);
-    } catch (error) {
-      failure = { code: 1006, error: null, ...error };
-    }
+    const reached = await this.#reach();
     this.opening = false;
-    if (!this.running) return void socket?.close(); // stopped meanwhile
-    if (failure) {
-      this.error = failure.error;
-      return void this.#ended(failure.code);
+    if (!this.running) {
+      if (!("error" in reached)) reached.close(); // stopped meanwhile
+    } else if ("error" in reached) {
+      this.error = reached.error;
+      this.#ended(reached.code);
+    } else {
+      this.#attach(reached);
     }
-    this.#attach(socket);
-    return undefined;
   }
 
+  /** @returns {Promise<WebSocket|Close>} the close that counts where there is no connection */
+  async #reach() {
+    try {
+      return await this.connect(this.url);
+    } catch (error) {
+      return { code: 1006, error: null, .../** @type {Partial<Close>} */ (error) };
+    }
+  }
+
+  /** @param {WebSocket} socket */
   #attach(socket) {
     this.socket = socket;
     socket.binaryType = "arraybuffer";
@@ -197,7 +243,12 @@ export class StreamClient {
     this.#watch(socket, START_TIMEOUT_MS);
   }
 
-  /** Take a connection for lost when nothing is heard for so long. */
+  /**
+   * The method takes a connection for lost when nothing is heard for so long.
+   *
+   * @param {WebSocket} socket
+   * @param {number} patienceMs
+   */
   #watch(socket, patienceMs) {
     this.#unwatch();
     this.watchdog = this.timer.setTimeout(() => {
@@ -209,11 +260,16 @@ export class StreamClient {
 
   #unwatch() {
     this.timer.clearTimeout(this.watchdog);
-    this.watchdog = null;
+    this.watchdog = undefined;
   }
 
+  /**
+   * @param {WebSocket} socket
+   * @param {unknown} data
+   */
   #receive(socket, data) {
     if (socket !== this.socket || typeof data !== "string") return;
+    /** @type {ServerMessage} */
     const message = JSON.parse(data);
     if (this.ready) this.#unwatch();
     this.session.heard(message);
@@ -227,6 +283,10 @@ export class StreamClient {
     this.onMessage(message);
   }
 
+  /**
+   * @param {WebSocket} socket
+   * @param {number} code
+   */
   #closed(socket, code) {
     if (socket !== this.socket) return;
     this.socket = null;
@@ -235,6 +295,7 @@ export class StreamClient {
     if (this.running) this.#ended(code);
   }
 
+  /** @param {number} code */
   #ended(code) {
     if (this.startedAt !== null && this.now() - this.startedAt > STABLE_MS) this.attempt = 0;
     const next = afterClose(code, this.error, this.attempt++);

@@ -7,20 +7,27 @@ import { NOTICES } from "./messages.js";
 const LONGEST_S = 15; // a sign takes two
 const KINDS = ["video/mp4", "video/webm"];
 
+/** The class records a clip for the clip view. */
 export class Recorder {
   /** @param {(file: File) => void} onClip */
   constructor(onClip) {
     this.onClip = onClip;
     this.longestS = LONGEST_S;
+    /** @type {MediaStream|null} */
+    this.stream = null;
+    /** @type {MediaRecorder|null} */
+    this.recorder = null;
+    /** @type {number|undefined} */
+    this.timer = undefined;
     const can = "MediaRecorder" in window;
     byId("record-open").hidden = !can;
     byId("record-open").addEventListener("click", () => this.open());
-    byId("record-start").addEventListener("click", () => (this.recorder ? this.finish() : this.#begin()));
+    byId("record-start").addEventListener("click", () => this.#toggle());
     byId("record-cancel").addEventListener("click", () => this.close());
     window.addEventListener("pagehide", () => this.close());
   }
 
-  /** Turn the camera on and show it. */
+  /** The method turns the camera on and shows it. */
   async open() {
     byId("record-problem").hidden = true;
     try {
@@ -39,12 +46,12 @@ export class Recorder {
     await byId("record-video").play().catch(() => {});
   }
 
-  /** End the recording and hand it on. */
+  /** The method ends the recording and hands it on. */
   finish() {
     if (this.recorder?.state === "recording") this.recorder.stop();
   }
 
-  /** Turn the camera off; what was recorded is thrown away. */
+  /** The method turns the camera off; what was recorded is thrown away. */
   close() {
     if (!this.stream) return;
     this.recorder = null; // its data come too late now
@@ -57,15 +64,23 @@ export class Recorder {
     byId("drop").hidden = false;
   }
 
-  #begin() {
-    const kind = KINDS.find((type) => MediaRecorder.isTypeSupported(type));
-    const recorder = new MediaRecorder(this.stream, { mimeType: kind });
+  #toggle() {
+    if (this.recorder) this.finish();
+    else if (this.stream) this.#begin(this.stream);
+  }
+
+  /** @param {MediaStream} stream */
+  #begin(stream) {
+    const mimeType = KINDS.find((type) => MediaRecorder.isTypeSupported(type)); // undefined: the browser chooses
+    const recorder = new MediaRecorder(stream, { mimeType });
+    /** @type {Blob[]} */
     const parts = [];
     recorder.ondataavailable = ({ data }) => parts.push(data);
     recorder.onstop = () => {
       if (recorder !== this.recorder) return;
       this.close();
-      this.onClip(new File(parts, `recording.${kind.slice("video/".length)}`, { type: kind }));
+      const [type] = (mimeType ?? recorder.mimeType).split(";");
+      this.onClip(new File(parts, `recording.${type.slice("video/".length)}`, { type }));
     };
     this.recorder = recorder;
     recorder.start();
@@ -73,6 +88,7 @@ export class Recorder {
     byId("record-start").textContent = "Stop and read";
   }
 
+  /** @param {number} began */
   #count(began) {
     const tell = () => {
       const seconds = (performance.now() - began) / 1000;

@@ -3,39 +3,61 @@
 import { h } from "./dom.js";
 import { glossName } from "./glosses.js";
 
+/** @typedef {"txt"|"vtt"|"srt"} Kind */
+/** @typedef {{gloss: string, at: Date, start_ms: number, end_ms: number}} TimedSign */
+
+/** @type {Record<Kind, string>} */
 const TYPES = { txt: "text/plain", vtt: "text/vtt", srt: "application/x-subrip" };
 const SHORTEST_MS = 700; // a caption must be readable
 
 /**
- * @param {"txt"|"vtt"|"srt"} kind
- * @param {{gloss: string, at: Date, start_ms: number, end_ms: number}[]} signs in order
+ * The function returns signs as the text of a file.
+ *
+ * @param {Kind} kind
+ * @param {TimedSign[]} signs in order
  * @param {number} originMs the page's clock at the start of the transcript
+ * @returns {string}
  */
 export function transcript(kind, signs, originMs) {
   if (kind === "txt") return signs.map((sign) => `${clock(sign.at)}\t${name(sign)}\n`).join("");
   const point = kind === "vtt" ? "." : ",";
   const cues = signs.map((sign, index) => {
     const start = Math.max(0, sign.start_ms - originMs);
-    const next = signs[index + 1]?.start_ms - originMs || Infinity;
+    const next = index + 1 < signs.length ? signs[index + 1].start_ms - originMs : Infinity;
     const end = Math.max(sign.end_ms - originMs, Math.min(start + SHORTEST_MS, next), start + 1);
     return `${index + 1}\n${stamp(start, point)} --> ${stamp(end, point)}\n${name(sign)}\n`;
   });
   return (kind === "vtt" ? ["WEBVTT\n", ...cues] : cues).join("\n");
 }
 
-/** Hand a file to the browser's downloads. */
+/**
+ * The function hands a file to the browser's downloads.
+ *
+ * @param {Kind} kind
+ * @param {string} text
+ */
 export function save(kind, text) {
   const url = URL.createObjectURL(new Blob([text], { type: TYPES[kind] }));
   h("a", { href: url, download: `signs-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.${kind}` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000); // by then the download has begun
 }
 
+/**
+ * The function returns the time of day, as the browser's language writes it.
+ *
+ * @param {Date} date
+ */
 export const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
+/** @param {TimedSign} sign */
 const name = ({ gloss }) => glossName(gloss).toUpperCase();
 
+/**
+ * @param {number} ms
+ * @param {string} point what separates seconds from milliseconds
+ */
 function stamp(ms, point) {
   const whole = Math.round(ms);
-  const part = (value, digits = 2) => String(Math.floor(value)).padStart(digits, "0");
+  const part = (/** @type {number} */ value, digits = 2) => String(Math.floor(value)).padStart(digits, "0");
   return `${part(whole / 3_600_000)}:${part((whole / 60_000) % 60)}:${part((whole / 1000) % 60)}${point}${part(whole % 1000, 3)}`;
 }

@@ -1,0 +1,51 @@
+/** What a page remembers of a session, so that a new connection can go on with it. */
+
+/** @import { ResumeMessage, ServerMessage, StartMessage } from "../types/messages.js" */
+
+/**
+ * The class remembers a session that outlives its connection, as far as the client has to.
+ *
+ * `heard` takes every message of the server; `opening(nowMs, start)` is what to say first on a connection, `start` or
+ * `resume`.
+ */
+export class Session {
+  constructor() {
+    /** @type {{id: string, token: string}|null} */
+    this.known = null; // null: there is nothing to resume
+    /** @type {number|null} */
+    this.lastSegment = null;
+    /** @type {number|null} */
+    this.lostAt = null;
+    this.resumeMs = 0;
+  }
+
+  forget() {
+    this.known = this.lastSegment = this.lostAt = null;
+  }
+
+  /** @param {ServerMessage} message */
+  heard(message) {
+    if (message.type === "started") {
+      if (!message.resumed) this.lastSegment = null;
+      this.known = message.token ? { id: message.session, token: message.token } : null;
+      this.lostAt = null;
+      this.resumeMs = 1000 * (message.limits?.resume_s ?? 0);
+    }
+    if (message.type === "final") this.lastSegment = message.segment;
+  }
+
+  /** @param {number} nowMs */
+  lost(nowMs) {
+    this.lostAt ??= nowMs;
+  }
+
+  /**
+   * @param {number} nowMs
+   * @param {StartMessage} start
+   * @returns {StartMessage|ResumeMessage}
+   */
+  opening(nowMs, start) {
+    if (this.known === null || nowMs - (this.lostAt ?? nowMs) > this.resumeMs) return start;
+    return { type: "resume", session: this.known.id, token: this.known.token, last_segment: this.lastSegment };
+  }
+}

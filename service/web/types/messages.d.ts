@@ -1,0 +1,328 @@
+// Written by `python -m service.typescript`; do not edit.
+
+/** The client's first message. */
+export interface StartMessage {
+  type: "start";
+  /** what binary messages carry: pictures, or keypoints of the bundle's layout */
+  input: "frames" | "keypoints";
+  /** whether results inside a sign are wanted */
+  interim?: boolean;
+  /** glosses in a final: the best and top_k - 1 alternatives */
+  top_k?: number;
+  /** whether `landmarks` messages are wanted (input frames only) */
+  landmarks?: boolean;
+  /** frame width / height (input keypoints only; pictures tell theirs) */
+  aspect?: number;
+}
+
+/** The client's first message on a new connection, to go on with a session whose connection broke. */
+export interface ResumeMessage {
+  type: "resume";
+  /** `session` of `started` */
+  session: string;
+  /** `token` of `started` */
+  token: string;
+  /** segment of the last `final` that was heard, null where there was none */
+  last_segment?: number | null;
+}
+
+/** Close the sign that is under way now; the stream goes on. */
+export interface FinalizeMessage {
+  type: "finalize";
+}
+
+/** The client is still there, with nothing to send. */
+export interface KeepaliveMessage {
+  type: "keepalive";
+}
+
+/** No more frames will come: read those that wait, close the sign that is under way, say `ended`. */
+export interface StopMessage {
+  type: "stop";
+}
+
+/** What is in effect for a stream. */
+export interface Config {
+  input: "frames" | "keypoints";
+  interim: boolean;
+  /** at most the size of the vocabulary */
+  top_k: number;
+  landmarks: boolean;
+  /** null for input frames */
+  aspect: number | null;
+}
+
+/** What a stream must keep within. */
+export interface Limits {
+  /** frames per second; what comes faster is dropped */
+  max_fps: number;
+  /** size of one binary message; a larger one ends the stream */
+  max_frame_bytes: number;
+  /** seconds within which a session whose connection broke can be resumed */
+  resume_s: number;
+}
+
+/** The stream is set up, or goes on; frames may come. */
+export interface StartedMessage {
+  type: "started";
+  /** random id of this session */
+  session: string;
+  /** secret of this session: who has it may resume it and read its captions */
+  token: string;
+  /** whether this answers `resume` */
+  resumed: boolean;
+  /** time of the last frame that was taken, null where there was none */
+  last_t_ms: number | null;
+  /** when the server will end it, ISO 8601, UTC */
+  expires_at: string;
+  config: Config;
+  /** name and version, "asl-demo@1" */
+  bundle: string;
+  /** the gloss that stands for hands that say nothing, null where there is none */
+  no_sign: string | null;
+  limits: Limits;
+}
+
+/** A sign has begun. */
+export interface SignStartedMessage {
+  type: "sign_started";
+  /** 0, 1, 2 ... within the stream */
+  segment: number;
+  t_ms: number;
+}
+
+/**
+ * The best guess inside a sign; replaced by the next revision or the final. Unsent ones are left out.
+ *
+ * Early guesses are often wrong: show the gloss of a stable one only, until another stable one or the final comes.
+ */
+export interface InterimMessage {
+  type: "interim";
+  segment: number;
+  /** 1, 2, 3 ... */
+  revision: number;
+  gloss: string;
+  /** 0..1 */
+  confidence: number;
+  /** whether the revision before has the same gloss, it is sure enough, and a final could report it */
+  stable: boolean;
+  start_ms: number;
+  end_ms: number;
+}
+
+/** Another gloss that it could be. */
+export interface Alternative {
+  gloss: string;
+  /** 0..1 */
+  confidence: number;
+}
+
+/** What the sign was; never changes. */
+export interface FinalMessage {
+  type: "final";
+  segment: number;
+  gloss: string;
+  /** 0..1 */
+  confidence: number;
+  start_ms: number;
+  end_ms: number;
+  /** the next best top_k - 1 glosses */
+  alternatives: Alternative[];
+  /** glosses that this one is easily taken for, whatever was signed */
+  confusable_with: string[];
+  /** from the arrival of what ended the sign to this message */
+  latency_ms: number;
+}
+
+/**
+ * Where the signer is, for an overlay; at most 8 a second.
+ *
+ * Points are [x, y] in 0..1 of the frame, x to the right and y down, null where unseen.
+ */
+export interface LandmarksMessage {
+  type: "landmarks";
+  t_ms: number;
+  /** 25 upper-body points in MediaPipe's order, nose to hips */
+  pose: ([number, number] | null)[];
+  /** 21 points in MediaPipe's order, or null where no hand was seen */
+  left_hand: [number, number][] | null;
+  /** as left_hand; left and right are the signer's own */
+  right_hand: [number, number][] | null;
+}
+
+/** Frames were left out: they came faster than they could be read, or what finds keypoints had to be restarted. */
+export interface StreamWarningMessage {
+  type: "warning";
+  /** why */
+  code: "frames_dropped" | "tracker_restarted";
+  /** frames since the last warning of this code */
+  count: number;
+}
+
+/** What an `error` message is about. */
+export type ErrorCode = "bad_time" | "bad_keypoints" | "undecodable" | "too_large" | "out_of_memory" | "bad_message" | "unsupported_input" | "frame_too_big" | "not_authenticated" | "not_allowed" | "too_many_requests" | "too_many_streams" | "overloaded" | "slow_reader" | "idle" | "session_expired" | "no_session" | "resumed" | "shutting_down" | "internal";
+
+/** Something went wrong. A retryable one leaves the stream open, or tells that a new one may succeed. */
+export interface ErrorMessage {
+  type: "error";
+  /** stable, for a program to decide by; see the error codes */
+  code: ErrorCode;
+  /** what happened, for a person to read */
+  message: string;
+  retryable: boolean;
+  /** seconds, or null */
+  retry_after_s: number | null;
+}
+
+/** What a stream was, in numbers. */
+export interface Summary {
+  /** from `start` to `ended`, by the server's clock */
+  duration_ms: number;
+  /** frames received */
+  frames: number;
+  /** of them, left out because they came too fast */
+  dropped: number;
+  /** of them, left out because they could not be used */
+  faulty: number;
+  /** finals */
+  signs: number;
+}
+
+/** The last message of a stream that ends in order. */
+export interface EndedMessage {
+  type: "ended";
+  summary: Summary;
+}
+
+/** One sign in the clip. */
+export interface ClipSign {
+  /** may be the no-sign class */
+  gloss: string;
+  /** 0..1 */
+  confidence: number;
+  /** from the clip's first frame */
+  start_ms: number;
+  end_ms: number;
+}
+
+/** A gloss that the clip may show. */
+export interface Prediction {
+  /** may be the no-sign class, see `no_sign` of the bundle */
+  gloss: string;
+  /** 0..1 */
+  confidence: number;
+  /** glosses that it is easily taken for, the most similar first */
+  confusable_with: string[];
+}
+
+/** Where the time went, in ms. */
+export interface Timings {
+  decode: number;
+  keypoints: number;
+  inference: number;
+}
+
+/** What a clip shows, taken as one sign. */
+export interface Classification {
+  /** name and version */
+  bundle: string;
+  /** from the first to the last frame */
+  duration_ms: number;
+  /** frames that were looked at */
+  frames: number;
+  /** best first */
+  predictions: Prediction[];
+  /** where signs were found, in order; empty where the clip was read whole */
+  signs: ClipSign[];
+  timings_ms: Timings;
+}
+
+/** What `POST /v1/classify` takes. */
+export interface ClipLimits {
+  max_upload_bytes: number;
+  max_clip_s: number;
+}
+
+/** The timing of a model's window; part of the bundle manifest. */
+export interface ClipSpec {
+  /** length of a window, ms */
+  window_ms: number;
+  /** frame rate of the fast pathway */
+  fps: number;
+  /** the slow pathway takes every alpha-th frame of the fast one */
+  alpha: number;
+}
+
+/** Two glosses that the model tends to take for each other; similarity 0..1. */
+export interface ConfusablePair {
+  glosses: [string, string];
+  similarity: number;
+}
+
+/** One gloss of the vocabulary, and what is known about it. */
+export interface GlossEntry {
+  gloss: string;
+  /** signers that it was learned from */
+  signers: number;
+  /** share recognised on signers left out of training; null: not measured */
+  accuracy: number | null;
+  /** clips behind that figure */
+  clips: number;
+  confusable_with: string[];
+}
+
+/** What websocket clients with input keypoints must send, and what the model was trained on. */
+export interface KeypointLayout {
+  layout: string;
+  points: number;
+  /** x, y, z, presence; x and y in 0..1 of the frame */
+  channels: number;
+  /** done by the service */
+  normalisation: string;
+  extractor: string;
+}
+
+/** The bundle in use, and what the service takes for it. */
+export interface BundleDescription {
+  name: string;
+  version: string;
+  task: string;
+  vocabulary: GlossEntry[];
+  /** the gloss that stands for hands that say nothing */
+  no_sign: string | null;
+  confusable: ConfusablePair[];
+  /** figures of the whole bundle */
+  metrics: Record<string, number>;
+  clip: ClipSpec;
+  keypoints: KeypointLayout;
+  /** what streams may send, as `start` names it */
+  inputs: ("frames" | "keypoints")[];
+  limits: ClipLimits;
+  /** ONNX Runtime execution providers in use, best first */
+  providers: string[];
+  /** what they compute in */
+  precision: "fp32" | "bf16" | "int8";
+}
+
+/** What opens one stream. */
+export interface StreamToken {
+  token: string;
+  /** ISO 8601, UTC; it must be used before, and can be used once */
+  expires_at: string;
+}
+
+/** An RFC 9457 problem document. */
+export interface Problem {
+  /** where the code is explained, relative to this service */
+  type: string;
+  title: string;
+  status: number;
+  /** what happened, for a person to read */
+  detail: string;
+  /** stable, for a program to decide by */
+  code: string;
+}
+
+export type ClientMessage = StartMessage | ResumeMessage | FinalizeMessage | KeepaliveMessage | StopMessage;
+
+export type ServerMessage = StartedMessage | SignStartedMessage | InterimMessage | FinalMessage | LandmarksMessage | StreamWarningMessage | ErrorMessage | EndedMessage;
