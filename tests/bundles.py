@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from glosscast.bundle import sha256
+from glosscast.bundle import EMBEDDED, sha256
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, Pose, X, Z
@@ -179,3 +179,16 @@ def signing(*signs: str, sign_frames: int = 20, rest_frames: int = 12) -> list[t
         frames += [pose((side, 0.2 + 0.2 * (i % 2))) for i in range(sign_frames)]
         frames += [pose(None)] * rest_frames
     return [(i * FRAME_MS, frame) for i, frame in enumerate(frames)]
+
+
+def eager(folder: Path) -> Path:
+    """A copy of the embedded bundle that reports signs of which it is half as sure as usual.
+
+    For tests of what happens to a sign that was read, for which any that is read rightly will do.
+    """
+    copy = folder / "eager"
+    shutil.copytree(EMBEDDED, copy)
+    manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
+    manifest["decoder"] |= {"reject": 0.4, "stable": 0.4}
+    (copy / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    return copy

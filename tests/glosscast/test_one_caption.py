@@ -20,7 +20,6 @@ FPS = 16.0
 CLIPS = {
     "no": "no__startasl_F1__no",
     "please": "please__startasl_F1__please",
-    "thanks": "thankyou__startasl_F1__thank-you",
 }
 REJECT = 0.5  # how often a sign is told is the question here, not how sure one must be of it
 BUNDLE = load_bundle()

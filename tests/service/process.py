@@ -41,9 +41,9 @@ def wait_for_address(process: "subprocess.Popen[str]") -> str:
 
 
 @contextmanager
-def running_service() -> Iterator[str]:
-    """The service with its default bundle on a free port; its address, without a slash at the end."""
-    process = start_service(PORT=0)
+def running_service(**settings: object) -> Iterator[str]:
+    """The service with these settings on a free port; its address, without a slash at the end."""
+    process = start_service(PORT=0, **settings)
     try:
         address = wait_for_address(process)
         # What it says later is of no interest, but a full pipe would stop it.

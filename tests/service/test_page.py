@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from glosscast.bundle import EMBEDDED
-from tests.bundles import FRAME_MS, NO_SIGN, VOCABULARY
+from tests.bundles import FRAME_MS, NO_SIGN, VOCABULARY, eager
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CAMERA, PATIENCE_MS, Open, pictures_of, write_webcam
 from tests.service.process import DATA, running_service
 from tests.service.serving import EAST, WEST, colours
@@ -20,7 +20,7 @@ from tests.service.serving import EAST, WEST, colours
 pytestmark = BROWSER_TESTS
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-CLIPS = ["thankyou__startasl_F1__thank-you.mp4", "please__startasl_F1__please.mp4"]
+CLIPS = ["please__startasl_F1__please.mp4", "no__startasl_F1__no.mp4"]
 needs_bundle = pytest.mark.skipif(not EMBEDDED.is_dir(), reason=f"no bundle in {EMBEDDED}")
 needs_clips = pytest.mark.skipif(not (DATA / "clips" / CLIPS[0]).is_file(), reason=f"no recordings in {DATA}")
 
@@ -39,8 +39,8 @@ def signs_read(page: Any, count: int) -> list[str | None]:
 
 
 @pytest.fixture(scope="module")
-def real_service() -> Iterator[str]:
-    with running_service() as address:
+def real_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_service(BUNDLE=eager(tmp_path_factory.mktemp("eager"))) as address:
         yield address
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,13 +18,14 @@ from glosscast.keypoints import CHANNELS, FACE, FACE_INDICES, LEFT_HAND, POINTS,
 from glosscast.video import decode_video
 from service.protocol.wire import parse_frame, parse_text
 from service.site.vendor import VENDOR, WEB, holistic_path
+from tests.bundles import eager
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CHROMIUM, PATIENCE_MS, Open
 from tests.service.process import DATA, running_service
 from tests.service.test_page_stream import STARTED
 
 pytestmark = BROWSER_TESTS
 
-CLIP = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4"
+CLIP = DATA / "clips" / "please__startasl_F1__please.mp4"
 PACE = "MIN_FPS = 12"
 CAMERA_ASPECT = 16 / 9  # of the pictures that Chromium draws where there is no camera
 needs_holistic = pytest.mark.skipif(holistic_path() is None, reason=f"nothing in {VENDOR}; `make privacy` fetches it")
@@ -235,11 +237,11 @@ FEED = """async ([folder, url, aspect, frames]) => {
 @pytest.mark.data
 @needs_holistic
 @needs_clip
-def test_clip_fed_frame_by_frame_gives_the_gloss_that_the_server_reads(playwright: Any) -> None:
+def test_clip_fed_frame_by_frame_gives_the_gloss_that_the_server_reads(playwright: Any, tmp_path: Path) -> None:
     """As slow as the browser may be here, every frame goes out with the time it has in the clip."""
     frames = list(decode_video(CLIP, load_bundle(EMBEDDED).manifest.clip.fps))
     height, width = frames[0].rgb.shape[:2]
-    with running_service() as address:
+    with running_service(BUNDLE=eager(tmp_path)) as address:
         answer = httpx.post(f"{address}/v1/classify", files={"file": CLIP.read_bytes()}, timeout=PATIENCE_MS / 1000)
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = chromium.new_page()
