@@ -116,8 +116,8 @@ def test_there_are_none_for_the_tiny_model(capsys: pytest.CaptureFixture[str]) -
 def test_inspect_says_what_became_of_a_file(
     monkeypatch: pytest.MonkeyPatch, pkl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(LAYOUTS, "narrow", NARROW)
-    command = ["inspect", "--model", "narrow", "--size", "32", "--classes", "3", "--pretrained", str(pkl)]
+    monkeypatch.setitem(LAYOUTS, "slowfast_8x8_r50", NARROW)
+    command = ["inspect", "--model", "slowfast_8x8_r50", "--size", "32", "--classes", "3", "--pretrained", str(pkl)]
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith(f"{pkl}: ")

@@ -167,7 +167,7 @@ import socket
 def refuse(*_): raise OSError("a connection was tried")
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 from tests.training.toy import OPTIMISER, Line
-from training.trainer import run
+from training.loop.trainer import run
 run(Line(), OPTIMISER, 3, progress=False)
 """
 
