@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from glosscast import live
+from glosscast import __version__, live
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
 from glosscast.clip import Clip
 from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="glosscast", description="Read signs from recorded clips and from a camera.")
+    top.add_argument("--version", action="version", version=f"glosscast {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     classify = commands.add_parser("classify", help="name the sign in a clip")
     classify.add_argument("clip", type=Path, metavar="CLIP", help="an mp4, mov, webm, mkv or avi file")

@@ -1,4 +1,6 @@
-"""Which execution provider of ONNX Runtime computes a graph; the only module that imports ONNX Runtime.
+"""Which execution provider of ONNX Runtime computes a graph.
+
+No other module of glosscast, service or training imports ONNX Runtime; the tools of export do.
 
 ONNX Runtime puts on the CPU, without an error, whatever a provider cannot start with or does not take. Here that is an
 error for a provider that was asked for by name, and a logged step down in the default order.

@@ -1,4 +1,4 @@
-"""`python -m training train | evaluate | evaluate-sentences | compare | inspect | audit | extract | wer`."""
+"""The command line of `python -m training`; `--help` lists the commands."""
 
 import argparse
 import math

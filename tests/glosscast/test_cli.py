@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from glosscast import __version__
 from glosscast.cli import main
 from service.rest.schemas import Classification, Prediction, Timings
 from tests.bundles import FRAME_MS, learned_from
@@ -15,6 +16,13 @@ def test_info_lists_every_gloss(capsys: pytest.CaptureFixture[str]) -> None:
     assert "iloveyou" in capsys.readouterr().out
     assert main(["info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["manifest"]["name"] == "asl-demo"
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"glosscast {__version__}\n"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"just text"])
