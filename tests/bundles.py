@@ -181,12 +181,12 @@ def signing(*signs: str, sign_frames: int = 20, rest_frames: int = 12) -> list[t
     return [(i * FRAME_MS, frame) for i, frame in enumerate(frames)]
 
 
-def eager(folder: Path) -> Path:
+def lenient(folder: Path) -> Path:
     """A copy of the embedded bundle that reports signs of which it is half as sure as usual.
 
     For tests of what happens to a sign that was read, for which any that is read rightly will do.
     """
-    copy = folder / "eager"
+    copy = folder / "lenient"
     shutil.copytree(EMBEDDED, copy)
     manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
     manifest["decoder"] |= {"reject": 0.4, "stable": 0.4}

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from glosscast.bundle import EMBEDDED
-from tests.bundles import FRAME_MS, NO_SIGN, VOCABULARY, eager
+from tests.bundles import FRAME_MS, NO_SIGN, VOCABULARY, lenient
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CAMERA, PATIENCE_MS, Open, pictures_of, write_webcam
 from tests.service.process import DATA, running_service
 from tests.service.serving import EAST, WEST, colours
@@ -40,7 +40,7 @@ def signs_read(page: Any, count: int) -> list[str | None]:
 
 @pytest.fixture(scope="module")
 def real_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_service(BUNDLE=eager(tmp_path_factory.mktemp("eager"))) as address:
+    with running_service(BUNDLE=lenient(tmp_path_factory.mktemp("lenient"))) as address:
         yield address
 
 

@@ -18,7 +18,7 @@ from glosscast.keypoints import CHANNELS, FACE, FACE_INDICES, LEFT_HAND, POINTS,
 from glosscast.video import decode_video
 from service.protocol.wire import parse_frame, parse_text
 from service.site.vendor import VENDOR, WEB, holistic_path
-from tests.bundles import eager
+from tests.bundles import lenient
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CHROMIUM, PATIENCE_MS, Open
 from tests.service.process import DATA, running_service
 from tests.service.test_page_stream import STARTED
@@ -241,7 +241,7 @@ def test_clip_fed_frame_by_frame_gives_the_gloss_that_the_server_reads(playwrigh
     """As slow as the browser may be here, every frame goes out with the time it has in the clip."""
     frames = list(decode_video(CLIP, load_bundle(EMBEDDED).manifest.clip.fps))
     height, width = frames[0].rgb.shape[:2]
-    with running_service(BUNDLE=eager(tmp_path)) as address:
+    with running_service(BUNDLE=lenient(tmp_path)) as address:
         answer = httpx.post(f"{address}/v1/classify", files={"file": CLIP.read_bytes()}, timeout=PATIENCE_MS / 1000)
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = chromium.new_page()

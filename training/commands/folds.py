@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from glosscast.learned_segmentation import Tagging
@@ -20,6 +20,20 @@ def folds_of(config: Config, args: argparse.Namespace) -> "Iterator[LeftOutFold]
     from training.evaluation.left_out import left_out_folds
 
     return left_out_folds(config, chosen_folds(args.fold, args.folds, args.use), args.checkpoint, args.data)
+
+
+def segmenter_of(config: Config) -> "Callable[[LeftOutFold], Tagging]":
+    """What gives the segmenter of a fold; training one takes minutes, so recognisers of all seeds share it."""
+    from training.segmentation.evaluate import train_segmenter
+
+    trained: dict[int, Tagging] = {}
+
+    def segmenter(fold: "LeftOutFold") -> Tagging:
+        if fold.number not in trained:
+            trained[fold.number] = train_segmenter(config, fold.train)
+        return trained[fold.number]
+
+    return segmenter
 
 
 def run_segmenter(args: argparse.Namespace) -> int:
@@ -39,14 +53,13 @@ def run_segmenter(args: argparse.Namespace) -> int:
 
 def run_evaluate_segmenter(args: argparse.Namespace) -> int:
     """`evaluate-segmenter`."""
-    from training.segmentation.evaluate import score_fold, table, train_segmenter
+    from training.segmentation.evaluate import score_fold, table
 
     config = load_config(args.config)
     scores = []
-    segmenters: dict[int, Tagging] = {}  # one segmenter for each fold, whatever the recogniser's seed
+    segmenter = segmenter_of(config)
     for fold in folds_of(config, args):
-        tagging = segmenters.setdefault(fold.number, segmenters.get(fold.number) or train_segmenter(config, fold.train))
-        scores += score_fold(fold.recogniser, tagging, fold.held_out, fold.test)
+        scores += score_fold(fold.recogniser, segmenter(fold), fold.held_out, fold.test)
     if args.json:
         print("[" + ",\n".join(s.model_dump_json() for s in scores) + "]")
     else:
@@ -102,15 +115,13 @@ def run_evaluate_told(args: argparse.Namespace) -> int:
     """`evaluate-told`."""
     from training.evaluation.calibration import load_calibration
     from training.segmentation.detections import FoldDetections, count_fold, table
-    from training.segmentation.evaluate import train_segmenter
 
     config, calibration = load_config(args.config), load_calibration(args.calibration)
     seeds = defaultdict[int, list[FoldDetections]](list)
-    segmenters: dict[int, Tagging] = {}
+    segmenter = segmenter_of(config)
     for place, fold in enumerate(folds_of(config, args)):
-        tagging = segmenters.setdefault(fold.number, segmenters.get(fold.number) or train_segmenter(config, fold.train))
         # Every model reads other streams: there are more of them than of folds.
-        seeds[fold.seed].append(count_fold(fold.recogniser, calibration, tagging, fold.test, args.hours, place))
+        seeds[fold.seed].append(count_fold(fold.recogniser, calibration, segmenter(fold), fold.test, args.hours, place))
     if args.json:
         print(json.dumps([[fold.model_dump() for fold in folds] for folds in seeds.values()], indent=1))
     else:

@@ -16,7 +16,7 @@ from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose
 from training.config import DataConfig
 from training.data.example import DataError, Example
 from training.data.sentences import ASPECT, Sentence, seen_by_camera, steady, transition
-from training.data.streams import FPS, HAND_OF_POSE, Rest, frames_in, held
+from training.data.streams import FPS, Rest, fingers_of, frames_in, held
 
 Kind = Literal["resting", "pausing", "fidgeting", "recorded"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -172,8 +172,7 @@ def _touched(frame: Frames, clip: Frames, rng: np.random.Generator) -> Frames:
         place = frames[:, hand.start : hand.start + 1, :2].copy()
         frames[:, hand] = played[:, hand]
         frames[:, hand, :2] += place - played[:, hand.start : hand.start + 1, :2] + moved
-        fingers = [i for i in range(HAND_OF_POSE.start, HAND_OF_POSE.stop) if i % 2 == wrist % 2]
-        frames[:, [wrist, *fingers], :2] += moved
+        frames[:, [wrist, *fingers_of(wrist)], :2] += moved
     return frames
 
 
@@ -185,7 +184,7 @@ def _touching(lowered: Frames, clip: Frames, rng: np.random.Generator) -> Frames
             continue
         across, down = list(PLACES.values())[rng.integers(len(PLACES))]
         place = np.array([across * (1, -1)[side], down]) + rng.normal(0.0, SCATTER, 2)
-        fingers = [i for i in range(HAND_OF_POSE.start, HAND_OF_POSE.stop) if i % 2 == wrist % 2]
+        fingers = fingers_of(wrist)
         out[fingers, :2] += place - out[wrist, :2]
         out[wrist, :2] = place
         out[[wrist, *fingers], PRESENCE] = 1.0

@@ -174,7 +174,7 @@ class Rest:
         """The same signer (171, 4) with both arms down; what the hand model sees of a hand goes along or is lost."""
         out = frame.copy()
         for side, (wrist, hand) in enumerate(((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND))):
-            fingers = [i for i in range(HAND_OF_POSE.start, HAND_OF_POSE.stop) if i % 2 == wrist % 2]
+            fingers = fingers_of(wrist)
             out[fingers, :2] += self._hang[side] - out[wrist, :2]
             out[wrist, :2] = self._hang[side]
             out[[wrist, *fingers], PRESENCE] = self._visibility[side]
@@ -206,6 +206,11 @@ def held(frame: NDArray[np.float32], ms: tuple[float, float], rng: np.random.Gen
     tremble = rng.normal(0.0, TREMBLE, (*still.shape[:2], 2)).astype(np.float32)
     still[..., [X, Y]] += np.where(still[..., PRESENCE:] > 0, tremble, 0.0)
     return still
+
+
+def fingers_of(wrist: int) -> list[int]:
+    """The pose points of the fingers that travel with a wrist of the pose."""
+    return [i for i in range(HAND_OF_POSE.start, HAND_OF_POSE.stop) if i % 2 == wrist % 2]
 
 
 def frames_in(ms: float) -> int:

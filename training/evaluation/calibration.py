@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from glosscast.faults import first_fault
 from training.data import DataError, Example
 from training.data.sampling import thinned
 from training.evaluation.reading import RecogniserReader, decode
 from training.models.checkpoint import Checkpoint
+from training.runtime.files import read_json
 
 Floats = NDArray[np.float64]
 Labelled = tuple[Floats, NDArray[np.intp]]  # probabilities (N, V) and labels (N,)
@@ -100,10 +100,7 @@ def load_calibration(path: Path) -> Calibration:
         ValueError: not one; names the file.
         OSError: it cannot be read.
     """
-    try:
-        return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {first_fault(error)}") from error
+    return read_json(Calibration, path)
 
 
 def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadings:
@@ -127,10 +124,10 @@ def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadi
     return ClipReadings(found[known], labels, found[seen & ~known], no_sign)
 
 
-def joined(seeds: Sequence[ClipReadings]) -> ClipReadings:
-    """What models of several seeds made of the clips of one fold."""
-    known, labels, unknown = (np.concatenate([s[part] for s in seeds]) for part in range(3))
-    return ClipReadings(known, labels, unknown, seeds[0].no_sign)
+def joined(parts: Sequence[ClipReadings]) -> ClipReadings:
+    """What models of several seeds or folds made of their clips."""
+    known, labels, unknown = (np.concatenate([part[field] for part in parts]) for field in range(3))
+    return ClipReadings(known, labels, unknown, parts[0].no_sign)
 
 
 def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
@@ -149,12 +146,12 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     every = _together(judged)
     before, after = calibration_error(*every), crossed_error(judged)
     temperature = best_temperature(*every) if after < before else 1.0
-    known, labels, unknown = (np.concatenate([fold[part] for fold in folds]) for part in range(3))
+    known, labels, unknown, no_sign = joined(folds)
     cooled = scaled(known, temperature)
-    confidence, right = reported(cooled, labels, folds[0].no_sign)
+    confidence, right = reported(cooled, labels, no_sign)
     if not right.any():
         raise DataError("not one clip is read rightly: there is nothing to calibrate")
-    others = reported(scaled(unknown, temperature), None, folds[0].no_sign)[0]
+    others = reported(scaled(unknown, temperature), None, no_sign)[0]
     reject = float(np.quantile(others, 1 - UNKNOWN_TOLD) if len(others) else np.quantile(confidence[right], 1 - KEPT))
     return Calibration(
         temperature=temperature,

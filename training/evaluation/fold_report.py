@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from glosscast.faults import first_fault
 from training.config import Config
 from training.config.variants import variant_name
 from training.evaluation.scores import Scores
-from training.runtime.files import write_text
+from training.runtime.files import read_json, write_text
 
 WORST = 0.1  # share of the signers, those read worst, whose mean is told on its own
 
@@ -130,10 +129,7 @@ def load_report(path: Path) -> FoldReport:
     Raises:
         ValueError: not one; names the file.
     """
-    try:
-        return FoldReport.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {first_fault(error)}") from error
+    return read_json(FoldReport, path)
 
 
 def save(report: FoldReport, path: Path) -> None:

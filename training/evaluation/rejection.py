@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from glosscast.faults import first_fault
 from training.config import Config
 from training.data import DataError, Example
 from training.data.sampling import thinned
 from training.evaluation.reading import RecogniserReader, decode
 from training.evaluation.seeds import mean_and_std
 from training.models.checkpoint import Checkpoint
+from training.runtime.files import read_json
 
 Floats = NDArray[np.float64]
 
@@ -184,7 +184,4 @@ def load_rejection(path: Path) -> Rejection:
         ValueError: not that; names the file.
         OSError: it cannot be read.
     """
-    try:
-        return Rejection.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {first_fault(error)}") from error
+    return read_json(Rejection, path)

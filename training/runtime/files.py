@@ -4,10 +4,28 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from glosscast.faults import first_fault
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_json(model: type[M], path: Path) -> M:
+    """Read a JSON file of a model.
+
+    Raises:
+        ValueError: it is not one; names the file.
+        OSError: it cannot be read.
+    """
+    try:
+        return model.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {first_fault(error)}") from error
 
 
 @contextmanager
