@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from export.__main__ import main as export_main
 from glosscast.bundle import BundleError, load_bundle
+from glosscast.decoding import Decoder
 from tests.training.synthetic import write
 from training.__main__ import main
 from training.segmentation import detections, evaluate
@@ -112,8 +114,15 @@ def test_files_that_are_neither_are_refused(made: Path, tmp_path: Path, capsys: 
 
 @pytest.mark.slow
 def test_what_is_told_and_rejected_is_measured_with_a_gloss_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    no_sign_ids: list[int | None] = []
+
+    def decoder(*how: Any, no_sign: int | None = None, **more: Any) -> Decoder:
+        no_sign_ids.append(no_sign)
+        return Decoder(*how, no_sign=no_sign, **more)
+
+    monkeypatch.setattr(detections, "Decoder", decoder)
     path = write(tmp_path, epochs=4)
     wide = 'distractors = true\nbackground = true\nvocabulary_share = 0.5\nidle_clips = 20\nheld_out = ["cem"]\n'
     text = path.read_text().replace('vocabulary = ["high", "low", "no sign"]', 'vocabulary = ["high", "no sign"]')
@@ -141,6 +150,7 @@ def test_what_is_told_and_rejected_is_measured_with_a_gloss_left_out(
     assert main(command(tmp_path, "evaluate-told", *held_out, *more, "--json")) == 0
     ((counts,),) = json.loads(capsys.readouterr().out)
     assert (counts["known"]["signs"], counts["unknown"]["signs"]) == (4, 5)
+    assert set(no_sign_ids) == {1}  # streams are read with the same "no sign" as the service reads them
     assert set(counts["idle"]) == {"resting", "pausing", "fidgeting", "recorded"}
     twice = [*held_out, held_out[-1]]  # as if it were another seed
     assert main(command(tmp_path, "evaluate-told", *twice, *more)) == 0
