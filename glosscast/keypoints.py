@@ -62,6 +62,7 @@ class Pose(IntEnum):
 
 
 SHOULDERS = [Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER]
+ELBOWS = [Pose.LEFT_ELBOW, Pose.RIGHT_ELBOW]
 WRISTS = [Pose.LEFT_WRIST, Pose.RIGHT_WRIST]
 UPPER_BODY = slice(0, 25)  # pose points from the nose to the hips; legs say nothing about a sign
 

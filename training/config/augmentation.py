@@ -23,6 +23,15 @@ class AugmentationConfig(Table):
     drop_hand: float = Field(ge=0, le=1, description="chance that a hand is lost, for part of the clip or all of it")
     drop_frames: float = Field(ge=0, le=1, description="chance of a frame without any hand")
     drop_face: float = Field(ge=0, le=1, description="chance that the face is missing from the whole clip")
+    drop_elbows: float = Field(
+        default=0.0, ge=0, le=1, description="chance that both elbows are out of view, as they are at many a webcam"
+    )
+    presence: float = Field(
+        default=0.0, ge=0, description="confidence of the body's points, raised to a power of up to exp(+-presence)"
+    )
+    narrow: float = Field(
+        default=0.0, ge=0, le=1, description="chance of a narrow picture, in which hands far to the side are lost"
+    )
     frame_scale: float = Field(default=0.15, ge=0, description="size of the pictures, up to exp(+-frame_scale)")
     frame_shift: float = Field(default=0.1, ge=0, description="sideways, up and down, as a share of the picture's side")
     frame_rotation: float = Field(default=8.0, ge=0, description="degrees")

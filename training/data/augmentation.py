@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip, ClipSpec, nearest, resample
-from glosscast.keypoints import FACE, LEFT_HAND, PRESENCE, RIGHT_HAND, X, Y, mirror, normalise
+from glosscast.keypoints import ELBOWS, FACE, LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, X, Y, mirror, normalise
 from training.config import AugmentationConfig
+
+NARROW = 0.6, 1.2  # shoulder widths from the middle to the sides of a narrow picture; portrait shows about 0.65
 
 
 class Augmented(NamedTuple):
@@ -109,9 +111,13 @@ class Augmentation:
     def _drop(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
         c, (n, t) = self.config, windows.shape[:2]
         windows[rng.random(n) < c.drop_face, :, FACE] = 0.0
+        windows[np.ix_(rng.random(n) < c.drop_elbows, np.arange(t), ELBOWS)] = 0.0
+        windows[:, :, POSE, PRESENCE] **= np.exp(rng.uniform(-c.presence, c.presence, (n, 1, 1)))
+        half = np.where(rng.random((n, 1)) < c.narrow, rng.uniform(*NARROW, (n, 1)), np.inf)
         for hand in (LEFT_HAND, RIGHT_HAND):
             first = rng.uniform(-0.5, 1.0, (n, 1)) * t
             last = first + rng.uniform(0.1, 1.0, (n, 1)) * t
             lost = (rng.random((n, 1)) < c.drop_hand) & (np.arange(t) >= first) & (np.arange(t) < last)
             lost |= rng.random((n, t)) < c.drop_frames
+            lost |= np.abs(windows[:, :, hand, X]).mean(axis=-1) > half
             windows[:, :, hand][lost] = 0.0
