@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from glosscast.clip import ClipSpec, cut_window
-from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, Pose, Z, mirror, normalise
+from glosscast.keypoints import ELBOWS, LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, Pose, X, Z, mirror, normalise
 from tests.training.synthetic import examples
 from training.config import AugmentationConfig
 from training.data.augmentation import Augmentation
@@ -58,6 +58,43 @@ def test_rotation_keeps_distances() -> None:
 def test_a_cropped_clip_is_masked_beyond_its_ends() -> None:
     masks = np.concatenate([augment(seed, crop=1.0)[1] for seed in range(5)])
     assert 0.4 < masks.mean() < 1.0
+
+
+def with_elbows(**strength: float) -> np.ndarray:
+    """Windows of clips whose elbows are half sure."""
+    clips = [replace(clip, keypoints=clip.keypoints.copy()) for clip in CLIPS]
+    for clip in clips:
+        clip.keypoints[:, ELBOWS] = (0.5, 0.5, 0.0, 0.5)
+    config = AugmentationConfig(**{**NOTHING, **strength})
+    return Augmentation(config, SPEC)(clips, np.random.default_rng(1))[0]
+
+
+def test_elbows_out_of_view_are_missing_and_nothing_else_is() -> None:
+    np.testing.assert_array_equal(with_elbows()[:, :, ELBOWS, PRESENCE], 0.5)
+    windows = with_elbows(drop_elbows=1.0)
+    assert not windows[:, :, ELBOWS].any()
+    others = np.delete(np.arange(windows.shape[2]), ELBOWS)
+    np.testing.assert_allclose(windows[:, :, others], plain()[:, :, others], atol=1e-5)
+
+
+def test_confidences_of_the_body_change_and_stay_confidences() -> None:
+    windows = with_elbows(presence=1.0)
+    elbows = windows[:, :, ELBOWS, PRESENCE]
+    assert 0.5**np.e <= elbows.min() < 0.45
+    assert 0.55 < elbows.max() <= 0.5 ** (1 / np.e)
+    np.testing.assert_allclose(windows[:, :, RIGHT_HAND], plain()[:, :, RIGHT_HAND], atol=1e-5)
+
+
+def test_a_narrow_picture_loses_hands_far_to_the_side_alone() -> None:
+    clips = [replace(clip, keypoints=clip.keypoints.copy()) for clip in CLIPS]
+    narrow = Augmentation(AugmentationConfig(**{**NOTHING, "narrow": 1.0}), SPEC)
+    near = narrow(clips, np.random.default_rng(0))[0]
+    for clip in clips:
+        clip.keypoints[:, RIGHT_HAND, X] -= 1.0
+    far = narrow(clips, np.random.default_rng(0))[0]
+    np.testing.assert_allclose(near, plain(), atol=1e-5)
+    assert not far[:, :, RIGHT_HAND].any()
+    np.testing.assert_array_equal(far[:, :, POSE], near[:, :, POSE])
 
 
 def test_one_seed_gives_one_result() -> None:

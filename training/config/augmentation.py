@@ -11,6 +11,9 @@ class AugmentationConfig(Table):
     speed: float = Field(ge=0, description="time is stretched by up to exp(+-speed)")
     start_ms: float = Field(ge=0, description="the window starts up to this much before or after the clip does")
     crop: float = Field(ge=0, le=1, description="chance that only part of the clip, half of it or more, is there")
+    brisk: float = Field(
+        default=0.0, ge=0, le=1, description="chance that the clip's sign is made short, between two rests of the hands"
+    )
     mirror: float = Field(ge=0, le=1, description="chance of swapping left and right")
     rotation: float = Field(ge=0, description="degrees, in the image plane")
     scale: float = Field(ge=0, description="size, up to exp(+-scale)")

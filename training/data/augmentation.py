@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from glosscast.clip import Clip, ClipSpec, nearest, resample
 from glosscast.keypoints import ELBOWS, FACE, LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, X, Y, mirror, normalise
 from training.config import AugmentationConfig
+from training.data.brisk import brisk
 
 NARROW = 0.6, 1.2  # shoulder widths from the middle to the sides of a narrow picture; portrait shows about 0.65
 
@@ -70,6 +71,8 @@ class Augmentation:
         self, clip: Clip, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
         c, spec = self.config, self.spec
+        if clip.frames is None and rng.random() < c.brisk:
+            clip = brisk(clip, rng)
         speed = np.exp(rng.uniform(-c.speed, c.speed))
         # A stretched clip is centred on the window before it is moved.
         start = (clip.duration_ms - spec.window_ms * speed) / 2 + rng.uniform(-c.start_ms, c.start_ms)

@@ -125,7 +125,7 @@ def _stream(
         if not choice:
             direct, choice = False, known
         last = choice[rng.integers(len(choice))]
-        sign = _played(clips[last][rng.integers(len(clips[last]))], rng.uniform(*config.speed))
+        sign = played(clips[last][rng.integers(len(clips[last]))], rng.uniform(*config.speed))
         if config.held and rng.random() < config.held:
             sign = _stopped(sign, rng)
         if direct:
@@ -187,7 +187,7 @@ class Rest:
         return out
 
 
-def _played(points: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
+def played(points: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     """Frames (T, 171, 4) played `speed` times as fast, each shown as the nearest one."""
     count = max(round(len(points) / speed), 2)
     played: NDArray[np.float32] = points[np.linspace(0, len(points) - 1, count).round().astype(int)]
