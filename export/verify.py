@@ -14,7 +14,7 @@ from glosscast.providers import ProviderError, available_providers
 from glosscast.recogniser import Recogniser
 from training.config import Config
 from training.data import Example
-from training.evaluation.reading import Decoded
+from training.evaluation.reading import WindowedClips
 from training.models.checkpoint import Checkpoint, load_checkpoint
 
 # On logits and embedding. Rounding to 8 bits moves logits by more than says anything: there the winners are compared.
@@ -73,7 +73,7 @@ def verify(
     check_same_model(bundle, checkpoint, graph, checkpoint_path)
     if bundle.manifest.precision == "int8" and clips is None:
         raise ValueError("an int8 bundle is judged by what it reads from real clips: name some with --clips")
-    decoded = None if clips is None else spread(cut(of_known_signs(clips, checkpoint.config), checkpoint.config))
+    windowed = None if clips is None else spread(cut(of_known_signs(clips, checkpoint.config), checkpoint.config))
     comparisons, left_out = [stored(bundle, graph)], []
     for name in available_providers() if provider is None else [full_name(provider)]:
         try:
@@ -83,7 +83,7 @@ def verify(
                 raise
             left_out.append(f"{name}: {error}")
             continue
-        comparisons += compare(recogniser, graph, decoded)
+        comparisons += compare(recogniser, graph, windowed)
     if len(comparisons) == 1:
         raise ProviderError("; ".join(left_out))
     return comparisons, left_out
@@ -118,7 +118,7 @@ def stored(bundle: Bundle, graph: Graph) -> Comparison:
     return judge("stored", "golden", bundle, graph.run(golden), {"logits": logits})
 
 
-def compare(recogniser: Recogniser, graph: Graph, decoded: Decoded | None) -> Iterator[Comparison]:
+def compare(recogniser: Recogniser, graph: Graph, windowed: WindowedClips | None) -> Iterator[Comparison]:
     """Torch against one provider."""
     bundle, name = recogniser.bundle, recogniser.providers[0]
     manifest = bundle.manifest
@@ -133,8 +133,8 @@ def compare(recogniser: Recogniser, graph: Graph, decoded: Decoded | None) -> It
     yield judge(name, "golden", bundle, graph.run(golden), run(golden))
     yield judge(name, "random, one by one", bundle, wanted, one_by_one(run, random))
     yield judge(name, "random, as a batch", bundle, wanted, run(random))
-    if decoded is not None:
-        wanted, got = (run_windows(side, decoded, manifest.inputs) for side in (graph.run, run))
+    if windowed is not None:
+        wanted, got = (run_windows(side, windowed, manifest.inputs) for side in (graph.run, run))
         yield judge(name, "clips", bundle, wanted, got)
 
 
@@ -168,21 +168,21 @@ def of_known_signs(clips: Path, config: Config) -> list[Example]:
     return [e for e in examples if not set(config.data.vocabulary).isdisjoint(e.glosses)] or examples
 
 
-def spread(decoded: Decoded) -> Decoded:
+def spread(windowed: WindowedClips) -> WindowedClips:
     """At most `CLIP_WINDOWS` of the windows, from all over the file.
 
     Raises:
         ValueError: there is none, since nobody is in view.
     """
-    count = len(decoded.windows)
+    count = len(windowed.windows)
     if count == 0:
         raise ValueError("nobody is in view in any of the clips")
     kept = np.unique(np.linspace(0, count - 1, min(count, CLIP_WINDOWS)).round().astype(int))
     return replace(
-        decoded,
-        windows=[decoded.windows[i] for i in kept],
-        owners=[decoded.owners[i] for i in kept],
-        weights=decoded.weights[:, kept],
+        windowed,
+        windows=[windowed.windows[i] for i in kept],
+        owners=[windowed.owners[i] for i in kept],
+        weights=windowed.weights[:, kept],
     )
 
 

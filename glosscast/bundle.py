@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from glosscast.crop import CropSpec, SignerCrop
+from glosscast.decoding import Classify, Pipeline
 from glosscast.faults import first_fault
 from glosscast.keypoints import UNSEEN
 from glosscast.learned_segmentation import Tagging
@@ -68,6 +69,18 @@ class Bundle:
     def new_crop(self) -> SignerCrop | None:
         """What cuts that out of the frames of one stream or clip."""
         return None if self.crop is None else SignerCrop(self.crop)
+
+    def pipeline(self, classify: Classify) -> Pipeline:
+        """How the bundle's model reads signs; `classify` is the loaded model."""
+        return Pipeline(
+            self.manifest.clip,
+            self.manifest.segmenter,
+            self.manifest.decoder,
+            classify,
+            tagging=self.tagging,
+            no_sign=self.vocabulary.no_sign_id,
+            needs_signer=self.needs_signer,
+        )
 
     def golden(self) -> dict[str, Array]:
         """The golden pair: the manifest's inputs (1, …) by name, and the `logits` (1, …) that they must give.

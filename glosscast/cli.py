@@ -13,7 +13,7 @@ import numpy as np
 from glosscast import __version__, live
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
 from glosscast.clip import Clip
-from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
+from glosscast.decoding import ClipReading, NoSignerError, SignEvent
 from glosscast.holistic import ExtractorError, ModelError, chosen, extract, mismatch, new_tracker, quiet_native_logs
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
@@ -115,8 +115,8 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
         NoSignerError: nobody is in view.
         OSError: the file cannot be read.
     """
-    manifest, began = bundle.manifest, perf_counter()
-    frames = _Timed(decode_video(path, manifest.clip.fps))
+    began = perf_counter()
+    frames = _Timed(decode_video(path, bundle.manifest.clip.fps))
     with quiet_native_logs():
         tracker = new_tracker(threads=os.cpu_count() or 1)
         try:
@@ -124,22 +124,13 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
         finally:
             tracker.close()
     extracted = perf_counter()
-    found = read_clip(
-        clip,
-        manifest.clip,
-        manifest.segmenter,
-        manifest.decoder,
-        Recogniser(bundle),
-        needs_signer=bundle.needs_signer,
-        tagging=bundle.tagging,
-        no_sign=bundle.vocabulary.no_sign_id,
-    )
+    reading = bundle.pipeline(Recogniser(bundle)).read(clip)
     steps = {
         "decode": frames.seconds,
         "keypoints": extracted - began - frames.seconds,
         "inference": perf_counter() - extracted,
     }
-    return clip, found, {name: round(seconds * 1000, 1) for name, seconds in steps.items()}
+    return clip, reading, {name: round(seconds * 1000, 1) for name, seconds in steps.items()}
 
 
 class _Timed(Iterator[Frame]):

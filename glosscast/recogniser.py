@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from glosscast.bundle import Array, Bundle, BundleError
 from glosscast.clip import Window
 from glosscast.manifest import Precision
+from glosscast.probabilities import softmax
 from glosscast.providers import GraphError, open_session
 
 # On logits. Other processors and providers sum in another order, and round coarse numbers to the other side.
@@ -59,7 +60,7 @@ class Recogniser:
             ValueError: the model looks at pictures, and a window has none.
         """
         most = self._buffers.most
-        parts = [_softmax(self._buffers.logits(windows[i : i + most])) for i in range(0, len(windows), most)]
+        parts = [softmax(self._buffers.logits(windows[i : i + most])) for i in range(0, len(windows), most)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def logits(self, inputs: Mapping[str, Array]) -> NDArray[np.float32]:
@@ -146,10 +147,3 @@ def _stack_pictures(windows: Sequence[Window], batch: NDArray[Any]) -> None:
         if window.frames is None:
             raise ValueError("the model looks at pictures, and a window has none")
         np.stack(window.frames, out=row)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    exponent: NDArray[np.float32] = logits - logits.max(axis=1, keepdims=True)
-    np.exp(exponent, out=exponent)
-    exponent /= exponent.sum(axis=1, keepdims=True)
-    return exponent

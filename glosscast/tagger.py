@@ -22,6 +22,7 @@ from glosscast.keypoints import (
     RIGHT_HAND,
     Pose,
 )
+from glosscast.probabilities import softmax
 
 Floats = NDArray[np.float32]
 
@@ -188,5 +189,4 @@ class Tagger:
         new = np.tanh(from_input[2 * units :] + reset * from_state[2 * units :])
         self._state = (1.0 - update) * new + update * self._state
         logits = w.leave @ self._state + w.leave_bias
-        exponent = np.exp(logits - logits.max())
-        return np.asarray(exponent / exponent.sum(), np.float32)
+        return np.asarray(softmax(logits), np.float32)

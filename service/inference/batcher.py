@@ -57,7 +57,7 @@ class Batcher:
         model: windows to probabilities (len(windows), classes).
         max_batch: windows in one inference.
         max_waiting: windows that may wait; further callers block until some have been read.
-        budget_s: the longest wait for which `spare` is true.
+        budget_s: the longest wait for which `has_capacity` is true.
         backlog_s: `catch_up` waits while windows of callers that have had none read need more time than this.
         observe: called with the size and the duration in s of each inference.
     """
@@ -105,7 +105,7 @@ class Batcher:
             self._changed.notify_all()
         return job.answer.result()
 
-    def spare(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether an optional window would be read within the budget."""
         with self._changed:
             return (self._waiting + self._reading) * self._window_s <= self._budget_s

@@ -42,7 +42,7 @@ class Remote:
     Args:
         ask: windows to probabilities (len(windows), classes); blocks.
         facts: of the recognisers.
-        budget_s: the longest wait for which `spare` is true.
+        budget_s: the longest wait for which `has_capacity` is true.
         observe: called with the number of windows and the duration in s of each call.
     """
 
@@ -90,7 +90,7 @@ class Remote:
     def catch_up(self) -> None:
         """Return at once, since the backlog of the recognisers is not known here."""
 
-    def spare(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether an optional window would be read within the budget."""
         with self._lock:
             return self._asked * self._window_s <= self._budget_s

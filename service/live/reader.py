@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.bundle import Bundle
-from glosscast.decoding import Classify, Decoder, SignEvent
+from glosscast.decoding import Classify, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
 from service.access.rates import Bucket
 from service.inference.ranking import confidence, ranked
@@ -74,7 +74,7 @@ class SignReader:
         classify: the bundle's model.
         config: of the stream.
         clock: seconds, for `latency_ms`.
-        spare: whether the model has time for an interim now.
+        has_capacity: whether the model has time for an interim now.
     """
 
     def __init__(
@@ -83,21 +83,13 @@ class SignReader:
         classify: Classify,
         config: Config,
         clock: Clock = monotonic,
-        spare: Callable[[], bool] = lambda: True,
+        has_capacity: Callable[[], bool] = lambda: True,
     ) -> None:
         self.signs = 0
-        manifest = bundle.manifest
-        self._bundle, self._config, self._clock = bundle, config, clock
-        self._decoder = Decoder(
-            manifest.clip,
-            manifest.segmenter,
-            manifest.decoder,
-            classify,
-            interim=config.interim,
-            tagging=bundle.tagging,
-            no_sign=bundle.vocabulary.no_sign_id,
-            spare=spare,
-        )
+        self._bundle = bundle
+        self._config = config
+        self._clock = clock
+        self._decoder = bundle.pipeline(classify).decoder(config.interim, has_capacity)
 
     def push(
         self,
@@ -132,7 +124,7 @@ class SignReader:
         if event.probabilities is None:
             return SignStarted(segment=event.segment, t_ms=event.start_ms)
         best, *others = ranked(self._bundle, event.probabilities, self._config.top_k)
-        if event.quiet and self._bundle.vocabulary.no_sign is not None:
+        if event.suppressed and self._bundle.vocabulary.no_sign is not None:
             best, others = self._no_sign(event.probabilities), [best, *others][: self._config.top_k - 1]
         times = {"start_ms": event.start_ms, "end_ms": event.end_ms}
         guess = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}

@@ -67,7 +67,7 @@ class Worker:
         self._engine, self._metrics, self._span = engine, metrics, span
         self._config, self._frames, self._hooks = config, frames, hooks
         self._turn = Turn(engine.turns)
-        self._reader = SignReader(engine.bundle, self._classify, config, spare=engine.classify.spare)
+        self._reader = SignReader(engine.bundle, self._classify, config, has_capacity=engine.classify.has_capacity)
         self._crop = engine.bundle.new_crop()
         self._batches: list[Step] = []  # of the frame that is read now
         self._landmarks = LandmarksFeed()

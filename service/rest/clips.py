@@ -9,7 +9,7 @@ from time import monotonic
 from starlette.requests import ClientDisconnect
 
 from glosscast.clip import Clip
-from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
+from glosscast.decoding import ClipReading, NoSignerError, SignEvent
 from glosscast.holistic import extract
 from glosscast.video import MIB, Frame, VideoError, VideoLimits
 from service.inference.engine import Engine
@@ -69,18 +69,8 @@ def _read(engine: Engine, clip: Clip, span: Span) -> ClipReading:
     def observe(windows: int, seconds: float) -> None:
         span.step(batch(windows, seconds))
 
-    manifest = engine.bundle.manifest
     try:
-        return read_clip(
-            clip,
-            manifest.clip,
-            manifest.segmenter,
-            manifest.decoder,
-            partial(engine.classify, observe=observe),
-            needs_signer=engine.bundle.needs_signer,
-            tagging=engine.bundle.tagging,
-            no_sign=engine.bundle.vocabulary.no_sign_id,
-        )
+        return engine.bundle.pipeline(partial(engine.classify, observe=observe)).read(clip)
     except NoSignerError:
         raise ProblemError("no_signer") from None
 

@@ -17,7 +17,7 @@ from glosscast.bundle import Bundle, load_bundle
 from glosscast.cli import main
 from glosscast.clip import Clip
 from glosscast.crop import CropSpec
-from glosscast.decoding import ClipReading, Decoder, decode_clip, read_clip
+from glosscast.decoding import ClipReading, decode_clip
 from glosscast.holistic import TrackerPool, extract, new_tracker
 from glosscast.recogniser import MAX_PICTURES_RUN, Recogniser
 from glosscast.video import Frame, decode_image, decode_video
@@ -103,8 +103,7 @@ def extracted(fusion: tuple[Bundle, TorchClassifier]) -> Clip:
 
 
 def read(clip: Clip, bundle: Bundle, model: TorchClassifier) -> ClipReading:
-    m = bundle.manifest
-    return read_clip(clip, m.clip, m.segmenter, m.decoder, model, bundle.needs_signer)
+    return bundle.pipeline(model).read(clip)
 
 
 def assert_predicted(predictions: list[dict], expected: np.ndarray, bundle: Bundle) -> None:
@@ -114,8 +113,7 @@ def assert_predicted(predictions: list[dict], expected: np.ndarray, bundle: Bund
 
 
 def offline_finals(clip: Clip, bundle: Bundle, model: TorchClassifier) -> list[tuple[str, float]]:
-    m = bundle.manifest
-    events = decode_clip(clip, Decoder(m.clip, m.segmenter, m.decoder, model, interim=False))
+    events = decode_clip(clip, bundle.pipeline(model).decoder(interim=False))
     best = [e.probabilities for e in events if e.kind == "final" and e.probabilities is not None]
     return [(bundle.vocabulary.gloss(int(p.argmax())), float(p.max())) for p in best]
 
@@ -243,8 +241,7 @@ def test_many_windows_are_read_in_several_runs(fusion: tuple[Bundle, TorchClassi
     frames = [Frame(decode_image(picture((10 * i % 256, 99, 40))), i * FRAME_MS) for i in range(50)]
     clip = extract(frames, ColourTracker(), bundle.new_crop())
     windows: list = []
-    m = bundle.manifest
-    read_clip(clip, m.clip, m.segmenter, m.decoder, lambda w: windows.extend(w) or model(w), needs_signer=False)
+    replace(bundle.pipeline(lambda w: windows.extend(w) or model(w)), needs_signer=False).read(clip)
     many = windows * (2 * MAX_PICTURES_RUN + 1)
     recogniser = Recogniser(bundle, threads=1)
     assert recogniser(many) == pytest.approx(model(many), abs=TOLERANCE)
@@ -258,9 +255,9 @@ def test_evaluation_reads_pictures_beside_the_clips(
 ) -> None:
     bundle, model = fusion
     synthetic.write_rgb(tmp_path)
-    data, m = tmp_path / "tiny.npz", bundle.manifest
+    data = tmp_path / "tiny.npz"
     examples = with_frames(load_npz(data, synthetic.FPS, synthetic.ASPECT), tmp_path / "tiny.frames.zip", SIZE)
-    expected = score(examples, m.vocabulary, m.clip, m.segmenter, m.decoder, model)
+    expected = score(examples, bundle.manifest.vocabulary, bundle.pipeline(model))
     command = [
         "evaluate",
         "--bundle",

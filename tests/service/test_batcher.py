@@ -195,21 +195,21 @@ def test_closing_refuses_what_waits_and_what_comes(pool):
 def test_what_can_be_left_out_is_while_it_would_wait_too_long(pool):
     model = Model(hold=True)
     batcher = Batcher(model, max_batch=16, budget_s=0.0)
-    assert batcher.spare()
+    assert batcher.has_capacity()
     first = hold_up(batcher, model, pool)
-    assert batcher.spare()  # nothing is known yet about how long a window takes
+    assert batcher.has_capacity()  # nothing is known yet about how long a window takes
     model.go.set()
     first.result(TIMEOUT_S)
     model.go.clear()
     model.entered.clear()
     second = hold_up(batcher, model, pool)
-    assert not batcher.spare()  # one is being read
+    assert not batcher.has_capacity()  # one is being read
     waiting = submit(batcher, pool, [1])
-    assert not batcher.spare()
+    assert not batcher.has_capacity()
     model.go.set()
     wait_for_all([second, *waiting], TIMEOUT_S)
     batcher.close()
-    assert batcher.spare()
+    assert batcher.has_capacity()
 
 
 def test_a_budget_leaves_room_for_some(pool):
@@ -220,7 +220,7 @@ def test_a_budget_leaves_room_for_some(pool):
     model.go.clear()
     model.entered.clear()
     first = hold_up(batcher, model, pool)
-    assert batcher.spare()
+    assert batcher.has_capacity()
     model.go.set()
     first.result(TIMEOUT_S)
     batcher.close()

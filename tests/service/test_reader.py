@@ -5,7 +5,7 @@ import pytest
 
 from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
-from glosscast.decoding import Decoder, decode_clip
+from glosscast.decoding import decode_clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, Pose, X, Y
 from glosscast.recogniser import Recogniser
 from glosscast.vocabulary import Vocabulary
@@ -97,7 +97,7 @@ def test_no_interims_unless_wanted(bundle, model):
 def test_interims_are_put_off_while_there_is_no_time_and_finals_are_not(bundle, model):
     busy = [True]
     config = effective_config(Start(type="start", input="keypoints"), bundle)
-    live = SignReader(bundle, model, config, spare=lambda: not busy[0])
+    live = SignReader(bundle, model, config, has_capacity=lambda: not busy[0])
     frames = signing("east", "west")
     first = feed(live, frames[:40])
     busy[0] = False
@@ -118,8 +118,7 @@ def test_top_k_counts_the_best(bundle, model, top_k, alternatives):
 def test_streaming_equals_offline(bundle, model):
     frames = signing("east", "rest", "west", "west")
     clip = Clip(np.array([t for t, _ in frames]), np.stack([k for _, k in frames]), ASPECT)
-    manifest = bundle.manifest
-    offline = decode_clip(clip, Decoder(manifest.clip, manifest.segmenter, manifest.decoder, model, no_sign=2))
+    offline = decode_clip(clip, bundle.pipeline(model).decoder())
 
     live = session(bundle, model)
     messages = feed(live, frames) + live.finish(9.0)

@@ -81,18 +81,18 @@ def test_there_is_time_to_spare_only_while_what_is_asked_fits_into_the_budget(cl
     reader([0])
     ask.entered.acquire()
 
-    threads, spare = [], [reader.spare()]
+    threads, free = [], [reader.has_capacity()]
     for _ in range(2):
         threads.append(threading.Thread(target=reader, args=([0],)))
         threads[-1].start()
         assert ask.entered.acquire(timeout=PATIENCE_S)
-        spare.append(reader.spare())
+        free.append(reader.has_capacity())
     ask.go.release(2)
     for thread in threads:
         thread.join(PATIENCE_S)
 
-    assert spare == [True, True, False]
-    assert reader.spare()
+    assert free == [True, True, False]
+    assert reader.has_capacity()
 
 
 def test_windows_that_come_back_together_count_as_quick(clock):
@@ -120,4 +120,4 @@ def test_what_failed_is_not_under_way_any_more(clock):
     with pytest.raises(RuntimeError, match="broken"):
         reader([1])
 
-    assert reader.spare()
+    assert reader.has_capacity()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
-from glosscast.decoding import Decoder, decode_clip
+from glosscast.decoding import decode_clip
 from glosscast.recogniser import Recogniser
 from service.app import create_app
 from service.live.queues import Arrival, FinishSign, FrameQueue
@@ -73,15 +73,13 @@ def test_streaming_equals_offline_however_the_input_is_cut_up(bundle, model, run
         at += len(chunk)
     said += session.finish(0.0)
     times, keypoints = zip(*frames, strict=True)
-    manifest = bundle.manifest
     vocabulary = bundle.vocabulary
-    how = manifest.clip, manifest.segmenter, manifest.decoder
-    decoder = Decoder(*how, model, interim=False, no_sign=vocabulary.no_sign_id)
+    decoder = bundle.pipeline(model).decoder(interim=False)
     offline = [e for e in decode_clip(Clip(np.array(times), np.stack(keypoints), ASPECT), decoder) if e.kind == "final"]
 
     finals = [m for m in said if m.type == "final"]
     assert [(m.segment, m.start_ms, m.end_ms) for m in finals] == [(e.segment, e.start_ms, e.end_ms) for e in offline]
-    best = [vocabulary.no_sign if e.quiet else vocabulary.gloss(int(e.probabilities.argmax())) for e in offline]
+    best = [vocabulary.no_sign if e.suppressed else vocabulary.gloss(int(e.probabilities.argmax())) for e in offline]
     assert [m.gloss for m in finals] == best
 
 

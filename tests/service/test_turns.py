@@ -192,7 +192,7 @@ class Model:
         assert self.go.wait(TIMEOUT_S)
         return np.full((len(windows), self._classes), 1 / self._classes, np.float32)
 
-    def spare(self):
+    def has_capacity(self):
         return False
 
     def catch_up(self):

@@ -289,7 +289,7 @@ def test_a_model_of_pixels_is_compared_on_pictures_kept_beside_the_clips(tmp_pat
     checkpoint = load_checkpoint(tmp_path / "report" / "checkpoints" / "rgb+ce.seed1.fold0.pt")
     c = checkpoint.config
     clips = [e for e in load_sets(c.data, tmp_path, c.model) if e.signer == "ann" and e.gloss != "no sign"]
-    scores = score(clips, c.data.vocabulary, c.clip, c.segmenter, c.decoder, TorchClassifier(checkpoint.build(), 3))
+    scores = score(clips, c.data.vocabulary, c.pipeline(TorchClassifier(checkpoint.build(), 3)))
     run = next(
         r
         for r in load_report(tmp_path / "report" / "runs.json").runs

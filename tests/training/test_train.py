@@ -119,7 +119,7 @@ def test_dev_clips_are_scored_and_teach_nothing(tmp_path: Path) -> None:
     assert all(torch.equal(value, unwatched.state[name]) for name, value in watched.state.items())
     last = (tmp_path / "logs" / "log.csv").read_text().splitlines()[-1]
     classify = TorchClassifier(watched.build(), 3)
-    scores = score(dev, tiny.data.vocabulary, tiny.clip, tiny.segmenter, tiny.decoder, classify)
+    scores = score(dev, tiny.data.vocabulary, tiny.pipeline(classify))
     assert float(last.split(",")[4]) == pytest.approx(scores.accuracy, abs=1e-5)
     with pytest.raises(DataError, match="no dev clip has a gloss of the vocabulary"):
         fit(tiny, seen, progress=False, dev=[replace(dev[0], gloss="other")])
@@ -179,5 +179,5 @@ def test_a_model_with_pixels_learns_what_they_show(tmp_path: Path, streams: tupl
     rgb = load_config(write_rgb(tmp_path, *streams, epochs=8))
     seen, unseen = split_by_signer(load_sets(rgb.data, tmp_path, rgb.model), rgb.data.held_out)
     model = fit(rgb, seen, progress=False).build()
-    scores = score(unseen, CLASSES, rgb.clip, rgb.segmenter, rgb.decoder, TorchClassifier(model, 3))
+    scores = score(unseen, CLASSES, rgb.pipeline(TorchClassifier(model, 3)))
     assert scores.accuracy > 0.8

@@ -96,9 +96,9 @@ def run_evaluate_rejection(args: argparse.Namespace) -> int:
     )
 
     config = load_config(args.config)
-    if config.data.no_sign is None:
+    no_sign = config.data.no_sign_id
+    if no_sign is None:
         raise ValueError(f"{args.config}: without a no_sign no sign is rejected")
-    no_sign = config.data.vocabulary.index(config.data.no_sign)
     seeds = defaultdict[int, list[dict[str, RejectionScores]]](list)
     for fold in folds_of(config, args):
         found = read_open_set(fold.recogniser, fold.test)

@@ -17,7 +17,7 @@ from training.comparison.predictions import Predictions, load_run, winners
 from training.comparison.robustness import conditions_for
 from training.config.variants import LSTM
 from training.data import Example
-from training.evaluation.reading import LstmReader, Reader, Reading, RecogniserReader, decode
+from training.evaluation.reading import LstmReader, Reader, Reading, RecogniserReader, window_clips
 from training.models.checkpoint import Checkpoint, load_checkpoint
 from training.models.lstm import LstmCheckpoint, fit_lstm, load_lstm
 from training.tasks.train import fit
@@ -158,7 +158,7 @@ def _read(plan: Plan, readers: dict[Key, Reader], clips: dict[int, Example]) -> 
     parts: dict[Key, list[Reading]] = {key: [] for key in readers}
     every = list(clips.values())
     for start in range(0, len(every), CHUNK):
-        decoded = decode(every[start : start + CHUNK], plan.config)
+        windowed = window_clips(every[start : start + CHUNK], plan.config)
         for key, reader in readers.items():
-            parts[key].append(reader(decoded))
+            parts[key].append(reader(windowed))
     return {key: Reading(*map(np.concatenate, zip(*readings, strict=True))) for key, readings in parts.items()}

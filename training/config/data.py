@@ -59,6 +59,11 @@ class DataConfig(Table):
     corrections: tuple[Correction, ...] = Field(default=(), description="labels that are wrong; in TOML a file's name")
     sets: tuple[SetConfig, ...] = Field(min_length=1)
 
+    @property
+    def no_sign_id(self) -> int | None:
+        """The vocabulary's class for hands that sign nothing; None where there is none."""
+        return Vocabulary(self.vocabulary, self.no_sign).no_sign_id
+
     @model_validator(mode="before")
     @classmethod
     def _is_of_before_corrections(cls, values: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from glosscast.clip import ClipSpec
-from glosscast.decoding import DecoderSettings
+from glosscast.decoding import Classify, DecoderSettings, Pipeline
 from glosscast.faults import first_fault
+from glosscast.learned_segmentation import Tagging
 from glosscast.segmentation import SegmenterSettings
 from training.config.augmentation import AugmentationConfig
 from training.config.continuous import ContinuousConfig
@@ -52,6 +53,18 @@ class Config(Table):
     def kind(self) -> Kind:
         """The kind of task; whatever treats the kinds differently chooses by it from a table."""
         return "isolated" if self.continuous is None else "continuous"
+
+    def pipeline(self, classify: Classify, tagging: Tagging | None = None) -> Pipeline:
+        """How a model of this config reads signs; `classify` is the model, `tagging` the learned segmenter, if any."""
+        return Pipeline(
+            self.clip,
+            self.segmenter,
+            self.decoder,
+            classify,
+            tagging=tagging,
+            no_sign=self.data.no_sign_id,
+            needs_signer=self.model.needs_signer,
+        )
 
     @model_validator(mode="after")
     def _one_task(self) -> "Config":

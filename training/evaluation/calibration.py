@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from glosscast.probabilities import softmax
 from training.data import DataError, Example
 from training.data.sampling import thinned
-from training.evaluation.reading import RecogniserReader, decode
+from training.evaluation.reading import RecogniserReader, window_clips
 from training.models.checkpoint import Checkpoint
 from training.runtime.files import read_json
 
@@ -113,15 +114,14 @@ def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadi
     """
     data = checkpoint.config.data
     signs = thinned([e for e in examples if e.gloss != data.no_sign], MOST)
-    decoded = decode(signs, checkpoint.config)
-    found = RecogniserReader(checkpoint)(decoded).probabilities.astype(np.float64)
-    seen = decoded.weights.any(axis=1)
+    windowed = window_clips(signs, checkpoint.config)
+    found = RecogniserReader(checkpoint)(windowed).probabilities.astype(np.float64)
+    seen = windowed.weights.any(axis=1)
     known = seen & np.array([e.gloss in data.vocabulary for e in signs], bool)
     if not known.any():
         raise DataError("no clip has a gloss of the vocabulary")
     labels = np.array([data.vocabulary.index(e.gloss) for e, chosen in zip(signs, known, strict=True) if chosen])
-    no_sign = None if data.no_sign is None else data.vocabulary.index(data.no_sign)
-    return ClipReadings(found[known], labels, found[seen & ~known], no_sign)
+    return ClipReadings(found[known], labels, found[seen & ~known], data.no_sign_id)
 
 
 def joined(parts: Sequence[ClipReadings]) -> ClipReadings:
@@ -230,9 +230,7 @@ def crossed_error(folds: Sequence[Labelled]) -> float:
 
 def scaled(probabilities: Floats, temperature: float) -> Floats:
     """Probabilities (N, V) of logits divided by a temperature."""
-    logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
-    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
+    return softmax(np.log(np.maximum(probabilities, 1e-12)) / temperature)
 
 
 def best_temperature(probabilities: Floats, labels: NDArray[np.intp]) -> float:

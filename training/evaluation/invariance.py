@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from glosscast.clip import Clip, resample
 from glosscast.keypoints import LEFT_HAND, MIRROR, PRESENCE, RIGHT_HAND, SHOULDERS, X, Y, Z
 from training.data import DataError, Example
-from training.evaluation.reading import RecogniserReader, decode
+from training.evaluation.reading import RecogniserReader, window_clips
 from training.evaluation.seeds import mean_and_std
 from training.models.checkpoint import Checkpoint
 
@@ -125,7 +125,7 @@ def read_conditions(checkpoint: Checkpoint, examples: Sequence[Example]) -> Cond
     reader, labels = RecogniserReader(checkpoint), np.array([glosses.index(e.gloss) for e in chosen])
     found = {}
     for name, change in CONDITIONS.items():
-        seen = decode([replace(e, clip=change(e.clip)) for e in chosen], checkpoint.config)
+        seen = window_clips([replace(e, clip=change(e.clip)) for e in chosen], checkpoint.config)
         probabilities = reader(seen).probabilities[:, columns]
         right = (probabilities.argmax(axis=1) == labels) & probabilities.any(axis=1)
         found[name] = len(chosen), int(right.sum())

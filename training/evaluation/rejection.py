@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from training.config import Config
 from training.data import DataError, Example
 from training.data.sampling import thinned
-from training.evaluation.reading import RecogniserReader, decode
+from training.evaluation.reading import RecogniserReader, window_clips
 from training.evaluation.seeds import mean_and_std
 from training.models.checkpoint import Checkpoint
 from training.runtime.files import read_json
@@ -90,9 +90,9 @@ def read_open_set(checkpoint: Checkpoint, examples: Sequence[Example]) -> OpenSe
     """
     data = checkpoint.config.data
     signs = thinned([e for e in examples if e.gloss != data.no_sign], MOST)
-    decoded = decode(signs, checkpoint.config)
-    reading = RecogniserReader(checkpoint)(decoded)
-    seen = decoded.weights.any(axis=1)
+    windowed = window_clips(signs, checkpoint.config)
+    reading = RecogniserReader(checkpoint)(windowed)
+    seen = windowed.weights.any(axis=1)
     labels = np.array([data.vocabulary.index(e.gloss) if e.gloss in data.vocabulary else OUTSIDE for e in signs])
     return OpenSet(reading.logits[seen].astype(float), reading.embeddings[seen].astype(float), labels[seen])
 

@@ -65,9 +65,9 @@ class Checkpoint:
         """
         model, data = self.build(), self.config.data
         model.classify = rows(model.classify, range(len(data.vocabulary)), temperature)
-        if data.no_sign is not None:
+        if data.no_sign_id is not None:
             with torch.no_grad():
-                model.classify.bias[data.vocabulary.index(data.no_sign)] += background
+                model.classify.bias[data.no_sign_id] += background
         return model
 
     def build_continuous(self) -> ContinuousRecogniser:

@@ -7,9 +7,7 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.decoding import Decoder
 from glosscast.learned_segmentation import Tagging
-from glosscast.vocabulary import Vocabulary
 from training.data import Example
 from training.data.idle import KINDS, draw_idle, outside
 from training.data.streams import StreamConfig, draw_streams
@@ -73,10 +71,8 @@ def count_fold(
     model = checkpoint.build_calibrated(calibration.temperature, calibration.background)
     classify = TorchClassifier(model, len(vocabulary))
     settings = config.decoder.model_copy(update={"reject": calibration.reject})
-    how = config.clip, config.segmenter, settings, classify
-    no_sign = Vocabulary(vocabulary, none).no_sign_id
-    decoder = partial(Decoder, *how, interim=False, tagging=tagging, no_sign=no_sign)
-    count = partial(count_detections, decoder=decoder, vocabulary=vocabulary, no_sign=none)
+    pipeline = replace(config.pipeline(classify, tagging), settings=settings)
+    count = partial(count_detections, pipeline=pipeline, vocabulary=vocabulary, no_sign=none)
     glosses = {e.gloss for e in examples} - {none}
     draw = partial(draw_streams, no_sign=[], config=ALONE, seed=SEED + number)
     unread = outside(examples, vocabulary, none)
@@ -84,7 +80,7 @@ def count_fold(
     kinds = [kind for kind in KINDS if kind != "recorded" or any(e.gloss == none for e in examples)]
     for kind in kinds:
         streams = draw_idle(unread, [none or ""], kind, hours / len(kinds), SEED + number)
-        idle[kind] = count_false_alarms(streams, decoder, vocabulary, none)
+        idle[kind] = count_false_alarms(streams, pipeline, vocabulary, none)
     return FoldDetections(
         known=count(draw(examples, glosses=sorted(glosses & set(vocabulary)), count=KNOWN)),
         unknown=count(draw(_one_gloss_each(examples), glosses=sorted(glosses - set(vocabulary)), count=UNKNOWN)),

@@ -1,11 +1,11 @@
 """How often something is told while nothing is signed, and how often a sign is missed, by the whole decoder."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.decoding import Decoder
+from glosscast.decoding import Pipeline
 from training.data.sentences import Sentence
 from training.segmentation.score import watch
 
@@ -62,26 +62,26 @@ class DetectionCounts(BaseModel):
 
 
 def count_false_alarms(
-    streams: Iterable[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
+    streams: Iterable[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> FalseAlarms:
     """Read streams without a sign with a new decoder each."""
     length_ms, glosses = 0.0, dict[str, int]()
     for stream in streams:
         length_ms += stream.clip.duration_ms
-        for found in watch(stream, decoder(), vocabulary):
+        for found in watch(stream, pipeline.decoder(interim=False), vocabulary):
             if found.gloss is not None and found.gloss != no_sign:
                 glosses[found.gloss] = glosses.get(found.gloss, 0) + 1
     return FalseAlarms(hours=length_ms / HOUR_MS, told=sum(glosses.values()), glosses=glosses)
 
 
 def count_detections(
-    streams: Iterable[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
+    streams: Iterable[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> DetectionCounts:
     """Read streams of signs with a new decoder each."""
     signs = right = missed = wrong = repeated = stray = 0
     for stream in streams:
         told: list[list[str]] = [[] for _ in stream.signs]
-        for found in watch(stream, decoder(), vocabulary):
+        for found in watch(stream, pipeline.decoder(interim=False), vocabulary):
             if found.gloss is None or found.gloss == no_sign:
                 continue
             shared = [min(s.end_ms, found.end_ms) - max(s.start_ms, found.start_ms) for s in stream.signs]

@@ -1,12 +1,12 @@
 """How well a segmenter finds signs in streams, and what is then read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.decoding import Decoder, SignEvent
+from glosscast.decoding import Decoder, Pipeline, SignEvent
 from training.data.sentences import Sentence, Sign
 from training.evaluation.wer import ErrorRate, error_rate
 
@@ -79,14 +79,14 @@ def watch(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list
 
 def _finals(events: Sequence[SignEvent], told_ms: float, vocabulary: Sequence[str]) -> list[Found]:
     return [
-        Found(e.start_ms, e.end_ms, told_ms, None if e.quiet else vocabulary[int(e.probabilities.argmax())])
+        Found(e.start_ms, e.end_ms, told_ms, None if e.suppressed else vocabulary[int(e.probabilities.argmax())])
         for e in events
         if e.probabilities is not None and e.kind == "final"
     ]
 
 
 def score(
-    streams: Sequence[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
+    streams: Sequence[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> SegmentScores:
     """Read streams with a new decoder each, and compare what is found with what is there.
 
@@ -96,7 +96,7 @@ def score(
     delays: list[float] = []
     readings: list[tuple[tuple[str, ...], list[str]]] = []
     for stream in streams:
-        found = watch(stream, decoder(), vocabulary)
+        found = watch(stream, pipeline.decoder(interim=False), vocabulary)
         pairs = matched(stream.signs, found)
         signs, found_signs, hits = signs + len(stream.signs), found_signs + len(found), hits + len(pairs)
         delays += [f.told_ms - sign.end_ms for sign, f in pairs]

@@ -76,7 +76,7 @@ class IsolatedTask(Task[Batch]):
         config, right = self.config, 0.0
         if own:
             classify = TorchClassifier(cast(Recogniser, average), len(config.data.vocabulary))
-            scores = score(own, config.data.vocabulary, config.clip, config.segmenter, config.decoder, classify)
+            scores = score(own, config.data.vocabulary, config.pipeline(classify))
             right = scores.accuracy * scores.n
         device = next(average.parameters()).device
         return summed(torch.tensor(right, device=device)).item() / len(self._dev)

@@ -9,10 +9,11 @@ import pytest
 
 from export.__main__ import main as export_main
 from glosscast.bundle import BundleError, load_bundle
-from glosscast.decoding import Decoder
+from glosscast.decoding import Pipeline
 from tests.training.synthetic import write
 from training.__main__ import main
 from training.segmentation import detections, evaluate
+from training.segmentation.false_alarms import DetectionCounts
 
 
 @pytest.fixture(scope="module")
@@ -113,16 +114,17 @@ def test_files_that_are_neither_are_refused(made: Path, tmp_path: Path, capsys: 
 
 
 @pytest.mark.slow
-def test_what_is_told_and_rejected_is_measured_with_a_gloss_left_out(
+def test_reports_and_rejections_are_measured_with_a_gloss_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_sign_ids: list[int | None] = []
+    count_detections = detections.count_detections
 
-    def decoder(*how: Any, no_sign: int | None = None, **more: Any) -> Decoder:
-        no_sign_ids.append(no_sign)
-        return Decoder(*how, no_sign=no_sign, **more)
+    def count(streams: Any, pipeline: Pipeline, **more: Any) -> DetectionCounts:
+        no_sign_ids.append(pipeline.no_sign)
+        return count_detections(streams, pipeline, **more)
 
-    monkeypatch.setattr(detections, "Decoder", decoder)
+    monkeypatch.setattr(detections, "count_detections", count)
     path = write(tmp_path, epochs=4)
     wide = 'distractors = true\nbackground = true\nvocabulary_share = 0.5\nidle_clips = 20\nheld_out = ["cem"]\n'
     text = path.read_text().replace('vocabulary = ["high", "low", "no sign"]', 'vocabulary = ["high", "no sign"]')
