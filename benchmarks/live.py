@@ -30,7 +30,7 @@ from websockets.typing import Subprotocol
 from benchmarks.live_material import ASPECT, STEP_MS, Material, keypoint_material, picture_material
 from benchmarks.live_service import Service
 from benchmarks.live_steps import steps
-from glosscast.client import pack
+from glosscast.protocol import SUBPROTOCOL, pack_frame
 
 DATA = Path(os.environ.get("GLOSSCAST_DATA", "../shared/data"))
 SAMPLES = 30  # readings of memory in a run
@@ -105,7 +105,7 @@ async def one(url: str, material: Material, mode: Mode, index: int, streams: int
     """One stream: send in real time, note when what was sent and heard."""
     await asyncio.sleep(STEP_MS / 1000 * index / streams)  # cameras are not in step
     start = {"type": "start", "input": mode} | ({"aspect": ASPECT} if mode == "keypoints" else {})
-    async with connect(url, subprotocols=[Subprotocol("glosscast.v1")], compression=None) as socket:
+    async with connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None) as socket:
         await socket.send(json.dumps(start))
         await socket.recv()
         sending = asyncio.create_task(send(socket, material, index, streams, seconds, heard))
@@ -127,7 +127,7 @@ async def send(socket: Any, material: Material, index: int, streams: int, second
         await asyncio.sleep(due_s - time.perf_counter())
         heard.late_ms = max(heard.late_ms, (time.perf_counter() - due_s) * 1000)
         heard.sent_s.append(time.perf_counter())
-        await socket.send(pack(seq, t_ms, payload))
+        await socket.send(pack_frame(seq, t_ms, payload))
     await socket.send('{"type": "stop"}')
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 
 from benchmarks import processes
+from glosscast.protocol import STREAM_PATH
 
 END_S = 60.0  # for streams to end after a run
 
@@ -53,7 +54,7 @@ class Service:
         else:
             raise RuntimeError("the service did not start")
         self.start_s = time.monotonic() - self._began_s
-        self.url, self.http = f"ws://{self._address}/v1/stream", f"http://{self._address}"
+        self.url, self.http = f"ws://{self._address}{STREAM_PATH}", f"http://{self._address}"
         Thread(target=self._said.extend, args=(self._process.stderr,), daemon=True).start()
         return self
 

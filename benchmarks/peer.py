@@ -29,6 +29,7 @@ from benchmarks.live import DATA, Heard, figures, one
 from benchmarks.live_material import Material, keypoint_material
 from benchmarks.peer_servers import LITSERVE, PLAIN, RAY, Server, start
 from benchmarks.timing import timed
+from glosscast.protocol import STREAM_PATH
 
 PATIENCE_S = 600.0
 SMALL = 20  # requests without work, to tell what the way to the application costs
@@ -134,7 +135,7 @@ def streams(servers: Mapping[str, Server], material: Material, steps: Sequence[i
 
 async def together(server: Server, material: Material, number: int, seconds: float) -> list[Heard]:
     """What so many streams of keypoints heard."""
-    heard, url = [Heard() for _ in range(number)], f"ws://{server.address}/v1/stream"
+    heard, url = [Heard() for _ in range(number)], f"ws://{server.address}{STREAM_PATH}"
     await asyncio.gather(
         *(one(url, material, "keypoints", index, number, seconds, heard[index]) for index in range(number))
     )

@@ -7,7 +7,6 @@ that no sign is lost or heard twice.
 import asyncio
 import json
 import random
-import struct
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -19,19 +18,18 @@ from urllib.parse import urlsplit, urlunsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
+from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, CloseCode, pack_frame
 from glosscast.sources import Shot, Source, shots
 
-SUBPROTOCOL = Subprotocol("glosscast.v1")
-PATH = "/v1/stream"
 ATTEMPTS = 8  # to connect again, over about 40 s; a session can be resumed for 30
 LONGEST_WAIT_S = 8.0
 SENT_AGAIN = 64  # frames that may have been on their way when a connection broke; 4 s
 SLOWER = 1.5  # times the interval between two frames, when the service has dropped some
 HEADROOM = 0.9  # of the service's limit of frames a second, since the network makes bursts
-FINAL_CODES = {1009, 4000, 4001, 4009}  # another connection would end in the same way
+# Another connection would end in the same way.
+FINAL_CODES = {CloseCode.TOO_BIG, CloseCode.BAD_MESSAGE, CloseCode.NOT_AUTHENTICATED, CloseCode.RESUMED}
 
 Message = dict[str, Any]  # as docs/protocol.md has it
 
@@ -77,7 +75,7 @@ async def caption(
         while not session.done:
             try:
                 socket = await connect(
-                    address(url), subprotocols=[SUBPROTOCOL], additional_headers=headers, compression=None
+                    address(url), subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, compression=None
                 )
                 if socket.response is not None:
                     headers |= place_of(socket.response.headers)
@@ -102,7 +100,7 @@ def address(url: str) -> str:
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     if scheme not in ("ws", "wss") or not parts.netloc:
         raise CaptionError(f"{url}: not an address of the form http://HOST:PORT")
-    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or PATH, "", ""))
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or STREAM_PATH, "", ""))
 
 
 def place_of(answer: Headers) -> dict[str, str]:
@@ -111,12 +109,6 @@ def place_of(answer: Headers) -> dict[str, str]:
     for cookie in answer.get_all("Set-Cookie"):  # of several with one name the last one counts
         jar.load(cookie)
     return {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in jar.items())} if jar else {}
-
-
-def pack(seq: int, t_ms: float, payload: bytes) -> bytes:
-    """A frame as a binary message: its number, its time in ms, and a picture or keypoints."""
-    header = json.dumps({"seq": seq, "t_ms": t_ms}).encode()
-    return struct.pack("<I", len(header)) + header + payload
 
 
 class _Session:
@@ -160,7 +152,7 @@ class _Session:
         except ConnectionClosed as closed:
             if self._fault is not None:
                 raise self._fault from None
-            self.done = closed.rcvd is not None and closed.rcvd.code == CloseCode.NORMAL_CLOSURE
+            self.done = closed.rcvd is not None and closed.rcvd.code == CloseCode.DONE
             if not self.done:
                 raise
         except (GeneratorExit, asyncio.CancelledError):
@@ -245,7 +237,7 @@ class _Session:
             await socket.close()
 
     async def _send_shot(self, socket: ClientConnection, shot: Shot) -> None:
-        await socket.send(pack(self._seq, shot.t_ms, shot.payload))
+        await socket.send(pack_frame(self._seq, shot.t_ms, shot.payload))
         self._seq += 1
 
     async def _shot(self) -> Shot | None:

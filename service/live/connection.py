@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from glosscast.protocol import CLIENT_CLOSED, STREAM_PATH, SUBPROTOCOL, CloseCode
 from service.access.auth import Caller
 from service.access.keys import Role
 from service.access.rates import Bucket
@@ -27,8 +28,7 @@ from service.live.registry import registry_of
 from service.live.session import Session
 from service.live.transcripts import transcripts_of
 from service.problems import ProblemError
-from service.protocol.codes import CLIENT_CLOSED, CloseCode
-from service.protocol.messages import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
+from service.protocol.messages import Finalize, Keepalive, Resume, ServerMessage, Start, Stop
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_text
 from service.state import State, engine_of, state_of
 
@@ -41,7 +41,7 @@ MESSAGES_AHEAD_S = 10.0  # messages of so long may come at once
 SEND_S = 5.0  # for a client to take the last messages, and the close
 
 
-@router.websocket("/v1/stream")
+@router.websocket(STREAM_PATH)
 async def stream(websocket: WebSocket) -> None:
     """Live captions; see `service.protocol.messages`."""
     state = state_of(websocket)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from glosscast.protocol import CloseCode
 from service.problems import ProblemError
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.protocol.messages import Error
 
 

@@ -2,9 +2,9 @@
 
 from starlette.websockets import WebSocket
 
+from glosscast.protocol import SUBPROTOCOL
 from service.access.origins import check_origin
 from service.problems import ProblemError
-from service.protocol.messages import SUBPROTOCOL
 
 
 def check_handshake(websocket: WebSocket, allowed: tuple[str, ...]) -> None:

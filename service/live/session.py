@@ -16,6 +16,7 @@ from functools import partial
 from time import monotonic
 from typing import ParamSpec, Protocol
 
+from glosscast.protocol import CloseCode
 from service.access.auth import Caller
 from service.inference.engine import Engine
 from service.live import endings
@@ -27,7 +28,6 @@ from service.live.transcripts import Transcript, Transcripts
 from service.live.worker import Hooks, Worker
 from service.observe.logs import SESSION, fields
 from service.observe.tracing import Span
-from service.protocol.codes import CloseCode
 from service.protocol.messages import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
 from service.protocol.wire import FrameFault, parse_frame
 from service.state import State

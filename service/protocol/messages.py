@@ -38,8 +38,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.protocol.codes import ErrorCode
 
-SUBPROTOCOL = "glosscast.v1"
-
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import struct
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
@@ -11,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.protocol import HEADER_LENGTH
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import CLIENT_MESSAGES, ClientMessage, Input
 
 MAX_TEXT_CHARS = 4096
 MAX_HEADER_BYTES = 1024
-HEADER_LENGTH = struct.Struct("<I")
 KEYPOINT_BYTES = POINTS * CHANNELS * 4  # float32
 MAX_COORDINATE = 100.0  # frame widths; a point that far away is damage, and its square must stay finite in the model
 

@@ -16,10 +16,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
+from glosscast.protocol import CloseCode
 from service.access import auth
 from service.problems import CODES, Problem
 from service.protocol import messages
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.site.security import HEADERS
 
 router = APIRouter(include_in_schema=False)

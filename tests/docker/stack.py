@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import httpx
 from PIL import Image
 from websockets.sync.client import ClientConnection, connect
 
+from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, pack_frame
 from glosscast.video import decode_video
 
 ROOT = Path(__file__).parents[2]
@@ -126,11 +126,11 @@ class Stack:
         self, token: str | None = None, cookie: str | None = None, origin: str | None = None
     ) -> Iterator["Stream"]:
         """A stream of pictures: with the key, or as a page with a token."""
-        offered = ["glosscast.v1"] + ([f"bearer.{token}"] if token else [])
+        offered = [SUBPROTOCOL] + ([f"bearer.{token}"] if token else [])
         headers = {} if token else {"Authorization": f"Bearer {self.key}"}
         if cookie:
             headers["Cookie"] = cookie
-        address = self.address.replace("https", "wss") + "/v1/stream"
+        address = self.address.replace("https", "wss") + STREAM_PATH
         with connect(
             address, ssl=self.tls, subprotocols=offered, additional_headers=headers, origin=origin
         ) as connection:
@@ -157,8 +157,8 @@ class Stream:
         for number, frame in enumerate([*frames, *stills]):
             out = io.BytesIO()
             Image.fromarray(frame.rgb).save(out, "JPEG", quality=90)
-            header = json.dumps({"seq": self._seq, "t_ms": self._begin_ms + number * 1000 / FPS}).encode()
-            self._connection.send(struct.pack("<I", len(header)) + header + out.getvalue())
+            t_ms = self._begin_ms + number * 1000 / FPS
+            self._connection.send(pack_frame(self._seq, t_ms, out.getvalue()))
             self._seq += 1
         self._begin_ms += (len(frames) + len(stills)) * 1000 / FPS
 

@@ -19,9 +19,10 @@ from glosscast.clip import Clip
 from glosscast.crop import CropSpec
 from glosscast.decoding import ClipReading, decode_clip
 from glosscast.holistic import TrackerPool, extract, new_tracker
+from glosscast.protocol import CloseCode, pack_frame
 from glosscast.recogniser import MAX_PICTURES_RUN, Recogniser
 from glosscast.video import Frame, decode_image, decode_video
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.settings import Settings
 from tests.bundles import FRAME_MS
 from tests.export import models
@@ -33,7 +34,6 @@ from tests.service.serving import (
     WEST,
     Client,
     ColourTracker,
-    binary,
     browser,
     colours,
     picture,
@@ -178,7 +178,7 @@ def test_a_stream_of_pictures_gives_the_finals_of_the_recording(fusion: tuple[Bu
     with serve(bundle.path, None, **ROOMY) as address, Client(address) as client:
         client.start(input="frames")
         for seq, frame in enumerate(frames):
-            client.send(binary(seq, frame.t_ms, png(frame)))
+            client.send(pack_frame(seq, frame.t_ms, png(frame)))
         client.send({"type": "stop"})
         assert client.until_closed() == CloseCode.DONE
     assert_finals(client, expected)

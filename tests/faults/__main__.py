@@ -23,9 +23,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.processes import alive, family
+from glosscast.protocol import pack_frame
 from tests.bundles import FRAME_MS, POISON, make_bundle, signing
 from tests.faults.service import Service
-from tests.service.serving import binary, picture
+from tests.service.serving import picture
 
 OTHERS = 4
 SIGNS = ("east", "west", "west", "east", "west")
@@ -63,7 +64,7 @@ async def send(socket: ClientConnection, frames: Frames, first: int = 0) -> floa
         due_s = began + index * FRAME_MS / 1000
         await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
         late_s = max(late_s, time.perf_counter() - due_s)
-        await socket.send(binary(first + index, t_ms, payload))
+        await socket.send(pack_frame(first + index, t_ms, payload))
     return late_s * 1000
 
 

@@ -24,12 +24,13 @@ from PIL import Image
 
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.manifest import MANIFEST
+from glosscast.protocol import pack_frame
 from glosscast.video import MIB, VideoError, VideoLimits, decode_image
 from service.processes import sandbox
 from service.processes.clip_decoder import Budget, decoding
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_frame, parse_text
 from tests.bundles import make_bundle, pose
-from tests.service.serving import DOWN, EAST, binary, video
+from tests.service.serving import DOWN, EAST, video
 
 HANG_S = 60
 EVERY = 100  # inputs between two looks at the clock that stops a hang
@@ -177,10 +178,10 @@ def readers() -> Iterator[dict[str, Reader]]:
             (bundle / MANIFEST).write_bytes(data)
             load_bundle(bundle)
 
-        keypoints = binary(1, 2.5, pose(None).astype("<f4").tobytes())
+        keypoints = pack_frame(1, 2.5, pose(None).astype("<f4").tobytes())
         yield {
             "frames": Reader(
-                [binary(1, 2.5, p) for p in pictures()], read_picture, (ProtocolViolation, FrameFault, VideoError)
+                [pack_frame(1, 2.5, p) for p in pictures()], read_picture, (ProtocolViolation, FrameFault, VideoError)
             ),
             "keypoints": Reader([keypoints], read_keypoints, (ProtocolViolation, FrameFault)),
             "messages": Reader(MESSAGES, read_text, (ProtocolViolation,)),

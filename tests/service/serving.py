@@ -7,7 +7,6 @@ one is nobody: with the bundle of `tests.bundles` the gloss that must come out i
 import io
 import json
 import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, pack_frame
 from service.problems import CODES, MEDIA_TYPE
 from service.server import server
 from service.settings import Settings
@@ -124,18 +124,13 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def binary(seq: int, t_ms: float, payload: bytes) -> bytes:
-    header = json.dumps({"seq": seq, "t_ms": t_ms}).encode()
-    return struct.pack("<I", len(header)) + header + payload
-
-
 class Client:
     """A websocket client that remembers everything it heard."""
 
     def __init__(self, address: str, **options) -> None:
-        options.setdefault("subprotocols", ["glosscast.v1"])
+        options.setdefault("subprotocols", [SUBPROTOCOL])
         self._opened = ExitStack()
-        url = f"ws://{address}/v1/stream"
+        url = f"ws://{address}{STREAM_PATH}"
         self.socket = self._opened.enter_context(connect(url, compression=None, open_timeout=TIMEOUT_S, **options))
         self.heard: list[dict] = []
         self.code: int | None = None
@@ -154,11 +149,11 @@ class Client:
         return self.until("started")
 
     def keypoints(self, seq: int, t_ms: float, keypoints: np.ndarray) -> None:
-        self.send(binary(seq, t_ms, keypoints.astype("<f4").tobytes()))
+        self.send(pack_frame(seq, t_ms, keypoints.astype("<f4").tobytes()))
 
     def pictures(self, frames: Sequence[tuple[int, int, int]], first: int = 0) -> None:
         for index, colour in enumerate(frames, first):
-            self.send(binary(index, index * FRAME_MS, picture(colour)))
+            self.send(pack_frame(index, index * FRAME_MS, picture(colour)))
 
     def hear(self) -> dict | None:
         """The next message, or None when the connection is closed."""

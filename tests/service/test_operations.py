@@ -9,6 +9,7 @@ import threading
 import httpx
 import pytest
 
+from glosscast.protocol import pack_frame
 from service.app import create_app
 from service.server import server
 from service.settings import Settings
@@ -19,7 +20,6 @@ from tests.service.serving import (
     Client,
     ColourTracker,
     assert_problem,
-    binary,
     browser,
     metric,
     picture,
@@ -129,7 +129,7 @@ def test_a_service_that_stops_is_not_ready_and_lets_streams_finish(bundle):
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         with Client(address) as client, browser(address) as rest:
             client.start(input="frames")
-            client.send(binary(0, 0, picture(EAST)))
+            client.send(pack_frame(0, 0, picture(EAST)))
             assert entered.wait(START_S)
             service.should_exit = True
             client.until("error")

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from glosscast.bundle import EMBEDDED
+from glosscast.protocol import pack_frame
 from glosscast.video import decode_video
 from tests.service.process import DATA
-from tests.service.serving import Client, binary, serve
+from tests.service.serving import Client, serve
 
 CLIPS = DATA / "clips"
 FPS = 16
@@ -70,11 +71,11 @@ def replay(address, *names):
         begin_ms, seq = 0.0, 0
         for name in names:
             for t_ms, jpeg in jpegs(name):
-                client.send(binary(seq, begin_ms + t_ms, jpeg))
+                client.send(pack_frame(seq, begin_ms + t_ms, jpeg))
                 seq, last_ms, last = seq + 1, begin_ms + t_ms, jpeg
             begin_ms = last_ms + REST_MS
             for still in range(1, int(REST_MS * FPS / 1000)):
-                client.send(binary(seq, last_ms + still * 1000 / FPS, last))
+                client.send(pack_frame(seq, last_ms + still * 1000 / FPS, last))
                 seq += 1
         client.send({"type": "stop"})
         assert client.until_closed() == 1000

@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from glosscast.protocol import CloseCode
 from service.app import create_app
 from service.problems import CODES
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.settings import Settings
 from tests.bundles import SPEC, VOCABULARY
 from tests.service.serving import (

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from glosscast.bundle import load_bundle
+from glosscast.protocol import pack_frame
 from glosscast.recogniser import Recogniser
 from service.live.reader import SignReader, effective_config
 from service.protocol.messages import Start
@@ -14,7 +15,6 @@ from tests.service.serving import (
     ROOMY,
     WEST,
     Client,
-    binary,
     colours,
     picture,
     send_all,
@@ -101,7 +101,7 @@ def test_pictures_of_other_kinds(address, kind):
     with Client(address) as client:
         client.start(input="frames")
         for index, colour in enumerate(colours(EAST)):
-            client.send(binary(index, index * FRAME_MS, picture(colour, kind=kind)))
+            client.send(pack_frame(index, index * FRAME_MS, picture(colour, kind=kind)))
         client.send({"type": "stop"})
         client.until_closed()
 
@@ -111,7 +111,7 @@ def test_pictures_of_other_kinds(address, kind):
 def test_landmarks_where_wanted(address):
     with Client(address) as client:
         assert client.start(input="frames", landmarks=True)["config"]["landmarks"] is True
-        client.send(binary(0, 5.0, picture(EAST)))
+        client.send(pack_frame(0, 5.0, picture(EAST)))
         message = client.until("landmarks")
 
     assert set(message) == {"type", "t_ms", "pose", "left_hand", "right_hand"}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from glosscast.protocol import pack_frame
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
 from tests.service.serving import (
     EAST,
@@ -16,7 +17,6 @@ from tests.service.serving import (
     TIMEOUT_S,
     Client,
     ColourTracker,
-    binary,
     colours,
     metric,
     picture,
@@ -38,7 +38,7 @@ def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_told(bundle_fol
     with serve(bundle_folder, Slow, queue_frames=5, max_fps=1000) as address, Client(address) as client:
         client.start(input="frames")
         for i in range(30):
-            client.send(binary(i, i * FRAME_MS, picture((100 + 5 * i,) * 3)))
+            client.send(pack_frame(i, i * FRAME_MS, picture((100 + 5 * i,) * 3)))
         wait_until(lambda: metric(address, 'glosscast_frames_received_total{input="frames"}') == 30)
         hold.set()
         client.send({"type": "stop"})

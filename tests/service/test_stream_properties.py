@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
 from glosscast.decoding import decode_clip
+from glosscast.protocol import CloseCode, pack_frame
 from glosscast.recogniser import Recogniser
 from service.app import create_app
 from service.live.queues import Arrival, FinishSign, FrameQueue
 from service.live.reader import SignReader, effective_config
 from service.live.registry import Registry
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.protocol.messages import SERVER_MESSAGES, Start
 from service.protocol.wire import FrameMessage
 from service.settings import Settings
 from tests.bundles import ASPECT, FRAME_MS, pose
-from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary
+from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker
 
 PLACES = {"down": None, "east": (1.2, 0.2), "east too": (1.2, 0.4), "west": (-1.2, 0.2), "low": (0.3, 1.1)}
 # What a signer does, as runs of frames in one place, and the time to the next frame in frame intervals.
@@ -139,10 +140,10 @@ MESSAGES = st.one_of(
             '{"type":"stop"}',
             '{"type":"nonsense"}',
             "[]",
-            binary(0, 0.0, b"no picture"),
+            pack_frame(0, 0.0, b"no picture"),
         ]
     ),
-    st.integers(0, 40).map(lambda at: binary(at, at * FRAME_MS, FRAME)),
+    st.integers(0, 40).map(lambda at: pack_frame(at, at * FRAME_MS, FRAME)),
     st.text(max_size=20),
     st.binary(max_size=40),
 )
