@@ -90,7 +90,8 @@ class Brighter:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self.broken = False
-        self.reset, self.close = tracker.reset, tracker.close
+        self.reset = tracker.reset
+        self.close = tracker.close
 
     def track(self, rgb: RGB) -> NDArray[np.float32]:
         """See `Tracker.track`."""
@@ -109,7 +110,8 @@ def watch(path: Path, fps: float, reference: Tracker, ours: Tracker) -> Seen:
 def run(tracker: Tracker, frames: list[Frame]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Keypoints (T, 171, 4) of a recording and the CPU time (T,) of each frame, ms."""
     tracker.reset()
-    marks, keypoints = [time.process_time()], []
+    marks = [time.process_time()]
+    keypoints = []
     for frame in frames:
         keypoints.append(tracker.track(frame.rgb))
         marks.append(time.process_time())

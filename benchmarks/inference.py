@@ -74,7 +74,8 @@ def rows_of(subject: Subject, batch: int, times: dict[str, Spread], peak: dict[s
     """The rows of one round of measurements."""
     gflop = subject.gflop() * batch
     for engine, time in times.items():
-        gflops, product = gflop / time.median_ms * 1000, peak.get(PRECISION.get(engine, "fp32"))
+        gflops = gflop / time.median_ms * 1000
+        product = peak.get(PRECISION.get(engine, "fp32"))
         yield Row(subject.name, engine, batch, time, gflops, None if product is None else gflops / product)
 
 

@@ -54,7 +54,8 @@ class Service:
         else:
             raise RuntimeError("the service did not start")
         self.start_s = time.monotonic() - self._began_s
-        self.url, self.http = f"ws://{self._address}{STREAM_PATH}", f"http://{self._address}"
+        self.url = f"ws://{self._address}{STREAM_PATH}"
+        self.http = f"http://{self._address}"
         Thread(target=self._said.extend, args=(self._process.stderr,), daemon=True).start()
         return self
 

@@ -43,9 +43,11 @@ def steps(material: Material, mode: Input) -> dict[str, float]:
             tracker.close()
         aspect = pictures[0].shape[1] / pictures[0].shape[0]
     else:
-        keypoints, aspect = [frame.payload for frame in parsed], ASPECT
+        keypoints = [frame.payload for frame in parsed]
+        aspect = ASPECT
     bundle = load_bundle(EMBEDDED)
-    recogniser, inference_s = Recogniser(bundle, threads=1), 0.0
+    recogniser = Recogniser(bundle, threads=1)
+    inference_s = 0.0
 
     def classify(windows: Sequence[Window]) -> NDArray[np.float32]:
         nonlocal inference_s

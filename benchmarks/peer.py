@@ -51,7 +51,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of streams (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="recordings for the streams")
     args = parser.parse_args()
-    clip, steps = args.clip.read_bytes(), [int(number) for number in args.streams.split(",") if int(number)]
+    clip = args.clip.read_bytes()
+    steps = [int(number) for number in args.streams.split(",") if int(number)]
     report: dict[str, Any] = {"cores": os.cpu_count(), "load_average_before": os.getloadavg()[0]}
     with ExitStack() as stack:
         servers = {
@@ -135,7 +136,8 @@ def streams(servers: Mapping[str, Server], material: Material, steps: Sequence[i
 
 async def together(server: Server, material: Material, number: int, seconds: float) -> list[Heard]:
     """What so many streams of keypoints heard."""
-    heard, url = [Heard() for _ in range(number)], f"ws://{server.address}{STREAM_PATH}"
+    heard = [Heard() for _ in range(number)]
+    url = f"ws://{server.address}{STREAM_PATH}"
     await asyncio.gather(
         *(one(url, material, "keypoints", index, number, seconds, heard[index]) for index in range(number))
     )

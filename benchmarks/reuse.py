@@ -90,7 +90,8 @@ def limits(model: Recogniser, frames: NDArray[np.float32], window: int) -> tuple
     before, after = feature_maps(model, first), feature_maps(model, second)
     flops = {name: 2 * after[name].numel() * conv.weight[0].numel() for name, conv in convolutions(model)}
     kept = {name: kept_share(before[name], after[name]) for name in after}
-    pose, saved = sum(flops.values()), sum(flops[name] * kept[name] for name in flops)
+    pose = sum(flops.values())
+    saved = sum(flops[name] * kept[name] for name in flops)
     layers = [Layer(name, flops[name] / whole, kept[name]) for name in flops]
     return layers, pose / (pose - saved), whole / (whole - saved)
 
@@ -126,7 +127,8 @@ def kept_share(before: Tensor, after: Tensor) -> float:
 
 def in_normalisation_of(earlier: Window, window: Window, shift: int) -> Window:
     """A window as it would look in the normalisation of an earlier one, known from the frames that both hold."""
-    a, b = earlier.keypoints[shift:], window.keypoints[:-shift]
+    a = earlier.keypoints[shift:]
+    b = window.keypoints[:-shift]
     seen = (a[..., PRESENCE] > 0) & (b[..., PRESENCE] > 0)
     points = window.keypoints.copy()
     for channel in (X, Y):

@@ -61,7 +61,8 @@ def subjects(bundle: Bundle, sizes: Sequence[int] = SIZES) -> Iterator[list[Subj
 def slowfast(folder: Path, size: int) -> Subject:
     """SlowFast 8x8 R50 on noise: its speed depends neither on weights nor on what is to be seen."""
     torch.manual_seed(0)
-    module, graph = build("slowfast_8x8_r50", CLASSES).eval(), folder / f"r50_{size}.onnx"
+    module = build("slowfast_8x8_r50", CLASSES).eval()
+    graph = folder / f"r50_{size}.onnx"
 
     def inputs(batch: int) -> Inputs:
         return {"frames": torch.rand(batch, 3, FRAMES, size, size)}

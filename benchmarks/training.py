@@ -64,7 +64,9 @@ class Trainee:
 
     def __init__(self, case: Case, device: str, precision: str) -> None:
         torch.manual_seed(0)
-        self.case, self.device, self.precision = case, device, precision
+        self.case = case
+        self.device = device
+        self.precision = precision
         self.model = case.make().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
         self.batches = case.batches()

@@ -14,7 +14,9 @@ from training.data.frames import frames_path
 from training.evaluation.reading import WindowedClips, window_clips
 
 BATCH = 16  # windows at a time; 16 windows of pictures at 224 px are 77 MB
-FPS, ASPECT = 15.0, 4 / 3  # of clips in files that neither say nor are among the sets of the model's config
+# of clips in files that neither say nor are among the sets of the model's config
+FPS = 15.0
+ASPECT = 4 / 3
 
 Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 

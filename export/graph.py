@@ -71,7 +71,8 @@ class ContinuousGraph(Graph):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        config, classes = checkpoint.config, len(checkpoint.config.data.vocabulary)
+        config = checkpoint.config
+        classes = len(checkpoint.config.data.vocabulary)
         self.model = checkpoint.build_continuous()
         self.model.classify = rows(self.model.classify, [*range(classes), len(checkpoint.classes)])
         self.inputs = input_specs(config)

@@ -84,7 +84,8 @@ def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: 
     }
     rgb = config.model.frame_size is not None
     seen = " and ".join(["pictures"] * rgb + ["MediaPipe Holistic keypoints"] * config.model.needs_signer)
-    count, language = len(config.data.vocabulary) - (config.data.no_sign is not None), config.card.language
+    count = len(config.data.vocabulary) - (config.data.no_sign is not None)
+    language = config.card.language
     continuous = config.continuous
     return TEXT.format(
         name=config.name,

@@ -68,7 +68,8 @@ def quantize(
         ProviderError: the provider is not available or cannot compute in this precision.
         ValueError: the bundle or the clips are no such; bundle and checkpoint included.
     """
-    bundle, checkpoint = load_bundle(bundle_path), load_checkpoint(bundle_path / CHECKPOINT)
+    bundle = load_bundle(bundle_path)
+    checkpoint = load_checkpoint(bundle_path / CHECKPOINT)
     config = checkpoint.config
     if bundle.manifest.precision != "fp32" or bundle.manifest.task != "isolated":
         raise ValueError(f"{bundle_path}: only fp32 bundles of isolated signs are quantised")
@@ -105,7 +106,8 @@ def write_int8(bundle: Bundle, windowed: WindowedClips, folder: Path) -> int:
     Raises:
         ValueError: nobody is in view in the clips.
     """
-    manifest, count = bundle.manifest, len(windowed.windows)
+    manifest = bundle.manifest
+    count = len(windowed.windows)
     if count == 0:
         raise ValueError("nobody is in view in any of the clips for --calibrate")
     every = -(-count // CALIBRATION_WINDOWS)

@@ -202,7 +202,8 @@ def make_manifest(
 ) -> Manifest:
     """The manifest of a bundle whose files have these hashes."""
     config = checkpoint.config
-    vocabulary, continuous = config.data.vocabulary, config.continuous
+    vocabulary = config.data.vocabulary
+    continuous = config.continuous
     return Manifest(
         schema_version=1,
         name=config.name,

@@ -74,7 +74,8 @@ def verify(
     if bundle.manifest.precision == "int8" and clips is None:
         raise ValueError("an int8 bundle is judged by what it reads from real clips: name some with --clips")
     windowed = None if clips is None else spread(cut(of_known_signs(clips, checkpoint.config), checkpoint.config))
-    comparisons, left_out = [stored(bundle, graph)], []
+    comparisons = [stored(bundle, graph)]
+    left_out = []
     for name in available_providers() if provider is None else [full_name(provider)]:
         try:
             recogniser = Recogniser(bundle, [name])
@@ -120,7 +121,8 @@ def stored(bundle: Bundle, graph: Graph) -> Comparison:
 
 def compare(recogniser: Recogniser, graph: Graph, windowed: WindowedClips | None) -> Iterator[Comparison]:
     """Torch against one provider."""
-    bundle, name = recogniser.bundle, recogniser.providers[0]
+    bundle = recogniser.bundle
+    name = recogniser.providers[0]
     manifest = bundle.manifest
     outputs = [t.name for t in manifest.outputs]
 

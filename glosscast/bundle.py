@@ -96,7 +96,8 @@ class Bundle:
         except (ValueError, OSError, EOFError, TypeError, AttributeError, KeyError, BadZipFile) as error:
             raise BundleError(f"{self.path / GOLDEN}: not an .npz of {names}") from error
         for spec in specs:
-            found, wanted = arrays[spec.name].shape, (1, *spec.shape[1:])
+            found = arrays[spec.name].shape
+            wanted = (1, *spec.shape[1:])
             if found != wanted:
                 raise BundleError(f"{self.path / GOLDEN}: {spec.name} must be {wanted}, it is {found}")
         return arrays

@@ -137,7 +137,8 @@ class _Timed(Iterator[Frame]):
     """Frames, one at a time so that they do not pile up, and the time in s to get them."""
 
     def __init__(self, frames: Iterator[Frame]) -> None:
-        self._frames, self.seconds = frames, 0.0
+        self._frames = frames
+        self.seconds = 0.0
 
     def __next__(self) -> Frame:
         began = perf_counter()

@@ -117,7 +117,8 @@ class _Session:
     def __init__(self, source: Source, keypoints: bool, wishes: Message, paced: bool) -> None:
         self.done = False
         self._shots = shots(source, keypoints)
-        self._wishes, self._keypoints = wishes, keypoints
+        self._wishes = wishes
+        self._keypoints = keypoints
         self._coming: asyncio.Task[Shot | None] | None = None
         self._sent: deque[Shot] = deque(maxlen=SENT_AGAIN)
         self._seq = 0
@@ -139,7 +140,8 @@ class _Session:
         Raises:
             ConnectionClosed: it broke, or the service closed it before it had ended the session.
         """
-        self._error, sending = {}, None
+        self._error = {}
+        sending = None
         try:
             with suppress(ConnectionClosed):  # by a service that says why; that is heard below
                 await socket.send(json.dumps(await self._first_message()))
@@ -190,7 +192,8 @@ class _Session:
     def _hear(self, message: Message) -> None:
         match message["type"]:
             case "started":
-                self._connected, self._started = True, message
+                self._connected = True
+                self._started = message
             case "final":
                 self._last_segment = message["segment"]
             case "warning" if message["code"] == "frames_dropped":
@@ -260,7 +263,8 @@ class _Pace:
     def begin(self, max_fps: float) -> None:
         """Frames may come, from now on."""
         self._interval_s = max(self._interval_s, 1 / (HEADROOM * max_fps))
-        self._last_ms, self._due_s = None, monotonic()
+        self._last_ms = None
+        self._due_s = monotonic()
 
     def slow_down(self) -> None:
         """Frames were dropped."""

@@ -66,7 +66,8 @@ class SignerCrop:
         """
         height, width = rgb.shape[:2]
         if self._frame != (height, width):  # a phone was turned; pixels mean another place
-            self._frame, self._square = (height, width), None
+            self._frame = (height, width)
+            self._square = None
             self._recent.clear()
         if self.spec.follow and (keypoints[SHOULDERS, PRESENCE] > 0).all():
             # In half precision, as training keeps keypoints: a pixel more or less would be another picture.

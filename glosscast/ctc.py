@@ -116,7 +116,8 @@ def _advance(beam: _Beam, frame: NDArray[np.float64], blank: int, width: int) ->
     outcomes = np.concatenate([np.logaddexp(in_blank, in_label), grown.ravel()])
     possible = np.flatnonzero(outcomes > -np.inf)
     kept = possible[np.argsort(-outcomes[possible], kind="stable")[:width]]
-    staying, growing = kept[kept < len(prefixes)], kept[kept >= len(prefixes)] - len(prefixes)
+    staying = kept[kept < len(prefixes)]
+    growing = kept[kept >= len(prefixes)] - len(prefixes)
     parents, labels = np.divmod(growing, len(frame))
     return _Beam(
         [prefixes[i] for i in staying] + [(*prefixes[i], int(c)) for i, c in zip(parents, labels, strict=True)],

@@ -52,7 +52,8 @@ class LearnedSegmenter:
     """
 
     def __init__(self, settings: SegmenterSettings, tagging: Tagging) -> None:
-        self.settings, self.tagging = settings, tagging.settings
+        self.settings = settings
+        self.tagging = tagging.settings
         self._tagger = Tagger(tagging.weights, settings.follow_ms, settings.visible)
         self._activity = ActivityMeter(settings.follow_ms, settings.visible)
         self._up_ms = -inf  # when a hand was last up

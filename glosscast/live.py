@@ -63,7 +63,8 @@ class Printer:
     """Writes a line for each sign; on a terminal, also dots while it is signed, and the guess once it is stable."""
 
     def __init__(self, out: TextIO, as_json: bool) -> None:
-        self._out, self._as_json = out, as_json
+        self._out = out
+        self._as_json = as_json
         self._terminal = out.isatty()
         self._no_sign: str | None = None
 

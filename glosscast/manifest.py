@@ -130,7 +130,8 @@ class Manifest(Part):
 
     def _known_inputs(self) -> dict[str, TensorSpec]:
         """What the inputs must be, those that a model needs not have left out."""
-        frames, rgb = self.clip.frames, self.visual.kind == "rgb"
+        frames = self.clip.frames
+        rgb = self.visual.kind == "rgb"
         mask = TensorSpec(name="mask", shape=("batch", frames))
         keypoints = TensorSpec(name="keypoints", shape=("batch", frames, POINTS, CHANNELS))
         if not rgb:

@@ -134,7 +134,8 @@ class _Buffers(threading.local):
         return self._logits[:count]
 
     def _bind(self, count: int) -> Any:
-        binding, logits = self._session.io_binding(), self._logits[:count]
+        binding = self._session.io_binding()
+        logits = self._logits[:count]
         for name, batch in self._inputs.items():
             binding.bind_cpu_input(name, batch[:count])
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)

@@ -83,7 +83,8 @@ class Segmenter:
         """
         activity = self._activity.measure(t_ms, keypoints)
         line = self.settings.enter_height if self._state is _State.IDLE else self.settings.leave_height
-        up, moving = activity.height < line, activity.speed >= self.settings.still_speed
+        up = activity.height < line
+        moving = activity.speed >= self.settings.still_speed
         lowered = not up and t_ms - self._last_up >= self.settings.leave_ms
         paused = t_ms - self._now >= self.settings.still_ms  # the camera stopped; what comes now is not the same sign
         self._now = t_ms
@@ -113,7 +114,9 @@ class Segmenter:
                 self._state = _State.SIGNING
                 return True
         elif up and (self._state is _State.IDLE or moving):
-            self._state, self._start, self._last_moving = _State.RAISED, t_ms, t_ms
+            self._state = _State.RAISED
+            self._start = t_ms
+            self._last_moving = t_ms
         elif lowered:
             self._state = _State.IDLE
         return False

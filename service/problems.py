@@ -59,7 +59,8 @@ class ProblemError(Exception):
 
     def __init__(self, code: str, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(code)
-        self.code, self.detail = code, detail or CODES[code][1]
+        self.code = code
+        self.detail = detail or CODES[code][1]
         self.response = problem(code, self.detail, headers=headers)
 
 

@@ -98,7 +98,8 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, state: State, registry: Registry) -> None:
         super().__init__(config)
-        self._state, self._registry = state, registry
+        self._state = state
+        self._registry = registry
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -30,7 +30,8 @@ def test_streams_are_held_if_all_of_them_are_served_in_time(change: dict[str, An
 
 
 def test_more_streams_are_tried_until_they_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    room, tried = {"quick": 8, "slow": 2}, []
+    room = {"quick": 8, "slow": 2}
+    tried = []
 
     async def together(server: Server, material: Material, number: int, seconds: float) -> tuple[str, int]:
         tried.append((server.address, number))

@@ -162,7 +162,8 @@ def test_what_the_recogniser_adds_is_told_from_the_session() -> None:
 
 def test_frames_near_the_edges_of_a_window_cannot_be_kept() -> None:
     frames = torch.arange(36.0).reshape(1, 1, 36, 1, 1)
-    before, after = frames[:, :, :32], frames[:, :, 4:]
+    before = frames[:, :, :32]
+    after = frames[:, :, 4:]
     assert kept_share(before, after) == 28 / 32
     padded = after.clone()
     padded[:, :, 0] = -1  # sees padding where the window before saw a frame

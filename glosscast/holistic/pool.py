@@ -93,7 +93,8 @@ class TrackerPool:
         """Close the idle trackers now and those in use when they come back; who waits gets a RuntimeError."""
         with self._changed:
             self._closed = True
-            idle, self._idle = self._idle, []
+            idle = self._idle
+            self._idle = []
             self._changed.notify_all()
         for tracker in idle:
             tracker.close()

@@ -90,7 +90,8 @@ def around_two(centre: Points, edge: Points, target: float) -> Region:
 def around_all(points: Points, rotation: float) -> Region:
     """The upright box of the points, then said to be turned; `DetectionsToRectsCalculator`."""
     low, high = points[:, :2].min(0), points[:, :2].max(0)
-    (x, y), (width, height) = (low + high) / 2, high - low
+    x, y = (low + high) / 2
+    width, height = high - low
     return Region(float(x), float(y), float(width), float(height), rotation)
 
 

@@ -45,7 +45,8 @@ def _keep_outputs(data: bytearray, keep: Sequence[int]) -> bytes:
 
 def _needed(data: bytearray, operators: list[int], outputs: list[int]) -> list[int]:
     """The operators that lead to these tensors, in the order in which they run."""
-    wanted, needed = set(outputs), []
+    wanted = set(outputs)
+    needed = []
     for operator in reversed(operators):
         made = {_i32(data, slot) for slot in _vector(data, _field(data, operator, OPERATOR_OUTPUTS))}
         if made & wanted:

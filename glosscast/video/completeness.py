@@ -38,7 +38,8 @@ def _mov_end(data: bytes) -> int:
     """Where the last of the `MEDIA_ATOMS` ends, in bytes from the start; 0 where there is none."""
     at = end = 0
     while at + 8 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        size = int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
         if size == 1:  # too large for four bytes
             size = int.from_bytes(data[at + 8 : at + 16], "big")
         if size < 8:  # up to the file's end, or no atom

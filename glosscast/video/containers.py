@@ -146,8 +146,10 @@ def _walk(
     container: InputContainer, stream: VideoStream, demuxer: str, limits: VideoLimits
 ) -> tuple[int, "array[float]"]:
     """The number of packets, and the times of those that are to be shown, in s and rising."""
-    count, times = 0, array("d")
-    first_s, last_s = math.inf, -math.inf
+    count = 0
+    times = array("d")
+    first_s = math.inf
+    last_s = -math.inf
     for packet in packets_of(container, stream):
         if packet.size == 0:
             continue

@@ -63,7 +63,8 @@ class Access:
     def __init__(
         self, settings: Settings, clock: Callable[[], float] = monotonic, wall_clock: Callable[[], float] = time
     ) -> None:
-        self._settings, self._clock = settings, clock
+        self._settings = settings
+        self._clock = clock
         self._file: KeyFile | None = None
         self._buckets: dict[Key, Bucket] = {}
         if settings.api_keys_file is None and not is_loopback(settings.host):

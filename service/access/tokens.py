@@ -56,7 +56,9 @@ class Tokens:
         max_remembered: int = MAX_REMEMBERED,
     ) -> None:
         self._secret = secret or secrets.token_bytes(MIN_SECRET)
-        self._lifetime_s, self._clock, self._max_remembered = lifetime_s, clock, max_remembered
+        self._lifetime_s = lifetime_s
+        self._clock = clock
+        self._max_remembered = max_remembered
         self._used: dict[bytes, float] = {}  # random number of a token: its expiry
 
     def issue(self, holder: str, binding: str) -> tuple[str, float]:
@@ -66,7 +68,8 @@ class Tokens:
             holder: whose it is; readable in the token.
             binding: a text that must be the same when the token is used; not in the token.
         """
-        expires, nonce = self._clock() + self._lifetime_s, secrets.token_bytes(_NONCE_BYTES)
+        expires = self._clock() + self._lifetime_s
+        nonce = secrets.token_bytes(_NONCE_BYTES)
         content = _HEAD.pack(expires, nonce, self._sign(expires, nonce, holder, binding)) + holder.encode()
         return urlsafe_b64encode(content).decode().rstrip("="), expires
 

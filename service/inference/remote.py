@@ -47,8 +47,11 @@ class Remote:
     """
 
     def __init__(self, ask: Ask, facts: Facts, budget_s: float, observe: Observe) -> None:
-        self._ask, self._budget_s, self._observe = ask, budget_s, observe
-        self.providers, self.precision = facts.providers, facts.precision
+        self._ask = ask
+        self._budget_s = budget_s
+        self._observe = observe
+        self.providers = facts.providers
+        self.precision = facts.precision
         self._lock = threading.Lock()
         self._asked = 0  # windows that are under way
         self._window_s = 0.0

@@ -63,9 +63,11 @@ class Connection:
     """One connection, from handshake to close."""
 
     def __init__(self, websocket: WebSocket, state: State) -> None:
-        self._websocket, self._state = websocket, state
+        self._websocket = websocket
+        self._state = state
         self._settings = state.settings
-        self._registry, self._transcripts = registry_of(websocket), transcripts_of(websocket)
+        self._registry = registry_of(websocket)
+        self._transcripts = transcripts_of(websocket)
         self._closing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._unsent = MessageQueue()
         rate = MESSAGES_PER_FRAME * self._settings.max_fps
@@ -209,7 +211,8 @@ class Connection:
         return self._caller
 
     async def _start(self, start: Start) -> None:
-        caller, engine = self._require_caller(), self._state.engine
+        caller = self._require_caller()
+        engine = self._state.engine
         if engine is None:
             self._end(endings.SHUTTING_DOWN)
             return

@@ -83,11 +83,13 @@ class FrameQueue:
             if self._closed:
                 return None
             if not self._slots:
-                finish, self._finish = self._finish, None
+                finish = self._finish
+                self._finish = None
                 return finish
             first = self._slots[0]
             if first.finish is not None:
-                finish, first.finish = first.finish, None
+                finish = first.finish
+                first.finish = None
                 return finish
             return self._slots.popleft().arrival
 

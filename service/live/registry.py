@@ -35,7 +35,8 @@ class Registry:
     """
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
-        self._limit, self._metrics = limit, metrics
+        self._limit = limit
+        self._metrics = metrics
         self._connections: set[Stoppable] = set()
         self._pending: dict[Stoppable, Caller] = {}
         self._sessions: dict[str, Session] = {}

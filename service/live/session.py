@@ -71,14 +71,20 @@ class Session:
         start: Start,
         on_ended: Callable[["Session"], None],
     ) -> None:
-        self.id, self.token, self.caller = secrets.token_urlsafe(12), secrets.token_urlsafe(32), caller
+        self.id = secrets.token_urlsafe(12)
+        self.token = secrets.token_urlsafe(32)
+        self.caller = caller
         self.config = effective_config(start, engine.bundle)
         self.ready = asyncio.Event()  # set when `started` has been queued
-        self._state, self._engine, self._settings = state, engine, state.settings
-        self._transcripts, self._on_ended = transcripts, on_ended
+        self._state = state
+        self._engine = engine
+        self._settings = state.settings
+        self._transcripts = transcripts
+        self._on_ended = on_ended
         self._loop = asyncio.get_running_loop()
         self._ending: asyncio.Future[Ending] = self._loop.create_future()
-        self._frames, self._limiter = FrameQueue(self._settings.queue_frames), FrameLimiter(self._settings.max_fps)
+        self._frames = FrameQueue(self._settings.queue_frames)
+        self._limiter = FrameLimiter(self._settings.max_fps)
         self._tally = Tally(state.metrics)
         self._transcript = Transcript(self.id, self.token, engine.bundle.manifest.no_sign)
         self._recipient: Recipient | None = None
@@ -134,7 +140,8 @@ class Session:
 
     def attach(self, recipient: Recipient, last_segment: int | None) -> None:
         """Go on over this connection: close the one before, and send the finals after `last_segment` again."""
-        before, self._recipient = self._recipient, recipient
+        before = self._recipient
+        self._recipient = recipient
         if before is not None:
             before.send([endings.RESUMED_ERROR])
             before.close(CloseCode.RESUMED)
@@ -168,7 +175,8 @@ class Session:
         """
         now_s = monotonic()
         self._tally.received(self.config.input)
-        frame, is_first = parse_frame(data, self.config.input), self._limiter.last_ms is None
+        frame = parse_frame(data, self.config.input)
+        is_first = self._limiter.last_ms is None
         if not self._limiter.accept(frame.t_ms, now_s):
             self._tally.dropped("too_fast")
         elif self._frames.put(Arrival(frame, now_s)):

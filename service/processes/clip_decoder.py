@@ -89,7 +89,9 @@ class _Reader(Iterator[Frame]):
     """
 
     def __init__(self, channel: Channel, seconds: float, exit_code: Callable[[], int | None]) -> None:
-        self._channel, self._left_s, self._exit_code = channel, seconds, exit_code
+        self._channel = channel
+        self._left_s = seconds
+        self._exit_code = exit_code
         self._last_ms = -math.inf
 
     def send(self, data: bytes) -> None:

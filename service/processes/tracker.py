@@ -74,7 +74,9 @@ class ProcessTracker:
         self, make_tracker: Callable[[], Tracker], timeout_s: float, on_loss: OnLoss = lambda reason: None
     ) -> None:
         self.broken = False
-        self._work, self._timeout_s, self._on_loss = partial(_serve, make_tracker=make_tracker), timeout_s, on_loss
+        self._work = partial(_serve, make_tracker=make_tracker)
+        self._timeout_s = timeout_s
+        self._on_loss = on_loss
         self._child: Child | None = None
         self._start()
 
@@ -154,7 +156,8 @@ class ProcessTracker:
         return TrackerLostError(reason)
 
     def _end(self) -> None:
-        child, self._child = self._child, None
+        child = self._child
+        self._child = None
         if child is not None:
             child.kill()
 

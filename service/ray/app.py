@@ -50,7 +50,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     stop = threading.Event()
     try:
-        settings, plan = load_settings(), _plan(arguments)
+        settings = load_settings()
+        plan = _plan(arguments)
         with serving(settings, plan, arguments.address) as address:
             for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets handlers of its own
                 signal.signal(number, lambda *_: stop.set())

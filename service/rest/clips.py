@@ -122,7 +122,10 @@ class _Frames(Iterator[Frame]):
     """Frames until the client disconnects, and the seconds they took: `before` to open the file, `seconds` in all."""
 
     def __init__(self, frames: Iterator[Frame], before: float, disconnected: Event) -> None:
-        self._frames, self.before, self.seconds, self._disconnected = frames, before, before, disconnected
+        self._frames = frames
+        self.before = before
+        self.seconds = before
+        self._disconnected = disconnected
 
     def __next__(self) -> Frame:
         if self._disconnected.is_set():

@@ -132,7 +132,8 @@ async def tokens(request: Request, caller: Annotated[Caller, Depends(Authorised(
 )
 async def bundle(request: Request) -> BundleDescription:
     """What the service recognises, and how well."""
-    engine, settings = engine_of(request), state_of(request).settings
+    engine = engine_of(request)
+    settings = state_of(request).settings
     manifest, report = engine.bundle.manifest, engine.bundle.report
     known = report.glosses
     return BundleDescription(

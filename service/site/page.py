@@ -24,7 +24,8 @@ class Page:
     """
 
     def __init__(self, otherwise: ASGIApp, folder: Path = WEB) -> None:
-        self._files, self._otherwise = StaticFiles(directory=folder, html=True), otherwise
+        self._files = StaticFiles(directory=folder, html=True)
+        self._otherwise = otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""

@@ -62,7 +62,8 @@ class Stack:
     """A running stack; `folder` takes its settings and secrets."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
-        self.port, self.prometheus_port = _free_port(), _free_port()
+        self.port = _free_port()
+        self.prometheus_port = _free_port()
         self.secrets = folder / "secrets"
         settings = settings | {
             "COMPOSE_PROJECT_NAME": PROJECT,
@@ -141,7 +142,9 @@ class Stream:
     """One websocket that has been started; `heard` are the messages so far."""
 
     def __init__(self, connection: ClientConnection) -> None:
-        self._connection, self._seq, self._begin_ms = connection, 0, 0.0
+        self._connection = connection
+        self._seq = 0
+        self._begin_ms = 0.0
         assert connection.response is not None
         # Each replica that was tried sets one, and as with browsers the last one counts.
         cookies = connection.response.headers.get_all("Set-Cookie")

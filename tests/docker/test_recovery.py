@@ -10,7 +10,8 @@ from tests.docker import faults
 from tests.docker.stack import run, wait_until
 from tests.service.process import DATA
 
-CLIP, GLOSS = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4", "thanks"
+CLIP = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4"
+GLOSS = "thanks"
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.skipif(not CLIP.is_file(), reason=f"no {CLIP}")]
 
@@ -135,7 +136,8 @@ def test_a_replica_that_is_stopped_ends_its_streams_in_order(two):
 
 def test_logs_hold_neither_keys_nor_tokens_nor_addresses(stack):
     token = stack.post("/v1/tokens").json()["token"]
-    (proxy,), (service,) = stack.containers("proxy"), stack.containers()
+    proxy = stack.containers("proxy")
+    service = stack.containers()
     run("docker", "stop", service)  # the request fails, and the proxy says so in its log
     try:
         with pytest.raises(InvalidStatus), stack.stream(token=token):

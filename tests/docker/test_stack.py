@@ -9,7 +9,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.docker.stack import run
 from tests.service.process import DATA
 
-CLIP, GLOSS = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4", "thanks"
+CLIP = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4"
+GLOSS = "thanks"
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.skipif(not CLIP.is_file(), reason=f"no {CLIP}")]
 

@@ -72,7 +72,8 @@ def made(folder: Path, *streams: str, extractor: str | None = None) -> tuple[Bun
 
 def watchful(checkpoint: Checkpoint) -> None:
     """Make the model look hard at pictures: what differs from a grey one counts `GAIN` times as much."""
-    model, frames = checkpoint.build().eval(), checkpoint.config.clip.frames
+    model = checkpoint.build().eval()
+    frames = checkpoint.config.clip.frames
     grey = torch.full((1, frames, SIZE, SIZE, 3), 128, dtype=torch.uint8)
     with torch.no_grad():
         feature = model.fuse[0](

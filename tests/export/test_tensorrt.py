@@ -102,7 +102,8 @@ class FakeTensorRt:
     BuilderFlag = SimpleNamespace(TF32="tf32")
 
     def __init__(self, *, parses: bool = True, builds: bool = True) -> None:
-        self.parses, self.builds = parses, builds
+        self.parses = parses
+        self.builds = builds
         self.profile: dict[str, list[tuple[int, ...]]] = {}
         self.flags = self.cleared = self.profiles = None
         self.parsed = b""
@@ -138,7 +139,8 @@ class FakeTensorRt:
 
 
 def test_an_engine_is_typed_as_the_graph_and_takes_one_to_sixteen_windows(bundle: Bundle) -> None:
-    trt, model = FakeTensorRt(), typed_graph(bundle, "fp16")
+    trt = FakeTensorRt()
+    model = typed_graph(bundle, "fp16")
     assert build_engine(trt, model, bundle.manifest.inputs) == b"engine"
     assert trt.flags == 1
     assert trt.cleared == "tf32"

@@ -59,7 +59,8 @@ async def begin(socket: ClientConnection, **said: Any) -> dict[str, Any]:
 
 async def send(socket: ClientConnection, frames: Frames, first: int = 0) -> float:
     """Send in real time; how late the latest frame was, in ms."""
-    began, late_s = time.perf_counter(), 0.0
+    began = time.perf_counter()
+    late_s = 0.0
     for index, (t_ms, payload) in enumerate(frames):
         due_s = began + index * FRAME_MS / 1000
         await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
@@ -167,7 +168,8 @@ async def recogniser_raising(service: Service) -> float:
 
 async def client_vanishing(service: Service) -> float:
     """A client's connection breaks inside a sign; until it goes on, with nothing missing in the end."""
-    frames, half = signed("east", "west"), 24
+    frames = signed("east", "west")
+    half = 24
     await asyncio.sleep(FAULT_S)
     async with opened(service) as socket:
         started = await begin(socket)

@@ -162,7 +162,8 @@ MESSAGES = [
 def readers() -> Iterator[dict[str, Reader]]:
     """All of them; a folder for the manifests lasts as long as the block."""
     sandbox.prepare(["service.processes.clip_decoder"])
-    limits, budget = VideoLimits(), Budget(20, 2048 * MIB)
+    limits = VideoLimits()
+    budget = Budget(20, 2048 * MIB)
     clips = [video([DOWN] * 4 + [EAST] * 4, kind=kind) for kind in ("mp4", "mov", "matroska", "avi")]
 
     def read_video(data: bytes) -> None:
@@ -198,7 +199,9 @@ def run(reader: Reader, count: int, seed: int) -> dict[str, float]:
     Raises:
         AssertionError: one did neither; the message has its number.
     """
-    refused, slowest_s, began = 0, 0.0, time.perf_counter()
+    refused = 0
+    slowest_s = 0.0
+    began = time.perf_counter()
     try:
         for number in range(count):
             if number % EVERY == 0:

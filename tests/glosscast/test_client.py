@@ -33,7 +33,8 @@ class Network:
     """A relay between client and service. Told to `fail`, it swallows some of what the client says and then cuts."""
 
     def __init__(self, host):
-        self._host, self._writers = host, []
+        self._host = host
+        self._writers = []
         self.connections = self.swallowed = 0
         self.failing = False
 

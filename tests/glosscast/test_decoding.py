@@ -78,14 +78,16 @@ def test_signs_are_read_one_by_one() -> None:
 
 def test_without_interims_only_starts_and_finals_come() -> None:
     clip = clip_of(signing("east", "west"))
-    with_interims, without = decode_clip(clip, decoder()), decode_clip(clip, decoder(interim=False))
+    with_interims = decode_clip(clip, decoder())
+    without = decode_clip(clip, decoder(interim=False))
     assert [e.kind for e in without] == ["started", "final"] * 2
     assert plain(without) == plain([e for e in with_interims if e.kind != "interim"])
 
 
 def test_a_whole_recording_gives_the_same_events_as_its_frames_pushed_one_by_one() -> None:
     frames = signing("east", "rest", "west")
-    live, events = decoder(), []
+    live = decoder()
+    events = []
     for t_ms, keypoints in frames:
         events += live.push(t_ms, keypoints, ASPECT)
     events += live.finish()
@@ -191,7 +193,8 @@ def test_time_that_does_not_increase_is_refused(t_ms: float) -> None:
 def test_a_frame_shape_that_changes_in_mid_stream_changes_no_event() -> None:
     frames = signing("east", "west")
     other = 0.75
-    live, events = decoder(), []
+    live = decoder()
+    events = []
     for i, (t_ms, keypoints) in enumerate(frames):
         if i < 22:
             events += live.push(t_ms, keypoints, ASPECT)
@@ -224,9 +227,12 @@ def test_push_does_not_change_the_callers_keypoints() -> None:
     hop=st.floats(50, 2000),
 )
 def test_windows_cover_their_segment(first: float, lead: float, length: float, after: float, hop: float) -> None:
-    start, end, now = first + lead, first + lead + length, first + lead + length + after
+    start = first + lead
+    end = first + lead + length
+    now = first + lead + length + after
     starts = window_starts(start, end, first, now, SPEC, hop)
-    size, slack = SPEC.window_ms, 1e-6
+    size = SPEC.window_ms
+    slack = 1e-6
     assert starts[0] <= start + slack
     assert starts[-1] + size >= end - slack
     assert min(starts) >= first - slack

@@ -81,7 +81,8 @@ def test_frames_need_not_be_contiguous_or_writable(tracker):
 @needs_mediapipe
 def test_a_tracker_that_failed_says_so():
     tracker = MediaPipeTracker()
-    real, tracker._holistic = tracker._holistic, None
+    real = tracker._holistic
+    tracker._holistic = None
     with pytest.raises(AttributeError):
         tracker.track(BLANK)
     tracker._holistic = real

@@ -114,7 +114,8 @@ def test_a_failed_tracker_says_so(tracker, networks, monkeypatch):
 def test_two_hands_at_once_are_read_as_one_after_the_other(litert_models):
     network = Network(HAND_LANDMARK, litert_models)
     pictures = RANDOM.integers(0, 256, (2, network.side, network.side, 3), np.uint8)
-    together, apart = network(*pictures), [network(picture) for picture in pictures]
+    together = network(*pictures)
+    apart = [network(picture) for picture in pictures]
     for values, *singly in zip(together, *apart, strict=True):
         assert np.array_equal(values, np.concatenate(singly))
 
@@ -259,7 +260,8 @@ def test_nobody_is_left_behind_when_the_signer_goes(tracker):
 @pytest.mark.slow
 def test_a_pose_looked_for_in_every_other_frame_holds_while_hands_move(networks, tracker):
     frames = frames_of(TWO_HANDED)[HANDS_UP]
-    keypoints, full = follow(LiteRtTracker(networks, pose_every=2), frames), follow(tracker, frames)
+    keypoints = follow(LiteRtTracker(networks, pose_every=2), frames)
+    full = follow(tracker, frames)
     assert np.array_equal(keypoints[1::2, POSE], keypoints[::2, POSE])
     assert not np.array_equal(keypoints[2::2, POSE], keypoints[:-2:2, POSE])
     for hand in (LEFT_HAND, RIGHT_HAND):

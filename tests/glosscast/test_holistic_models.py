@@ -25,7 +25,8 @@ def test_the_cut_pose_model_gives_the_same_landmarks_bit_for_bit(sources, litert
         run.invoke()
         return [run.get_tensor(given["index"]) for given in run.get_output_details()]
 
-    whole, cut = outputs(sources[POSE_LANDMARK.source]), outputs(read(POSE_LANDMARK, litert_models))
+    whole = outputs(sources[POSE_LANDMARK.source])
+    cut = outputs(read(POSE_LANDMARK, litert_models))
     assert len(whole) == 5
     assert [values.shape for values in cut] == [(1, 195), (1, 1), (1, 64, 64, 39)]
     for kept, values in zip(POSE_LANDMARK.outputs, cut, strict=True):

@@ -24,7 +24,8 @@ class Session:
     """A session with these providers in use, of which `working` gets the nodes."""
 
     def __init__(self, used: list[str], working: str) -> None:
-        self._used, self._working = used, working
+        self._used = used
+        self._working = working
 
     def get_providers(self) -> list[str]:
         return self._used

@@ -12,7 +12,9 @@ LIMIT = 3 * START
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 200)), max_size=30))
 def test_it_holds_what_a_queue_of_frames_would(steps: list[tuple[int, int]]) -> None:
-    recent, queue, now = RecentFrames(LIMIT), deque[tuple[float, np.ndarray, np.ndarray]](maxlen=LIMIT), 0.0
+    recent = RecentFrames(LIMIT)
+    queue = deque[tuple[float, np.ndarray, np.ndarray]](maxlen=LIMIT)
+    now = 0.0
     for frames, keep in steps:
         for _ in range(frames):
             now += 1.0

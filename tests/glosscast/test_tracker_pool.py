@@ -143,7 +143,9 @@ def test_closing_wakes_who_waits(pool):
 
 
 def test_many_threads_never_share_a_tracker(pool, made):
-    busy, lock, shared = set(), threading.Lock(), []
+    busy = set()
+    lock = threading.Lock()
+    shared = []
 
     def work(_):
         with pool.lease(timeout=60) as tracker:

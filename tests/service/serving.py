@@ -41,7 +41,8 @@ class ColourTracker:
     def __init__(self, hold: threading.Event | None = None, entered: threading.Event | None = None) -> None:
         self.broken = False
         self.frames = 0
-        self._hold, self._entered = hold, entered
+        self._hold = hold
+        self._entered = entered
 
     def track(self, rgb: np.ndarray) -> np.ndarray:
         if self._entered is not None:
@@ -85,7 +86,8 @@ def video(frames: Sequence[tuple[int, int, int]], step_ms: float = FRAME_MS, kin
         stream.codec_context.time_base = Fraction(1, 1000)
         for index, colour in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.full((SIZE[1], SIZE[0], 3), colour, np.uint8), format="rgb24")
-            frame.time_base, frame.pts = Fraction(1, 1000), round(index * step_ms)
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = round(index * step_ms)
             target.mux(stream.encode(frame))
         target.mux(stream.encode())
     return out.getvalue()

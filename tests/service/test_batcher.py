@@ -20,7 +20,8 @@ class Model:
 
     def __init__(self, hold=False):
         self.batches = []
-        self.entered, self.go = threading.Event(), threading.Event()
+        self.entered = threading.Event()
+        self.go = threading.Event()
         if not hold:
             self.go.set()
 
@@ -83,7 +84,9 @@ def test_what_gathers_during_an_inference_is_read_together(pool):
 
 
 def test_a_caller_hears_of_each_inference_with_windows_of_its_own(pool):
-    model, told, others = Model(hold=True), [], []
+    model = Model(hold=True)
+    told = []
+    others = []
     batcher = Batcher(model, max_batch=3)
     first = hold_up(batcher, model, pool)
     second = pool.submit(batcher, [window(v) for v in (1, 2, 3, 4)], lambda size, seconds: told.append(size))

@@ -32,7 +32,9 @@ def landmarks(t_ms):
 STARTED = SignStarted(segment=0, t_ms=0.0)
 RESTARTED = StreamWarning(code="tracker_restarted", count=1)
 ERROR = Error(code=ErrorCode.BAD_TIME, message="", retryable=True)
-F, G, LAST = FinishSign(0.0), FinishSign(1.0), FinishSign(0.0, last=True)
+F = FinishSign(0.0)
+G = FinishSign(1.0)
+LAST = FinishSign(0.0, last=True)
 
 
 def fill(inbox, items):
@@ -91,7 +93,8 @@ def test_a_flood_of_wishes_takes_no_room():
 
 @pytest.mark.parametrize("wake", [lambda i: i.put(arrival(7)), lambda i: i.put_finish(F), lambda i: i.close()])
 def test_get_waits(wake):
-    inbox, got = FrameQueue(2), []
+    inbox = FrameQueue(2)
+    got = []
     reader = threading.Thread(target=lambda: got.append(inbox.get()))
     reader.start()
     reader.join(0.05)

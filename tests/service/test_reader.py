@@ -139,7 +139,10 @@ def test_arrival_in_bursts_changes_nothing(bundle, model, seed):
     frames = signing("west", "east")
     smooth = feed(session(bundle, model), frames)
 
-    rng, live, bursts, at = np.random.default_rng(seed), session(bundle, model), [], 0
+    rng = np.random.default_rng(seed)
+    live = session(bundle, model)
+    bursts = []
+    at = 0
     while at < len(frames):
         size = int(rng.integers(1, 12))
         bursts += feed(live, frames[at : at + size])

@@ -72,7 +72,9 @@ def replay(address, *names):
         for name in names:
             for t_ms, jpeg in jpegs(name):
                 client.send(pack_frame(seq, begin_ms + t_ms, jpeg))
-                seq, last_ms, last = seq + 1, begin_ms + t_ms, jpeg
+                seq = seq + 1
+                last_ms = begin_ms + t_ms
+                last = jpeg
             begin_ms = last_ms + REST_MS
             for still in range(1, int(REST_MS * FPS / 1000)):
                 client.send(pack_frame(seq, last_ms + still * 1000 / FPS, last))

@@ -63,7 +63,10 @@ class Held:
     """Answers when it is let."""
 
     def __init__(self, clock, took_s):
-        self.entered, self.go, self._clock, self._took_s = threading.Semaphore(0), threading.Semaphore(0), clock, took_s
+        self.entered = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+        self._clock = clock
+        self._took_s = took_s
 
     def __call__(self, windows):
         self.entered.release()
@@ -81,7 +84,8 @@ def test_there_is_time_to_spare_only_while_what_is_asked_fits_into_the_budget(cl
     reader([0])
     ask.entered.acquire()
 
-    threads, free = [], [reader.has_capacity()]
+    threads = []
+    free = [reader.has_capacity()]
     for _ in range(2):
         threads.append(threading.Thread(target=reader, args=([0],)))
         threads[-1].start()

@@ -38,7 +38,9 @@ def no_frames():
     out = io.BytesIO()
     with av.open(out, mode="w", format="matroska") as target:
         stream = target.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.width = 64
+        stream.height = 48
+        stream.pix_fmt = "yuv420p"
         target.start_encoding()
     return out.getvalue()
 

@@ -27,7 +27,8 @@ from tests.service.serving import (
 
 
 def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_told(bundle_folder):
-    hold, seen = threading.Event(), []
+    hold = threading.Event()
+    seen = []
 
     class Slow(ColourTracker):
         def track(self, rgb):

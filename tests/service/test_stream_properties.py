@@ -63,7 +63,10 @@ def read(session, frames):
 def test_streaming_equals_offline_however_the_input_is_cut_up(bundle, model, runs, steps, chops):
     """Frames come to the worker in chunks of any size; the whole recording is read at once."""
     frames = recording(runs, steps)
-    inbox, session, said, at = FrameQueue(len(frames)), new_session(bundle, model), [], 0
+    inbox = FrameQueue(len(frames))
+    session = new_session(bundle, model)
+    said = []
+    at = 0
     while at < len(frames):
         chunk = frames[at : at + chops[at % len(chops)]]
         for t_ms, keypoints in chunk:
@@ -89,7 +92,9 @@ def test_streaming_equals_offline_however_the_input_is_cut_up(bundle, model, run
 def test_two_sessions_share_nothing(bundle, model, one, two, steps, turns):
     recordings = [recording(one, steps), recording(two, steps)]
     alone = [read(new_session(bundle, model), frames) for frames in recordings]
-    sessions, together, rests = [new_session(bundle, model) for _ in recordings], [[], []], [*map(list, recordings)]
+    sessions = [new_session(bundle, model) for _ in recordings]
+    together = [[], []]
+    rests = [*map(list, recordings)]
     turn = 0
     while any(rests):
         which = int(turns[turn % len(turns)])
@@ -105,7 +110,9 @@ def test_two_sessions_share_nothing(bundle, model, one, two, steps, turns):
 
 @given(st.lists(st.one_of(st.just("frame"), st.just("break")), max_size=60), st.integers(1, 6))
 def test_the_inbox_loses_the_oldest_frames_and_no_wish(items, size):
-    inbox, sent, dropped = FrameQueue(size), 0, 0
+    inbox = FrameQueue(size)
+    sent = 0
+    dropped = 0
     for item in items:
         if item == "frame":
             dropped += inbox.put(Arrival(FrameMessage(sent, float(sent), b""), 0.0))
@@ -165,7 +172,8 @@ def app(bundle_folder):
 
 async def converse(app, messages):
     """What is sent to a client that says this, and then goes with a goodbye."""
-    inbound, sent = asyncio.Queue(), []
+    inbound = asyncio.Queue()
+    sent = []
     inbound.put_nowait({"type": "websocket.connect"})
     for message in messages:
         inbound.put_nowait({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})

@@ -65,7 +65,8 @@ def test_a_token_ends_with_the_key_that_it_was_issued_for(tokens):
 
 def test_replicas_take_each_others_tokens_only_with_the_same_secret(clock):
     issuer, twin = Tokens(SECRET, LIFETIME_S, clock), Tokens(SECRET, LIFETIME_S, clock)
-    stranger, alone = Tokens(b"t" * 32, LIFETIME_S, clock), Tokens(None, LIFETIME_S, clock)
+    stranger = Tokens(b"t" * 32, LIFETIME_S, clock)
+    alone = Tokens(None, LIFETIME_S, clock)
     token, _ = issuer.issue("kiosk", HOLDERS["kiosk"])
 
     assert [redeem(t, token) for t in (twin, stranger, alone)] == ["kiosk", None, None]

@@ -48,7 +48,8 @@ def join(threads):
 
 
 def test_of_equals_who_has_waited_longest_is_next():
-    turns, order = Turns(QUEUE), []
+    turns = Turns(QUEUE)
+    order = []
     with Turn(turns):
         threads = queue_up(turns, order, {name: Turn(turns) for name in "abcd"})
     join(threads)
@@ -57,7 +58,8 @@ def test_of_equals_who_has_waited_longest_is_next():
 
 
 def test_who_comes_again_at_once_stands_behind_the_others():
-    turns, order = Turns(QUEUE), []
+    turns = Turns(QUEUE)
+    order = []
     greedy = Turn(turns)
     with greedy:
         threads = queue_up(turns, order, {"other": Turn(turns)})
@@ -69,7 +71,8 @@ def test_who_comes_again_at_once_stands_behind_the_others():
 
 
 def test_who_has_had_fewer_turns_is_next():
-    turns, order = Turns(QUEUE), []
+    turns = Turns(QUEUE)
+    order = []
     often, seldom = Turn(turns), Turn(turns)
     for _ in range(3):
         with often:
@@ -82,8 +85,10 @@ def test_who_has_had_fewer_turns_is_next():
 
 
 def test_turns_of_long_ago_are_not_caught_up_on():
-    turns, order = Turns(2), []
-    late, others = Turn(turns), [Turn(turns) for _ in range(2)]
+    turns = Turns(2)
+    order = []
+    late = Turn(turns)
+    others = [Turn(turns) for _ in range(2)]
     for _ in range(50):
         for other in others:
             with other:
@@ -125,10 +130,13 @@ class Crowd:
     """Streams whose frames come in ticks, and readers of which so many can read in each."""
 
     def __init__(self, every: list[int], reads: int) -> None:
-        self.every, self.reads = every, reads
+        self.every = every
+        self.reads = reads
         self.sent, self.dropped, self.read = ([0] * len(every) for _ in range(3))
-        self._turns, self._inboxes = Turns(QUEUE), [FrameQueue(QUEUE) for _ in every]
-        self._may, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._turns = Turns(QUEUE)
+        self._inboxes = [FrameQueue(QUEUE) for _ in every]
+        self._may = threading.Semaphore(0)
+        self._done = threading.Semaphore(0)
 
     def run(self) -> None:
         threads = [in_thread(lambda index=index: self._work(index)) for index in range(len(self.every))]
@@ -184,7 +192,9 @@ class Model:
     """Answers when `go` is set; `entered` is set when it is asked."""
 
     def __init__(self, classes: int) -> None:
-        self.entered, self.go, self._classes = threading.Event(), threading.Event(), classes
+        self.entered = threading.Event()
+        self.go = threading.Event()
+        self._classes = classes
         self.caught_up = 0
 
     def __call__(self, windows, observe):
@@ -224,7 +234,10 @@ def put(inbox, frames):
 
 
 def test_a_stream_is_read_while_another_waits_for_the_model(bundle_folder):
-    bundle, turns, heard, others = load_bundle(bundle_folder), Turns(QUEUE), [], []
+    bundle = load_bundle(bundle_folder)
+    turns = Turns(QUEUE)
+    heard = []
+    others = []
     model, free = Model(3), Model(3)
     free.go.set()
     waiting, _ = worker(bundle, model, turns, heard)
@@ -242,7 +255,9 @@ def test_a_stream_is_read_while_another_waits_for_the_model(bundle_folder):
 
 
 def test_a_worker_reads_frames_in_its_turn_only(bundle_folder):
-    bundle, turns, heard = load_bundle(bundle_folder), Turns(QUEUE), []
+    bundle = load_bundle(bundle_folder)
+    turns = Turns(QUEUE)
+    heard = []
     model = Model(3)
     model.go.set()
     turns.begin(0)

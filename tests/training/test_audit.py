@@ -41,7 +41,8 @@ def test_a_clip_under_the_wrong_gloss_is_found_wherever_the_signer_stands() -> N
 
 def test_the_same_clip_twice_and_the_same_signer_in_two_files_are_found() -> None:
     clips = examples()
-    seen, unseen = clips[:24], [*clips[24:], clips[3]]
+    seen = clips[:24]
+    unseen = [*clips[24:], clips[3]]
     audit = audit_files({FILE: seen, Path("b.npz"): unseen})
     assert audit.duplicates == [["a.npz#3", "b.npz#12"]]
     assert audit.signers_in_splits == {"ann": ["a.npz", "b.npz"]}

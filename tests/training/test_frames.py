@@ -48,7 +48,8 @@ def test_a_frame_asked_for_often_is_decoded_once(path: Path, monkeypatch: pytest
     import cv2
 
     source = open_frames(path, LENGTHS, SIZE)[0]
-    decoded, decode = [], cv2.imdecode
+    decoded = []
+    decode = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *args: decoded.append(1) or decode(*args))
     source.read(np.array([1, 1, 1, 2, 1]))
     assert len(decoded) == 2

@@ -22,10 +22,13 @@ class Zoo:
     """A server of one file; `body` is what it sends, `length` what it claims."""
 
     def __init__(self) -> None:
-        self.body, self.length, self.requests = b"", 0, 0
+        self.body = b""
+        self.length = 0
+        self.requests = 0
 
     def serve(self, body: bytes) -> None:
-        self.body, self.length = body, len(body)
+        self.body = body
+        self.length = len(body)
 
 
 @pytest.fixture

@@ -51,7 +51,8 @@ def test_a_low_frame_rate_keeps_the_times_of_its_frames() -> None:
 def test_every_condition_is_the_same_for_every_model_and_changes_the_clip() -> None:
     assert len(set(NAMES)) == len(CONDITIONS)
     clip = Example(long_clip(12), "high", "ann", frames=Film())
-    all_frames, seen = np.arange(3), clip.frames
+    all_frames = np.arange(3)
+    seen = clip.frames
     assert seen is not None
     for condition in CONDITIONS:
         worse, again = condition(clip, 3), condition(clip, 3)

@@ -79,7 +79,8 @@ def test_points_that_both_frames_have_are_eased() -> None:
 
 
 def test_a_hand_that_comes_or_goes_travels_with_its_wrist() -> None:
-    hand, wrist = (RIGHT_HAND, 0.1, 0.0), Pose.RIGHT_WRIST
+    hand = (RIGHT_HAND, 0.1, 0.0)
+    wrist = Pose.RIGHT_WRIST
     before = frame(hand=hand, wrist=(wrist, 0.0, 0.0))
     after = frame(wrist=(wrist, 1.0, 0.0))
     for gone, there in (

@@ -90,7 +90,8 @@ def test_the_learning_rate_rises_then_falls_to_a_hundredth(tmp_path: Path) -> No
 
 def test_steps_are_counted_as_the_optimiser_makes_them(tmp_path: Path) -> None:
     optimiser = config(tmp_path, epochs=10).optimiser
-    halved, same = LrFactor(optimiser.model_copy(update={"accumulate": 2}), 7), LrFactor(optimiser, 4)
+    halved = LrFactor(optimiser.model_copy(update={"accumulate": 2}), 7)
+    same = LrFactor(optimiser, 4)
     assert [halved(step) for step in range(41)] == [same(step) for step in range(41)]
 
 
@@ -113,7 +114,8 @@ def test_a_gloss_without_a_clip_is_named(tmp_path: Path) -> None:
 
 def test_dev_clips_are_scored_and_teach_nothing(tmp_path: Path) -> None:
     tiny = config(tmp_path, epochs=2)
-    seen, dev = examples(), [e for e in examples() if e.signer == "cem"]
+    seen = examples()
+    dev = [e for e in examples() if e.signer == "cem"]
     watched = fit(tiny, seen, progress=False, dev=dev, out=tmp_path)
     unwatched = fit(tiny, seen, progress=False)
     assert all(torch.equal(value, unwatched.state[name]) for name, value in watched.state.items())

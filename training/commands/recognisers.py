@@ -96,7 +96,8 @@ def run_evaluate_sentences(args: argparse.Namespace) -> int:
     if min(args.count, args.beam) < 1 or args.seed < 0:
         raise ValueError("evaluate-sentences: --count and --beam must be 1 or more, --seed 0 or more")
     checkpoint = load_checkpoint(args.checkpoint)
-    config, model = checkpoint.config, checkpoint.build_continuous()
+    config = checkpoint.config
+    model = checkpoint.build_continuous()
     examples = held_out_examples(config, args.data, args.signers)
     sentences = sentences_of(config, examples, args.count, args.seed)
     scores = score_sentences(model, sentences, config.data.vocabulary, config.clip.fps, args.beam)
@@ -111,7 +112,8 @@ def run_compare(args: argparse.Namespace) -> int:
 
     if args.jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, got {args.jobs}")
-    config, folds = load_config(args.config), chosen_folds(args.fold, args.folds, args.use)
+    config = load_config(args.config)
+    folds = chosen_folds(args.fold, args.folds, args.use)
     comparison = COMPARISONS[config.kind]
     variants = args.variants.split(",") if args.variants else comparison.variants
     plan = make_plan(

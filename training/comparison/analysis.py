@@ -118,7 +118,8 @@ class Analysis:
 
     def confusion_rates(self, variant: str) -> NDArray[np.float64]:
         """(V, V) share of the row's clips that are read as the column's gloss, over all folds and seeds."""
-        runs, size = list(self.of(variant).values()), len(self.plan.config.data.vocabulary)
+        runs = list(self.of(variant).values())
+        size = len(self.plan.config.data.vocabulary)
         return np.asarray(confusion_counts(runs, size) / np.maximum(totals(runs, size), 1)[:, None])
 
 

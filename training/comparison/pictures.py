@@ -76,7 +76,8 @@ def _matrix(axes: Axes, rates: NDArray[np.float64], names: list[str], cmap: str,
 
 def confusions(analysis: Analysis) -> Figure:
     """A confusion matrix for each variant."""
-    shown, vocabulary = _shown(analysis), analysis.plan.config.data.vocabulary
+    shown = _shown(analysis)
+    vocabulary = analysis.plan.config.data.vocabulary
     figure, panels = _grid(len(analysis.plan.variants), 1.8 + 0.28 * len(shown))
     for axes, variant in zip(panels, analysis.plan.variants, strict=True):
         rates = analysis.confusion_rates(variant)[np.ix_(shown, shown)]
@@ -90,7 +91,8 @@ def confusions(analysis: Analysis) -> Figure:
 
 def differences(analysis: Analysis) -> Figure:
     """Each rival's confusion matrix less the baseline's: violet less often, orange more often."""
-    plan, shown = analysis.plan, _shown(analysis)
+    plan = analysis.plan
+    shown = _shown(analysis)
     baseline = analysis.confusion_rates(plan.baseline)[np.ix_(shown, shown)]
     changed = [analysis.confusion_rates(v)[np.ix_(shown, shown)] - baseline for v in plan.rivals]
     # One scale for all, and one that a variant far from the rest does not spoil: the cells say the rest in figures.

@@ -161,7 +161,8 @@ class Clips:
     """
 
     def __init__(self, plan: Plan, data: Path) -> None:
-        self.plan, self._data = plan, data
+        self.plan = plan
+        self._data = data
         role: Role = "train" if any(plan.folds) else "test"
         examples = load_sets(plan.config.data, data, plan.config.model, role)
         self._test = [self._chosen(fold, examples) for fold in range(len(plan.folds))]

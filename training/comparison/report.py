@@ -69,7 +69,8 @@ def markdown(analysis: Analysis, command: str) -> str:
 
 def introduction(analysis: Analysis) -> str:
     """What was compared on what."""
-    plan, optimiser = analysis.plan, analysis.plan.config.optimiser
+    plan = analysis.plan
+    optimiser = analysis.plan.config.optimiser
     clips = {(key.fold, int(number)) for key, run in analysis.everything.items() for number in run.clips}
     signers = {str(signer) for run in analysis.everything.values() for signer in run.signers}
     unseen = (

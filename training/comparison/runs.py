@@ -96,7 +96,8 @@ def _run(job: Job) -> str:
 
 def train_run(key: Key, clips: Clips) -> str:
     """Train one run and save its checkpoint; returns what to say of it."""
-    config, split = clips.plan.config_of(key), clips.split(key.fold)
+    config = clips.plan.config_of(key)
+    split = clips.split(key.fold)
     checkpoint: Checkpoint | LstmCheckpoint
     if key.variant == LSTM:
         checkpoint = fit_lstm(config, split.train)
@@ -129,7 +130,8 @@ def _reader(plan: Plan, key: Key) -> Reader:
 
 def read_runs(keys: Sequence[Key], clips: Clips) -> str:
     """Read the clips of one fold, as they are and perturbed, with the models of several runs, and save predictions."""
-    plan, fold = clips.plan, keys[0].fold
+    plan = clips.plan
+    fold = keys[0].fold
     readers = {key: _reader(plan, key) for key in keys}
     test = clips.test(fold)
     perturbed: dict[Key, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}

@@ -30,7 +30,8 @@ def paired_wer(plan: Plan, runs: Mapping[Key, SentenceHypotheses], variant: str,
     """
     rng = np.random.default_rng(seed)
     drawn_seeds = rng.multinomial(len(plan.seeds), [1 / len(plan.seeds)] * len(plan.seeds), DRAWS) / len(plan.seeds)
-    point, drawn = np.zeros(2), np.zeros((2, DRAWS))
+    point = np.zeros(2)
+    drawn = np.zeros((2, DRAWS))
     for fold in range(len(plan.folds)):
         of = [[runs[Key(v, s, fold)] for s in plan.seeds] for v in (variant, plan.baseline)]
         tokens = np.array([len(glosses) for glosses in of[0][0].references], float)
@@ -86,7 +87,8 @@ def figure_table(plan: Plan, runs: Mapping[Key, SentenceHypotheses]) -> str:
 
 
 def _figures(run: SentenceHypotheses) -> list[float]:
-    scores, rate = run.scores, run.scores.rate
+    scores = run.scores
+    rate = run.scores.rate
     parts = [count / rate.tokens for count in (rate.substitutions, rate.deletions, rate.insertions)]
     return [rate.wer, *parts, scores.accuracy, scores.macro_f1]
 

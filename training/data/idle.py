@@ -159,7 +159,8 @@ def _touched(frame: Frames, clip: Frames, rng: np.random.Generator) -> Frames:
     frames = held(frame, TOUCH_MS, rng)
     if rng.random() >= RUBBED:
         return frames
-    times, angle = np.arange(len(frames)) / FPS, rng.uniform(0.0, np.pi)
+    times = np.arange(len(frames)) / FPS
+    angle = rng.uniform(0.0, np.pi)
     swing = rng.uniform(*RUB_WIDTH) / 2 * np.sin(2 * np.pi * rng.uniform(*RUB_HZ) * times)
     moved = (swing[:, None, None] * (np.cos(angle), np.sin(angle))).astype(np.float32)
     for wrist, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):

@@ -112,7 +112,8 @@ def _stream(
     rest = Rest(rng, idle)
     pieces: list[NDArray[np.float32]] = []
     signs: list[Sign] = []
-    frames, last = 0, ""
+    frames = 0
+    last = ""
 
     def add(piece: NDArray[np.float32]) -> None:
         nonlocal frames
@@ -123,7 +124,8 @@ def _stream(
         direct = number > 0 and rng.random() < config.direct
         choice = [gloss for gloss in known if not (direct and gloss == last)]
         if not choice:
-            direct, choice = False, known
+            direct = False
+            choice = known
         last = choice[rng.integers(len(choice))]
         sign = _played(clips[last][rng.integers(len(clips[last]))], rng.uniform(*config.speed))
         if config.held and rng.random() < config.held:
@@ -145,7 +147,8 @@ class Rest:
     """Makes the rests of one stream."""
 
     def __init__(self, rng: np.random.Generator, idle: Sequence[NDArray[np.float32]]) -> None:
-        self._rng, self._idle = rng, idle
+        self._rng = rng
+        self._idle = idle
         self._visibility = rng.uniform(*HUNG_VISIBILITY, 2).astype(np.float32)
         across, down = rng.uniform(*HANG_ACROSS, 2), rng.uniform(*HANG_DOWN) + rng.normal(0.0, 0.1, 2)
         self._hang = np.stack([across * (1, -1), down], axis=1).astype(np.float32)

@@ -27,7 +27,8 @@ def read_digits(root: Path) -> list[Item]:
         require(root, digit, kind="the digits data set")
     photos = [(_number(path), digit, path) for digit, path in class_pictures(root, DIGITS)]
     items: list[Item] = []
-    student, before = 0, ""
+    student = 0
+    before = ""
     for _, digit, path in sorted(photos):
         student += digit <= before or not items
         items.append(Item(f"{digit}/{path.name}", (digit,), path, signer=f"student{student:03}"))

@@ -52,7 +52,8 @@ def read_unseen(item: Item, trackers: TrackerPool) -> Clip:
         VideoError: the video or a picture cannot be decoded.
         OSError: a file cannot be read.
     """
-    times, aspect = [], 1.0
+    times = []
+    aspect = 1.0
     for frame in read_frames(item):
         times.append(frame.t_ms)
         aspect = frame.rgb.shape[1] / frame.rgb.shape[0]

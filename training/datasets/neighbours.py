@@ -43,7 +43,8 @@ def find_suspects(
         rows = np.arange(len(apart))
         apart[rows, start + rows] = np.inf  # a clip is no neighbour of its own
         for row, other in zip(rows, apart.argmin(axis=1), strict=True):
-            mine, its = chosen[start + row], chosen[other]
+            mine = chosen[start + row]
+            its = chosen[other]
             distance = float(np.sqrt(max(apart[row, other], 0.0) / (MOMENTS * len(COMPARED))))
             if distance < near and examples[mine].gloss != examples[its].gloss:
                 pair = (names[mine], examples[mine].gloss, names[its], examples[its].gloss)

@@ -55,7 +55,8 @@ def _columns(path: Path, components: list[Any]) -> list[NDArray[np.intp]]:
     names: dict[str, list[str]] = {}
     start = 0
     for component in components:
-        name, points = component.name, list(component.points)
+        name = component.name
+        points = list(component.points)
         found[name], names[name] = list(range(start, start + len(points))), points
         start += len(points)
     wanted = {"POSE_LANDMARKS": POSE, "LEFT_HAND_LANDMARKS": HAND, "RIGHT_HAND_LANDMARKS": HAND}

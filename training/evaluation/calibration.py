@@ -144,7 +144,8 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     folds = [_shifted(fold, background) for fold in folds]
     judged = [labelled(fold) for fold in folds]
     every = _together(judged)
-    before, after = calibration_error(*every), crossed_error(judged)
+    before = calibration_error(*every)
+    after = crossed_error(judged)
     temperature = best_temperature(*every) if after < before else 1.0
     known, labels, unknown, no_sign = joined(folds)
     cooled = scaled(known, temperature)
@@ -242,7 +243,8 @@ def best_temperature(probabilities: Floats, labels: NDArray[np.intp]) -> float:
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.intp]) -> float:
     """Expected calibration error: mean distance between confidence and accuracy over bins of confidence."""
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     gaps = [abs(sure[bins == b].sum() - right[bins == b].sum()) for b in np.unique(bins)]
     return float(np.sum(gaps) / len(labels))

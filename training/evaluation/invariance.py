@@ -122,7 +122,8 @@ def read_conditions(checkpoint: Checkpoint, examples: Sequence[Example]) -> Cond
     chosen = [e for e in examples if e.gloss in glosses][::EVERY]
     if not chosen:
         raise DataError("no clip has a gloss of the vocabulary")
-    reader, labels = RecogniserReader(checkpoint), np.array([glosses.index(e.gloss) for e in chosen])
+    reader = RecogniserReader(checkpoint)
+    labels = np.array([glosses.index(e.gloss) for e in chosen])
     found = {}
     for name, change in CONDITIONS.items():
         seen = window_clips([replace(e, clip=change(e.clip)) for e in chosen], checkpoint.config)

@@ -88,7 +88,8 @@ def _pictures(windows: Sequence[Window]) -> torch.Tensor:
 
 def with_pictures(classify: Classify, example: Example, spec: ClipSpec) -> Classify:
     """A classifier for windows of one clip, which puts the clip's pictures into them where there are any."""
-    source, t_ms = example.frames, example.clip.t_ms
+    source = example.frames
+    t_ms = example.clip.t_ms
     if source is None:
         return classify
 
@@ -132,7 +133,8 @@ def tally(glosses: Sequence[str], signers: Sequence[str], ranked: Sequence[Seque
     per_gloss = {}
     for gloss in sorted(set(glosses)):
         of_gloss = np.array([g == gloss for g in glosses])
-        hits, called = int(right[of_gloss].sum()), sum(p == gloss for p in predicted)
+        hits = int(right[of_gloss].sum())
+        called = sum(p == gloss for p in predicted)
         per_gloss[gloss] = GlossScore(
             n=int(of_gloss.sum()),
             accuracy=float(right[of_gloss].mean()),

@@ -54,7 +54,8 @@ def draw_sheet(title: str, strips: Sequence[Strip], path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    wide, high = MOMENTS * (RIGHT - LEFT), len(strips) * (BOTTOM - TOP)
+    wide = MOMENTS * (RIGHT - LEFT)
+    high = len(strips) * (BOTTOM - TOP)
     figure, axes = plt.subplots(
         figsize=(PANEL_IN * MOMENTS, PANEL_IN * high / (RIGHT - LEFT) + 0.4), dpi=DPI, layout="constrained"
     )

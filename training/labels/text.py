@@ -52,7 +52,8 @@ def _totals(audit: LabelAudit, column: str) -> str:
     rows = []
     for value in sorted({str(getattr(group, column)) for group in audit.groups}):
         groups = [group for group in audit.groups if getattr(group, column) == value]
-        clips, suspects = sum(g.clips for g in groups), sum(len(g.suspects) for g in groups)
+        clips = sum(g.clips for g in groups)
+        suspects = sum(len(g.suspects) for g in groups)
         taken = Counter((g.gloss, s.suggested) for g in groups for s in g.suspects).most_common(1)
         most = f"{taken[0][0][0]} → {taken[0][0][1]}, {taken[0][1]}" if taken else ""
         own = sum(g.own * g.clips for g in groups) / clips

@@ -32,8 +32,13 @@ class Loop(LightningModule):
 
     def __init__(self, task: Task[Any], config: OptimiserConfig, seed: int, progress: bool, out: Path | None) -> None:
         super().__init__()
-        self.task, self.settings, self.seed, self.progress, self.out = task, config, seed, progress, out
-        self.model, self.criterion = task.model, task.criterion
+        self.task = task
+        self.settings = config
+        self.seed = seed
+        self.progress = progress
+        self.out = out
+        self.model = task.model
+        self.criterion = task.criterion
         # Not Lightning's EMA callback: that averages the criterion too, and has no average at hand within an epoch.
         self.average = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.average.requires_grad_(False)
@@ -72,7 +77,9 @@ class Loop(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start the clocks and the means."""
-        self.totals, self.waited, self.started = {}, 0.0, time.perf_counter()
+        self.totals = {}
+        self.waited = 0.0
+        self.started = time.perf_counter()
 
     def batches(self) -> Iterator[tuple[Tensor, ...]]:
         """The batches of the current epoch, with the time spent waiting for them."""
@@ -106,7 +113,8 @@ class Loop(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """End the task's epoch, score the average, tell, and checkpoint."""
-        epoch, seconds = self.current_epoch, time.perf_counter() - self.started
+        epoch = self.current_epoch
+        seconds = time.perf_counter() - self.started
         average = self.average.module.eval()
         row = {name: (summed(t) / processes() / self.task.steps_per_epoch).item() for name, t in self.totals.items()}
         row["lr"] = self.rate
@@ -146,7 +154,8 @@ class Loop(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it back."""
-        self.random, self.best = checkpoint["random"], checkpoint["best"]
+        self.random = checkpoint["random"]
+        self.best = checkpoint["best"]
 
     def close(self) -> None:
         """Close what is told."""

@@ -63,7 +63,8 @@ class Checkpoint:
         Raises:
             CheckpointError: it is one of sentences.
         """
-        model, data = self.build(), self.config.data
+        model = self.build()
+        data = self.config.data
         model.classify = rows(model.classify, range(len(data.vocabulary)), temperature)
         if data.no_sign_id is not None:
             with torch.no_grad():

@@ -112,9 +112,12 @@ class SlowFast(nn.Module):
         self.features = self.frame_features = slow[-1] + fast[-1]
         self.slow_stem = stem(inputs, slow[0], layout.slow_stem, layout.stem_pool)
         self.fast_stem = stem(inputs, fast[0], layout.fast_stem, layout.stem_pool)
-        self.laterals, self.slow_stages, self.fast_stages = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        self.laterals = nn.ModuleList()
+        self.slow_stages = nn.ModuleList()
+        self.fast_stages = nn.ModuleList()
         for i, (depth, temporal) in enumerate(zip(layout.depths, layout.slow_temporal, strict=True)):
-            lateral, stride = 2 * fast[i], 1 if i == 0 else 2
+            lateral = 2 * fast[i]
+            stride = 1 if i == 0 else 2
             self.laterals.append(conv_bn(fast[i], lateral, (layout.lateral, 1, 1), (alpha, 1, 1)))
             self.slow_stages.append(
                 stage(depth, slow[i] + lateral, slow[i + 1], temporal, stride, bottleneck=layout.bottleneck)

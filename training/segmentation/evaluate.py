@@ -65,7 +65,8 @@ def score_fold(
 ) -> list[FoldScores]:
     """Both segmenters on all kinds of streams of these signers' clips."""
     config = checkpoint.config
-    vocabulary, none = config.data.vocabulary, no_signs(config)
+    vocabulary = config.data.vocabulary
+    none = no_signs(config)
     classify = TorchClassifier(checkpoint.build(), len(vocabulary))
     glosses = [gloss for gloss in vocabulary if gloss not in none]
     result = []

@@ -65,7 +65,8 @@ def count_false_alarms(
     streams: Iterable[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> FalseAlarms:
     """Read streams without a sign with a new decoder each."""
-    length_ms, glosses = 0.0, dict[str, int]()
+    length_ms = 0.0
+    glosses = dict[str, int]()
     for stream in streams:
         length_ms += stream.clip.duration_ms
         for found in watch(stream, pipeline.decoder(interim=False), vocabulary):

@@ -98,7 +98,9 @@ def score(
     for stream in streams:
         found = watch(stream, pipeline.decoder(interim=False), vocabulary)
         pairs = matched(stream.signs, found)
-        signs, found_signs, hits = signs + len(stream.signs), found_signs + len(found), hits + len(pairs)
+        signs = signs + len(stream.signs)
+        found_signs = found_signs + len(found)
+        hits = hits + len(pairs)
         delays += [f.told_ms - sign.end_ms for sign, f in pairs]
         readings.append((stream.glosses, [f.gloss for f in found if f.gloss not in (None, no_sign)]))
     median, late = np.percentile(delays or [np.nan], [50, 95])

@@ -37,7 +37,8 @@ class IsolatedTask(Task[Batch]):
         self.config = config
         self.classes = classes_of(examples, config.data)
         training, mining = split_mining(examples)
-        self._feed, self._mining = Feed(config, self.classes, training), Feed(config, self.classes, mining)
+        self._feed = Feed(config, self.classes, training)
+        self._mining = Feed(config, self.classes, mining)
         self._dev = [e for e in dev if e.gloss in vocabulary]
         if dev and not self._dev:
             raise DataError("no dev clip has a gloss of the vocabulary")
@@ -73,7 +74,8 @@ class IsolatedTask(Task[Batch]):
     def dev_score(self, average: nn.Module) -> float:
         """Share of the dev clips recognised, as `evaluate` counts them."""
         own = self._dev[rank() :: processes()]
-        config, right = self.config, 0.0
+        config = self.config
+        right = 0.0
         if own:
             classify = TorchClassifier(cast(Recogniser, average), len(config.data.vocabulary))
             scores = score(own, config.data.vocabulary, config.pipeline(classify))

@@ -58,7 +58,8 @@ def test_time_that_a_tracker_takes_is_its_own(bundle_folder, seen):
         assert post(client, SIGN_EAST).status_code == 200
         root = seen.one("POST /v1/classify")
     extraction = seen.one("extraction")
-    parts, frames = seen.parts(extraction), extraction.attributes["glosscast.frames"]
+    parts = seen.parts(extraction)
+    frames = extraction.attributes["glosscast.frames"]
 
     assert parts["keypoints"].attributes["glosscast.busy_ms"] >= 20 * frames
     assert seconds(parts["keypoints"]) >= 0.02 * frames

@@ -76,7 +76,8 @@ def test_a_sign_that_the_end_of_the_stream_ends_is_traced(bundle_folder, seen):
 
 
 def test_a_frame_that_waits_shows_what_for(bundle_folder, seen):
-    hold, frames = threading.Event(), colours(EAST)
+    hold = threading.Event()
+    frames = colours(EAST)
     with serve(bundle_folder, lambda: ColourTracker(hold), queue_frames=1000, max_fps=1000) as address:
         with Client(address) as client:
             client.start(input="frames")

@@ -73,7 +73,8 @@ def test_a_bundle_takes_both_and_verifies(made: Path, tmp_path: Path, capsys: py
     assert bundle.manifest.decoder.reject == pytest.approx(found["reject"])
     assert bundle.manifest.decoder.stable == max(0.5, bundle.manifest.decoder.reject)
     assert bundle.report.metrics["calibration_error"] == pytest.approx(found["ece"][1])
-    cool, hot = bundle.golden()["logits"], load_bundle(plain).golden()["logits"]
+    cool = bundle.golden()["logits"]
+    hot = load_bundle(plain).golden()["logits"]
     np.testing.assert_allclose(cool * found["temperature"], hot, rtol=1e-3, atol=1e-4)
     assert export_main(["verify", "--bundle", str(both)]) == 0
     assert load_bundle(plain).tagging is None
