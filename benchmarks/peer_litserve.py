@@ -15,9 +15,9 @@ from starlette.requests import Request
 from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
 from glosscast.holistic import extract, new_tracker
+from glosscast.ranking import ranked
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_video
-from service.inference.ranking import ranked
 from service.settings import Settings
 
 TOP_K = 5
@@ -46,10 +46,7 @@ class ClassifyAPI(litserve.LitAPI):  # type: ignore[misc]
         began = perf_counter()
         reading = self._pipeline.read(x)
         inference_ms = (perf_counter() - began) * 1000
-        predictions = [
-            {"gloss": best.gloss, "confidence": best.confidence}
-            for best in ranked(self._bundle, reading.probabilities, TOP_K)
-        ]
+        predictions = [best._asdict() for best in ranked(self._bundle.vocabulary, reading.probabilities, TOP_K)]
         return {"predictions": predictions, "timings_ms": {"inference": inference_ms}}
 
     def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
-
-import numpy as np
 
 from glosscast import __version__, live
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
@@ -16,8 +13,9 @@ from glosscast.clip import Clip
 from glosscast.decoding import ClipReading, NoSignerError, SignEvent
 from glosscast.holistic import ExtractorError, ModelError, chosen, extract, mismatch, new_tracker, quiet_native_logs
 from glosscast.providers import ProviderError
+from glosscast.ranking import ranked
 from glosscast.recogniser import Recogniser
-from glosscast.video import Frame, VideoError, decode_video
+from glosscast.video import TimedFrames, VideoError, decode_video
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,15 +67,9 @@ def run_classify(args: argparse.Namespace) -> int:
     trained = bundle.manifest.keypoints
     if (other := mismatch(trained.extractor, trained.models, chosen())) and not other.measured:
         print(f"bundle {bundle.id} was {other.text}", file=sys.stderr)
-    probabilities = reading.probabilities
-    best = np.argsort(-probabilities)[: args.top_k]
     predictions = [
-        {
-            "gloss": (gloss := bundle.vocabulary.gloss(int(i))),
-            "confidence": round(float(probabilities[i]), 4),
-            "confusable_with": bundle.report.confusable_with(gloss),
-        }
-        for i in best
+        {**best._asdict(), "confusable_with": bundle.report.confusable_with(best.gloss)}
+        for best in ranked(bundle.vocabulary, reading.probabilities, args.top_k)
     ]
     if args.json:
         answer = {
@@ -98,10 +90,9 @@ def run_classify(args: argparse.Namespace) -> int:
 def _sign(bundle: Bundle, final: SignEvent, first_ms: float) -> dict[str, object]:
     """One sign of a clip, with times from the clip's first frame."""
     assert final.probabilities is not None  # a final has them
-    best = int(final.probabilities.argmax())
+    (best,) = ranked(bundle.vocabulary, final.probabilities, 1)
     return {
-        "gloss": bundle.vocabulary.gloss(best),
-        "confidence": round(float(final.probabilities[best]), 4),
+        **best._asdict(),
         "start_ms": round(final.start_ms - first_ms, 1),
         "end_ms": round(final.end_ms - first_ms, 1),
     }
@@ -116,7 +107,7 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
         OSError: the file cannot be read.
     """
     began = perf_counter()
-    frames = _Timed(decode_video(path, bundle.manifest.clip.fps))
+    frames = TimedFrames(decode_video(path, bundle.manifest.clip.fps))
     with quiet_native_logs():
         tracker = new_tracker(threads=os.cpu_count() or 1)
         try:
@@ -131,21 +122,6 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
         "inference": perf_counter() - extracted,
     }
     return clip, reading, {name: round(seconds * 1000, 1) for name, seconds in steps.items()}
-
-
-class _Timed(Iterator[Frame]):
-    """Frames, one at a time so that they do not pile up, and the time in s to get them."""
-
-    def __init__(self, frames: Iterator[Frame]) -> None:
-        self._frames = frames
-        self.seconds = 0.0
-
-    def __next__(self) -> Frame:
-        began = perf_counter()
-        try:
-            return next(self._frames)
-        finally:
-            self.seconds += perf_counter() - began
 
 
 def run_info(args: argparse.Namespace) -> int:

@@ -64,6 +64,17 @@ class Pose(IntEnum):
 SHOULDERS = [Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER]
 ELBOWS = [Pose.LEFT_ELBOW, Pose.RIGHT_ELBOW]
 WRISTS = [Pose.LEFT_WRIST, Pose.RIGHT_WRIST]
+ARMS = [*SHOULDERS, *ELBOWS, *WRISTS]
+# The pose model's own points of the head; the face mesh has finer ones.
+HEAD = [
+    Pose.NOSE,
+    Pose.LEFT_EYE,
+    Pose.RIGHT_EYE,
+    Pose.LEFT_EAR,
+    Pose.RIGHT_EAR,
+    Pose.MOUTH_LEFT,
+    Pose.MOUTH_RIGHT,
+]
 UPPER_BODY = slice(0, 25)  # pose points from the nose to the hips; legs say nothing about a sign
 
 # Indices inside a hand of 21 points.

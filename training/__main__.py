@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +12,8 @@ from training.commands import datasets, folds, labels, recognisers
 from training.config import Visual
 from training.config.folds import Use
 from training.datasets import READERS
+
+Run = Callable[[argparse.Namespace], int]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -86,35 +89,34 @@ def parser() -> argparse.ArgumentParser:
     add_data_folder(segmenter)
     segmenter.set_defaults(run=folds.run_segmenter)
 
-    streams = choices.add_parser(
-        "evaluate-segmenter", help="score segmenters on streams made of left-out signers' clips"
+    add_fold_scores(
+        choices,
+        "evaluate-segmenter",
+        folds.run_evaluate_segmenter,
+        "score segmenters on streams made of left-out signers' clips",
     )
-    add_folds(streams)
-    streams.add_argument("--json", action="store_true", help="print JSON, by fold")
-    streams.set_defaults(run=folds.run_evaluate_segmenter)
-
-    rejection = choices.add_parser(
-        "evaluate-rejection", help="score how well signs outside the vocabulary are told from those in it"
+    add_fold_scores(
+        choices,
+        "evaluate-rejection",
+        folds.run_evaluate_rejection,
+        "score how well signs outside the vocabulary are told from those in it",
     )
-    add_folds(rejection)
-    rejection.add_argument("--json", action="store_true", help="print JSON, by fold")
-    rejection.set_defaults(run=folds.run_evaluate_rejection)
-
-    invariance = choices.add_parser(
-        "evaluate-invariance", help="read left-out signers' clips mirrored, turned, at other frame rates and shapes"
+    add_fold_scores(
+        choices,
+        "evaluate-invariance",
+        folds.run_evaluate_invariance,
+        "read left-out signers' clips mirrored, turned, at other frame rates and shapes",
     )
-    add_folds(invariance)
-    invariance.add_argument("--json", action="store_true", help="print JSON, by fold")
-    invariance.set_defaults(run=folds.run_evaluate_invariance)
-
-    told = choices.add_parser(
-        "evaluate-told", help="count what is told of left-out signers' clips, of other signs, and of idle hands"
+    detections = add_fold_scores(
+        choices,
+        "evaluate-told",
+        folds.run_evaluate_told,
+        "count what is told of left-out signers' clips, of other signs, and of idle hands",
     )
-    add_folds(told)
-    told.add_argument("--calibration", type=Path, required=True, metavar="FILE.json", help="what `calibrate` wrote")
-    told.add_argument("--hours", type=positive, default=2.0, help="of idle streams, each fold (default: 2)")
-    told.add_argument("--json", action="store_true", help="print JSON, by fold")
-    told.set_defaults(run=folds.run_evaluate_told)
+    detections.add_argument(
+        "--calibration", type=Path, required=True, metavar="FILE.json", help="what `calibrate` wrote"
+    )
+    detections.add_argument("--hours", type=positive, default=2.0, help="of idle streams, each fold (default: 2)")
 
     calibrate = choices.add_parser("calibrate", help="find the temperature and the least confidence, for a bundle")
     add_folds(calibrate)
@@ -198,6 +200,17 @@ def add_data_folder(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", type=Path, default=recognisers.data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
     )
+
+
+def add_fold_scores(
+    choices: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Run, text: str
+) -> argparse.ArgumentParser:
+    """Add a command that scores checkpoints on the signers that folds left out."""
+    command = choices.add_parser(name, help=text)
+    add_folds(command)
+    command.add_argument("--json", action="store_true", help="print JSON, by fold")
+    command.set_defaults(run=run)
+    return command
 
 
 def add_dataset(command: argparse.ArgumentParser) -> None:

@@ -126,6 +126,16 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Client:
     """A websocket client that remembers everything it heard."""
 

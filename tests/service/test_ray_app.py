@@ -1,6 +1,5 @@
 """The service on a Ray of its own: the same answers as the plain one gives, whatever dies."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from service.ray.app import Plan, serving
 from service.ray.deployments import _connect
 from service.settings import Settings, StartError
 from tests.bundles import signing
-from tests.service.process import ROOT, START_S
+from tests.service.process import ROOT, START_S, environment_of
 from tests.service.serving import (
     DOWN,
     EAST,
@@ -189,12 +188,10 @@ def test_ray_reports_to_nobody(on_ray, ray):
 
 
 def start(bundle, *arguments, **settings):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GLOSSCAST_")}
-    environment |= {f"GLOSSCAST_{name}": str(value) for name, value in (settings | {"BUNDLE": bundle}).items()}
     return subprocess.Popen(
         [sys.executable, "-m", "service.ray", *arguments],
         cwd=ROOT,
-        env=environment,
+        env=environment_of(**settings | {"BUNDLE": bundle}),
         stderr=subprocess.PIPE,
         text=True,
     )

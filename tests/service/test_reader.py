@@ -3,28 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
 from glosscast.decoding import decode_clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, Pose, X, Y
-from glosscast.recogniser import Recogniser
+from glosscast.ranking import ranked
 from glosscast.vocabulary import Vocabulary
-from service.inference.ranking import ranked
 from service.live.reader import FrameLimiter, LandmarksFeed, SignReader, effective_config
 from service.protocol.messages import Start
 from service.protocol.wire import FrameFault
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
 from tests.tagging import TAGGING, with_right_hand
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_folder):
-    return load_bundle(bundle_folder)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return Recogniser(bundle)
 
 
 def session(bundle, model, **start):
@@ -128,7 +116,7 @@ def test_streaming_equals_offline(bundle, model):
     for message, event in zip(messages, offline, strict=True):
         assert message.segment == event.segment
         if event.probabilities is not None:
-            (best,) = ranked(bundle, event.probabilities, 1)
+            (best,) = ranked(bundle.vocabulary, event.probabilities, 1)
             assert (message.gloss, message.confidence) == (best.gloss, best.confidence)
             assert (message.start_ms, message.end_ms) == (event.start_ms, event.end_ms)
 

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
 from glosscast.decoding import decode_clip
 from glosscast.protocol import CloseCode, pack_frame
-from glosscast.recogniser import Recogniser
 from service.app import create_app
 from service.live.queues import Arrival, FinishSign, FrameQueue
 from service.live.reader import SignReader, effective_config
@@ -29,16 +27,6 @@ PLACES = {"down": None, "east": (1.2, 0.2), "east too": (1.2, 0.4), "west": (-1.
 # What a signer does, as runs of frames in one place, and the time to the next frame in frame intervals.
 RUNS = st.lists(st.tuples(st.sampled_from(list(PLACES)), st.integers(1, 30)), min_size=1, max_size=10)
 STEPS = st.lists(st.sampled_from([1.0, 1.0, 1.0, 0.3, 3.0, 40.0]), min_size=1, max_size=7)
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_folder):
-    return load_bundle(bundle_folder)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return Recogniser(bundle)
 
 
 def recording(runs, steps):

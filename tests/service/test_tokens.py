@@ -7,25 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.access.tokens import SecretFileError, Tokens, read_secret
+from tests.service.serving import Clock
 
 LIFETIME_S = 30
 SECRET = b"s" * 32
 HOLDERS = {"kiosk": "hash of its key", "other": "hash of another"}
 BASE64 = string.ascii_letters + string.digits + "-_"
 NAMES = st.text(st.characters(codec="utf-8"), max_size=64)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ class Augmentation:
         c = self.config
         n, t = windows.shape[:2]
         windows[rng.random(n) < c.drop_face, :, FACE] = 0.0
-        windows[np.ix_(rng.random(n) < c.drop_elbows, np.arange(t), ELBOWS)] = 0.0
+        windows[np.ix_(rng.random(n) < c.drop_elbows, np.arange(t), np.array(ELBOWS))] = 0.0
         windows[:, :, POSE, PRESENCE] **= np.exp(rng.uniform(-c.presence, c.presence, (n, 1, 1)))
         half = np.where(rng.random((n, 1)) < c.narrow, rng.uniform(*NARROW, (n, 1)), np.inf)
         for hand in (LEFT_HAND, RIGHT_HAND):

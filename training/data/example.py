@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from glosscast.clip import Clip
 from glosscast.holistic import UNSTATED
+from glosscast.keypoints import PRESENCE, SHOULDERS
 from training.data.frames import Pictures
 
 
@@ -49,3 +50,8 @@ class Example:
     def glosses(self) -> tuple[str, ...]:
         """What is signed, in order."""
         return self.sentence or (self.gloss,)
+
+    @property
+    def shows_shoulders(self) -> bool:
+        """Whether both shoulders are seen in some frame; without them a clip has no place and size."""
+        return bool((self.clip.keypoints[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, Y
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, Y
 from training.config import DataConfig
 from training.data.example import DataError, Example
 from training.data.sentences import ASPECT, Sentence, seen_by_camera, steady, transition
@@ -70,7 +70,7 @@ def draw_idle(
     """
     of_signer: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        shown = (example.clip.keypoints[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any()
+        shown = example.shows_shoulders
         if shown and (kind != "recorded" or example.gloss in no_sign):
             of_signer[example.signer].append(example)
     if not of_signer:

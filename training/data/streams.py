@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, X, Y
 from training.data.example import DataError, Example
 from training.data.sentences import ASPECT, Sentence, Sign, seen_by_camera, steady, transition
 
@@ -76,7 +76,7 @@ def draw_streams(
     clips: defaultdict[str, defaultdict[str, list[NDArray[np.float32]]]] = defaultdict(lambda: defaultdict(list))
     idle: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for example in examples:
-        if not (example.clip.keypoints[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any():
+        if not example.shows_shoulders:
             continue
         if example.gloss in no_sign:
             idle[example.signer].append(steady(example, FPS))
