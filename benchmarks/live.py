@@ -6,7 +6,7 @@
     python -m benchmarks.live --streams 40 --minutes 30                     # does memory stay?
 
 Real websockets, real clips. Starts the service by itself, in another process. Both share the machine's cores, so what
-the senders cost is told as well.
+the cost of the senders is reported as well.
 Prints JSON.
 """
 
@@ -46,7 +46,7 @@ class Heard:
     end_to_final_ms: list[float] = field(default_factory=list)
     decision_to_final_ms: list[float] = field(default_factory=list)
     interims: int = 0
-    told: int = 0  # frames that the service said it had dropped
+    dropped: int = 0  # frames that the service said it had dropped
     late_ms: float = 0.0  # the sender's own worst lateness
     summary: dict[str, Any] = field(default_factory=dict)
     code: int | None = None
@@ -64,11 +64,11 @@ def main() -> int:
     material = (keypoint_material if args.mode == "keypoints" else picture_material)(args.data)
     seconds = args.seconds if args.minutes is None else args.minutes * 60
     with Service(args.streams) as service:
-        idle = service.reading()
+        idle = service.usage()
         began = time.perf_counter()
         heard, memory = asyncio.run(load(service, material, args.mode, args.streams, seconds))
         wall_s = time.perf_counter() - began
-        cpu_s = service.reading().cpu_s - idle.cpu_s
+        cpu_s = service.usage().cpu_s - idle.cpu_s
         left = service.left_behind()
     report = {
         "mode": args.mode, "streams": args.streams, "seconds": seconds, "cores": os.cpu_count(),
@@ -96,7 +96,7 @@ async def load(
     memory = []
     for _ in range(SAMPLES):
         await asyncio.sleep(seconds / SAMPLES)
-        memory.append(service.reading().memory_mib)
+        memory.append(service.usage().memory_mib)
     await asyncio.gather(*running)
     return heard, memory
 
@@ -141,7 +141,7 @@ def hear(message: dict[str, Any], heard: Heard) -> None:
         case "interim":
             heard.interims += 1
         case "warning" if message["code"] == "frames_dropped":
-            heard.told += message["count"]
+            heard.dropped += message["count"]
         case "ended":
             heard.summary = message["summary"]
 
@@ -149,7 +149,7 @@ def hear(message: dict[str, Any], heard: Heard) -> None:
 def figures(heard: Sequence[Heard]) -> dict[str, Any]:
     """All streams in numbers."""
     sent = [len(h.sent_s) for h in heard]
-    dropped = [h.summary.get("dropped", h.told) for h in heard]  # without a summary the stream was cut off
+    dropped = [h.summary.get("dropped", h.dropped) for h in heard]  # without a summary the stream was cut off
     shares = [1 - lost / n for lost, n in zip(dropped, sent, strict=True)]
     worst_late_ms = max(h.late_ms for h in heard)
     return {
@@ -162,8 +162,8 @@ def figures(heard: Sequence[Heard]) -> dict[str, Any]:
             "least": round(min(shares), 4), "median": round(statistics.median(shares), 4), "most": round(max(shares), 4)
         },
         "streams_that_lost_frames": sum(lost > 0 for lost in dropped),
-        "streams_that_were_told": sum(h.told > 0 for h in heard),
-        "told_of_all_dropped": sum(h.told for h in heard) == sum(dropped),
+        "streams_that_were_told": sum(h.dropped > 0 for h in heard),
+        "told_of_all_dropped": sum(h.dropped for h in heard) == sum(dropped),
         "close_codes": sorted({str(h.code) for h in heard}),
         "sender_late_ms": round(worst_late_ms, 1),
         "sender_kept_up": worst_late_ms < LATE_MS,

@@ -18,7 +18,7 @@ END_S = 60.0  # for streams to end after a run
 
 
 @dataclass(frozen=True)
-class Reading:
+class Usage:
     """A moment of the service, with the processes of its trackers."""
 
     cpu_s: float
@@ -63,10 +63,10 @@ class Service:
         self._process.terminate()
         self._process.wait(END_S)
 
-    def reading(self) -> Reading:
+    def usage(self) -> Usage:
         """What it has used so far."""
         pid = self._process.pid
-        return Reading(processes.cpu_s(pid), round(processes.memory_mib(pid), 1), processes.threads(pid))
+        return Usage(processes.cpu_s(pid), round(processes.memory_mib(pid), 1), processes.threads(pid))
 
     def left_behind(self) -> dict[str, Any]:
         """Streams and threads that are left when all clients have gone, and errors in the log."""
@@ -74,7 +74,7 @@ class Service:
         while self._open_streams() and time.monotonic() < deadline:
             time.sleep(0.1)
         errors = [line for line in self._said if " ERROR " in line or "Traceback" in line]
-        return {"streams": self._open_streams(), "threads": self.reading().threads, "errors": len(errors)}
+        return {"streams": self._open_streams(), "threads": self.usage().threads, "errors": len(errors)}
 
     def _open_streams(self) -> int:
         text = httpx.get(f"{self.http}/metrics").text

@@ -32,7 +32,7 @@ from benchmarks.timing import timed
 from glosscast.protocol import STREAM_PATH
 
 PATIENCE_S = 600.0
-SMALL = 20  # requests without work, to tell what the way to the application costs
+SMALL = 20  # requests without work, to measure what the way to the application costs
 HELD_FINAL_MS = 500.0  # a stream is held if its finals come so soon after the sign's end was seen, 95 of 100
 
 Figures = dict[str, float]
@@ -135,7 +135,7 @@ def streams(servers: Mapping[str, Server], material: Material, steps: Sequence[i
 
 
 async def together(server: Server, material: Material, number: int, seconds: float) -> list[Heard]:
-    """What so many streams of keypoints heard."""
+    """The messages that so many streams of keypoints received."""
     heard = [Heard() for _ in range(number)]
     url = f"ws://{server.address}{STREAM_PATH}"
     await asyncio.gather(

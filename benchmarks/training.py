@@ -20,7 +20,7 @@ import training
 from glosscast.clip import Clip
 from training.config import Config, load_config
 from training.data import Example
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 from training.models.slowfast import build
 from training.tasks.window_feed import Feed
 
@@ -149,7 +149,7 @@ def cases() -> list[Case]:
 
 def recogniser(config: Config) -> nn.Module:
     """The config's model with a class for each gloss."""
-    return Recogniser(config.model, len(config.data.vocabulary), config.clip.alpha)
+    return IsolatedRecogniser(config.model, len(config.data.vocabulary), config.clip.alpha)
 
 
 def rgb_model() -> nn.Module:

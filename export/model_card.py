@@ -124,15 +124,15 @@ def _range(numbers: Sequence[int]) -> str:
     return " to ".join(str(number) for number in sorted({min(numbers), max(numbers)}))
 
 
-def _unknown(no_sign: str | None, told: float | None) -> str:
+def _unknown(no_sign: str | None, reported: float | None) -> str:
     """What becomes of signs outside the vocabulary."""
     if no_sign is None:
         return "Any other sign is read as one of these."
-    if told is None:
+    if reported is None:
         return f'Any other sign is read as one of these or as "{no_sign}"; how often was not measured.'
     return (
         f'Any other sign should be told as "{no_sign}". Of signs that it had not learned, by people whom it had not\n'
-        f"  seen, {100 * told:.0f} % were told as one of these."
+        f"  seen, {100 * reported:.0f} % were told as one of these."
     )
 
 

@@ -17,9 +17,9 @@ import onnx
 from onnxruntime import InferenceSession
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quant_pre_process, quantize_static
 
-from export.clips import cut, in_batches, inputs_of, learned_from, never_seen, run_windows
 from export.to_onnx import CHECKPOINT, whole_bundle, write_manifest
 from export.verify import full_name
+from export.windows import cut, in_batches, inputs_of, learned_from, never_seen, run_windows
 from glosscast.bundle import Array, Bundle, load_bundle, sha256
 from glosscast.manifest import FILES, GOLDEN, MODEL, MODEL_CARD, REPORT
 from glosscast.probabilities import softmax
@@ -128,7 +128,7 @@ def write_int8_graph(graph: Path, out: Path, batches: Iterable[Mapping[str, Arra
         quantize_static(
             prepared,
             out,
-            Batches(batches),
+            CalibrationBatches(batches),
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
@@ -143,7 +143,7 @@ def nodes_with_weights(model: onnx.ModelProto) -> list[str]:
     return [n.name for n in model.graph.node if n.op_type in WITH_WEIGHTS and n.input[1] in learned]
 
 
-class Batches(CalibrationDataReader):  # type: ignore[misc]
+class CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]
     """Hands batches to the quantiser, one after the other."""
 
     def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:

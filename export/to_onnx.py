@@ -63,7 +63,7 @@ def export_bundle(
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
         segmenter: weights that `python -m training segmenter` wrote; without them the bundle segments by rule.
         calibration: temperature and threshold; None changes nothing about what the model says.
-        rejection: how well other signs are told apart, measured with the same config; None leaves those figures out.
+        rejection: how well other signs are distinguished, measured with the same config; None leaves those figures out.
 
     Raises:
         ValueError: `out` is something else than a bundle, the folds or the rejection are of another config, folds are

@@ -166,7 +166,7 @@ def run_engine(trt: Any, engine: bytes, inputs: Mapping[str, Array], logits: tup
 
 
 def cache_options(cache: Path, inputs: Sequence[TensorSpec]) -> dict[str, str]:
-    """What ONNX Runtime's provider is told. Precision is not: it would have TensorRT choose types by itself."""
+    """The options of ONNX Runtime's provider. Precision is not among them: TensorRT would choose types by itself."""
     options = {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(cache)}
     for i, least in enumerate(("min", "opt", "max")):
         sizes = [f"{spec.name}:{'x'.join(map(str, shapes(spec)[i]))}" for spec in inputs]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export.clips import cut, joined, load_clips, run_windows
 from export.graph import Graph, graph_of, sample_inputs
+from export.windows import cut, joined, load_clips, run_windows
 from glosscast.bundle import Array, Bundle, load_bundle
 from glosscast.manifest import Precision
 from glosscast.providers import ProviderError, available_providers
@@ -25,7 +25,7 @@ CLIP_WINDOWS = 256  # of the clips, spread evenly over the file
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ProviderComparison:
     """Torch against one provider on one kind of input.
 
     Attributes:
@@ -47,7 +47,7 @@ class Comparison:
 
 def verify(
     bundle_path: Path, checkpoint_path: Path, provider: str | None = None, clips: Path | None = None
-) -> tuple[list[Comparison], list[str]]:
+) -> tuple[list[ProviderComparison], list[str]]:
     """Compare torch with ONNX Runtime on the golden input, on random windows alone and as a batch, and on real ones.
 
     Args:
@@ -112,14 +112,14 @@ def check_same_model(bundle: Bundle, checkpoint: Checkpoint, graph: Graph, path:
             )
 
 
-def stored(bundle: Bundle, graph: Graph) -> Comparison:
+def stored(bundle: Bundle, graph: Graph) -> ProviderComparison:
     """Torch against the logits of the golden pair."""
     golden = bundle.golden()
     logits = golden.pop("logits")
     return judge("stored", "golden", bundle, graph.run(golden), {"logits": logits})
 
 
-def compare(recogniser: Recogniser, graph: Graph, windowed: WindowedClips | None) -> Iterator[Comparison]:
+def compare(recogniser: Recogniser, graph: Graph, windowed: WindowedClips | None) -> Iterator[ProviderComparison]:
     """Torch against one provider."""
     bundle = recogniser.bundle
     name = recogniser.providers[0]
@@ -142,7 +142,7 @@ def compare(recogniser: Recogniser, graph: Graph, windowed: WindowedClips | None
 
 def judge(
     provider: str, inputs: str, bundle: Bundle, wanted: Mapping[str, Array], got: Mapping[str, Array]
-) -> Comparison:
+) -> ProviderComparison:
     """Hold the outputs `got` against those of torch."""
     precision = bundle.manifest.precision
     differences = {
@@ -152,7 +152,7 @@ def judge(
     # Random windows lie where nothing was learned: only on real ones do winners mean anything.
     agreed = inputs != "clips" or agreement >= AGREEMENT[precision]
     passed = agreed and all(d <= TOLERANCE[precision] for d in differences.values())
-    return Comparison(provider, inputs, len(got["logits"]), differences, agreement, passed)
+    return ProviderComparison(provider, inputs, len(got["logits"]), differences, agreement, passed)
 
 
 def one_by_one(run: Callable[[Mapping[str, Array]], dict[str, Array]], inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -203,7 +203,7 @@ def full_name(provider: str) -> str:
     return short[provider.lower()]
 
 
-def table(comparisons: Sequence[Comparison]) -> str:
+def table(comparisons: Sequence[ProviderComparison]) -> str:
     """Lines for people."""
     outputs = list(comparisons[-1].differences)
     heads = ["provider", "windows", "count", *(f"largest difference: {o}" for o in outputs), "same winner", ""]

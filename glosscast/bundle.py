@@ -1,4 +1,4 @@
-"""The bundle: a folder with everything a service needs to recognise, and nothing it must guess.
+"""The bundle: a folder with everything that a service needs to recognise signs.
 
 `manifest.json`, `model.onnx`, `golden.npz` (an input and its output), `report.json` and `MODEL_CARD.md`. A bundle is
 checked when it is loaded: unknown or missing manifest keys and missing or changed files are refused by name.

@@ -1,7 +1,7 @@
 """A client of the live service: `async for event in caption("http://127.0.0.1:8000", "clip.mp4")`.
 
 It speaks the protocol of docs/protocol.md. When a connection breaks it opens another one and resumes the session, so
-that no sign is lost or heard twice.
+that no sign is lost or received twice.
 """
 
 import asyncio
@@ -48,17 +48,17 @@ async def caption(
     top_k: int = 3,
     realtime: bool = True,
 ) -> AsyncGenerator[Message, None]:
-    """What the service says about a camera or a clip, message by message: `final`, `interim` and the rest.
+    """Yield the service's messages about a camera or a clip: `final`, `interim` and the rest.
 
-    A session whose connection broke goes on without a word, but for another `started`. Where it could not be resumed,
-    that has `resumed` false, and segments count from 0 again.
+    A session whose connection broke goes on; only another `started` says so. Where the session could not be resumed,
+    its `resumed` is false, and segments count from 0 again.
 
     Args:
         url: of the service, http://127.0.0.1:8000.
         source: index of a camera, or path of a clip.
         api_key: where the service needs one.
         keypoints: whether to find keypoints on this machine and send them alone; no picture leaves it.
-        interim: whether guesses inside a sign are wanted.
+        interim: whether interim results inside a sign are wanted.
         top_k: glosses in a final.
         realtime: whether a clip is sent at its own speed, as a camera's would be, or as fast as the service takes it.
 
@@ -67,8 +67,8 @@ async def caption(
         SourceError, VideoError, OSError, ExtractorError, ModelError: the source cannot be used.
     """
     headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-    wishes: Message = {"input": "keypoints" if keypoints else "frames", "interim": interim, "top_k": top_k}
-    session = _Session(source, keypoints, wishes, realtime and not isinstance(source, int))
+    options: Message = {"input": "keypoints" if keypoints else "frames", "interim": interim, "top_k": top_k}
+    session = _Session(source, keypoints, options, realtime and not isinstance(source, int))
     failures = 0
     try:
         await session.open()
@@ -112,12 +112,12 @@ def place_of(answer: Headers) -> dict[str, str]:
 
 
 class _Session:
-    """One session, over as many connections as it takes."""
+    """One session, over as many connections as it needs."""
 
-    def __init__(self, source: Source, keypoints: bool, wishes: Message, paced: bool) -> None:
+    def __init__(self, source: Source, keypoints: bool, options: Message, paced: bool) -> None:
         self.done = False
         self._shots = shots(source, keypoints)
-        self._wishes = wishes
+        self._options = options
         self._keypoints = keypoints
         self._coming: asyncio.Task[Shot | None] | None = None
         self._sent: deque[Shot] = deque(maxlen=SENT_AGAIN)
@@ -135,7 +135,7 @@ class _Session:
         await self._shot()
 
     async def over(self, socket: ClientConnection) -> AsyncGenerator[Message, None]:
-        """Send and hear over one connection.
+        """Send frames and receive messages over one connection.
 
         Raises:
             ConnectionClosed: it broke, or the service closed it before it had ended the session.
@@ -143,11 +143,11 @@ class _Session:
         self._error = {}
         sending = None
         try:
-            with suppress(ConnectionClosed):  # by a service that says why; that is heard below
+            with suppress(ConnectionClosed):  # the service says why in a message, which is received below
                 await socket.send(json.dumps(await self._first_message()))
             while True:
                 message: Message = json.loads(await socket.recv())
-                self._hear(message)
+                self._on_message(message)
                 if message["type"] == "started":
                     sending = asyncio.create_task(self._send(socket, message))
                 yield message
@@ -158,7 +158,7 @@ class _Session:
             if not self.done:
                 raise
         except (GeneratorExit, asyncio.CancelledError):
-            await socket.close()  # with 1000: nobody will come back
+            await socket.close()  # with code 1000: the session will not be resumed
             raise
         finally:
             if sending is not None:
@@ -169,7 +169,7 @@ class _Session:
         """How long to wait before the next connection.
 
         Raises:
-            CaptionError: there is no use in another one.
+            CaptionError: another connection would fail, too.
         """
         code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
         status = error.response.status_code if isinstance(error, InvalidStatus) else 500
@@ -182,14 +182,14 @@ class _Session:
         return float(self._error.get("retry_after_s") or (backoff_s if failures else 0.0))
 
     async def close(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
         if self._coming is not None:
             await asyncio.wait([self._coming])
         await asyncio.to_thread(self._shots.close)
 
-    # --- hearing
+    # --- receiving
 
-    def _hear(self, message: Message) -> None:
+    def _on_message(self, message: Message) -> None:
         match message["type"]:
             case "started":
                 self._connected = True
@@ -204,7 +204,7 @@ class _Session:
                 self._forget()
 
     def _forget(self) -> None:
-        """There is nothing to resume."""
+        """Forget the session, which cannot be resumed."""
         self._started = self._last_segment = None
         self._sent.clear()
 
@@ -214,13 +214,13 @@ class _Session:
         if self._started is not None:
             own = {name: self._started[name] for name in ("session", "token")}
             return {"type": "resume", **own, "last_segment": self._last_segment}
-        start: Message = {"type": "start", **self._wishes}
+        start: Message = {"type": "start", **self._options}
         if self._keypoints and (first := await self._shot()) is not None:
             start["aspect"] = first.aspect
         return start
 
     async def _send(self, socket: ClientConnection, started: Message) -> None:
-        """Send frames to the end of the source, those first that got lost when a connection broke."""
+        """Send the frames that were lost when a connection broke, then the others to the end of the source."""
         taken_ms = started["last_t_ms"]
         try:
             for lost in [shot for shot in self._sent if taken_ms is None or shot.t_ms > taken_ms]:
@@ -234,7 +234,7 @@ class _Session:
                 await self._send_shot(socket, shot)
             await socket.send('{"type": "stop"}')
         except ConnectionClosed:
-            pass  # `over` hears of it as well
+            pass  # `over` gets the same exception
         except Exception as fault:
             self._fault = fault
             await socket.close()
@@ -244,10 +244,10 @@ class _Session:
         self._seq += 1
 
     async def _shot(self) -> Shot | None:
-        """The frame that comes next, None at the end; the same one until `_coming` is None."""
+        """The next frame, None at the end; the same one until `_coming` is None."""
         if self._coming is None:
             self._coming = asyncio.create_task(asyncio.to_thread(next, self._shots, None))
-        # Who waits may be cancelled, the thread cannot: what it finds is for the next connection.
+        # The caller may be cancelled, the thread cannot: the frame that it gets is for the next connection.
         return await asyncio.shield(self._coming)
 
 
@@ -261,13 +261,13 @@ class _Pace:
         self._due_s = 0.0
 
     def begin(self, max_fps: float) -> None:
-        """Frames may come, from now on."""
+        """Count time from now on, when the service takes frames."""
         self._interval_s = max(self._interval_s, 1 / (HEADROOM * max_fps))
         self._last_ms = None
         self._due_s = monotonic()
 
     def slow_down(self) -> None:
-        """Frames were dropped."""
+        """Send frames more slowly, since the service dropped some."""
         self._interval_s *= SLOWER
 
     async def wait(self, t_ms: float) -> None:

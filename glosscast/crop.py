@@ -19,7 +19,7 @@ SPAN = 3.6  # side in shoulder widths
 OFFSET_Y = 0.2  # centre below the mid-shoulder point, in shoulder widths
 MIN_SHOULDERS = 1e-4  # frame heights; narrower ones have no scale, as in `keypoints.normalise`
 MAX_SIDE = 2.0  # longer sides of the frame: shoulders found wider than a picture shows cost no more memory than that
-RECENT = 16  # frames that tell where the signer is now; about a second, so that a turn of the body is outvoted
+RECENT = 16  # frames that show where the signer is now; about a second, so that a turn of the body is outvoted
 # Of the square's side: shoulders of somebody who stays in place vary by 0.02 in place and, seldom, by 0.1 in width.
 TOLERANCE = 0.1
 

@@ -92,7 +92,7 @@ class LearnedSegmenter:
         return None if self._start_ms is None else self._segment(self._start_ms, closed=False)
 
     def finish(self) -> Segment | None:
-        """End of the stream, or the client's wish: close the open segment."""
+        """Close the open segment: the stream has ended, or the client asks for it."""
         self._waiting.clear()
         return None if self._start_ms is None else self._close()
 

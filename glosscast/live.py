@@ -60,7 +60,7 @@ async def _show(args: argparse.Namespace, caption: Callable[..., AsyncIterator[d
 
 
 class Printer:
-    """Writes a line for each sign; on a terminal, also dots while it is signed, and the guess once it is stable."""
+    """Writes a line for each sign; on a terminal, also dots while it is signed, and a stable interim gloss."""
 
     def __init__(self, out: TextIO, as_json: bool) -> None:
         self._out = out

@@ -140,7 +140,7 @@ def _place(build: str) -> Path | None:
 
 @cache
 def _processor_has_bf16() -> bool:
-    """Whether OpenVINO computes in bfloat16 if told to: without these instructions it stays with float32, silently."""
+    """Whether OpenVINO computes in bfloat16 if asked to: without these instructions it stays with float32, silently."""
     flags = Path("/proc/cpuinfo")
     return flags.exists() and not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags.read_text().split())
 
@@ -191,7 +191,7 @@ def _give_large_blocks_back() -> None:
 
 
 def provider_options(provider: str, precision: Precision, threads: int) -> dict[str, str]:
-    """What a provider is told.
+    """The options of a provider.
 
     "fp32" means float32, neither TensorFloat-32 nor a bfloat16 of the provider's own choice; "int8" is in the graph
     itself, and what it leaves is float32.

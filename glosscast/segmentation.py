@@ -130,7 +130,7 @@ class Segmenter:
         return self._segment(closed=False)
 
     def finish(self) -> Segment | None:
-        """End of the stream, or the client's wish: close the open segment."""
+        """Close the open segment: the stream has ended, or the client asks for it."""
         if self._state is not _State.SIGNING:
             return None
         return self._close(_State.HELD)

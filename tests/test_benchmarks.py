@@ -46,7 +46,7 @@ def slow_batches() -> Iterator[Inputs]:
         yield torch.ones(4, 2), torch.zeros(4, dtype=torch.long)
 
 
-def test_time_spent_waiting_for_batches_is_told_from_work() -> None:
+def test_time_spent_waiting_for_batches_is_separate_from_work() -> None:
     trainee = Trainee(Case("wait", 4, lambda: nn.Linear(2, 3), slow_batches, 3), "cpu", "bfloat16")
     before = trainee.model.weight.clone()
     trainee.timings += trainee.round(3)
@@ -88,9 +88,9 @@ def test_rest_between_two_clips_ends_a_sign() -> None:
     assert any(segment is not None and segment.closed for segment in said)
 
 
-def test_live_figures_say_who_lost_what() -> None:
+def test_live_figures_count_lost_frames_by_stream() -> None:
     lucky = Heard(sent_s=[0.0] * 10, end_to_final_ms=[100.0, 200.0], summary={"dropped": 0}, code=1000)
-    unlucky = Heard(sent_s=[0.0] * 10, end_to_final_ms=[900.0], told=5, summary={"dropped": 5}, code=1000)
+    unlucky = Heard(sent_s=[0.0] * 10, end_to_final_ms=[900.0], dropped=5, summary={"dropped": 5}, code=1000)
     found = figures([lucky, unlucky])
     assert found["dropped_share"] == 0.25
     assert found["share_read_by_stream"] == {"least": 0.5, "median": 0.75, "most": 1.0}
@@ -115,7 +115,7 @@ def test_cases_take_turns_within_the_budget() -> None:
 
 
 @pytest.mark.slow
-def test_engines_agree_and_what_is_absent_is_said(bundle: Bundle, tmp_path: Path) -> None:
+def test_engines_agree_and_absent_ones_are_reported(bundle: Bundle, tmp_path: Path) -> None:
     subject = of_bundle(bundle, tmp_path)
     engines = Engines(subject, threads=1)
     runs = engines.runs(2)
@@ -129,7 +129,9 @@ def test_engines_agree_and_what_is_absent_is_said(bundle: Bundle, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_what_cannot_be_compiled_is_said_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engines_that_cannot_be_compiled_are_reported_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
     engines = Engines(of_bundle(load_bundle(), tmp_path), threads=1, compiled=True)
@@ -138,7 +140,7 @@ def test_what_cannot_be_compiled_is_said_and_left_out(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_row_tells_speed_as_a_share_of_its_own_precision(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_row_states_speed_as_a_share_of_its_own_precision(bundle: Bundle, tmp_path: Path) -> None:
     subject = of_bundle(bundle, tmp_path)
     times = {name: Spread(10.0, 9.0, 12.0, 3) for name in ("OpenVINO fp32", "OpenVINO bf16", "OpenVINO int8")}
     fp32, bf16, int8 = rows_of(subject, 4, times, {"fp32": 400.0, "bf16": 800.0})
@@ -152,7 +154,7 @@ def test_a_row_tells_speed_as_a_share_of_its_own_precision(bundle: Bundle, tmp_p
 
 
 @pytest.mark.slow
-def test_what_the_recogniser_adds_is_told_from_the_session() -> None:
+def test_the_time_of_the_recogniser_is_separate_from_that_of_the_session() -> None:
     found = overheads(load_bundle(), repeats=4)
     assert [0 < time.min_ms < 5 for time in found.values()] == [True] * 3
 

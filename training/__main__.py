@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "--signers", type=names, default=[], help="comma-separated (default: those held out, and the test sets)"
     )
     sentences.add_argument("--count", type=int, default=200, help="sentences made of isolated clips (default: 200)")
-    sentences.add_argument("--seed", type=int, default=0, help="of their drawing (default: 0)")
+    sentences.add_argument("--seed", type=int, default=0, help="seed with which they are drawn (default: 0)")
     sentences.add_argument("--beam", type=int, default=1, help="width of the beam search; 1, the default: best path")
     sentences.add_argument("--json", action="store_true", help="print JSON, with what was read of each sentence")
     add_data_folder(sentences)
@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
         choices,
         "evaluate-rejection",
         folds.run_evaluate_rejection,
-        "score how well signs outside the vocabulary are told from those in it",
+        "score how well signs outside the vocabulary are distinguished from those in it",
     )
     add_fold_scores(
         choices,
@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
         choices,
         "evaluate-told",
         folds.run_evaluate_told,
-        "count what is told of left-out signers' clips, of other signs, and of idle hands",
+        "count what is reported for left-out signers' clips, for other signs, and for idle hands",
     )
     detections.add_argument(
         "--calibration", type=Path, required=True, metavar="FILE.json", help="what `calibrate` wrote"

@@ -98,7 +98,7 @@ def description(extractor: Extractor) -> str:
 
 
 def model_hashes(trained_with: str) -> dict[str, str]:
-    """The hashes that tell which models LiteRT ran, for a manifest; none for MediaPipe, whose version says it.
+    """The hashes of the models that LiteRT ran, for a manifest; none for MediaPipe, whose version says it.
 
     Args:
         trained_with: the manifest's `keypoints.extractor`.

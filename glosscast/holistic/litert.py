@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glosscast.holistic.detection import anchors, best_keypoints
 from glosscast.holistic.networks import NetworkPool, Networks, shared_networks
-from glosscast.holistic.region import Limits, Points, Region, Tracking, angle, around_all, around_hand, around_two
+from glosscast.holistic.region import Points, Region, RegionLimits, Tracking, angle, around_all, around_hand, around_two
 from glosscast.holistic.smoothing import LowPass, OneEuroFilter, refine
 from glosscast.holistic.tracking import checked
 from glosscast.keypoints import FACE_INDICES, Pose, assemble
@@ -29,14 +29,14 @@ MIN_PRESENCE = 0.5
 MIN_FACE_LOGIT = 0.0  # a presence of 0.5
 MIN_WRIST_VISIBILITY = 0.1
 POSE_POINTS = 33
-CENTRE, EDGE = 33, 34  # two further points of the pose model that tell the region of the next frame
+CENTRE, EDGE = 33, 34  # two further points of the pose model that give the region of the next frame
 FINGERS = [15, 17, 19], [16, 18, 20]  # pose points of the left and the right wrist, little finger and index finger
 HEAD = slice(0, 11)  # pose points
-HAND_TRACKING = Tracking(Limits(rotation=40, translation=0.2, scale=0.4), margin=-0.1)
-FACE_TRACKING = Tracking(Limits(rotation=15, translation=0.1, scale=0.3), margin=-0.2)
+HAND_TRACKING = Tracking(RegionLimits(rotation=40, translation=0.2, scale=0.4), margin=-0.1)
+FACE_TRACKING = Tracking(RegionLimits(rotation=15, translation=0.1, scale=0.3), margin=-0.2)
 # While the pose says that the head has hardly moved since the face was last looked up, it is not looked up again as
 # MediaPipe does in every frame. The same for hands saves little, and costs accuracy, since they turn without moving.
-FACE_STEADY = Limits(rotation=10, translation=0.05, scale=0.1)
+FACE_STEADY = RegionLimits(rotation=10, translation=0.05, scale=0.1)
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 33, 263  # of the face mesh
 HAND_DEPTH = 0.4  # the hand model's z is in units of so much of its region
 

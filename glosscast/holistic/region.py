@@ -111,7 +111,7 @@ def around_hand(points: Points) -> Region:
 
 
 @dataclass(frozen=True)
-class Limits:
+class RegionLimits:
     """How far two regions may differ and still count as the same.
 
     Attributes:
@@ -144,7 +144,7 @@ class Tracking:
         margin: by what share of its side the new region is enlarged before it must hold the old points.
     """
 
-    limits: Limits
+    limits: RegionLimits
     margin: float
 
     def choose(self, new: Region, old: Region, points: Points) -> Region:

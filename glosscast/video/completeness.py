@@ -13,7 +13,7 @@ MAX_LOSS_MS = 250.0  # a moment this far from every frame is lost; the shortest 
 def is_cut_off(data: bytes, demuxer: str) -> bool:
     """Whether a file ends before its own headers say that it does.
 
-    The number of frames in the header of an MP4 does not tell: what an edit list cuts away counts, and is not always
+    The number of frames in the header of an MP4 is no measure: what an edit list cuts away counts, and is not always
     read. Browsers' recordings do not know their size when they write their header, so they are never found cut off.
     """
     end = {"mov": _mov_end, "matroska": _matroska_end, "avi": _avi_end}[demuxer](data)

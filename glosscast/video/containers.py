@@ -1,4 +1,4 @@
-"""Files: which format one has, whether it is complete, and what its packets tell before any is decoded."""
+"""Container files: their format, whether they are complete, and the properties of their packets."""
 
 import io
 import math
@@ -48,7 +48,8 @@ def read_file(source: bytes | Path, limits: VideoLimits) -> bytes:
 def demuxer_of(data: bytes) -> str:
     """FFmpeg's name of the demuxer, from the file's first bytes.
 
-    FFmpeg is never left to guess: its guesses include playlists, which may name other files and addresses.
+    FFmpeg never detects the format by itself, since the formats that it detects include playlists, which may name other
+    files and addresses.
 
     Raises:
         VideoError: "unsupported_media", or "undecodable" for an empty file.

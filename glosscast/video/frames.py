@@ -53,7 +53,7 @@ def decode_video(source: bytes | Path, fps: float, limits: VideoLimits = DEFAULT
 
     A video is read whole or refused. Single frames that are damaged are left out, but where more than a quarter of a
     second is lost between two frames, or before the first or after the last, the iterator ends with an error. A file
-    that is cut off is refused at the call where its headers tell its size; browsers' recordings, whose headers do not,
+    that is cut off is refused at the call where its headers state its size; browsers' recordings, whose headers do not,
     give what is there.
 
     Args:

@@ -1,4 +1,4 @@
-"""Lack of memory, told apart from damage.
+"""Lack of memory, distinguished from damage.
 
 FFmpeg often does not say that an allocation failed. Its H.264 decoder then calls the packet damaged, or leaves the
 frame out without a word, and a whole clip would pass for a damaged or a shorter one. So whether there is memory is

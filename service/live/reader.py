@@ -127,13 +127,13 @@ class SignReader:
         if event.suppressed and self._bundle.vocabulary.no_sign is not None:
             best, others = self._no_sign(event.probabilities), [best, *others][: self._config.top_k - 1]
         times = {"start_ms": event.start_ms, "end_ms": event.end_ms}
-        guess = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
+        reading = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
         if event.kind == "interim":
-            return Interim.model_validate({"revision": event.revision, "stable": event.stable, **guess, **times})
+            return Interim.model_validate({"revision": event.revision, "stable": event.stable, **reading, **times})
         self.signs += 1
         return Final.model_validate(
             {
-                **guess,
+                **reading,
                 **times,
                 "alternatives": [Alternative(**other._asdict()) for other in others],
                 "confusable_with": self._bundle.report.confusable_with(best.gloss),

@@ -30,7 +30,7 @@ from glosscast.video import (
     VideoLimits,
     decode_video,
 )
-from service.processes.sandbox import Channel, ChannelClosedError, Child, Limits
+from service.processes.sandbox import Channel, ChannelClosedError, Child, ProcessLimits
 
 OPENED, FRAME, FAULT, END = b"O", b"F", b"E", b"."
 SHAPE = struct.Struct("<dHH")  # time in ms, height, width
@@ -69,7 +69,7 @@ def decoding(data: bytes, fps: float, limits: VideoLimits, budget: Budget) -> It
             "too_large" where decoding takes too much time, "out_of_memory" where it takes too much memory, and
             "undecodable" where the process crashes.
     """
-    process_limits = Limits(memory_bytes=budget.memory_bytes, cpu_s=math.ceil(budget.seconds), closed=True)
+    process_limits = ProcessLimits(memory_bytes=budget.memory_bytes, cpu_s=math.ceil(budget.seconds), closed=True)
     child = Child(partial(_decode, fps=fps, limits=limits, process_limits=process_limits))
     try:
         reader = _Reader(child.channel, budget.seconds, child.exit_code)
@@ -169,7 +169,7 @@ def _error_of_exit(exit_code: int | None) -> VideoError:
     return VideoError("undecodable", BROKEN)
 
 
-def _decode(channel: Channel, fps: float, limits: VideoLimits, process_limits: Limits) -> None:
+def _decode(channel: Channel, fps: float, limits: VideoLimits, process_limits: ProcessLimits) -> None:
     """Decode one clip, in the process."""
     process_limits.apply()
     try:

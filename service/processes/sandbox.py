@@ -85,8 +85,8 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Limits that the kernel enforces on a process.
+class ProcessLimits:
+    """ProcessLimits that the kernel enforces on a process.
 
     Attributes:
         memory_bytes: address space; None leaves it open.

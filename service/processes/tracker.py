@@ -18,7 +18,7 @@ from glosscast.holistic import Tracker
 from glosscast.holistic.tracking import checked
 from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.video import MIB, RGB, VideoError, VideoErrorCode, decode_image
-from service.processes.sandbox import Channel, ChannelClosedError, Child, Limits, Part
+from service.processes.sandbox import Channel, ChannelClosedError, Child, Part, ProcessLimits
 
 log = logging.getLogger("glosscast.service")
 
@@ -189,7 +189,7 @@ def _fault(content: bytearray) -> VideoError:
 
 def _serve(channel: Channel, make_tracker: Callable[[], Tracker]) -> None:
     """Answer requests in the process, until it is killed or the service has gone."""
-    Limits(memory_bytes=MEMORY_BYTES).apply()
+    ProcessLimits(memory_bytes=MEMORY_BYTES).apply()
     server = _Server(make_tracker())
     channel.send(DONE)
     while True:

@@ -20,7 +20,7 @@ from service.live.reader import inputs_of
 from service.live.registry import registry_of
 from service.live.transcripts import transcripts_of
 from service.problems import ProblemError, described
-from service.rest import clips
+from service.rest import classification
 from service.rest.authorisation import Authorised
 from service.rest.captions import CAPTION_FORMS, CaptionForm
 from service.rest.schemas import (
@@ -97,7 +97,7 @@ async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -
                 raise ClientDisconnect
             engine = engine_of(request)
             with engine.used():
-                return await run_in_threadpool(clips.classify, engine, state, data, query.top_k, disconnected)
+                return await run_in_threadpool(classification.classify, engine, state, data, query.top_k, disconnected)
 
 
 @asynccontextmanager

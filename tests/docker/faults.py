@@ -60,7 +60,7 @@ def glosses(heard: Heard) -> list[str]:
 
 
 async def follow(stack: Stack, heard: Heard, wait_s: float = 0.0, realtime: bool = True) -> None:
-    """Take note of all that one stream is told."""
+    """Take note of all that one stream is received."""
     await asyncio.sleep(wait_s)
     async for message in caption(stack.address, "signing", api_key=stack.key, keypoints=True, realtime=realtime):
         heard.append(message | {"at_s": time.perf_counter()})
@@ -104,15 +104,15 @@ def crash(container: str) -> None:
 
 
 async def _disturbed(stack: Stack, fault: Callable[[Stack], None]) -> tuple[float, list[Heard]]:
-    """When the fault began, and what the streams were told."""
-    told: list[Heard] = [[] for _ in range(STREAMS)]
+    """When the fault began, and what the streams were received."""
+    received: list[Heard] = [[] for _ in range(STREAMS)]
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as streams:
-        for number, heard in enumerate(told):
+        for number, heard in enumerate(received):
             streams.create_task(follow(stack, heard, number * APART_S))
         await asyncio.sleep(FAULT_S)
         struck_s = time.perf_counter()
         await asyncio.to_thread(fault, stack)
-    return struck_s, told
+    return struck_s, received
 
 
 def disturb(stack: Stack, fault: Callable[[Stack], None]) -> dict[str, Any]:
@@ -125,16 +125,16 @@ def disturb(stack: Stack, fault: Callable[[Stack], None]) -> dict[str, Any]:
     undisturbed: Heard = []
     with mock.patch("glosscast.client.shots", _replayed), mock.patch.dict(os.environ, trusted):
         asyncio.run(follow(stack, undisturbed, realtime=False))
-        struck_s, told = asyncio.run(_disturbed(stack, fault))
+        struck_s, received = asyncio.run(_disturbed(stack, fault))
     due = Counter(glosses(undisturbed))
-    starts = [[message for message in heard if message["type"] == "started"] for heard in told]
-    anew = [heard for heard, own in zip(told, starts, strict=True) if not all(m["resumed"] for m in own[1:])]
-    kept = [heard for heard in told if heard not in anew]
+    starts = [[message for message in heard if message["type"] == "started"] for heard in received]
+    anew = [heard for heard, own in zip(received, starts, strict=True) if not all(m["resumed"] for m in own[1:])]
+    kept = [heard for heard in received if heard not in anew]
     return {
         "due": due.total() * STREAMS,
         "lost": sum((due - Counter(glosses(heard))).total() for heard in kept),
         "doubled": sum((Counter(glosses(heard)) - due).total() for heard in kept),
-        "dropped": sum(heard[-1]["summary"]["dropped"] for heard in told),
+        "dropped": sum(heard[-1]["summary"]["dropped"] for heard in received),
         "resumed": sum(message["resumed"] for own in starts for message in own),
         "anew": len(anew),
         "lost_anew": sum((due - Counter(glosses(heard))).total() for heard in anew),

@@ -247,15 +247,15 @@ async def run(fault: Callable[..., Awaitable[float]], services: list[Service]) -
     """A fault among streams; its figures."""
     others = [asyncio.create_task(bystander(services[0])) for _ in range(OTHERS)]
     recovery_s = await asyncio.wait_for(fault(*services), PATIENCE_S)
-    told = await asyncio.gather(*others)
+    results = await asyncio.gather(*others)
     return {
-        "void": max(t["late_ms"] for t in told) > LATE_MS,
+        "void": max(t["late_ms"] for t in results) > LATE_MS,
         "recovery_s": round(recovery_s, 3),
-        "others_lost_signs": sum(t["lost_signs"] for t in told),
-        "others_lost_frames": sum(t["lost_frames"] for t in told),
-        "others_ended_well": sum(t["ended_well"] for t in told),
-        "others_worst_latency_ms": max(t["latency_ms"] for t in told),
-        "others_sent_late_ms": round(max(t["late_ms"] for t in told), 1),
+        "others_lost_signs": sum(t["lost_signs"] for t in results),
+        "others_lost_frames": sum(t["lost_frames"] for t in results),
+        "others_ended_well": sum(t["ended_well"] for t in results),
+        "others_worst_latency_ms": max(t["latency_ms"] for t in results),
+        "others_sent_late_ms": round(max(t["late_ms"] for t in results), 1),
     }
 
 

@@ -164,7 +164,7 @@ def test_a_clip_keeps_its_own_speed(service, clip, monkeypatch):
     assert max(waits) == pytest.approx(75 * 0.0625, abs=0.01)  # no time passes, so waits add up to the clip's length
 
 
-def test_who_stops_listening_says_goodbye(service, clip):
+def test_a_client_that_stops_closes_in_order(service, clip):
     async def talk():
         async with aclosing(caption(f"http://{service}", clip, realtime=False)) as messages:
             async for message in messages:
@@ -237,7 +237,7 @@ def test_glosscast_live_prints_json(service, clip, capsys):
     assert glosses(map(json.loads, capsys.readouterr().out.splitlines())) == ["east", "west"]
 
 
-def test_glosscast_live_says_what_is_wrong_in_one_line(clip, tmp_path, capsys):
+def test_glosscast_live_reports_errors_in_one_line(clip, tmp_path, capsys):
     for arguments in ([str(clip), "--url", "http://127.0.0.1:9"], ["--camera", "97"], [str(tmp_path / "none.mp4")]):
         assert cli.main(["live", *arguments]) == 2
         out, err = capsys.readouterr()

@@ -103,6 +103,6 @@ def test_a_large_vocabulary_and_certain_frames_stay_finite() -> None:
         (frames(2, 3, 0), {"best": 0}, "at least 1"),
     ],
 )
-def test_what_is_no_distribution_is_refused(scores: np.ndarray, options: dict[str, int], said: str) -> None:
+def test_values_that_are_no_distribution_are_refused(scores: np.ndarray, options: dict[str, int], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         beam_search(scores, **{"blank": 0, "width": 4, **options})

@@ -69,7 +69,7 @@ def follow(tracker, frames):
         pytest.param(np.zeros((48, 64, 3), np.float32), id="floats"),
     ],
 )
-def test_what_is_no_frame_is_refused_and_does_no_harm(tracker, frame):
+def test_a_payload_that_is_no_frame_is_refused_and_does_no_harm(tracker, frame):
     with pytest.raises(ValueError, match="a frame is"):
         tracker.track(frame)
     assert not tracker.broken
@@ -95,7 +95,7 @@ def test_frames_need_not_be_contiguous(tracker):
     assert not tracker.track(np.zeros((48, 128, 3), np.uint8)[:, ::2]).any()
 
 
-def test_a_failed_tracker_says_so(tracker, networks, monkeypatch):
+def test_a_failed_tracker_reports_it(tracker, networks, monkeypatch):
     def fail(*arguments):
         raise MemoryError
 

@@ -123,7 +123,7 @@ def test_the_longest_sign_is_cut_without_a_rest() -> None:
     assert [s.rested for s in found] == [True, False, False, False, True]
 
 
-def test_after_a_pause_of_the_stream_nobody_knows_what_the_hands_did() -> None:
+def test_a_pause_of_the_stream_counts_as_a_rest() -> None:
     segmenter = Segmenter(SETTINGS)
     times = [*range(0, 1000, 50), *range(3000, 4000, 50)]
     found = [segmenter.push(float(t), frame(0.5, 0.2 * (i % 2))) for i, t in enumerate(times)]

@@ -26,7 +26,7 @@ from tests.glosscast import media
         pytest.param(b"RIFF\x24\0\0\0WAVEfmt " + bytes(2000), id="wav"),
     ],
 )
-def test_what_is_no_video_container_is_unsupported(data):
+def test_a_file_that_is_no_video_container_is_unsupported(data):
     assert media.code_of(decode_video, data, 16) == "unsupported_media"
 
 

@@ -83,7 +83,7 @@ def test_a_stranger_is_refused_before_the_upload_is_read(guarded):
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics", "/js/app.js"])
-def test_what_tells_nothing_of_anybody_stays_open(client, path):
+def test_routes_without_personal_data_stay_open(client, path):
     assert client.get(path).status_code == 200
 
 
@@ -105,7 +105,7 @@ def test_a_key_without_the_role_is_refused(keys, client, role, path):
     assert client.get("/v1/bundle", headers=bearer(half)).status_code == 200
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(keys, client, guarded):
+def test_a_client_over_its_limit_gets_the_time_to_wait(keys, client, guarded):
     slow = add_key(keys, "slow", list(Role), requests_per_minute=2)
     answers = [client.get("/v1/bundle", headers=bearer(slow)) for _ in range(3)]
 
@@ -141,7 +141,7 @@ def test_a_key_in_the_address_opens_nothing_and_is_not_repeated(client, key):
         {"additional_headers": {"Authorization": "Basic eDp5"}},
     ],
 )
-def test_a_stranger_is_told_in_the_stream_since_browsers_show_a_page_no_http_refusal(guarded, options):
+def test_an_unauthenticated_client_gets_an_error_in_the_stream_since_browsers_hide_http_refusals(guarded, options):
     with Client(guarded, **options) as stream:
         assert stream.until_closed() == 4001
     (error,) = stream.heard
@@ -258,7 +258,7 @@ def test_pages_of_allowed_sites_may_send_a_key_and_read_the_answers(guarded, cli
         stream.start()
 
 
-def test_the_description_says_which_routes_take_a_key(client):
+def test_the_description_names_the_routes_that_take_a_key(client):
     api = client.get("/openapi.json").json()
     secured = {path for path, item in api["paths"].items() for operation in item.values() if "security" in operation}
 
@@ -293,7 +293,7 @@ def provoke(address, key, client):
 
 def test_neither_keys_nor_tokens_reach_a_log(bundle_folder, keys, key, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("service.rest.clips.classify", lambda *_: 1 / 0)  # a fault that nobody foresaw
+    monkeypatch.setattr("service.rest.classification.classify", lambda *_: 1 / 0)  # a fault that nobody foresaw
     with serve(bundle_folder, api_keys_file=keys) as address, browser(address) as client:
         tokens = provoke(address, key, client)
     clients = ("httpx", "httpcore", "websockets.client")

@@ -94,7 +94,7 @@ def test_a_connection_that_uvicorn_has_closed(app, caplog, code, counted):
     assert "failed" not in caplog.text
 
 
-def test_who_comes_while_the_service_stops(app):
+def test_a_client_that_connects_while_the_service_stops_is_refused(app):
     sent = []
 
     async def send(message):

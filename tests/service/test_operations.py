@@ -144,7 +144,7 @@ def test_a_service_that_stops_is_not_ready_and_lets_streams_finish(bundle):
             assert client.heard[-1]["type"] == "ended"
 
 
-def test_figures_tell_whether_it_keeps_up(bundle):
+def test_figures_show_whether_it_keeps_up(bundle):
     with serve(bundle, max_fps=1000, queue_frames=1000) as address, Client(address) as client:
         client.start()
         send_all(client, signing("east"))

@@ -77,7 +77,7 @@ def start(open_page: Open, fps: float, heard: list[Any]) -> Any:
 
 
 @needs_holistic
-def test_slow_device_is_sent_to_frames_mode_and_told_so(open_page: Open) -> None:
+def test_slow_device_is_switched_to_frames_mode_with_a_message(open_page: Open) -> None:
     heard: list[Any] = []
     page = start(open_page, 10_000, heard)
     assert page.locator("#stage").get_attribute("data-sends") == "too_slow"
@@ -189,7 +189,7 @@ def test_privacy_mode_that_does_not_run_sends_no_picture(open_page: Open) -> Non
     page.locator("#stage[data-state='privacy_failed']").wait_for()
     assert heard == []
     assert page.evaluate("document.getElementById('self').srcObject") is None
-    page.locator("#notice-pictures").click()  # only when told to
+    page.locator("#notice-pictures").click()  # only when received to
     page.locator("#stage[data-state='running']").wait_for()
     assert heard[0].input == "frames"
 
@@ -247,15 +247,15 @@ def test_clip_fed_frame_by_frame_gives_the_gloss_that_the_server_reads(playwrigh
         page = chromium.new_page()
         page.goto(f"{address}/page.json")
         stream = f"{address.replace('http', 'ws')}/v1/stream"
-        told = page.evaluate(
+        received = page.evaluate(
             FEED, [f"/{holistic_path()}", stream, width / height, [(f.t_ms, jpeg(f.rgb)) for f in frames]]
         )
         chromium.close()
-    finals = [message for message in told["heard"] if message["type"] == "final"]
+    finals = [message for message in received["heard"] if message["type"] == "final"]
     assert [final["gloss"] for final in finals] == [answer.json()["predictions"][0]["gloss"]], finals
     assert 0 <= finals[0]["start_ms"] < finals[0]["end_ms"] <= frames[-1].t_ms
-    assert told["pose"][PRESENCE] > 0.9
-    assert told["heard"][-1]["summary"]["dropped"] == 0
+    assert received["pose"][PRESENCE] > 0.9
+    assert received["heard"][-1]["summary"]["dropped"] == 0
 
 
 def jpeg(rgb: Any) -> str:

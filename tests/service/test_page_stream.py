@@ -111,7 +111,7 @@ def test_stream_comes_back_by_itself(open_page: Open) -> None:
     assert page.locator("#stage").get_attribute("data-state") == "running"
 
 
-def test_broken_session_is_resumed_after_the_last_final_that_was_heard(open_page: Open) -> None:
+def test_broken_session_is_resumed_after_the_last_final_received(open_page: Open) -> None:
     heard: list[dict[str, Any]] = []
     limits = {**STARTED["limits"], "resume_s": 30}
     started = {**STARTED, "session": "one", "token": "secret", "resumed": False, "limits": limits}
@@ -146,7 +146,7 @@ def test_broken_session_is_resumed_after_the_last_final_that_was_heard(open_page
     assert heard[1:3] == [{**resume, "last_segment": 7}, {**resume, "last_segment": 8}]
 
 
-def test_busy_server_is_asked_again_when_it_says(open_page: Open) -> None:
+def test_busy_server_is_asked_again_after_the_time_that_it_gives(open_page: Open) -> None:
     busy = {"type": "error", "code": "overloaded", "message": "", "retryable": True, "retry_after_s": 3600}
     page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(busy, close=1013)))
     page.locator("#start").click()
@@ -156,7 +156,7 @@ def test_busy_server_is_asked_again_when_it_says(open_page: Open) -> None:
     assert 3000 < seconds <= 3600
 
 
-def test_frame_is_what_the_service_reads(open_page: Open) -> None:
+def test_frame_of_the_page_is_parsed_by_the_service(open_page: Open) -> None:
     image = bytes(range(256))
     page = open_page()
     message = page.evaluate(
@@ -170,7 +170,7 @@ def test_frame_is_what_the_service_reads(open_page: Open) -> None:
     assert (frame.seq, frame.t_ms, frame.payload) == (17, 1062.5, image)
 
 
-def test_close_codes_decide_what_happens_next(open_page: Open) -> None:
+def test_close_codes_decide_the_next_step(open_page: Open) -> None:
     cases: list[tuple[int, dict[str, Any] | None, int, tuple[str, str, float | None]]] = [
         (1000, None, 0, ("stop", "done", None)),
         (1001, None, 0, ("retry", "lost", 500)),

@@ -38,7 +38,7 @@ LAST = FinishSign(0.0, last=True)
 
 
 def fill(inbox, items):
-    """Put frames (numbers) and wishes; the total dropped."""
+    """Put frames (numbers) and requests; the total dropped."""
     dropped = 0
     for item in items:
         if isinstance(item, FinishSign):
@@ -49,7 +49,7 @@ def fill(inbox, items):
 
 
 def drain(inbox):
-    """What comes out, up to a last wish."""
+    """What comes out, up to a last request."""
     out = []
     while True:
         item = inbox.get()
@@ -63,13 +63,13 @@ def drain(inbox):
     [
         pytest.param([1, 2, 3], [1, 2, 3], 0, id="in order"),
         pytest.param([1, 2, 3, 4, 5], [3, 4, 5], 2, id="the oldest go first"),
-        pytest.param([1, F, 2], [1, F, 2], 0, id="a wish keeps its place"),
-        pytest.param([F, 1], [F, 1], 0, id="a wish before all frames"),
-        pytest.param([1, F], [1, F], 0, id="a wish after all frames"),
-        pytest.param([1, F, F, F, 2], [1, F, 2], 0, id="wishes with nothing between them are one"),
-        pytest.param([1, F, 2, 3, 4, 5], [F, 3, 4, 5], 2, id="a wish outlives the frames around it"),
-        pytest.param([1, F, 2, G, 3, 4, 5, 6], [G, 4, 5, 6], 3, id="wishes whose frames went are one"),
-        pytest.param([F, 1, F, 2, 3, 4], [F, 2, 3, 4], 1, id="a wish before and after the frame that goes"),
+        pytest.param([1, F, 2], [1, F, 2], 0, id="a request keeps its place"),
+        pytest.param([F, 1], [F, 1], 0, id="a request before all frames"),
+        pytest.param([1, F], [1, F], 0, id="a request after all frames"),
+        pytest.param([1, F, F, F, 2], [1, F, 2], 0, id="requests with nothing between them are one"),
+        pytest.param([1, F, 2, 3, 4, 5], [F, 3, 4, 5], 2, id="a request outlives the frames around it"),
+        pytest.param([1, F, 2, G, 3, 4, 5, 6], [G, 4, 5, 6], 3, id="requests whose frames went are one"),
+        pytest.param([F, 1, F, 2, 3, 4], [F, 2, 3, 4], 1, id="a request before and after the frame that goes"),
     ],
 )
 def test_inbox(items, expected, dropped):
@@ -151,7 +151,7 @@ async def everything(outbox):
         yield message
 
 
-def test_the_outbox_is_bounded_by_what_may_not_be_replaced():
+def test_the_outbox_is_bounded_by_irreplaceable_messages():
     outbox = MessageQueue()
     for revision in range(10 * MAX_UNSENT):
         assert outbox.put(interim(0, revision))

@@ -46,14 +46,14 @@ def test_messages_of_a_sign_come_in_order(bundle, model):
     assert {m.start_ms for m in messages[1:]} == {messages[0].t_ms} == {12 * FRAME_MS}
 
 
-def test_an_interim_says_whether_it_is_stable(bundle, model):
+def test_an_interim_states_whether_it_is_stable(bundle, model):
     interims = of(feed(session(bundle, model), signing("east", sign_frames=40)), "interim")
 
     assert [m.stable for m in interims[:2]] == [False, False]  # the first, and one that is too unsure
     assert interims[-1].stable
 
 
-def test_a_bundle_without_a_gloss_for_no_sign_tells_a_repetition_as_what_it_is(bundle, model):
+def test_a_bundle_without_no_sign_reports_a_repetition_as_its_gloss(bundle, model):
     silent = replace(
         bundle,
         vocabulary=Vocabulary(tuple(bundle.vocabulary)),
@@ -152,7 +152,7 @@ def test_finalize_closes_the_open_sign_and_the_stream_goes_on(bundle, model):
     assert live.signs == 2
 
 
-def test_finalize_with_no_sign_says_nothing(bundle, model):
+def test_finalize_without_a_sign_sends_nothing(bundle, model):
     live = session(bundle, model)
 
     assert live.finish(0.0) == []
@@ -175,7 +175,7 @@ def test_time_going_backwards_is_refused(bundle, model):
         feed(live, [(100.0, pose(None))])
 
 
-def test_the_effective_config_is_what_the_client_gets(bundle):
+def test_the_client_gets_the_effective_config(bundle):
     keypoints = effective_config(Start(type="start", input="keypoints", top_k=50), bundle)
     frames = effective_config(Start(type="start", input="frames", landmarks=True, interim=False), bundle)
 
@@ -261,19 +261,19 @@ def test_landmarks_come_at_most_eight_times_a_second():
     assert 22 <= sent <= 24
 
 
-def test_what_is_too_unsure_is_told_as_no_sign_with_the_guess_beside_it(bundle, model):
+def test_an_unsure_final_is_reported_as_no_sign_with_its_gloss_as_alternative(bundle, model):
     sure = feed(session(bundle, model), signing("east"))[-1]
     decoder = bundle.manifest.decoder.model_copy(update={"reject": sure.confidence + 0.001})
     strict = replace(bundle, manifest=bundle.manifest.model_copy(update={"decoder": decoder}))
-    told = feed(session(strict, model), signing("east"))[-1]
+    final = feed(session(strict, model), signing("east"))[-1]
 
-    assert (told.type, told.gloss) == ("final", "rest")
-    assert told.alternatives[0].gloss == "east"
-    assert told.alternatives[0].confidence == sure.confidence
-    assert len(told.alternatives) == len(sure.alternatives)
+    assert (final.type, final.gloss) == ("final", "rest")
+    assert final.alternatives[0].gloss == "east"
+    assert final.alternatives[0].confidence == sure.confidence
+    assert len(final.alternatives) == len(sure.alternatives)
 
 
-def test_a_sign_that_goes_on_is_not_told_twice(bundle, model):
+def test_a_continuing_sign_is_not_reported_twice(bundle, model):
     held = with_right_hand(pose((1.0, 0.2)))
     live = session(replace(bundle, tagging=TAGGING), model)
     finals = of(feed(live, [(i * FRAME_MS, held) for i in range(250)]), "final")

@@ -50,10 +50,10 @@ def uploaded(address):
     return answers
 
 
-def told_of(answer):
+def gloss_of(answer):
     """What a stream tells of the one sign of an uploaded clip."""
-    (told,) = [sign["gloss"] for sign in answer["signs"]] or ["no sign"]
-    return told
+    (gloss,) = [sign["gloss"] for sign in answer["signs"]] or ["no sign"]
+    return gloss
 
 
 def jpegs(name):
@@ -100,14 +100,14 @@ def test_a_clip_as_live_frames_gives_exactly_one_final(replayed):
 
 def test_live_frames_read_as_the_same_gloss_as_the_upload(replayed, uploaded):
     name, client = replayed
-    assert client.finals() == [told_of(uploaded[name])]
+    assert client.finals() == [gloss_of(uploaded[name])]
 
 
 def test_two_clips_with_rest_between_them_give_two_finals(address, uploaded):
     first, second = "please__startasl_F1__please.mp4", "yes__startasl_F1__yes.mp4"
     client = replay(address, first, second)
 
-    assert client.finals() == [told_of(uploaded[name]) for name in (first, second)]
+    assert client.finals() == [gloss_of(uploaded[name]) for name in (first, second)]
     assert [m["segment"] for m in client.of("final")] == [0, 1]
 
 

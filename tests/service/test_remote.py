@@ -40,9 +40,9 @@ def test_answers_come_back_and_are_counted(clock):
 
     assert reader([3, 4]).tolist() == [[3, -3], [4, -4]]
     assert seen == [(2, 0.25)]
-    told = []
-    reader([5], observe=lambda windows, seconds: told.append((windows, seconds)))
-    assert told == seen[1:] == [(1, 0.25)]
+    observed = []
+    reader([5], observe=lambda windows, seconds: observed.append((windows, seconds)))
+    assert observed == seen[1:] == [(1, 0.25)]
     assert (reader.providers, reader.precision) == (("CPUExecutionProvider",), "fp32")
 
 
@@ -75,7 +75,7 @@ class Held:
         return np.zeros((len(windows), 2), np.float32)
 
 
-def test_there_is_time_to_spare_only_while_what_is_asked_fits_into_the_budget(clock):
+def test_there_is_capacity_only_while_the_waiting_windows_fit_into_the_budget(clock):
     took_s = 0.1
     ask = Held(clock, took_s)
     budget_s = SMOOTHING * took_s * 1.5  # a window and a half, after one answer
@@ -112,7 +112,7 @@ def test_windows_that_come_back_together_count_as_quick(clock):
     assert together._window_s == pytest.approx(SMOOTHING * 0.1)
 
 
-def test_what_failed_is_not_under_way_any_more(clock):
+def test_failed_work_is_not_counted_as_running(clock):
     def ask(windows):
         clock.now_s += 1.0
         if windows == [1]:

@@ -59,7 +59,7 @@ def test_a_session_goes_on_where_its_connection_broke(address):
 
 
 @pytest.mark.parametrize(("last_segment", "replayed"), [(None, [0, 1]), (0, [1]), (1, [])])
-def test_finals_that_were_missed_are_said_again(address, last_segment, replayed):
+def test_missed_finals_are_sent_again(address, last_segment, replayed):
     first = Client(address)
     started = first.start(aspect=ASPECT)
     send_all(first, signing("east", "west"))
@@ -110,7 +110,7 @@ def test_a_session_outlives_a_proxy_that_is_stopped(address):
 
 
 @pytest.mark.parametrize("goodbye", ["stop", "close"])
-def test_who_said_goodbye_cannot_come_back(bundle_folder, goodbye):
+def test_a_client_that_closed_in_order_cannot_resume(bundle_folder, goodbye):
     with serve(bundle_folder) as address:
         with Client(address) as client:
             started = client.start()
@@ -203,7 +203,7 @@ def test_captions_live_and_after_the_end(address):
     assert vtt.headers["cache-control"] == "no-store"
 
 
-def test_captions_are_for_who_has_the_token(address):
+def test_captions_need_the_token(address):
     with Client(address) as one, Client(address) as two:
         started, other = one.start(), two.start()
         path = f"http://{address}/v1/sessions/{started['session']}/captions.vtt"

@@ -26,7 +26,7 @@ from tests.service.serving import (
 )
 
 
-def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_told(bundle_folder):
+def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_warned(bundle_folder):
     hold = threading.Event()
     seen = []
 
@@ -88,7 +88,7 @@ def test_a_stuck_stream_does_not_hold_up_another(bundle_folder):
     assert healthy.finals() == ["west"]
 
 
-def test_what_follows_stop_does_not_keep_it_from_ending(bundle_folder):
+def test_messages_after_stop_do_not_keep_it_from_ending(bundle_folder):
     hold, entered = threading.Event(), threading.Event()
     with serve(bundle_folder, lambda: ColourTracker(hold, entered)) as address, Client(address) as client:
         client.start(input="frames")
@@ -213,7 +213,7 @@ def test_a_stopping_service_ends_streams_in_order(bundle_folder):
     assert [m["type"] for m in client.heard][-1] == "ended"
 
 
-def test_an_unexpected_error_tells_nothing(bundle_folder):
+def test_an_unexpected_error_reveals_nothing(bundle_folder):
     class Failing(ColourTracker):
         def track(self, rgb):
             self.broken = True

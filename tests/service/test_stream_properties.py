@@ -48,7 +48,7 @@ def read(session, frames):
 
 @settings(max_examples=40, deadline=None)
 @given(RUNS, STEPS, st.lists(st.integers(1, 50), min_size=1, max_size=10))
-def test_streaming_equals_offline_however_the_input_is_cut_up(bundle, model, runs, steps, chops):
+def test_streaming_equals_offline_for_any_chunks_of_input(bundle, model, runs, steps, chops):
     """Frames come to the worker in chunks of any size; the whole recording is read at once."""
     frames = recording(runs, steps)
     inbox = FrameQueue(len(frames))
@@ -97,7 +97,7 @@ def test_two_sessions_share_nothing(bundle, model, one, two, steps, turns):
 
 
 @given(st.lists(st.one_of(st.just("frame"), st.just("break")), max_size=60), st.integers(1, 6))
-def test_the_inbox_loses_the_oldest_frames_and_no_wish(items, size):
+def test_the_inbox_loses_the_oldest_frames_and_no_request(items, size):
     inbox = FrameQueue(size)
     sent = 0
     dropped = 0
@@ -108,15 +108,15 @@ def test_the_inbox_loses_the_oldest_frames_and_no_wish(items, size):
         else:
             inbox.put_finish(FinishSign(0.0))
     inbox.put_finish(FinishSign(0.0, last=True))
-    taken, wishes = [], []
+    taken, requests = [], []
     while not (isinstance(item := inbox.get(), FinishSign) and item.last):
-        (wishes if isinstance(item, FinishSign) else taken).append(item)
+        (requests if isinstance(item, FinishSign) else taken).append(item)
 
     assert [item.frame.seq for item in taken] == list(range(sent))[-size:]
     assert dropped == sent - len(taken)
-    assert len(wishes) <= items.count("break")
+    assert len(requests) <= items.count("break")
     if items and "frame" in items and "break" in items[: -items[::-1].index("frame")]:
-        assert wishes  # one that came before a frame is still heard
+        assert requests  # one that came before a frame is still heard
 
 
 # --- any order of messages

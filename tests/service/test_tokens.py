@@ -110,7 +110,7 @@ def test_any_holder_gets_a_token_of_their_own(holder, binding):
 
 
 @pytest.mark.parametrize("holder", ["k", "kiosk", "a" * 64])
-def test_a_token_may_stand_in_a_subprotocol_and_in_a_log_would_tell_nothing_of_the_key(tokens, holder):
+def test_a_token_fits_into_a_subprotocol_and_reveals_nothing_of_the_key(tokens, holder):
     token, _ = tokens.issue(holder, "hash of its key")
 
     assert re.fullmatch(r"[\w-]+", token)

@@ -127,7 +127,7 @@ def test_a_tracker_that_cannot_be_made():
 
 
 @pytest.mark.slow
-def test_a_stream_is_told_and_goes_on(bundle_folder):
+def test_a_stream_is_warned_and_goes_on(bundle_folder):
     """A process is killed between two signs; the other stream hears nothing of it."""
     with serve(bundle_folder, fragile_tracker, **ROOMY) as address, Client(address) as one, Client(address) as other:
         one.start(input="frames")
@@ -172,7 +172,7 @@ def test_answers_of_another_shape_are_a_crash(tracker, monkeypatch):
         tracker.track_picture(picture(EAST))
 
 
-def test_a_killed_process_is_told_from_outside(tracker):
+def test_a_killed_process_is_reported_by_its_parent(tracker):
     os.kill(tracker.pid, signal.SIGKILL)
     with pytest.raises(TrackerLostError):
         tracker.track_picture(picture(EAST))

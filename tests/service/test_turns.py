@@ -47,7 +47,7 @@ def join(threads):
         assert not thread.is_alive()
 
 
-def test_of_equals_who_has_waited_longest_is_next():
+def test_of_equals_the_longest_waiting_thread_is_next():
     turns = Turns(QUEUE)
     order = []
     with Turn(turns):
@@ -57,7 +57,7 @@ def test_of_equals_who_has_waited_longest_is_next():
     assert order == ["a", "b", "c", "d"]
 
 
-def test_who_comes_again_at_once_stands_behind_the_others():
+def test_a_thread_that_returns_at_once_queues_behind_the_others():
     turns = Turns(QUEUE)
     order = []
     greedy = Turn(turns)
@@ -70,7 +70,7 @@ def test_who_comes_again_at_once_stands_behind_the_others():
     assert order == ["other", "greedy"]
 
 
-def test_who_has_had_fewer_turns_is_next():
+def test_the_thread_with_fewer_turns_is_next():
     turns = Turns(QUEUE)
     order = []
     often, seldom = Turn(turns), Turn(turns)

@@ -11,7 +11,7 @@ FILES = typescript.files()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_file_is_what_the_code_says(name: str) -> None:
+def test_the_stored_file_is_up_to_date(name: str) -> None:
     stored = (WEB / name).read_text(encoding="utf-8")
     assert stored == FILES[name], "write it anew: make page-types"
 

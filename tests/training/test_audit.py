@@ -60,7 +60,7 @@ def test_few_signers_and_clips_without_hands_are_found() -> None:
     assert "rare: 1" in text(audit)
 
 
-def test_a_file_that_says_its_sources_is_told_of_by_source() -> None:
+def test_a_file_with_sources_is_described_by_source() -> None:
     clips = [replace(e, source="repo/ann", language="ASL") if e.signer == "ann" else e for e in examples()]
     bare = clips[0].clip.keypoints.copy()
     bare[:, LEFT_HAND.start : FACE.start] = 0

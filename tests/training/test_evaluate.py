@@ -13,7 +13,7 @@ from tests.training.synthetic import config, examples, write_rgb
 from training.config import load_config
 from training.data import DataError, load_sets
 from training.evaluation.scores import TorchClassifier, score, select, tally
-from training.models.recogniser import Output, Recogniser
+from training.models.recogniser import IsolatedRecogniser, Output
 
 
 def test_figures_against_a_count_by_hand() -> None:
@@ -41,7 +41,7 @@ def test_nothing_to_score_is_an_error(tmp_path: Path) -> None:
         score([], c.data.vocabulary, c.pipeline(lambda windows: np.zeros((len(windows), 3))))
 
 
-class Watcher(Recogniser):
+class Watcher(IsolatedRecogniser):
     """Notes the frames it is shown, by their brightness."""
 
     def forward(self, keypoints: Tensor, mask: Tensor, frames: Tensor | None = None) -> Output:
@@ -69,6 +69,6 @@ def test_a_model_of_pixels_is_shown_the_instants_of_its_window_even_where_nobody
 
 def test_pixels_are_not_made_up_where_a_clip_has_none(tmp_path: Path) -> None:
     c = load_config(write_rgb(tmp_path))
-    classifier = TorchClassifier(Recogniser(c.model, 3, c.clip.alpha), 3)
+    classifier = TorchClassifier(IsolatedRecogniser(c.model, 3, c.clip.alpha), 3)
     with pytest.raises(DataError, match="clips without pictures"):
         score(examples(1), CLASSES, c.pipeline(classifier))

@@ -114,7 +114,7 @@ def test_a_damaged_picture_is_found_when_it_is_read_and_named(path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture"])
-def test_what_is_whole_and_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_complete_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.frames.zip"
     with ZipFile(path, "w") as out:
         add(out, "0/0.jpg", encode(clips()[0][0]))

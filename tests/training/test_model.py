@@ -6,12 +6,12 @@ from torch import Tensor
 from glosscast.keypoints import CHANNELS, FACE, LEFT_HAND, POINTS, PRESENCE, X, Z
 from training.config import ModelConfig
 from training.models.keypoint_encoder import KeypointEncoder
-from training.models.recogniser import Recogniser, drop_one, normalise_pixels
+from training.models.recogniser import IsolatedRecogniser, drop_one, normalise_pixels
 
 CLASSES, FRAMES, ALPHA, SIZE = 5, 16, 4, 16
 
 
-def build(*streams: str, dropout: float = 0.0, modality_dropout: float = 0.0, face: bool = True) -> Recogniser:
+def build(*streams: str, dropout: float = 0.0, modality_dropout: float = 0.0, face: bool = True) -> IsolatedRecogniser:
     torch.manual_seed(0)
     config = ModelConfig(
         streams=streams,
@@ -23,7 +23,7 @@ def build(*streams: str, dropout: float = 0.0, modality_dropout: float = 0.0, fa
         rgb_size=SIZE,
         face=face,
     )
-    return Recogniser(config, CLASSES, ALPHA).eval()
+    return IsolatedRecogniser(config, CLASSES, ALPHA).eval()
 
 
 def inputs(batch: int = 3) -> tuple[Tensor, Tensor, Tensor]:
@@ -204,7 +204,7 @@ def test_without_face_the_mesh_is_not_seen() -> None:
     assert blind.state_dict().keys() == seeing.state_dict().keys()
 
 
-def test_what_a_model_looks_at_follows_from_its_streams() -> None:
+def test_the_inputs_of_a_model_follow_from_its_streams() -> None:
     assert [build(*s).config.frame_size for s in STREAMS] == [SIZE if "rgb" in s else None for s in STREAMS]
     assert [build(*s).config.needs_signer for s in STREAMS] == [s != ("rgb",) for s in STREAMS]
 

@@ -10,7 +10,7 @@ from training.evaluation.reading import LstmReader, RecogniserReader, window_cli
 from training.evaluation.scores import TorchClassifier
 from training.models.checkpoint import Checkpoint
 from training.models.lstm import LstmCheckpoint, LstmClassifier, fit_lstm, load_lstm, raw_windows
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 
 
 def joined(clips: list[Clip]) -> Clip:
@@ -31,7 +31,7 @@ def unlabelled(clips: list[Clip]) -> list[Example]:
 
 def test_many_clips_at_once_are_read_as_the_service_reads_each(tmp_path: Path) -> None:
     c = config(tmp_path)
-    checkpoint = Checkpoint(c, c.data.vocabulary, Recogniser(c.model, 3, c.clip.alpha).state_dict(), None, {})
+    checkpoint = Checkpoint(c, c.data.vocabulary, IsolatedRecogniser(c.model, 3, c.clip.alpha).state_dict(), None, {})
     clips = some_clips()
     windowed = window_clips(unlabelled(clips), c)
     assert len(windowed.windows) > len(clips)
@@ -48,7 +48,7 @@ def test_many_clips_at_once_are_read_as_the_service_reads_each(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_the_yardstick_learns_and_is_kept_whole(tmp_path: Path) -> None:
+def test_the_reference_model_learns_and_is_saved_whole(tmp_path: Path) -> None:
     c = config(tmp_path)
     seen = [e for e in examples(4) if e.signer != "cem"]
     checkpoint = fit_lstm(c, seen, epochs=120)
@@ -66,7 +66,7 @@ def test_the_yardstick_learns_and_is_kept_whole(tmp_path: Path) -> None:
         load_lstm(tmp_path / "bad.pt")
 
 
-def test_the_yardstick_sees_raw_image_coordinates_of_the_whole_clip(tmp_path: Path) -> None:
+def test_the_reference_model_sees_raw_image_coordinates_of_the_whole_clip(tmp_path: Path) -> None:
     c = config(tmp_path)
     clip = some_clips()[1]
     windows = raw_windows(clip, c)
@@ -75,7 +75,7 @@ def test_the_yardstick_sees_raw_image_coordinates_of_the_whole_clip(tmp_path: Pa
     np.testing.assert_allclose(windows[0, 0, 132:135], clip.keypoints[0, 33, :3])
 
 
-def test_a_clips_windows_count_alike_for_the_yardstick(tmp_path: Path) -> None:
+def test_a_clips_windows_count_alike_for_the_reference_model(tmp_path: Path) -> None:
     c = config(tmp_path)
     checkpoint = LstmCheckpoint(c, c.data.vocabulary, LstmClassifier(3).state_dict())
     clips = some_clips()

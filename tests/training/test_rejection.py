@@ -13,7 +13,7 @@ def test_auroc_is_the_share_of_pairs_in_order() -> None:
     assert auroc(known, known) == pytest.approx(0.5)
 
 
-def test_oscr_counts_what_is_right_and_above() -> None:
+def test_oscr_counts_right_clips_above_the_score() -> None:
     known = np.array([0.9, 0.8, 0.7, 0.2])
     right = np.array([True, False, True, True])
     # Above 0.75 there is one right clip of four, above 0.1 there are three.

@@ -110,7 +110,7 @@ def test_a_resumed_run_must_be_the_same_run(tmp_path: Path) -> None:
     fit(settings, clips, progress=False, out=tmp_path, resume=True)
 
 
-def test_what_cannot_be_resumed_is_named(tmp_path: Path) -> None:
+def test_runs_that_cannot_be_resumed_are_named(tmp_path: Path) -> None:
     options = {"progress": False, "out": tmp_path, "resume": True}
     with pytest.raises(CheckpointError, match=r"resume\.ckpt: no such file: there is nothing to resume"):
         run(Line(), OPTIMISER, 3, **options)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ CLASSES = 7
 
 @pytest.mark.parametrize("name", ["slowfast_8x8_r50", "slowfast_8x8_r101"])
 @pytest.mark.slow
-def test_the_published_models_compute_what_pytorchvideo_computes(name: str) -> None:
+def test_the_published_models_compute_the_same_as_pytorchvideo(name: str) -> None:
     torch.manual_seed(0)
     theirs = randomise(published(name, CLASSES))
     ours = build(name, CLASSES).eval()

@@ -127,7 +127,7 @@ def test_dev_clips_are_scored_and_teach_nothing(tmp_path: Path) -> None:
         fit(tiny, seen, progress=False, dev=[replace(dev[0], gloss="other")])
 
 
-def test_what_is_kept_is_the_average_of_the_weights(tmp_path: Path) -> None:
+def test_the_average_of_the_weights_is_saved(tmp_path: Path) -> None:
     tiny = config(tmp_path, epochs=1)
     last = tiny.model_copy(update={"optimiser": tiny.optimiser.model_copy(update={"ema": 0.0})})
     averaged, plain = fit(tiny, examples(), progress=False), fit(last, examples(), progress=False)
@@ -177,7 +177,7 @@ def test_clips_without_pictures_cannot_feed_an_rgb_stream(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("streams", [(), ("pose",), ("pose", "keypoints")])
 @pytest.mark.slow
-def test_a_model_with_pixels_learns_what_they_show(tmp_path: Path, streams: tuple[str, ...]) -> None:
+def test_a_model_with_pixels_learns_from_them(tmp_path: Path, streams: tuple[str, ...]) -> None:
     rgb = load_config(write_rgb(tmp_path, *streams, epochs=8))
     seen, unseen = split_by_signer(load_sets(rgb.data, tmp_path, rgb.model), rgb.data.held_out)
     model = fit(rgb, seen, progress=False).build()

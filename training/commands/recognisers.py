@@ -18,7 +18,7 @@ DEFAULT_DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def data_folder() -> Path:
-    """Where the .npz files are that a config names, unless a command is told."""
+    """The folder of the .npz files that a config names, unless a command names another."""
     return Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
 
 

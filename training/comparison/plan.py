@@ -10,10 +10,10 @@ from training.config.variants import LSTM, has_plain_loss, variant_of
 from training.data import Example, Split, load_sets, load_split, split_by_signer
 from training.evaluation.fold_report import FoldReport, load_report, save, without_seed
 
-NAMED = 5  # signers of a fold; of more than these, tables and pictures tell the first and the last
+NAMED = 5  # signers of a fold; of more than these, tables and charts name the first and the last
 
 
-class Key(NamedTuple):
+class RunKey(NamedTuple):
     """One run: a variant, a seed and the number of its fold."""
 
     variant: str
@@ -52,17 +52,17 @@ class Plan:
     background: float = 0.0
 
     @property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[RunKey]:
         """Every run; one seed is complete before the next begins."""
         folds = range(len(self.folds))
-        return [Key(v, seed, fold) for seed in self.seeds for fold in folds for v in self.variants]
+        return [RunKey(v, seed, fold) for seed in self.seeds for fold in folds for v in self.variants]
 
     @property
     def rivals(self) -> list[str]:
         """The variants that are held against the baseline."""
         return [variant for variant in self.variants if variant != self.baseline]
 
-    def config_of(self, key: Key) -> Config:
+    def config_of(self, key: RunKey) -> Config:
         """The config of one run."""
         config = variant_of(self.config, key.variant, key.seed)
         held_out = self.folds[key.fold] or config.data.held_out
@@ -76,11 +76,11 @@ class Plan:
             return f"{len(signers)} signers, {signers[0]} to {signers[-1]}"
         return ", ".join(signers) or "test sets"
 
-    def checkpoint(self, key: Key) -> Path:
+    def checkpoint(self, key: RunKey) -> Path:
         """Where the model of a run is."""
         return self.out / "checkpoints" / f"{key.name}.pt"
 
-    def predictions(self, key: Key) -> Path:
+    def predictions(self, key: RunKey) -> Path:
         """Where its predictions are."""
         return self.out / "predictions" / f"{key.name}.npz"
 
@@ -184,7 +184,7 @@ class Clips:
             DataError: nothing is left to learn from.
         """
         if self._split is None or self._split[0] != fold:
-            config = self.plan.config_of(Key(self.plan.baseline, self.plan.seeds[0], fold))
+            config = self.plan.config_of(RunKey(self.plan.baseline, self.plan.seeds[0], fold))
             self._split = fold, load_split(config.data, self._data, self.plan.config.model)
         return self._split[1]
 

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from training.comparison.plan import Clips, Key, Plan
+from training.comparison.plan import Clips, Plan, RunKey
 from training.evaluation.scores import TOP, Scores, tally
 from training.runtime.files import write_arrays
 
@@ -36,7 +36,7 @@ class Predictions:
         wer: word error rate, of a model that reads sentences.
     """
 
-    key: Key
+    key: RunKey
     held_out: tuple[str, ...]
     vocabulary: tuple[str, ...]
     clips: NDArray[np.int64]
@@ -100,7 +100,7 @@ def load_predictions(path: Path) -> Predictions:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays["about"]))
         found = Predictions(
-            key=Key(*about["key"]),
+            key=RunKey(*about["key"]),
             held_out=tuple(about["held_out"]),
             vocabulary=tuple(about["vocabulary"]),
             **{name: arrays[name] for name in ("clips", "glosses", "signers", "probabilities", "embeddings")},
@@ -116,7 +116,7 @@ def load_predictions(path: Path) -> Predictions:
     return found
 
 
-def load_run(plan: Plan, key: Key, clips: Clips) -> Predictions:
+def load_run(plan: Plan, key: RunKey, clips: Clips) -> Predictions:
     """The predictions of one run of a plan.
 
     Raises:

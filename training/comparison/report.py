@@ -7,8 +7,8 @@ import numpy as np
 from training.comparison import tables
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, Difference
+from training.comparison.charts import draw_all
 from training.comparison.pairs import RATE
-from training.comparison.pictures import draw_all
 from training.config.variants import LSTM
 from training.evaluation.fold_report import save
 from training.models.lstm import EPOCHS
@@ -78,11 +78,11 @@ def introduction(analysis: Analysis) -> str:
         if plan.config.data.shared_signers
         else "Every clip is of a signer whom its model never saw, by the names in the data: "
     )
-    yardstick = ""
+    reference = ""
     if LSTM in plan.variants:
-        yardstick = (
-            f"\n\n`{LSTM}` is the yardstick, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of the "
-            "same clips, no augmentation."
+        reference = (
+            f"\n\n`{LSTM}` is the reference model, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of "
+            "the same clips, no augmentation."
         )
     sets = ", ".join(source.file for source in plan.config.data.sets)
     return (
@@ -91,7 +91,7 @@ def introduction(analysis: Analysis) -> str:
         f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
         f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was "
         f"read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} "
-        f"in play. The clips show {plan.config.card.seen}.{yardstick}"
+        f"in play. The clips show {plan.config.card.seen}.{reference}"
     )
 
 

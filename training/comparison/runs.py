@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.comparison.plan import Clips, Key, Plan
+from training.comparison.plan import Clips, Plan, RunKey
 from training.comparison.predictions import Predictions, load_run, winners
 from training.comparison.robustness import conditions_for
 from training.config.variants import LSTM
@@ -94,7 +94,7 @@ def _run(job: Job) -> str:
     return job(_own[0])
 
 
-def train_run(key: Key, clips: Clips) -> str:
+def train_run(key: RunKey, clips: Clips) -> str:
     """Train one run and save its checkpoint; returns what to say of it."""
     config = clips.plan.config_of(key)
     split = clips.split(key.fold)
@@ -107,7 +107,7 @@ def train_run(key: Key, clips: Clips) -> str:
     return f"{key.name}: trained"
 
 
-def load_model(plan: Plan, key: Key) -> Checkpoint | LstmCheckpoint:
+def load_model(plan: Plan, key: RunKey) -> Checkpoint | LstmCheckpoint:
     """The checkpoint of a run.
 
     Raises:
@@ -121,20 +121,20 @@ def load_model(plan: Plan, key: Key) -> Checkpoint | LstmCheckpoint:
     return checkpoint
 
 
-def _reader(plan: Plan, key: Key) -> Reader:
+def _reader(plan: Plan, key: RunKey) -> Reader:
     checkpoint = load_model(plan, key)
     if isinstance(checkpoint, LstmCheckpoint):
         return LstmReader(checkpoint)
     return RecogniserReader(checkpoint, plan.temperature, plan.background)
 
 
-def read_runs(keys: Sequence[Key], clips: Clips) -> str:
+def read_runs(keys: Sequence[RunKey], clips: Clips) -> str:
     """Read the clips of one fold, as they are and perturbed, with the models of several runs, and save predictions."""
     plan = clips.plan
     fold = keys[0].fold
     readers = {key: _reader(plan, key) for key in keys}
     test = clips.test(fold)
-    perturbed: dict[Key, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}
+    perturbed: dict[RunKey, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}
     clean = _read(plan, readers, test)
     for condition in conditions_for(plan.config.model):
         worse = {number: condition(example, number) for number, example in test.items()}
@@ -155,9 +155,9 @@ def read_runs(keys: Sequence[Key], clips: Clips) -> str:
     return "\n".join(f"{key.name}: {len(test)} clips read" for key in keys)
 
 
-def _read(plan: Plan, readers: dict[Key, Reader], clips: dict[int, Example]) -> dict[Key, Reading]:
+def _read(plan: Plan, readers: dict[RunKey, Reader], clips: dict[int, Example]) -> dict[RunKey, Reading]:
     """Each model's reading of all clips."""
-    parts: dict[Key, list[Reading]] = {key: [] for key in readers}
+    parts: dict[RunKey, list[Reading]] = {key: [] for key in readers}
     every = list(clips.values())
     for start in range(0, len(every), CHUNK):
         windowed = window_clips(every[start : start + CHUNK], plan.config)

@@ -60,7 +60,7 @@ def draw_streams(
     """Draw streams; the same arguments give the same ones, and a larger `count` only adds to them.
 
     Each begins and ends at rest. Signers are drawn alike, then each sign from the signer's glosses alike, then one
-    of its clips. A gloss follows itself only after a rest: without one nobody can tell where it was repeated.
+    of its clips. A gloss follows itself only after a rest: without one it cannot be known where it was repeated.
 
     Args:
         examples: clips of one side of a split by signer.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from glosscast.keypoints import PRESENCE
 from training.data import Example
 from training.datasets.item import Item, frame_paths
-from training.datasets.neighbours import HANDS, NEAR, Suspect, find_suspects
+from training.datasets.neighbours import HANDS, NEAR, SuspectClip, find_suspects
 
 FEW_SIGNERS = 3  # below: one to train on, one to choose by and one to test on is not possible
 
@@ -53,7 +53,7 @@ class Audit:
     few_signers: dict[str, int]
     unsigned: int
     duplicates: list[list[str]] = field(default_factory=list)
-    suspects: list[Suspect] = field(default_factory=list)
+    suspects: list[SuspectClip] = field(default_factory=list)
     without_hands: dict[str, list[str]] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""How sure a model may claim to be, and from which confidence on it speaks at all.
+"""How sure a model may claim to be, and from which confidence on its glosses are reported.
 
 Temperature scaling is that of Guo et al. (ICML 2017). All is found on signers and, where folds leave them out, on signs
 that the models have not seen: on those it was trained on, every model is sure and right.
@@ -27,7 +27,7 @@ BINS = 15  # of the expected calibration error
 BACKGROUNDS = np.arange(-4.0, 2.01, 0.25)  # with less than the lowest hardly anything would be "no sign"
 WORTH = 0.01  # share of the known clips that a shift of the background may cost
 MOST = 12  # clips that are read of each signer's gloss
-UNKNOWN_TOLD = 0.10  # share of the clips of other signs that may be told
+MAX_UNKNOWN = 0.10  # share of the clips of other signs that may be reported
 KEPT = 0.95  # share of the rightly read clips that stay above the threshold, where there are no other signs
 
 
@@ -133,7 +133,8 @@ def joined(parts: Sequence[ClipReadings]) -> ClipReadings:
 def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     """How common other signs are held to be, the temperature, and the threshold that goes with them.
 
-    The background is one with which most known clips are told rightly where `UNKNOWN_TOLD` of the others are told.
+    The background is one with which most known clips are reported rightly where `MAX_UNKNOWN` of the
+    others are reported.
     The temperature is the one with the least cross-entropy, where other signs should be read as "no sign" if there is
     such a class; it stays 1 where one found on the other folds' signers does not bring confidence nearer to the truth.
 
@@ -153,7 +154,7 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     if not right.any():
         raise DataError("not one clip is read rightly: there is nothing to calibrate")
     others = reported(scaled(unknown, temperature), None, no_sign)[0]
-    reject = float(np.quantile(others, 1 - UNKNOWN_TOLD) if len(others) else np.quantile(confidence[right], 1 - KEPT))
+    reject = float(np.quantile(others, 1 - MAX_UNKNOWN) if len(others) else np.quantile(confidence[right], 1 - KEPT))
     return Calibration(
         temperature=temperature,
         background=background / temperature,
@@ -168,10 +169,10 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
 
 
 def best_background(folds: Sequence[ClipReadings]) -> float:
-    """The lowest of `BACKGROUNDS` with which known clips are told rightly as often as with the best, but for `WORTH`.
+    """The lowest of `BACKGROUNDS` that reports nearly as many known clips rightly as the best (see `WORTH`).
 
     The lowest, since a clip that is asked about then has its likeliest gloss as the answer, however unsure; what is
-    told unasked depends on the threshold. It is 0 without "no sign" or other signs.
+    reported in a stream depends on the threshold. It is 0 without "no sign" or other signs.
     """
     if folds[0].no_sign is None or not any(len(fold.unknown) for fold in folds):
         return 0.0
@@ -179,7 +180,7 @@ def best_background(folds: Sequence[ClipReadings]) -> float:
     for background in BACKGROUNDS:
         moved = [_shifted(fold, float(background)) for fold in folds]
         threshold = np.quantile(
-            np.concatenate([reported(f.unknown, None, f.no_sign)[0] for f in moved]), 1 - UNKNOWN_TOLD
+            np.concatenate([reported(f.unknown, None, f.no_sign)[0] for f in moved]), 1 - MAX_UNKNOWN
         )
         known = [reported(f.known, f.labels, f.no_sign) for f in moved]
         shares.append(np.concatenate([right & (confidence >= threshold) for confidence, right in known]).mean())

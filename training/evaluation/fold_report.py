@@ -15,7 +15,7 @@ from training.config.variants import variant_name
 from training.evaluation.scores import Scores
 from training.runtime.files import read_json, write_text
 
-WORST = 0.1  # share of the signers, those read worst, whose mean is told on its own
+WORST = 0.1  # share of the signers, those read worst, whose mean is reported on its own
 
 
 class _Part(BaseModel):

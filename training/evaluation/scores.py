@@ -13,7 +13,7 @@ from glosscast.clip import ClipSpec, Window, nearest
 from glosscast.decoding import Classify, NoSignerError, Pipeline
 from glosscast.probabilities import softmax
 from training.data import DataError, Example
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 
 TOP = 5
 
@@ -60,7 +60,7 @@ class Scores(_Part):
 class TorchClassifier:
     """A torch recogniser behind the decoder's `Classify`: probabilities over the vocabulary only."""
 
-    def __init__(self, model: Recogniser, vocabulary: int) -> None:
+    def __init__(self, model: IsolatedRecogniser, vocabulary: int) -> None:
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.device = next(model.parameters()).device

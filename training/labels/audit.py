@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.config import Config
 from training.data import Example
-from training.labels.findings import Group, LabelAudit, Suspect, find
+from training.labels.findings import Group, LabelAudit, SuspectLabel, find
 from training.labels.out_of_sample import AuditPlan, load_everybody, plan_audit, read_everybody
 from training.labels.text import propose, report, to_toml
 from training.runtime.files import write_text
@@ -52,7 +52,7 @@ def draw_groups(
     audit: LabelAudit, plan: AuditPlan, examples: Sequence[Example], probabilities: NDArray[np.float32], folder: Path
 ) -> dict[Group, Path]:
     """Draw a sheet for each group with suspects; pictures of an earlier audit are removed."""
-    from training.labels.pictures import Strip, draw_sheet  # takes what may not be installed
+    from training.labels.sheets import Strip, draw_sheet  # takes what may not be installed
 
     for old in folder.glob("*.png"):
         old.unlink()
@@ -69,7 +69,7 @@ def draw_groups(
     return paths
 
 
-def _said(suspect: Suspect) -> str:
+def _said(suspect: SuspectLabel) -> str:
     return f"clip {suspect.clip}: {suspect.suggested} {suspect.probability:.2f}, as labelled {suspect.own:.2f}"
 
 

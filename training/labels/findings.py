@@ -17,7 +17,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Suspect(_Part):
+class SuspectLabel(_Part):
     """A clip, by its index in its file, whose label is contradicted.
 
     `probability` is that of the suggested gloss, `own` that of the label.
@@ -53,7 +53,7 @@ class Group(_Part):
     own: float
     verdict: Literal["renamed", "wrong clips", "fine"]
     suggested: str | None
-    suspects: tuple[Suspect, ...]
+    suspects: tuple[SuspectLabel, ...]
     sure: float
 
 
@@ -119,7 +119,7 @@ def _group(
     """What was found about clips that share signer and gloss."""
     file, source, signer, gloss = key
     suspects = [
-        Suspect(
+        SuspectLabel(
             clip=example.index,
             suggested=glosses[other],
             probability=float(row[other]),

@@ -83,7 +83,7 @@ def propose(audit: LabelAudit) -> list[Correction]:
         if not suspects:
             continue
         read = Counter(suspect.suggested for suspect in suspects)
-        told = ", ".join(f"{count} as {gloss}" for gloss, count in read.most_common())
+        found = ", ".join(f"{count} as {gloss}" for gloss, count in read.most_common())
         proposals.append(
             Correction(
                 file=group.file,
@@ -91,7 +91,7 @@ def propose(audit: LabelAudit) -> list[Correction]:
                 gloss=group.gloss,
                 clips=None if group.suggested else tuple(suspect.clip for suspect in suspects),
                 to=group.suggested,
-                why=f"Of {group.clips} clips, models that did not see the signer read {told} ({_share(group.sure)}).",
+                why=f"Of {group.clips} clips, models that did not see the signer read {found} ({_share(group.sure)}).",
             )
         )
     return proposals

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.config import OptimiserConfig
 from training.loop.batch_norm import recount
-from training.loop.logs import Bar, Files
+from training.loop.logs import LogFiles, ProgressBar
 from training.loop.resume import random_states, set_random_states
 from training.loop.schedule import LrFactor
 from training.loop.task import Task
@@ -28,7 +28,7 @@ State = dict[str, Tensor]
 
 
 class Loop(LightningModule):
-    """A task as Lightning wants it, its average, and what is told and kept of each epoch."""
+    """A task as Lightning wants it, the average of its weights, and the records of each epoch."""
 
     def __init__(self, task: Task[Any], config: OptimiserConfig, seed: int, progress: bool, out: Path | None) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Loop(LightningModule):
         self.average.requires_grad_(False)
         self.best: tuple[int, float, State] | None = None  # epoch, dev score and weights, with `patience` only
         self.random: list[Any] | None = None
-        self.told: list[Bar | Files] = []
+        self.epoch_logs: list[ProgressBar | LogFiles] = []
         self.terminate = signal.getsignal(signal.SIGTERM)
         self.totals: dict[str, Tensor] = {}
         self.rate = self.started = self.waited = 0.0
@@ -61,7 +61,7 @@ class Loop(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
-        """Put the generators where they were, and open what is told."""
+        """Restore the random generators, and open the progress bar and the log files."""
         if threading.current_thread() is threading.main_thread():
             # Lightning's handler would wait for the end of a step, and for processes that may be gone.
             signal.signal(signal.SIGTERM, self.terminate)
@@ -70,9 +70,9 @@ class Loop(LightningModule):
         if self.random is not None:
             set_random_states(self.random[rank()])
         if rank() == 0 and self.progress:
-            self.told.append(Bar(self.settings.epochs, self.current_epoch))
+            self.epoch_logs.append(ProgressBar(self.settings.epochs, self.current_epoch))
         if rank() == 0 and self.out is not None:
-            self.told.append(Files(self.out / "logs", self.current_epoch))
+            self.epoch_logs.append(LogFiles(self.out / "logs", self.current_epoch))
         self.trainer.should_stop = self._is_over(self.current_epoch - 1)
 
     def on_train_epoch_start(self) -> None:
@@ -112,7 +112,7 @@ class Loop(LightningModule):
         self.average.update_parameters(self.model)
 
     def on_train_epoch_end(self) -> None:
-        """End the task's epoch, score the average, tell, and checkpoint."""
+        """End the task's epoch, score the average, log the figures, and checkpoint."""
         epoch = self.current_epoch
         seconds = time.perf_counter() - self.started
         average = self.average.module.eval()
@@ -126,8 +126,8 @@ class Loop(LightningModule):
                 row[self.task.dev] = self.task.dev_score(average)
                 self._select(epoch, row[self.task.dev])
         row |= {"seconds": seconds, "waiting": self.waited / seconds}
-        for told in self.told:
-            told.epoch(epoch + 1, row)
+        for log in self.epoch_logs:
+            log.epoch(epoch + 1, row)
         self.trainer.should_stop = self._is_over(epoch)
         if self.out is not None:
             self.trainer.save_checkpoint(self.out / RESUME)
@@ -149,21 +149,21 @@ class Loop(LightningModule):
         return self.average.module.state_dict() if self.best is None else self.best[2]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what Lightning does not know of."""
+        """Add the random states and the best epoch, which Lightning does not know."""
         checkpoint |= {"random": gathered_objects(random_states()), "best": self.best}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore it."""
         self.random = checkpoint["random"]
         self.best = checkpoint["best"]
 
     def close(self) -> None:
-        """Close what is told."""
-        for told in self.told:
-            told.close()
+        """Close the progress bar and the log files."""
+        for log in self.epoch_logs:
+            log.close()
 
 
-class Batches:
+class TaskBatches:
     """What Lightning iterates over each epoch; no `DataLoader`, which would draw from the generator of dropout."""
 
     def __init__(self, loop: Loop) -> None:

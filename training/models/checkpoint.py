@@ -12,7 +12,7 @@ from glosscast.keypoints import UNSEEN
 from training.config import Config, Kind
 from training.data import Example
 from training.models.continuous import ContinuousRecogniser, continuous_recogniser
-from training.models.recogniser import Recogniser, isolated_recogniser, rows
+from training.models.recogniser import IsolatedRecogniser, isolated_recogniser, rows
 from training.runtime.checkpoint_file import CheckpointError, write_checkpoint
 
 
@@ -41,7 +41,7 @@ class Checkpoint:
         """What the model reads: isolated signs or sentences."""
         return self.config.kind
 
-    def build(self) -> Recogniser:
+    def build(self) -> IsolatedRecogniser:
         """The model of isolated signs, in eval mode.
 
         Raises:
@@ -53,7 +53,7 @@ class Checkpoint:
         model.load_state_dict(self.state)
         return model.eval()
 
-    def build_calibrated(self, temperature: float = 1.0, background: float = 0.0) -> Recogniser:
+    def build_calibrated(self, temperature: float = 1.0, background: float = 0.0) -> IsolatedRecogniser:
         """The same with the vocabulary as its only classes, as a bundle has it.
 
         Args:

@@ -190,7 +190,7 @@ class Block(nn.Module):
 
 
 class Blocks(nn.Sequential):
-    """Blocks one after the other, each of which is told the mask."""
+    """Blocks one after the other, each of which gets the mask."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """See `Block`."""

@@ -22,11 +22,12 @@ ALONE = StreamConfig(signs=(1, 1), direct=0.0)  # rest, one sign, rest
 
 
 class FoldDetections(BaseModel):
-    """What was reported in one fold.
+    """What the decoder reported in one fold.
 
     Attributes:
         known: of streams of one sign of the vocabulary each, with rests before and after; signers are drawn alike.
-        unknown: of such streams of other signs, where telling anything is wrong; each signer's glosses are drawn alike.
+        unknown: of such streams of other signs, where every reported gloss is wrong; a signer's glosses are drawn
+            alike.
         idle: by kind, of streams without a sign; kinds that no left-out signer has clips for are absent.
     """
 

@@ -1,4 +1,4 @@
-"""How often something is told while nothing is signed, and how often a sign is missed, by the whole decoder."""
+"""How often the whole decoder reports a gloss while nothing is signed, and how often it misses a sign."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,17 +9,17 @@ from glosscast.decoding import Pipeline
 from training.data.sentences import Sentence
 from training.segmentation.score import watch
 
-TOLERANCE_MS = 500.0  # what a told sign may lie off the one that was signed, at either end
+TOLERANCE_MS = 500.0  # how far a reported sign may lie from the one that was signed, at either end
 HOUR_MS = 3_600_000.0
 
 
 class FalseAlarms(BaseModel):
-    """What was told in streams without a sign.
+    """The glosses that were reported in streams without a sign.
 
     Attributes:
         hours: how long they are together.
-        told: how many glosses were told, "no sign" left out.
-        glosses: how often each of them was.
+        told: how many glosses were reported, "no sign" left out.
+        glosses: how often each of them was reported.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,11 +44,11 @@ class DetectionCounts(BaseModel):
 
     Attributes:
         signs: how many were signed.
-        right: told exactly once, and rightly.
-        missed: not told at all.
-        wrong: told, but as another gloss, once or more often.
-        repeated: told rightly, but more than once.
-        stray: glosses told where nothing was signed.
+        right: reported exactly once, and rightly.
+        missed: not reported at all.
+        wrong: reported as another gloss, once or more often.
+        repeated: reported rightly, but more than once.
+        stray: glosses reported where nothing was signed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +81,7 @@ def count_detections(
     """Read streams of signs with a new decoder each."""
     signs = right = missed = wrong = repeated = stray = 0
     for stream in streams:
-        told: list[list[str]] = [[] for _ in stream.signs]
+        reported: list[list[str]] = [[] for _ in stream.signs]
         for found in watch(stream, pipeline.decoder(interim=False), vocabulary):
             if found.gloss is None or found.gloss == no_sign:
                 continue
@@ -90,8 +90,8 @@ def count_detections(
             if nearest is None or shared[nearest] < -TOLERANCE_MS:
                 stray += 1
             else:
-                told[nearest].append(found.gloss)
-        for sign, glosses in zip(stream.signs, told, strict=True):
+                reported[nearest].append(found.gloss)
+        for sign, glosses in zip(stream.signs, reported, strict=True):
             signs += 1
             missed += not glosses
             wrong += any(gloss != sign.gloss for gloss in glosses)

@@ -1,4 +1,4 @@
-"""How well a segmenter finds signs in streams, and what is then read."""
+"""How well a segmenter finds signs in streams, and how well they are then read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ class Found:
     """A sign that was found.
 
     Attributes:
-        start_ms, end_ms: where, in the stream's time.
-        told_ms: time of the frame with which its final came.
+        start_ms, end_ms: where it lies, in the stream's time.
+        reported_ms: time of the frame with which its final came.
         gloss: what it was read as; None where that is not reported.
     """
 
     start_ms: float
     end_ms: float
-    told_ms: float
+    reported_ms: float
     gloss: str | None
 
 
@@ -77,9 +77,9 @@ def watch(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list
     return found + _finals(decoder.finish(), float(clip.t_ms[-1]), vocabulary)
 
 
-def _finals(events: Sequence[SignEvent], told_ms: float, vocabulary: Sequence[str]) -> list[Found]:
+def _finals(events: Sequence[SignEvent], reported_ms: float, vocabulary: Sequence[str]) -> list[Found]:
     return [
-        Found(e.start_ms, e.end_ms, told_ms, None if e.suppressed else vocabulary[int(e.probabilities.argmax())])
+        Found(e.start_ms, e.end_ms, reported_ms, None if e.suppressed else vocabulary[int(e.probabilities.argmax())])
         for e in events
         if e.probabilities is not None and e.kind == "final"
     ]
@@ -101,7 +101,7 @@ def score(
         signs = signs + len(stream.signs)
         found_signs = found_signs + len(found)
         hits = hits + len(pairs)
-        delays += [f.told_ms - sign.end_ms for sign, f in pairs]
+        delays += [f.reported_ms - sign.end_ms for sign, f in pairs]
         readings.append((stream.glosses, [f.gloss for f in found if f.gloss not in (None, no_sign)]))
     median, late = np.percentile(delays or [np.nan], [50, 95])
     return SegmentScores(

@@ -13,7 +13,7 @@ from training.evaluation.scores import TorchClassifier, score
 from training.loop.task import Task
 from training.losses.base import IsolatedLoss
 from training.losses.isolated import isolated_loss
-from training.models.recogniser import Output, Recogniser, isolated_recogniser
+from training.models.recogniser import IsolatedRecogniser, Output, isolated_recogniser
 from training.runtime.distributed import gathered, processes, rank, summed
 from training.tasks.window_feed import Batch, Feed
 
@@ -26,7 +26,7 @@ class IsolatedTask(Task[Batch]):
             gloss of the vocabulary.
     """
 
-    model: Recogniser
+    model: IsolatedRecogniser
     criterion: IsolatedLoss
 
     def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
@@ -77,7 +77,7 @@ class IsolatedTask(Task[Batch]):
         config = self.config
         right = 0.0
         if own:
-            classify = TorchClassifier(cast(Recogniser, average), len(config.data.vocabulary))
+            classify = TorchClassifier(cast(IsolatedRecogniser, average), len(config.data.vocabulary))
             scores = score(own, config.data.vocabulary, config.pipeline(classify))
             right = scores.accuracy * scores.n
         device = next(average.parameters()).device

@@ -93,7 +93,7 @@ def test_a_bundle_takes_both_and_verifies(made: Path, tmp_path: Path, capsys: py
         (["--fold", "cem", "--checkpoint", "nowhere.pt"], "nowhere.pt: no such file"),
     ],
 )
-def test_who_was_trained_on_is_not_evaluated(
+def test_signers_that_were_trained_on_are_not_evaluated(
     made: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
 ) -> None:
     options = [str(made / "run" / "checkpoint.pt") if m == "RUN" else m for m in more]

@@ -49,7 +49,7 @@ def test_tags_come_two_ticks_late() -> None:
 
 
 @pytest.mark.slow
-def test_a_segmenter_learns_what_the_rule_cannot_know() -> None:
+def test_a_segmenter_separates_signs_that_the_rule_cannot() -> None:
     """Signs without a rest between them, of a signer whom it has not seen."""
     seen = [e for e in examples() if e.signer != "ann"]
     unseen = [e for e in examples() if e.signer == "ann"]

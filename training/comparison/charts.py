@@ -1,4 +1,4 @@
-"""The pictures of a report, drawn to be told apart without seeing colours."""
+"""The charts of a report, drawn so that a reader can distinguish them without colours."""
 
 import matplotlib
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from training.comparison.analysis import Analysis
-from training.comparison.plan import Key
+from training.comparison.plan import RunKey
 from training.comparison.robustness import CONDITIONS
 from training.comparison.tsne import tsne
 
@@ -114,7 +114,7 @@ def embeddings(analysis: Analysis) -> Figure:
     plan = analysis.plan
     figure, panels = _grid(len(plan.variants), 3.6)
     for axes, variant in zip(panels, plan.variants, strict=True):
-        run = analysis.everything[Key(variant, plan.seeds[0], 0)]
+        run = analysis.everything[RunKey(variant, plan.seeds[0], 0)]
         places = tsne(run.embeddings)
         for number, index in enumerate(_shown(analysis)):
             of = places[run.truth == index]
