@@ -1,4 +1,4 @@
-"""What a frame says about signing: where the wrists are against the shoulders, and how fast they move."""
+"""Measures of signing in a frame: the wrists' height against the shoulders, and their speed."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from glosscast.keypoints import HAND_WRIST, LEFT_HAND, PRESENCE, RIGHT_HAND, SHO
 
 @dataclass(frozen=True)
 class Activity:
-    """What one frame says about signing: height of the higher wrist (inf: no hand seen) and speed of the faster."""
+    """Signing in one frame: the height of the higher wrist (inf: no hand seen) and the speed of the faster one."""
 
     height: float
     speed: float
@@ -39,11 +39,11 @@ class RestWatch:
         self._rested |= t_ms - self._raised_ms >= self._rest_ms
 
     def lose(self) -> None:
-        """The stream paused for so long that nobody knows what the hands did."""
+        """Count a long pause of the stream as a rest, since the hands were not seen meanwhile."""
         self._rested = True
 
     def take(self) -> bool:
-        """A sign begins: whether the hands have rested since the last one began."""
+        """Whether the hands have rested since the last sign began; call it where a sign begins."""
         rested = self._rested
         self._rested = False
         return rested
@@ -63,7 +63,7 @@ class ShoulderLine:
         self._width = 0.0
 
     def place(self, t_ms: float, keypoints: NDArray[np.float32]) -> tuple[NDArray[np.float64], float] | None:
-        """Where the line is after one frame (171, 4), x in units of frame height: (2,) and a width, in these units.
+        """The line's middle (2,) and width after one frame (171, 4), x in units of frame height.
 
         Returns:
             None as long as no shoulders have been seen.

@@ -31,7 +31,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class BundleError(ValueError):
-    """A bundle is damaged or not one; the message names the file and the field."""
+    """A folder is no bundle, or a damaged one; the message names the file and the field."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,22 +56,22 @@ class Bundle:
 
     @property
     def needs_signer(self) -> bool:
-        """Whether the model looks at keypoints, and can say nothing without any."""
+        """Whether the model needs keypoints, so that it cannot read a clip of nobody."""
         return any(tensor.name == "keypoints" for tensor in self.manifest.inputs)
 
     @property
     def crop(self) -> CropSpec | None:
-        """What the model is shown of a frame; None where it looks at keypoints alone."""
+        """The crop of a frame that the model gets; None where it looks at keypoints alone."""
         if self.manifest.visual.kind != "rgb":
             return None
         return CropSpec(self.manifest.visual.size, follow=self.manifest.keypoints.extractor != UNSEEN)
 
     def new_crop(self) -> SignerCrop | None:
-        """What cuts that out of the frames of one stream or clip."""
+        """A new cropper for the frames of one stream or clip; None where the model looks at keypoints alone."""
         return None if self.crop is None else SignerCrop(self.crop)
 
     def pipeline(self, classify: Classify) -> Pipeline:
-        """How the bundle's model reads signs; `classify` is the loaded model."""
+        """The pipeline with which the bundle reads signs; `classify` is the loaded model."""
         return Pipeline(
             self.manifest.clip,
             self.manifest.segmenter,
@@ -103,10 +103,10 @@ class Bundle:
         return arrays
 
     def require_servable(self) -> "Bundle":
-        """This bundle, if the decoder can read with it: isolated signs.
+        """Return this bundle if it can be served: only bundles of isolated signs can.
 
         Raises:
-            BundleError: it cannot; says why.
+            BundleError: it cannot be served; the message says why.
         """
         if self.manifest.task != "isolated":
             raise BundleError(f"{self.path}: reads sentences; only bundles of isolated signs can be served so far")

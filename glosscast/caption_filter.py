@@ -1,4 +1,4 @@
-"""Which finals of a stream are reported: each sign once; and which interims are stable enough to be shown.
+"""The filter that reports each sign of a stream once, and shows only interims that are stable.
 
 A sign that is held or repeated often comes as several segments: the longest segment is shorter than some signs, and
 each repetition of a movement can look like a beginning. Time alone cannot tell those from a sign that is made again,

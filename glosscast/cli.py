@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     captions = commands.add_parser("live", help="captions of a camera or a clip, from a running service")
     live.add_arguments(captions)
     captions.set_defaults(run=live.run)
-    info = commands.add_parser("info", help="what a bundle knows and how well")
+    info = commands.add_parser("info", help="print the glosses of a bundle and their accuracy")
     for command, run in ((classify, run_classify), (info, run_info)):
         command.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR", help="default: the embedded one")
         command.add_argument("--json", action="store_true", help="print JSON")
@@ -99,7 +99,7 @@ def _sign(bundle: Bundle, final: SignEvent, first_ms: float) -> dict[str, object
 
 
 def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[str, float]]:
-    """Keypoints of a video file, what is read from them and the ms of each step; as `POST /v1/classify` finds them.
+    """Keypoints of a video file, their reading, and the ms of each step, computed as by `POST /v1/classify`.
 
     Raises:
         VideoError: the file cannot be used.

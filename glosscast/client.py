@@ -35,7 +35,7 @@ Message = dict[str, Any]  # as docs/protocol.md has it
 
 
 class CaptionError(RuntimeError):
-    """The service does not take the stream, or cannot be reached; one line that says why."""
+    """The service refuses the stream or cannot be reached; the message gives the reason in one line."""
 
 
 async def caption(
@@ -94,7 +94,7 @@ def address(url: str) -> str:
     """The websocket of a service.
 
     Raises:
-        CaptionError: this is no address of one.
+        CaptionError: the address is none of a service.
     """
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
@@ -104,7 +104,7 @@ def address(url: str) -> str:
 
 
 def place_of(answer: Headers) -> dict[str, str]:
-    """The header that leads back to the replica behind a proxy that answered a handshake: the cookies that it set."""
+    """The header with the cookies of a handshake, by which a proxy finds the same replica again."""
     jar: SimpleCookie = SimpleCookie()
     for cookie in answer.get_all("Set-Cookie"):  # of several with one name the last one counts
         jar.load(cookie)
@@ -166,7 +166,7 @@ class _Session:
                 await asyncio.wait([sending])
 
     def wait_s(self, error: Exception, failures: int) -> float:
-        """How long to wait before the next connection.
+        """The time in s to wait before the next connection.
 
         Raises:
             CaptionError: another connection would fail, too.
@@ -252,7 +252,7 @@ class _Session:
 
 
 class _Pace:
-    """When a clip's frames are due: at the clip's own speed, or as fast as the service takes them."""
+    """The times at which a clip's frames are due: at the clip's own speed, or as fast as the service takes them."""
 
     def __init__(self, realtime: bool) -> None:
         self._realtime = realtime

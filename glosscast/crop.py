@@ -33,7 +33,7 @@ class Square(NamedTuple):
 
 
 class CropSpec(NamedTuple):
-    """What a model with an `rgb` stream is shown of a frame.
+    """The part of a frame that a model with an `rgb` stream gets.
 
     Attributes:
         size: px a side.

@@ -23,7 +23,7 @@ MAX_FPS = 120.0  # frames a second, by the stream's own clock, beyond which the 
 
 
 class DecoderSettings(BaseModel):
-    """How segments are read; part of the bundle manifest."""
+    """The decoder's thresholds; part of the bundle manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -34,7 +34,7 @@ class DecoderSettings(BaseModel):
 
 
 class Classify(Protocol):
-    """What the decoder needs of a model."""
+    """A model, as the decoder calls it."""
 
     def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         """Windows to probabilities (len(windows), classes)."""
@@ -42,7 +42,7 @@ class Classify(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SignEvent:
-    """Something known about one sign.
+    """An event of one sign.
 
     Attributes:
         kind: "started", then any number of "interim", then exactly one "final".
@@ -92,7 +92,7 @@ class Pipeline:
     Attributes:
         spec: the model's window.
         segmenter: the segmenter's thresholds.
-        settings: how segments are read.
+        settings: the decoder's thresholds.
         classify: the model.
         tagging: the learned segmenter; None segments by the rule.
         no_sign: the class of hands that sign nothing; None where the vocabulary has none.
@@ -222,7 +222,7 @@ class Decoder:
 def window_starts(
     start_ms: float, end_ms: float, first_ms: float, now_ms: float, spec: ClipSpec, hop_ms: float
 ) -> list[float]:
-    """Where to cut windows for a segment.
+    """The starts, in ms, of the windows of a segment.
 
     A segment that fits into a window is centred in it, as far as the recording allows: a window reaches neither beyond
     `now_ms` nor, which comes first, before `first_ms`. A longer one is covered by windows about `hop_ms` apart.

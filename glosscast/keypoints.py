@@ -179,7 +179,7 @@ def normalise(keypoints: NDArray[np.float32], aspect: float | Floats) -> NDArray
 def _masked_median(values: Floats, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Median over axis -2 of values (..., T, D) where mask (..., T); zero where nothing is left."""
     count = mask.sum(axis=-1)[..., None, None]
-    ordered = np.sort(np.where(mask[..., None], values, np.inf), axis=-2)  # what is masked comes last
+    ordered = np.sort(np.where(mask[..., None], values, np.inf), axis=-2)  # masked values come last
     low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-2)
     high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[-2] - 1), axis=-2)
     return np.where(count > 0, (low + high) / 2, 0.0)[..., 0, :].astype(np.float32)

@@ -42,9 +42,9 @@ class TensorSpec(Part):
 
 
 class VisualStream(Part):
-    """What SlowFast looks at, `size` pixels a side: pictures, heatmaps rendered from keypoints, or nothing.
+    """The visual input of SlowFast, `size` pixels a side: pictures, heatmaps rendered from keypoints, or nothing.
 
-    A model of both pictures and heatmaps is "rgb": that is what whoever runs it must bring.
+    A model of both pictures and heatmaps is "rgb", since its user must supply pictures.
     """
 
     kind: Literal["rgb", "pose", "none"]
@@ -52,7 +52,7 @@ class VisualStream(Part):
 
 
 class KeypointSpec(Part):
-    """How the keypoints of a window are laid out and normalised, and which extractor the training data came from.
+    """The layout and normalisation of a window's keypoints, and the extractor of the training data.
 
     Attributes:
         layout: `glosscast.keypoints.LAYOUT`.
@@ -68,7 +68,7 @@ class KeypointSpec(Part):
 
 
 class CtcSpec(Part):
-    """How the frame-wise logits of a continuous model are read.
+    """The reading of a continuous model's frame-wise logits.
 
     Attributes:
         blank: the class that means "nothing new", after the vocabulary's.
@@ -84,9 +84,9 @@ class Manifest(Part):
 
     Attributes:
         ctc: of continuous models only.
-        precision: what the graph is computed in. "int8" is in the graph itself, "bf16" is asked of the provider.
-        temperature: what the graph divides the model's logits by, so that a confidence is the share that is right.
-        background: what the graph then adds to the logit of "no sign": how common other signs are held to be.
+        precision: in which the graph is computed. "int8" is in the graph itself, "bf16" is asked of the provider.
+        temperature: the graph divides the model's logits by it, so that confidences equal accuracies.
+        background: the graph then adds it to the logit of "no sign"; it states how common other signs are.
         tagger: of the learned segmenter, where the bundle has one.
     """
 
@@ -129,7 +129,7 @@ class Manifest(Part):
         return self
 
     def _known_inputs(self) -> dict[str, TensorSpec]:
-        """What the inputs must be, those that a model needs not have left out."""
+        """The inputs that the manifest must have; those that the model does not need are left out."""
         frames = self.clip.frames
         rgb = self.visual.kind == "rgb"
         mask = TensorSpec(name="mask", shape=("batch", frames))

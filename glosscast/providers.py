@@ -1,4 +1,4 @@
-"""Which execution provider of ONNX Runtime computes a graph.
+"""The choice of ONNX Runtime's execution provider for a graph.
 
 No other module of glosscast, service or training imports ONNX Runtime; the tools of export do.
 
@@ -29,7 +29,7 @@ TENSORRT, CUDA, OPENVINO, CPU = (
     "CPUExecutionProvider",
 )
 PREFERENCE = (TENSORRT, CUDA, OPENVINO, CPU)
-BEHIND = {TENSORRT: (CUDA,)}  # what takes the nodes that a provider leaves, before the CPU does
+BEHIND = {TENSORRT: (CUDA,)}  # providers that take the nodes which a provider leaves, before the CPU does
 
 COMPUTES_BF16 = (TENSORRT, OPENVINO)
 

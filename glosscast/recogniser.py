@@ -28,11 +28,11 @@ class Recogniser:
         providers: ONNX Runtime execution providers, best first; none takes the best that works. See
             `glosscast.providers`, also for `threads`.
         threads: threads of one inference; 0 takes all cores but one.
-        precision: what the provider computes in; None takes the bundle's.
+        precision: the precision in which the provider computes; None takes the bundle's.
 
     Attributes:
         providers: in use, best first.
-        precision: what they compute in.
+        precision: the precision in which they compute.
 
     Raises:
         ProviderError: a named provider is not available, not in use, or cannot compute in the precision.
@@ -103,7 +103,7 @@ class Recogniser:
 class _Buffers(threading.local):
     """A thread's own arrays for windows and logits, bound to the session once for each number of windows.
 
-    Windows are copied once, into a batch of what the graph takes; ONNX Runtime reads that and writes the logits in
+    Windows are copied once, into a batch of the graph's inputs; ONNX Runtime reads that and writes the logits in
     place.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Where a sign starts and ends in a stream of keypoints: a small causal state machine.
+"""The rule-based segmenter: a causal state machine finds where signs start and end in a stream of keypoints.
 
 A sign lasts from the moment a hand is raised to the moment both have been lowered for a while. Two thresholds of height
 (hysteresis) keep a hand near the line from starting and ending signs at every frame. Hands that stay up yet do not move
@@ -86,7 +86,7 @@ class Segmenter:
         up = activity.height < line
         moving = activity.speed >= self.settings.still_speed
         lowered = not up and t_ms - self._last_up >= self.settings.leave_ms
-        paused = t_ms - self._now >= self.settings.still_ms  # the camera stopped; what comes now is not the same sign
+        paused = t_ms - self._now >= self.settings.still_ms  # the camera stopped; the next frames are of another sign
         self._now = t_ms
         self._rest.push(t_ms, activity.height, signing=self._state is _State.SIGNING)
         if paused:

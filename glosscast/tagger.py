@@ -85,7 +85,7 @@ def load_weights(path: Path) -> Weights:
 
 
 class FrameFeatures:
-    """What the network sees of a frame; wants frames in order of time.
+    """The network's input features of frames, which come in order of time.
 
     For each hand: whether the hand model and the pose model see it, the wrist's place and speed against the shoulders,
     the fingertips against the wrist in hand sizes, and how fast they move there.

@@ -18,7 +18,7 @@ log = logging.getLogger("glosscast.service")
 MEDIA_TYPE = "application/problem+json"
 CLIENT_GONE = 499  # nginx's status for it; nobody reads the answer, but the metrics count it
 
-# code: (status, what it means). The whole list; `/docs` shows it.
+# code: (status, meaning). The list is complete; `/docs` shows it.
 CODES: dict[str, tuple[int, str]] = {
     "invalid_request": (422, "A parameter or field is missing, unknown or wrong; `detail` names it."),
     "malformed_form": (400, "The request body is not the multipart form that its header announces."),

@@ -24,7 +24,7 @@ class Network:
     Args:
         model: which.
         folder: where the models lie.
-        low: what a black pixel is to the model; a white one is 1.
+        low: the model's value of a black pixel; that of a white one is 1.
         threads: that compute it together; the same bits whatever their number.
 
     Attributes:

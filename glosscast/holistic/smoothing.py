@@ -97,5 +97,5 @@ def refine(points: NDArray[np.float32], heatmap: NDArray[np.float32]) -> None:
 
 
 def _weight(cutoff: Points | np.float64, period_s: float) -> Points:
-    """How much a new value counts in exponential smoothing with this cut-off frequency."""
+    """The weight of a new value in exponential smoothing with this cut-off frequency."""
     return np.asarray(1 / (1 + 1 / (2 * pi * cutoff * period_s)))

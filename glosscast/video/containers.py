@@ -119,7 +119,7 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator["Pack
 
 
 def inspect(data: bytes, demuxer: str, limits: VideoLimits) -> "array[float]":
-    """Refuse what is too long, too large or cut off without decoding: by the headers, then by each packet's time.
+    """Refuse a file that is too long, too large or cut off, by its headers and then by its packets' times.
 
     Returns:
         The times of the frames to come, in ms, rising, the first at 0; those without a time are left out.
@@ -156,7 +156,7 @@ def _walk(
             continue
         count += 1
         time_s = stamp_s(packet, demuxer)
-        # What an edit list cuts away is decoded, since frames to be shown build upon it, but never shown.
+        # Frames that an edit list removes are decoded, since shown frames depend on them, but are never shown.
         if time_s is not None and not packet.is_discard:
             times.append(time_s)
             first_s, last_s = min(first_s, time_s), max(last_s, time_s)

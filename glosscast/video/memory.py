@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from glosscast.video.limits import MIB, VideoError
 
-HEADROOM = 64 * MIB  # beyond the pictures, what one step of FFmpeg may take
+HEADROOM = 64 * MIB  # memory that one step of FFmpeg may take beyond the pictures
 BYTES_PER_PIXEL = 8  # of one step: two frames of ten bits and full colour resolution, or four of the usual kind
 
 OUT_OF_MEMORY = "There is not enough memory to decode this; send it with a smaller picture."

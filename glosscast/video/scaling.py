@@ -67,7 +67,7 @@ class Scaler:
 
 
 def _colorspace(frame: VideoFrame) -> Colorspace | None:
-    """How to read the frame's colours, None for as it says.
+    """The colour space to read the frame in; None for the one that it states.
 
     FFmpeg refuses the rarer ways, some of them of HDR. Read as the usual one of HDR, their colours are a little off.
     """

@@ -24,7 +24,7 @@ class SecretFileError(ValueError):
 
 
 def read_secret(path: Path) -> bytes:
-    """What is in the file, without white space around it.
+    """The content of the file, without white space around it.
 
     Raises:
         SecretFileError: it cannot be read or is too short.
@@ -78,7 +78,7 @@ class Tokens:
 
         Args:
             token: as it came.
-            binding_of: the binding for a holder, None for one who is not known.
+            binding_of: the binding for a holder, None for an unknown holder.
         """
         try:
             content = urlsafe_b64decode(token + "=" * (-len(token) % 4))
@@ -92,7 +92,7 @@ class Tokens:
         return holder if expires > self._clock() and self._use(nonce, expires) else None
 
     def _sign(self, expires: float, nonce: bytes, holder: str, binding: str) -> bytes:
-        # What has no fixed length comes last, and a binding has no NUL in it: two contents never run into one.
+        # The part without a fixed length comes last, and a binding has no NUL: two contents are never the same bytes.
         content = struct.pack(">d", expires) + nonce + binding.encode() + b"\0" + holder.encode()
         return hmac.digest(self._secret, content, "sha256")
 

@@ -25,7 +25,7 @@ class Facts(BaseModel):
         bundle: name and version.
         sha256: of the manifest, which has those of all other files.
         providers: ONNX Runtime execution providers in use, best first.
-        precision: what they compute in.
+        precision: the precision in which they compute.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -76,7 +76,7 @@ class Connection:
         self._session: Session | None = None
 
     async def run(self, authorised: Caller | Ending) -> None:
-        """Serve the connection until it is closed: that of an authorised caller, or of one who is to be refused."""
+        """Serve the connection of an authorised or a refused caller until it is closed."""
         await self._websocket.accept(SUBPROTOCOL)
         if refusal := self._registry.register(self, authorised):
             self._end(refusal)
@@ -239,7 +239,7 @@ class Connection:
     # --- ending
 
     async def _finish(self, code: int | None, sender: "asyncio.Task[None]") -> None:
-        """Send what is left and close, unless the client has gone."""
+        """Send the remaining messages and close, unless the client has gone."""
         if code is None:
             return
         self._unsent.finish()

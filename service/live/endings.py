@@ -1,4 +1,4 @@
-"""How sessions and connections end: the close code, and the error that is sent before."""
+"""The endings of sessions and connections: the close code, and the error that is sent before."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from service.protocol.messages import Error
 
 @dataclass(frozen=True)
 class Ending:
-    """How a session or a connection ends.
+    """The ending of a session or a connection.
 
     Attributes:
         code: close code; None where the client has gone.

@@ -1,4 +1,4 @@
-"""Which websocket handshakes are refused with an HTTP error."""
+"""The check of websocket handshakes; a wrong one is refused with an HTTP error."""
 
 from starlette.websockets import WebSocket
 

@@ -119,7 +119,7 @@ class MessageQueue:
         return True
 
     def finish(self) -> None:
-        """Nothing more will be put; `get` gives what is there and then None."""
+        """Mark the end of the messages: `get` returns the remaining ones and then None."""
         self._finished = True
         self._changed.set()
 

@@ -20,7 +20,7 @@ from service.observe.metrics import Metrics
 
 
 class Stoppable(Protocol):
-    """What the registry needs of a connection."""
+    """A connection, as the registry uses it."""
 
     def shut_down(self) -> None:
         """Begin to end, without blocking."""
@@ -43,7 +43,7 @@ class Registry:
         self.stopping = False  # no session finds a place any more
 
     def register(self, connection: Stoppable, authorised: Caller | Ending) -> Ending | None:
-        """Take in a connection, of an authorised caller or with the ending of one who is not.
+        """Take in the connection of an authorised caller, or of a refused one with its ending.
 
         Returns:
             How the connection is to end; None where it is pending now.

@@ -1,8 +1,8 @@
-"""A session: what a client signs, from `start` to `ended`, over as many connections as that takes.
+"""A session: the signing of one client, from `start` to `ended`, over as many connections as it needs.
 
-A session belongs to the event loop, and its `Worker` does everything that takes time. A `Connection` passes on what one
-websocket receives and sends the session's messages. While there is no connection, the worker goes on and finals are
-kept; all other messages are lost. A session ends when its client stays away for too long.
+A session belongs to the event loop, and its `Worker` does everything that takes time. A `Connection` passes on the
+messages that one websocket receives, and sends those of the session. While there is no connection, the worker goes on
+and finals are kept; all other messages are lost. A session ends when its client stays away for too long.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ REPLAYED = 128  # finals that a client which resumes may have missed; more than 
 
 
 class Recipient(Protocol):
-    """What a session needs of the connection that it sends its messages over."""
+    """The connection over which a session sends its messages."""
 
     def send(self, messages: Sequence[ServerMessage]) -> bool:
         """Send messages; False where the client reads so slowly that there is no room."""
@@ -101,7 +101,7 @@ class Session:
         return self._ending.done()
 
     def begin(self, recipient: Recipient) -> None:
-        """Set up, and read what is signed until the session is ended."""
+        """Set up, and read signs until the session is ended."""
         self._recipient = recipient
         self._transcripts.open(self._transcript)
         self._running = asyncio.create_task(self._run())

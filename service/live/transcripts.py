@@ -1,4 +1,4 @@
-"""What has been signed in each session, for its captions; kept in memory only, until a while after its end."""
+"""The transcripts of sessions, for their captions. They are kept in memory only, until a while after the end."""
 
 import asyncio
 import hmac

@@ -39,7 +39,7 @@ PICTURE_FAULTS = {"too_large": ErrorCode.TOO_LARGE, "out_of_memory": ErrorCode.O
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a worker calls in its thread.
+    """The functions that a worker calls in its thread.
 
     Attributes:
         ready: the worker has its tracker, frames may come.

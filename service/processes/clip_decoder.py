@@ -49,7 +49,7 @@ for _module in pkgutil.walk_packages(av.__path__, "av."):
 
 @dataclass(frozen=True)
 class Budget:
-    """What decoding one clip may cost.
+    """The limits of decoding one clip.
 
     Attributes:
         seconds: processor time, and time that the service waits for the decoder.
@@ -139,7 +139,7 @@ class _Reader(Iterator[Frame]):
 
 
 def _frame(message: bytearray) -> Frame | None:
-    """What a message of the kind FRAME holds; None where it holds no such thing."""
+    """The frame of a message of the kind FRAME; None where it holds none."""
     start = len(FRAME) + SHAPE.size
     if len(message) < start:
         return None

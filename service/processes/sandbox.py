@@ -100,7 +100,7 @@ class ProcessLimits:
 
     def apply(self) -> None:
         """Limit this process, for good."""
-        _limit(resource.RLIMIT_CORE, 0)  # a dump would put what a signer did on a disk
+        _limit(resource.RLIMIT_CORE, 0)  # a dump would put the signer's pictures on a disk
         _limit(resource.RLIMIT_FSIZE, 0)
         if self.memory_bytes is not None:
             _limit(resource.RLIMIT_AS, self.memory_bytes)

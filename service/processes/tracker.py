@@ -45,7 +45,7 @@ class TrackerLostError(RuntimeError):
 
 
 class TrackedFrame(NamedTuple):
-    """What a tracker found in a frame.
+    """The result of tracking a frame.
 
     Attributes:
         keypoints: (171, 4).

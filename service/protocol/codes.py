@@ -8,7 +8,7 @@ from typing import Self
 
 
 class ErrorCode(StrEnum):
-    """What an `error` message is about."""
+    """The subject of an `error` message."""
 
     meaning: str
 

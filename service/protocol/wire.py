@@ -1,4 +1,4 @@
-"""From what arrives on the websocket to messages: the parsing, and the two ways in which it fails."""
+"""The parsing of a client's messages, and the two ways in which it fails."""
 
 import json
 import math
@@ -112,7 +112,7 @@ def _parse_keypoints(payload: bytes) -> NDArray[np.float32]:
 
 
 def _explain(error: ValidationError) -> str:
-    """Pydantic's first complaint; it names the field and does not repeat what the client sent at length."""
+    """Pydantic's first error; it names the field and does not repeat the client's message at length."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"].startswith("union_tag"):
         return f"type must be one of {CLIENT_TYPES}"

@@ -131,7 +131,7 @@ async def tokens(request: Request, caller: Annotated[Caller, Depends(Authorised(
     dependencies=[Depends(Authorised())],
 )
 async def bundle(request: Request) -> BundleDescription:
-    """What the service recognises, and how well."""
+    """The bundle that the service recognises signs with, and its figures."""
     engine = engine_of(request)
     settings = state_of(request).settings
     manifest, report = engine.bundle.manifest, engine.bundle.report
@@ -174,7 +174,7 @@ async def bundle(request: Request) -> BundleDescription:
     tags=["captions"],
 )
 async def captions(request: Request, session: str, form: CaptionForm) -> Response:
-    """What was signed in a session, while it lasts and for ten minutes after, as a file.
+    """The captions of a session as a file, while it lasts and for ten minutes after.
 
     `Authorization` takes the `token` of the session's `started` message. Times of WebVTT and SRT begin with the
     session's first frame. Hands that say nothing are left out.

@@ -106,7 +106,7 @@ def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str) -> lis
 
 
 def _referred(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """What a schema refers to; empty where it does not."""
+    """The schema that a schema refers to; empty where there is none."""
     found: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
     return found
 

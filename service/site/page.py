@@ -13,7 +13,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/page.json")
 async def described() -> dict[str, str | None]:
-    """Where the browser's own Holistic lies, or null. An address that is not there would be an error in its console."""
+    """The path of the browser's own Holistic, or null. A wrong path would be an error in the browser's console."""
     return {"holistic": holistic_path()}
 
 
