@@ -88,7 +88,7 @@ def serving() -> Iterator[str]:
 
 
 def address_of(service: uvicorn.Server) -> str:
-    """Where a running service listens."""
+    """The address of a running service."""
     return "http://{}:{}".format(*service.servers[0].sockets[0].getsockname()[:2])
 
 

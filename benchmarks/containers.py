@@ -1,4 +1,4 @@
-"""What an image of the service costs: its size, how soon a container is ready, and the memory of its streams.
+"""The cost of an image of the service: its size, the start of a container, and the memory of its streams.
 
     python -m benchmarks.containers VIDEO [--image glosscast/service] [--streams 4]
 
@@ -80,7 +80,7 @@ def container(image: str, streams: int) -> Iterator[tuple[str, str, float]]:
 
 
 def memory_mib(name: str) -> float:
-    """What a container takes."""
+    """The memory of a container."""
     used = json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name))["MemUsage"]
     number, unit = re.match(r"([\d.]+)(\w+)", used).groups()  # type: ignore[union-attr]
     return float(number) * UNITS[unit]

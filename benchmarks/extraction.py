@@ -120,7 +120,7 @@ def run(tracker: Tracker, frames: list[Frame]) -> tuple[NDArray[np.float32], NDA
 
 
 def agreement(seen: list[Seen], name: str) -> Iterator[str]:
-    """How often each finds a part, and how far apart its points are where both do."""
+    """The share of frames in which each extractor finds a part, and the distance of its points where both find it."""
     reference, ours = (np.concatenate([getattr(s, name) for s in seen]) for name in ("reference", "ours"))
     pixels = np.concatenate([np.broadcast_to(s.size, (len(s.t_ms), 1, 2)) for s in seen])
     a, b = reference[..., : X + 2] * pixels, ours[..., : X + 2] * pixels

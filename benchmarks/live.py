@@ -1,4 +1,4 @@
-"""How many live streams the service carries, and how long a sign takes to become a caption.
+"""The number of live streams that the service carries, and the time from a sign to its caption.
 
     python -m benchmarks.live --streams 40 --seconds 60                     # keypoints
     python -m benchmarks.live --mode frames --streams 4 --seconds 60
@@ -40,7 +40,7 @@ Mode = Literal["keypoints", "frames"]
 
 @dataclass
 class Heard:
-    """What one stream sent and heard."""
+    """The frames that one stream sent, and the messages that it received."""
 
     sent_s: list[float] = field(default_factory=list)  # when each frame was sent
     end_to_final_ms: list[float] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Heard:
 
 
 def main() -> int:
-    """Measure, and print what was found."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live")
     parser.add_argument("--mode", choices=("keypoints", "frames"), default="keypoints")
     parser.add_argument("--streams", type=int, default=40, metavar="N")
@@ -87,7 +87,7 @@ def main() -> int:
 async def load(
     service: Service, material: Material, mode: Mode, streams: int, seconds: float
 ) -> tuple[list[Heard], list[float]]:
-    """Run all streams at once; what each heard, and the service's memory in MiB meanwhile."""
+    """Run all streams at once; returns what each received, and the service's memory in MiB meanwhile."""
     heard = [Heard() for _ in range(streams)]
     running = [
         asyncio.create_task(one(service.url, material, mode, index, streams, seconds, heard[index]))
@@ -102,7 +102,7 @@ async def load(
 
 
 async def one(url: str, material: Material, mode: Mode, index: int, streams: int, seconds: float, heard: Heard) -> None:
-    """One stream: send in real time, note when what was sent and heard."""
+    """One stream: send in real time, and record the times of frames and messages."""
     await asyncio.sleep(STEP_MS / 1000 * index / streams)  # cameras are not in step
     start = {"type": "start", "input": mode} | ({"aspect": ASPECT} if mode == "keypoints" else {})
     async with connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None) as socket:
@@ -132,7 +132,7 @@ async def send(socket: Any, material: Material, index: int, streams: int, second
 
 
 def hear(message: dict[str, Any], heard: Heard) -> None:
-    """Take note of a message."""
+    """Record a message."""
     match message["type"]:
         case "final":
             ended_s = heard.sent_s[round(message["end_ms"] / STEP_MS)]

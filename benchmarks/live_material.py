@@ -1,4 +1,4 @@
-"""What streams of the live benchmark show: real clips, one after another, with half a second of rest between them."""
+"""The streams of the live benchmark: real clips, one after another, with half a second of rest between them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

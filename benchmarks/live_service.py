@@ -19,7 +19,7 @@ END_S = 60.0  # for streams to end after a run
 
 @dataclass(frozen=True)
 class Usage:
-    """A moment of the service, with the processes of its trackers."""
+    """The resources of the service and of its trackers' processes at one moment."""
 
     cpu_s: float
     memory_mib: float
@@ -64,7 +64,7 @@ class Service:
         self._process.wait(END_S)
 
     def usage(self) -> Usage:
-        """What it has used so far."""
+        """The resources that it has used so far."""
         pid = self._process.pid
         return Usage(processes.cpu_s(pid), round(processes.memory_mib(pid), 1), processes.threads(pid))
 

@@ -39,7 +39,7 @@ Figures = dict[str, float]
 
 
 def main() -> int:
-    """Measure, and print what was found."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peer")
     parser.add_argument("clip", type=Path)
     parser.add_argument("--peer", action="append", choices=(RAY, LITSERVE), help="default: both")
@@ -106,12 +106,12 @@ def post(server: Server, clip: bytes) -> dict[str, Any]:
 
 
 def ratios(rows: Sequence[Figures], others: Sequence[Figures]) -> list[Figures]:
-    """Of each row to the other of its round."""
+    """The ratio of each row to the other of its round."""
     return [{key: row[key] / other[key] for key in row} for row, other in zip(rows, others, strict=True)]
 
 
 def medians(rows: Sequence[Figures]) -> Figures:
-    """By figure."""
+    """The ratios by figure."""
     return {key: round(statistics.median(row[key] for row in rows), 3) for key in rows[0]}
 
 

@@ -1,4 +1,4 @@
-"""What `benchmarks.peer` holds the service against: the same decoder, extractor and model behind LitServe.
+"""The peer that `benchmarks.peer` compares the service with: the same decoder, extractor and model behind LitServe.
 
 Written as its documentation has it: one worker process, `decode_request` in it, and a batch of requests in one call
 of `predict`. LitServe has no live streams of this kind.
@@ -27,7 +27,7 @@ class ClassifyAPI(litserve.LitAPI):  # type: ignore[misc]
     """A clip to glosses."""
 
     def setup(self, device: str) -> None:
-        """Load what the service loads."""
+        """Load the model and the extractor that the service loads."""
         settings = Settings()
         self._bundle = load_bundle(settings.bundle)
         model = Recogniser(self._bundle, settings.providers or (), settings.inference_threads, settings.precision)
@@ -42,7 +42,7 @@ class ClassifyAPI(litserve.LitAPI):  # type: ignore[misc]
         return extract(list(decode_video(content, self._bundle.manifest.clip.fps)), self._tracker)
 
     def predict(self, x: Clip) -> dict[str, Any]:
-        """As the service answers."""
+        """The service's answer to a clip."""
         began = perf_counter()
         reading = self._pipeline.read(x)
         inference_ms = (perf_counter() - began) * 1000
@@ -50,7 +50,7 @@ class ClassifyAPI(litserve.LitAPI):  # type: ignore[misc]
         return {"predictions": predictions, "timings_ms": {"inference": inference_ms}}
 
     def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
-        """As JSON."""
+        """The answer as JSON."""
         return output
 
 

@@ -1,4 +1,4 @@
-"""What consecutive windows of a stream have in common, and what computing that once could save.
+"""The common part of consecutive windows of a stream, and the saving if it were computed once.
 
 Windows a hop apart share 7 of 8 frames. A feature map of the pose stream can be kept for the next window where it is
 the same there: in frames that both windows hold, far enough from their edges, where convolutions see padding instead
@@ -39,11 +39,11 @@ class Layer(NamedTuple):
 
 
 class Reuse(NamedTuple):
-    """What was found.
+    """The figures.
 
     Attributes:
         layers: the pose stream's convolutions.
-        pose_saving: operations of the pose stream over what is left of them; the limit of any reuse.
+        pose_saving: operations of the pose stream over the remaining ones; the limit of any reuse.
         model_saving: the same for the whole model.
         hops: pairs of windows that were compared.
         unequal: of them, those whose normalisations differ.
@@ -104,7 +104,7 @@ def convolutions(model: IsolatedRecogniser) -> Iterator[tuple[str, nn.Conv3d]]:
 
 
 def feature_maps(model: IsolatedRecogniser, keypoints: Tensor) -> dict[str, Tensor]:
-    """What each convolution makes of a window (1, T, 171, 4): (1, C, T', H, W)."""
+    """The output (1, C, T', H, W) of each convolution for a window (1, T, 171, 4)."""
     found: dict[str, Tensor] = {}
 
     def keep(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What the service adds to a model's own time, and the memory that it takes before anyone comes."""
+"""The time that the service adds to that of a model, and the memory that it takes without clients."""
 
 import os
 import re

@@ -1,6 +1,6 @@
 """Measure training steps: forward, backward and AdamW, with batches that `training.tasks.window_feed` prepares ahead.
 
-Clips are made up: speed does not depend on what is in them. On a GPU, where there is one, the same is measured there.
+Clips are synthetic: speed does not depend on their content. On a GPU, where there is one, the same is measured there.
 """
 
 import os
@@ -30,12 +30,12 @@ RGB_BATCH, RGB_FRAMES, RGB_PX, RGB_CLASSES = 2, 32, 224, 400
 PRECISIONS = ("float32", "bfloat16")
 ROUNDS, BUDGET_S = 5, 150.0
 
-Inputs = tuple[Tensor, ...]  # a batch: what the model takes, and the labels
+Inputs = tuple[Tensor, ...]  # a batch: the model's inputs, and the labels
 Row = dict[str, str | float | None]
 
 
 class Case(NamedTuple):
-    """What is trained.
+    """The training that is measured.
 
     Attributes:
         what: name for the table.

@@ -1,4 +1,4 @@
-"""The model card: what a bundle was learned from and what it is not good for, in plain words."""
+"""The model card: a bundle's training data and its limits, in plain words."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +63,7 @@ PIXELS = "It sees pictures, so skin, clothes, light and background may all chang
 
 
 def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: FoldReport | None) -> str:
-    """The card's Markdown text; `graph` is what was exported."""
+    """The card's Markdown text; `graph` is the exported graph."""
     config = checkpoint.config
     rows = []
     for gloss in config.data.vocabulary:
@@ -125,7 +125,7 @@ def _range(numbers: Sequence[int]) -> str:
 
 
 def _unknown(no_sign: str | None, reported: float | None) -> str:
-    """What becomes of signs outside the vocabulary."""
+    """The reading of signs outside the vocabulary."""
     if no_sign is None:
         return "Any other sign is read as one of these."
     if reported is None:

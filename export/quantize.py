@@ -2,8 +2,8 @@
 
 int8 is static: each channel of a weight has a scale of its own, each activation one that is measured on training clips.
 Both are in the graph as pairs of QuantizeLinear and DequantizeLinear, which ONNX Runtime, OpenVINO and TensorRT turn
-into integer arithmetic. Scales are symmetric: TensorRT knows no others. Only what has weights is quantised. bf16 leaves
-the graph as it is and has the provider compute in it.
+into integer arithmetic. Scales are symmetric: TensorRT knows no others. Only operators with weights are quantised. bf16
+leaves the graph as it is and has the provider compute in it.
 """
 
 import shutil
@@ -53,7 +53,7 @@ def quantize(
     evaluate: Path,
     provider: str,
 ) -> PrecisionReport:
-    """Write a bundle of lower precision, with what was measured in its report and card.
+    """Write a bundle of lower precision, with the measurements in its report and card.
 
     Args:
         bundle_path: an fp32 bundle of isolated signs, its checkpoint in it.

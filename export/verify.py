@@ -52,7 +52,7 @@ def verify(
 
     Args:
         bundle_path: the bundle.
-        checkpoint_path: what it was made from.
+        checkpoint_path: the checkpoint that it was made from.
         provider: an execution provider, "openvino" for one; None takes all that are available.
         clips: an .npz file of real clips.
 

@@ -106,7 +106,7 @@ def in_batches(count: int) -> list[slice]:
 
 
 def run_windows(run: Run, windowed: WindowedClips, specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """What a graph makes of all windows, by output name."""
+    """The outputs of a graph for all windows, by name."""
     return joined([run(inputs_of(windowed, which, specs)) for which in in_batches(len(windowed.windows))])
 
 

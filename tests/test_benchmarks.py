@@ -11,7 +11,7 @@ import torch._inductor.config
 from torch import nn
 
 from benchmarks.engines import COMPILED, EAGER, PRECISION, SESSIONS, Engines
-from benchmarks.inference import Comparison, as_markdown, rows_of
+from benchmarks.inference import EngineComparison, as_markdown, rows_of
 from benchmarks.live import Heard, figures
 from benchmarks.live_material import STEP_MS, Material, rest
 from benchmarks.reuse import in_normalisation_of, kept_share, measure
@@ -147,7 +147,7 @@ def test_a_row_states_speed_as_a_share_of_its_own_precision(bundle: Bundle, tmp_
     assert fp32.gflops == pytest.approx(4 * subject.gflop() / 0.010)
     assert (fp32.share, bf16.share) == (pytest.approx(fp32.gflops / 400), pytest.approx(fp32.gflops / 800))
     assert int8.share is None
-    text = as_markdown(Comparison("2 threads", [fp32, int8], {"torch.compile": "none"}, {"fp32": 400.0}))
+    text = as_markdown(EngineComparison("2 threads", [fp32, int8], {"torch.compile": "none"}, {"fp32": 400.0}))
     assert "| 4 | OpenVINO fp32 | 10.00 ms | 9.00–12.00 | 3 | 203 | 51% |" in text
     assert "| 4 | OpenVINO int8 | 10.00 ms | 9.00–12.00 | 3 | 203 | – |" in text
     assert "torch.compile: none" in text

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--pretrained",
         metavar="k400|FILE",
-        help="what the rgb stream starts from: Kinetics-400 from the network, or a .pyth or .pkl file",
+        help="initial weights of the rgb stream: Kinetics-400 from the network, or a .pyth or .pkl file",
     )
     add_data_folder(train)
     train.set_defaults(run=recognisers.run_train)
@@ -62,13 +62,13 @@ def parser() -> argparse.ArgumentParser:
     sentences.add_argument("--count", type=int, default=200, help="sentences made of isolated clips (default: 200)")
     sentences.add_argument("--seed", type=int, default=0, help="seed with which they are drawn (default: 0)")
     sentences.add_argument("--beam", type=int, default=1, help="width of the beam search; 1, the default: best path")
-    sentences.add_argument("--json", action="store_true", help="print JSON, with what was read of each sentence")
+    sentences.add_argument("--json", action="store_true", help="print JSON, with the hypothesis of each sentence")
     add_data_folder(sentences)
     sentences.set_defaults(run=recognisers.run_evaluate_sentences)
 
     compare = choices.add_parser("compare", help="train and score variants with signers left out, and report on them")
     compare.add_argument("--config", type=Path, required=True, metavar="FILE")
-    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="what it holds is not done again")
+    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="finished work in it is not done again")
     add_fold_choice(compare, "signers left out together (default: test on the sets with the role test)")
     compare.add_argument(
         "--seeds", type=whole_numbers, default="1,2,3,4,5", help="comma-separated (default: 1,2,3,4,5)"
@@ -114,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
         "count what is reported for left-out signers' clips, for other signs, and for idle hands",
     )
     detections.add_argument(
-        "--calibration", type=Path, required=True, metavar="FILE.json", help="what `calibrate` wrote"
+        "--calibration", type=Path, required=True, metavar="FILE.json", help="the output of `calibrate`"
     )
     detections.add_argument("--hours", type=positive, default=2.0, help="of idle streams, each fold (default: 2)")
 
@@ -140,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
     wer.add_argument("--hyp", type=Path, required=True, metavar="FILE", help=".trn, .stm or .ctm")
     wer.add_argument("--json", action="store_true", help="print JSON")
     wer.set_defaults(run=recognisers.run_wer)
-    audit = choices.add_parser("audit", help="look for what makes a data set's scores mean nothing")
+    audit = choices.add_parser("audit", help="look for faults that make a data set's scores meaningless")
     audit.add_argument(
         "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set; see --labels"
     )
@@ -173,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_folds(command: argparse.ArgumentParser) -> None:
-    """The options of what is measured on left-out signers with a recogniser that has not seen them."""
+    """The options of measurements on left-out signers with a recogniser that has not seen them."""
     command.add_argument("--config", type=Path, required=True, metavar="FILE")
     add_fold_choice(command, "signers left out together")
     command.add_argument(
@@ -189,7 +189,7 @@ def add_folds(command: argparse.ArgumentParser) -> None:
 
 
 def add_fold_choice(command: argparse.ArgumentParser, about: str) -> None:
-    """The options that say who is left out together: by name, or by a file of folds."""
+    """The options that name the signers who are left out together, or a file of folds."""
     command.add_argument("--fold", action="append", default=[], metavar="SIGNER,SIGNER", help=about)
     command.add_argument("--folds", type=Path, metavar="FILE", help="or a TOML file of [[fold]] tables")
     command.add_argument("--use", choices=get_args(Use), help="only the folds of the file that are for this")

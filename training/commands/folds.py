@@ -1,4 +1,4 @@
-"""The commands that measure on left-out signers, and that learn what a bundle takes from them."""
+"""The commands that measure on left-out signers, and that fit a bundle's segmenter and calibration."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ def folds_of(config: Config, args: argparse.Namespace) -> "Iterator[LeftOutFold]
 
 
 def segmenter_of(config: Config) -> "Callable[[LeftOutFold], Tagging]":
-    """What gives the segmenter of a fold; training one takes minutes, so recognisers of all seeds share it."""
+    """A function that returns the segmenter of a fold; training one takes minutes, so all seeds share it."""
     from training.segmentation.evaluate import train_segmenter
 
     trained: dict[int, Tagging] = {}

@@ -131,7 +131,7 @@ def embeddings(analysis: Analysis) -> Figure:
 
 
 def robustness(analysis: Analysis) -> Figure:
-    """What making clips worse costs each variant, against how much worse they are."""
+    """The loss of each variant on corrupted clips, against the strength of the corruption."""
     read = {name for of in analysis.robustness.values() for name in of}
     known = [condition for condition in CONDITIONS if condition.name in read]
     families = list(dict.fromkeys(condition.family for condition in known))

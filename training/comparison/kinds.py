@@ -1,4 +1,4 @@
-"""How each kind of task is compared."""
+"""The comparison of each kind of task."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from training.config import Kind
 
 
 class ComparisonKind(NamedTuple):
-    """The variants that are compared unless others are named, and what compares them and writes the report."""
+    """The variants that are compared unless others are named, and the function that compares them."""
 
     variants: tuple[str, ...]
     run: Callable[[Plan, Path, str, int], Path]

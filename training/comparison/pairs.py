@@ -1,4 +1,4 @@
-"""Confusable pairs of glosses: which ones count, how often they are confused, and what a variant changes of that."""
+"""Confusable pairs of glosses: their choice, the share that is confused, and its change by a variant."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -54,7 +54,7 @@ def confusable(plan: Plan, everything: Mapping[RunKey, Predictions]) -> dict[tup
 
 
 class PairChange(NamedTuple):
-    """How often two glosses are taken for each other, by the baseline and by another variant."""
+    """The number of confusions of two glosses, by the baseline and by another variant."""
 
     glosses: tuple[str, str]
     baseline: float

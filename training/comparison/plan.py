@@ -1,4 +1,4 @@
-"""What a comparison is made of: variants, seeds and folds, and the files of each run."""
+"""The plan of a comparison: variants, seeds and folds, and the files of each run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class RunKey(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """The name of its files."""
         return f"{self.variant}.seed{self.seed}.fold{self.fold}"
 
 
@@ -35,7 +35,7 @@ class Plan:
         out: the report folder.
         folds: signers left out together; one fold of nobody stands for the sets with the role test.
         unlearned: for each fold, the glosses outside the vocabulary that it leaves out as well.
-        glosses: what is scored; the whole vocabulary stays in play.
+        glosses: those that are scored; the whole vocabulary stays in play.
         baseline: the variant that the others are held against.
         temperature, background: of a calibration that all recognisers are read with, as in a manifest.
     """
@@ -70,18 +70,18 @@ class Plan:
         return config.model_copy(update={"data": data})
 
     def fold_name(self, fold: int) -> str:
-        """What a fold is called in tables."""
+        """The name of a fold in tables."""
         signers = self.folds[fold]
         if len(signers) > NAMED:
             return f"{len(signers)} signers, {signers[0]} to {signers[-1]}"
         return ", ".join(signers) or "test sets"
 
     def checkpoint(self, key: RunKey) -> Path:
-        """Where the model of a run is."""
+        """The path of a run's model."""
         return self.out / "checkpoints" / f"{key.name}.pt"
 
     def predictions(self, key: RunKey) -> Path:
-        """Where its predictions are."""
+        """The path of its predictions."""
         return self.out / "predictions" / f"{key.name}.npz"
 
 
@@ -95,7 +95,7 @@ def make_plan(
     baseline: str | None = None,
     unlearned: Sequence[Sequence[str]] = (),
 ) -> Plan:
-    """Check and complete what was asked for.
+    """Check and complete a plan.
 
     Args:
         config: see `Plan`.

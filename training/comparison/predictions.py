@@ -1,4 +1,4 @@
-"""What a run's model says of its test clips, kept in a file, so that figures can be made anew without the model."""
+"""The predictions of a run's model for its test clips, in a file: figures can be made anew without the model."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ NOBODY = "(no signer)"
 
 
 class PredictionsError(ValueError):
-    """A predictions file is not what it should be; the message names the file."""
+    """A predictions file is malformed; the message names the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Predictions:
         held_out: the signers of its fold.
         vocabulary: V glosses.
         clips: (N,) number of each clip among all clips of the config's data sets.
-        glosses: (N,) what is signed.
+        glosses: (N,) the signed glosses.
         signers: (N,) who signs.
         probabilities: (N, V); all zero where nobody was in view.
         embeddings: (N, D), of unit length.

@@ -68,7 +68,7 @@ def markdown(analysis: Analysis, command: str) -> str:
 
 
 def introduction(analysis: Analysis) -> str:
-    """What was compared on what."""
+    """The paragraph about the variants and the data."""
     plan = analysis.plan
     optimiser = analysis.plan.config.optimiser
     clips = {(key.fold, int(number)) for key, run in analysis.everything.items() for number in run.clips}
@@ -100,7 +100,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def verdicts(analysis: Analysis) -> str:
-    """One line for each rival: what can be said of it."""
+    """One line with a verdict for each rival."""
     lines = []
     for variant, found in analysis.differences.items():
         accuracy, error = found["accuracy"], found["pair_error"]
@@ -115,7 +115,7 @@ def verdicts(analysis: Analysis) -> str:
 
 
 def _judgement(difference: Difference, above: str) -> str:
-    """What an interval allows to say; `above` is what a figure above the baseline's is."""
+    """A verdict by an interval; `above` names a figure above the baseline's."""
     if difference.interval is None:
         return "too few seeds to say whether that is chance"
     if not difference.certain:

@@ -69,7 +69,7 @@ Job = Callable[[Clips], str]  # a part of a comparison's work; returns what to s
 
 
 def each(work: Sequence[Job], clips: Clips, data: Path, jobs: int) -> None:
-    """Do all jobs, here or in up to `jobs` processes; the first failure ends it, and what is done stays."""
+    """Do all jobs, here or in up to `jobs` processes; the first failure ends it, and finished work stays."""
     if jobs == 1 or len(work) < 2:
         for job in work:
             print(job(clips), flush=True)

@@ -94,7 +94,7 @@ def _figures(run: SentenceHypotheses) -> list[float]:
 
 
 def difference_table(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses]) -> str:
-    """How each rival's WER differs from the baseline's."""
+    """The difference of each rival's WER from the baseline's."""
     rows = []
     for variant in plan.rivals:
         found = paired_wer(plan, runs, variant)

@@ -34,7 +34,7 @@ def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Pa
 
 
 def read_run(key: RunKey, clips: Clips) -> str:
-    """Read a fold's sentences with one model and keep what was read; returns what to say of it."""
+    """Read a fold's sentences with one model and keep the hypotheses; returns a summary."""
     plan = clips.plan
     checkpoint = load_model(plan, key)
     assert isinstance(checkpoint, Checkpoint)

@@ -98,7 +98,7 @@ def fold_table(analysis: Analysis) -> str:
 
 
 def pair_table(analysis: Analysis) -> str:
-    """Which pairs count as confusable where, and how often each variant confuses them there."""
+    """The confusable pairs of each fold, and the share of clips in which each variant confuses them."""
     plan = analysis.plan
     rows = []
     vocabulary = plan.config.data.vocabulary

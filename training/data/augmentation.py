@@ -44,7 +44,7 @@ class Augmentation:
         return drawn.keypoints, drawn.mask
 
     def draw(self, clips: Sequence[Clip], rng: np.random.Generator) -> Augmented:
-        """The same, with what is needed to change pictures alike."""
+        """The same, with the parameters for the same change of pictures."""
         sampled = [self._sample(clip, rng) for clip in clips]
         keypoints, mask, taken = (np.stack(part) for part in zip(*sampled, strict=True))
         windows = normalise(keypoints, np.array([clip.aspect for clip in clips]))

@@ -31,7 +31,7 @@ RAISED = (0.25, 0.75)  # share of the way from rest to the first frame of a sign
 MOVE_MS = (300.0, 1200.0)
 TOUCH_MS = (200.0, 2500.0)
 FIDGETS = (1, 5)  # places that a hand touches one after the other
-# Where a fidgeting wrist goes: shoulder widths from mid-shoulder outwards, to the hand's own side, and down. A touching
+# Places of a fidgeting wrist: shoulder widths from mid-shoulder outwards, to the hand's own side, and down. A touching
 # hand lies above its wrist.
 PLACES = {
     "hair": (0.25, -0.75),
@@ -126,7 +126,7 @@ def _stream(signer: str, clips: Sequence[Frames], kind: Kind, rng: np.random.Gen
 
 
 def _next(clips: Sequence[Frames], kind: Kind, rest: Rest, last: Frames, rng: np.random.Generator) -> Frames:
-    """What follows the frame `last`, from there on."""
+    """The frames that follow the frame `last`."""
     clip = clips[rng.integers(len(clips))]
     if kind == "resting":
         return joined(last, [rest.still(clip[0], RESTING_MS)], rng)

@@ -41,7 +41,7 @@ class Sentence:
 
     @property
     def glosses(self) -> tuple[str, ...]:
-        """What is signed, in order."""
+        """The signed glosses, in order."""
         return tuple(sign.gloss for sign in self.signs)
 
 

@@ -22,9 +22,9 @@ LOWER_MS = (250.0, 600.0)  # from a sign to the rest, and back
 REST_MS = (400.0, 2500.0)
 HOLD_MS = (300.0, 2000.0)
 HOLD_AT = (0.3, 0.7)  # share of a sign after which it may be held
-SIGN_MIN_MS = 250.0  # what is shorter is too little of a clip to be a sign
+SIGN_MIN_MS = 250.0  # a shorter part of a clip is no sign
 TREMBLE = 0.006  # shoulder widths: standard deviation of the points of a hand at rest
-# Where wrists are at rest, hanging or in the lap: shoulder widths from mid-shoulder outwards and down.
+# Places of wrists at rest, hanging or in the lap: shoulder widths from mid-shoulder outwards and down.
 HANG_ACROSS, HANG_DOWN = (0.1, 0.9), (1.35, 2.4)
 ELBOWS = {Pose.LEFT_ELBOW: (0.75, 1.15), Pose.RIGHT_ELBOW: (-0.75, 1.15)}
 SEEN_AT_REST = 0.5  # share of the streams in which the hand model sees the hands at rest
@@ -34,7 +34,7 @@ HAND_OF_POSE = slice(17, 23)  # pose points of the fingers, which travel with th
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How streams are drawn.
+    """The drawing of streams.
 
     Attributes:
         signs: range of the number of signs, both ends included.

@@ -1,4 +1,4 @@
-"""What is wrong with a data set before anything is learned from it.
+"""The audit of a data set: faults that make its scores meaningless.
 
 A signer on both sides of a split, clips that are there twice, and clips that look exactly like ones of another gloss
 make scores that mean nothing; glosses of one signer and clips without hands teach nothing that holds elsewhere.
@@ -34,7 +34,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found; names of clips are `FILE#INDEX`, or those of the data set.
+    """The findings; names of clips are `FILE#INDEX`, or those of the data set.
 
     Attributes:
         signers_in_splits: signer -> the splits or files that share them.

@@ -27,7 +27,7 @@ def read_clip(item: Item, trackers: TrackerPool) -> Clip:
         trackers: one is taken where there are pictures to look at.
 
     Raises:
-        DataError: the landmark file is not what it should be, or no frame lies between start and end.
+        DataError: the landmark file is malformed, or no frame lies between start and end.
         VideoError: the video or a picture cannot be decoded.
         RuntimeError: the tracker broke.
         OSError: a file cannot be read.

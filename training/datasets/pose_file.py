@@ -50,7 +50,7 @@ def read_pose_file(path: Path) -> Clip:
 
 
 def _columns(path: Path, components: list[Any]) -> list[NDArray[np.intp]]:
-    """Where the points of pose, left hand, right hand and face are among all points of the file."""
+    """The indices of pose, left hand, right hand and face among all points of the file."""
     found: dict[str, list[int]] = {}
     names: dict[str, list[str]] = {}
     start = 0

@@ -1,4 +1,4 @@
-"""How sure a model may claim to be, and from which confidence on its glosses are reported.
+"""The calibration of a model's confidence, and the confidence from which its glosses are reported.
 
 Temperature scaling is that of Guo et al. (ICML 2017). All is found on signers and, where folds leave them out, on signs
 that the models have not seen: on those it was trained on, every model is sure and right.
@@ -32,7 +32,7 @@ KEPT = 0.95  # share of the rightly read clips that stay above the threshold, wh
 
 
 class ClipReadings(NamedTuple):
-    """What a model made of the clips of unseen signers.
+    """A model's readings of the clips of unseen signers.
 
     Attributes:
         known: (N, V) probabilities of clips whose gloss is in the vocabulary, those of "no sign" left out.
@@ -51,8 +51,8 @@ class Calibration(BaseModel):
     """`calibration.json`.
 
     Attributes:
-        temperature: what logits are divided by.
-        background: what is then added to the logit of "no sign".
+        temperature: logits are divided by it.
+        background: added to the logit of "no sign" after that.
         reject: confidence, after that, below which a final is not reported.
         ece: expected calibration error before and after, see `crossed_error`.
         kept: share of the rightly read clips that is reported still.
@@ -74,13 +74,13 @@ class Calibration(BaseModel):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What a bundle's report says about it."""
+        """The metrics of a bundle's report."""
         before, after = self.ece
         found = {"calibration_error_before": before, "calibration_error": after, "kept_by_threshold": self.kept}
         return found if self.unknown_told is None else {**found, "unknown_told": self.unknown_told}
 
     def describe(self) -> str:
-        """In words."""
+        """The figures in words."""
 
         def share(value: float | None) -> str:
             return "none there" if value is None else f"{100 * value:.1f} %"
@@ -125,13 +125,13 @@ def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadi
 
 
 def joined(parts: Sequence[ClipReadings]) -> ClipReadings:
-    """What models of several seeds or folds made of their clips."""
+    """The readings of models of several seeds or folds."""
     known, labels, unknown = (np.concatenate([part[field] for part in parts]) for field in range(3))
     return ClipReadings(known, labels, unknown, parts[0].no_sign)
 
 
 def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
-    """How common other signs are held to be, the temperature, and the threshold that goes with them.
+    """Find the background, the temperature and the threshold.
 
     The background is one with which most known clips are reported rightly where `MAX_UNKNOWN` of the
     others are reported.

@@ -118,7 +118,7 @@ def worst_share(signers: Sequence[float]) -> float:
 
 
 def without_seed(config: Config) -> Config:
-    """The config without what a fold evaluation varies."""
+    """The config without the fields that a fold evaluation varies."""
     data = config.data.model_copy(update={"held_out": (), "held_out_glosses": ()})
     return config.model_copy(update={"seed": 0, "data": data})
 

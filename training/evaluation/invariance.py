@@ -1,4 +1,4 @@
-"""How readings hold where only the camera or the signer's handedness differs: the same clips, seen in another way."""
+"""The invariance of readings to the camera and to the signer's handedness: the same clips, transformed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

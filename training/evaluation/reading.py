@@ -25,7 +25,7 @@ BATCH = 128  # windows at a time
 
 
 class Reading(NamedTuple):
-    """What a model made of N clips; zero where nobody was in view.
+    """A model's readings of N clips; zero where nobody was in view.
 
     Attributes:
         logits: (N, V) over the vocabulary, pooled as the probabilities are.

@@ -38,7 +38,7 @@ class SignerScore(_Part):
 
 
 class Confusion(_Part):
-    """How often one gloss was taken for another."""
+    """The number of clips of one gloss that were read as another."""
 
     gloss: str
     predicted: str

@@ -15,7 +15,7 @@ TRN_LINE = re.compile(r"(.*?)\(([^()\s]+)\)")
 
 
 class TranscriptError(ValueError):
-    """A transcript is not what it should be; the message names the file and the line."""
+    """A transcript is malformed; the message names the file and the line."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ probability of the label, "sure" that of what the suspects are suspected to be."
 
 
 def report(audit: LabelAudit, pictures: dict[Group, Path]) -> str:
-    """Tables of what is suspect, by verdict, source and gloss.
+    """Tables of suspect groups, by verdict, source and gloss.
 
     Args:
         audit: the findings.

@@ -1,4 +1,4 @@
-"""What the trainer does in each step and at the end of each epoch, for any `Task`."""
+"""The steps and the ends of epochs of a training, for any `Task`."""
 
 import signal
 import threading
@@ -164,7 +164,7 @@ class Loop(LightningModule):
 
 
 class TaskBatches:
-    """What Lightning iterates over each epoch; no `DataLoader`, which would draw from the generator of dropout."""
+    """The batches of each epoch for Lightning; no `DataLoader`, which would draw from the generator of dropout."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop

@@ -108,7 +108,7 @@ def make_trainer(config: OptimiserConfig, file: ResumeFile) -> Trainer:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Lightning's advice left out, on other products and on what is so on purpose here; errors are exceptions."""
+    """Suppress Lightning's advice about other products and about deliberate settings; errors are exceptions."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

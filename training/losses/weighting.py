@@ -1,4 +1,4 @@
-"""How several losses on one shared embedding are weighted against each other."""
+"""The weighting of several losses on one shared embedding."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a training run leaves behind: weights, config and what the model card must say about the data."""
+"""The checkpoint of a training run: weights, config and the facts about the data that the model card needs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Checkpoint:
         state: the model's weights.
         confusion: (C, C) class similarity of the adaptive loss, of signs or sentences, at the end of training, or None.
         signers: for each vocabulary gloss, the number of signers it was learned from.
-        extractor: what found the keypoints that it was learned from, for the manifest.
+        extractor: the extractor of the training keypoints, for the manifest.
     """
 
     config: Config
@@ -38,7 +38,7 @@ class Checkpoint:
 
     @property
     def kind(self) -> Kind:
-        """What the model reads: isolated signs or sentences."""
+        """The kind of the model: isolated signs or sentences."""
         return self.config.kind
 
     def build(self) -> IsolatedRecogniser:
@@ -57,8 +57,8 @@ class Checkpoint:
         """The same with the vocabulary as its only classes, as a bundle has it.
 
         Args:
-            temperature: what logits are divided by.
-            background: what is then added to the logit of "no sign", if there is such a class.
+            temperature: logits are divided by it.
+            background: added to the logit of "no sign" after that, if there is such a class.
 
         Raises:
             CheckpointError: it is one of sentences.
@@ -101,7 +101,7 @@ class Checkpoint:
         write_checkpoint(content, path)
 
 
-# What makes the model of each kind of task.
+# Makers of the model of each kind of task.
 BUILDERS: dict[Kind, Callable[[Checkpoint], nn.Module]] = {
     "isolated": Checkpoint.build,
     "continuous": Checkpoint.build_continuous,
@@ -133,10 +133,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def count_signers(examples: Sequence[Example], vocabulary: Sequence[str]) -> dict[str, int]:
-    """How many signers each gloss of the vocabulary was seen from."""
+    """The number of signers of each gloss of the vocabulary."""
     return {gloss: len({e.signer for e in examples if gloss in e.glosses}) for gloss in vocabulary}
 
 
 def extractors_of(examples: Sequence[Example]) -> str:
-    """What found the keypoints of these clips, as a manifest says it."""
+    """The extractors of these clips' keypoints, in the notation of a manifest."""
     return BOTH.join(sorted({e.extractor for e in examples} - {UNSEEN})) or UNSEEN

@@ -13,7 +13,7 @@ from training.models.slowfast import build
 
 
 class ContinuousOutput(NamedTuple):
-    """Of each step: logits (B, steps, classes + 1), blank last, and features (B, steps, embedding) they come from.
+    """The outputs of each step: logits (B, steps, classes + 1), blank last, and their features (B, steps, embedding).
 
     `steps` (B,) says how many belong to each sentence; the rest is padding.
     """

@@ -37,7 +37,7 @@ class PretrainedError(ValueError):
 
 @dataclass(frozen=True)
 class WeightMatch:
-    """Which weights of a file a model took.
+    """The match between a file's weights and a model.
 
     Attributes:
         matched: weights of the model that are now the file's.
@@ -130,7 +130,7 @@ Translate = Callable[[str], str | None]
 
 
 def layout_of(path: Path) -> tuple[Reader, Translate]:
-    """How to read a file and to translate its names, by its ending."""
+    """The functions that read a file and translate its names, by its ending."""
     match path.suffix:
         case ".pyth":
             return read_pytorchvideo, translate_pytorchvideo
@@ -182,7 +182,7 @@ def k400(name: str, folder: Path) -> Path:
     """The file with a model's Kinetics-400 weights: from `folder`, or from the network into it, whole or not at all.
 
     Raises:
-        PretrainedError: there are none for the model, no network, or what came is not those weights.
+        PretrainedError: there are none for the model, no network, or the download is another file.
     """
     if name not in K400:
         raise PretrainedError(f"no Kinetics-400 weights for {name}, only for {' and '.join(K400)}")

@@ -17,11 +17,11 @@ Kernel = tuple[int, int, int]  # time, height, width
 
 @dataclass(frozen=True)
 class Layout:
-    """What tells one SlowFast from another; the first entry of `slow` and `fast` is the stem, the others are stages.
+    """The parameters of a SlowFast; the first entry of `slow` and `fast` is the stem, the others are stages.
 
     Attributes:
         depths: residual blocks of each stage, the same in both pathways.
-        slow: channels that leave the slow stem and its stages, without what the lateral connections add.
+        slow: channels that leave the slow stem and its stages, without the channels that the lateral connections add.
         fast: the same for the fast pathway.
         slow_stem: kernel of the slow stem.
         fast_stem: kernel of the fast stem.
@@ -152,7 +152,7 @@ class SlowFast(nn.Module):
         return torch.cat([held, fast], dim=2)
 
     def _pathways(self, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What both pathways make of the frames, (B, C, T / alpha, H, W) and (B, C, T, H, W)."""
+        """The outputs of both pathways for the frames, (B, C, T / alpha, H, W) and (B, C, T, H, W)."""
         slow_mask = None if mask is None else mask[:, :: self.alpha]
         frames = masked(frames, mask)
         # [::alpha], never linspace: both pathways must agree on which instant a slow frame shows.

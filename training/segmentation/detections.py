@@ -1,4 +1,4 @@
-"""What the decoder reports on left-out signers: for their signs, for other signs, and for idle hands."""
+"""Counts of the decoder's reports on left-out signers: for their signs, for other signs, and for idle hands."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ ALONE = StreamConfig(signs=(1, 1), direct=0.0)  # rest, one sign, rest
 
 
 class FoldDetections(BaseModel):
-    """What the decoder reported in one fold.
+    """The decoder's reports in one fold.
 
     Attributes:
         known: of streams of one sign of the vocabulary each, with rests before and after; signers are drawn alike.

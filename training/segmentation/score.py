@@ -20,7 +20,7 @@ class Found:
     Attributes:
         start_ms, end_ms: where it lies, in the stream's time.
         reported_ms: time of the frame with which its final came.
-        gloss: what it was read as; None where that is not reported.
+        gloss: its gloss; None where it is not reported.
     """
 
     start_ms: float
@@ -88,7 +88,7 @@ def _finals(events: Sequence[SignEvent], reported_ms: float, vocabulary: Sequenc
 def score(
     streams: Sequence[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> SegmentScores:
-    """Read streams with a new decoder each, and compare what is found with what is there.
+    """Read streams with a new decoder each, and compare the found signs with the true ones.
 
     A final that is not reported still is a segment that was found; only the gloss error leaves it out.
     """
