@@ -25,7 +25,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.live import DATA, Heard, figures, one
+from benchmarks.live import DATA, StreamRecord, figures, one
 from benchmarks.live_material import Material, keypoint_material
 from benchmarks.peer_servers import LITSERVE, PLAIN, RAY, Server, start
 from benchmarks.timing import timed
@@ -134,14 +134,14 @@ def streams(servers: Mapping[str, Server], material: Material, steps: Sequence[i
     return report
 
 
-async def together(server: Server, material: Material, number: int, seconds: float) -> list[Heard]:
+async def together(server: Server, material: Material, number: int, seconds: float) -> list[StreamRecord]:
     """The messages that so many streams of keypoints received."""
-    heard = [Heard() for _ in range(number)]
+    records = [StreamRecord() for _ in range(number)]
     url = f"ws://{server.address}{STREAM_PATH}"
     await asyncio.gather(
-        *(one(url, material, "keypoints", index, number, seconds, heard[index]) for index in range(number))
+        *(one(url, material, "keypoints", index, number, seconds, records[index]) for index in range(number))
     )
-    return heard
+    return records
 
 
 def is_held(found: Mapping[str, Any]) -> bool:

@@ -143,7 +143,7 @@ def build_engine(trt: Any, model: onnx.ModelProto, inputs: Sequence[TensorSpec])
     config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise TensorRtError(f"TensorRT {trt.__version__} could not build the engine; what it said is above")
+        raise TensorRtError(f"TensorRT {trt.__version__} could not build the engine; its messages are above")
     return bytes(engine)
 
 

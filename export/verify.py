@@ -72,7 +72,7 @@ def verify(
     graph = graph_of(checkpoint, bundle.manifest.temperature, bundle.manifest.background)
     check_same_model(bundle, checkpoint, graph, checkpoint_path)
     if bundle.manifest.precision == "int8" and clips is None:
-        raise ValueError("an int8 bundle is judged by what it reads from real clips: name some with --clips")
+        raise ValueError("an int8 bundle is judged by its readings of real clips: name some with --clips")
     windowed = None if clips is None else spread(cut(of_known_signs(clips, checkpoint.config), checkpoint.config))
     comparisons = [stored(bundle, graph)]
     left_out = []

@@ -21,11 +21,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, CloseCode, pack_frame
-from glosscast.sources import Shot, Source, shots
+from glosscast.sources import EncodedFrame, Source, encoded_frames
 
 ATTEMPTS = 8  # to connect again, over about 40 s; a session can be resumed for 30
 LONGEST_WAIT_S = 8.0
-SENT_AGAIN = 64  # frames that may have been on their way when a connection broke; 4 s
+MAX_RESENT = 64  # frames that may have been on their way when a connection broke; 4 s
 SLOWER = 1.5  # times the interval between two frames, when the service has dropped some
 HEADROOM = 0.9  # of the service's limit of frames a second, since the network makes bursts
 # Another connection would end in the same way.
@@ -78,8 +78,8 @@ async def caption(
                     address(url), subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, compression=None
                 )
                 if socket.response is not None:
-                    headers |= place_of(socket.response.headers)
-                async with socket, aclosing(session.over(socket)) as messages:
+                    headers |= affinity_headers(socket.response.headers)
+                async with socket, aclosing(session.exchange(socket)) as messages:
                     async for message in messages:
                         failures = 0
                         yield message
@@ -103,7 +103,7 @@ def address(url: str) -> str:
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or STREAM_PATH, "", ""))
 
 
-def place_of(answer: Headers) -> dict[str, str]:
+def affinity_headers(answer: Headers) -> dict[str, str]:
     """The header with the cookies of a handshake, by which a proxy finds the same replica again."""
     jar: SimpleCookie = SimpleCookie()
     for cookie in answer.get_all("Set-Cookie"):  # of several with one name the last one counts
@@ -116,11 +116,11 @@ class _Session:
 
     def __init__(self, source: Source, keypoints: bool, options: Message, paced: bool) -> None:
         self.done = False
-        self._shots = shots(source, keypoints)
+        self._frames = encoded_frames(source, keypoints)
         self._options = options
         self._keypoints = keypoints
-        self._coming: asyncio.Task[Shot | None] | None = None
-        self._sent: deque[Shot] = deque(maxlen=SENT_AGAIN)
+        self._upcoming: asyncio.Task[EncodedFrame | None] | None = None
+        self._sent: deque[EncodedFrame] = deque(maxlen=MAX_RESENT)
         self._seq = 0
         self._pace = _Pace(realtime=paced)
         self._live = isinstance(source, int)
@@ -132,9 +132,9 @@ class _Session:
 
     async def open(self) -> None:
         """Find out whether the source can be used."""
-        await self._shot()
+        await self._next_frame()
 
-    async def over(self, socket: ClientConnection) -> AsyncGenerator[Message, None]:
+    async def exchange(self, socket: ClientConnection) -> AsyncGenerator[Message, None]:
         """Send frames and receive messages over one connection.
 
         Raises:
@@ -183,9 +183,9 @@ class _Session:
 
     async def close(self) -> None:
         """Close the source."""
-        if self._coming is not None:
-            await asyncio.wait([self._coming])
-        await asyncio.to_thread(self._shots.close)
+        if self._upcoming is not None:
+            await asyncio.wait([self._upcoming])
+        await asyncio.to_thread(self._frames.close)
 
     # --- receiving
 
@@ -215,7 +215,7 @@ class _Session:
             own = {name: self._started[name] for name in ("session", "token")}
             return {"type": "resume", **own, "last_segment": self._last_segment}
         start: Message = {"type": "start", **self._options}
-        if self._keypoints and (first := await self._shot()) is not None:
+        if self._keypoints and (first := await self._next_frame()) is not None:
             start["aspect"] = first.aspect
         return start
 
@@ -223,32 +223,32 @@ class _Session:
         """Send the frames that were lost when a connection broke, then the others to the end of the source."""
         taken_ms = started["last_t_ms"]
         try:
-            for lost in [shot for shot in self._sent if taken_ms is None or shot.t_ms > taken_ms]:
-                await self._send_shot(socket, lost)
+            for lost in [frame for frame in self._sent if taken_ms is None or frame.t_ms > taken_ms]:
+                await self._send_frame(socket, lost)
             self._pace.begin(started["limits"]["max_fps"])
-            while (shot := await self._shot()) is not None:
+            while (frame := await self._next_frame()) is not None:
                 if not self._live:
-                    await self._pace.wait(shot.t_ms)
-                self._coming = None
-                self._sent.append(shot)
-                await self._send_shot(socket, shot)
+                    await self._pace.wait(frame.t_ms)
+                self._upcoming = None
+                self._sent.append(frame)
+                await self._send_frame(socket, frame)
             await socket.send('{"type": "stop"}')
         except ConnectionClosed:
-            pass  # `over` gets the same exception
+            pass  # `exchange` gets the same exception
         except Exception as fault:
             self._fault = fault
             await socket.close()
 
-    async def _send_shot(self, socket: ClientConnection, shot: Shot) -> None:
-        await socket.send(pack_frame(self._seq, shot.t_ms, shot.payload))
+    async def _send_frame(self, socket: ClientConnection, frame: EncodedFrame) -> None:
+        await socket.send(pack_frame(self._seq, frame.t_ms, frame.payload))
         self._seq += 1
 
-    async def _shot(self) -> Shot | None:
-        """The next frame, None at the end; the same one until `_coming` is None."""
-        if self._coming is None:
-            self._coming = asyncio.create_task(asyncio.to_thread(next, self._shots, None))
+    async def _next_frame(self) -> EncodedFrame | None:
+        """The next frame, None at the end; the same one until `_upcoming` is None."""
+        if self._upcoming is None:
+            self._upcoming = asyncio.create_task(asyncio.to_thread(next, self._frames, None))
         # The caller may be cancelled, the thread cannot: the frame that it gets is for the next connection.
-        return await asyncio.shield(self._coming)
+        return await asyncio.shield(self._upcoming)
 
 
 class _Pace:

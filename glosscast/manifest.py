@@ -18,7 +18,7 @@ MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
     "report.json",
     "MODEL_CARD.md",
 )
-FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # what every bundle has; the manifest holds the hash of each
+FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # files of every bundle; the manifest holds the hash of each
 SEGMENTER = "segmenter.npz"  # weights of the learned segmenter, where the manifest has a `tagger`
 # The checkpoint beside them is for training on, and left out where a bundle is only served.
 NEEDED = (*FILES, SEGMENTER)
@@ -154,4 +154,4 @@ class Manifest(Part):
                 is_ = None if found is None else f"{found.shape} {found.dtype}"
                 raise ValueError(f"{field}: {name} must be {wanted.shape} {wanted.dtype}, the manifest says {is_}")
         if field == "inputs" and set(by_name) - set(known):
-            raise ValueError(f"inputs: {', '.join(sorted(set(by_name) - set(known)))}: nobody would know what to give")
+            raise ValueError(f"inputs: {', '.join(sorted(set(by_name) - set(known)))}: unknown inputs")

@@ -119,7 +119,7 @@ def runtime() -> Any:
     try:
         import onnxruntime as ort
 
-        ort.set_default_logger_severity(4)  # what matters is raised or logged here
+        ort.set_default_logger_severity(4)  # important faults are raised or logged here
     except (ImportError, AttributeError) as error:  # a folder that lost its files is still a package, an empty one
         build = next(iter(places), None)
         how = f"--force-reinstall {build}" if build else "'glosscast[cpu]', or [openvino] or [gpu] instead of [cpu]"
@@ -172,7 +172,7 @@ def _session(model: Path, providers: Sequence[str], precision: Precision, thread
     used = session.get_providers()
     if used[0] != providers[0]:
         raise ProviderError(
-            f"asked for {providers[0]}, ONNX Runtime uses {used[0]}; what it needs may not be installed"
+            f"asked for {providers[0]}, ONNX Runtime uses {used[0]}; its libraries may not be installed"
         )
     if not any(part.ep_name == providers[0] for part in session.get_provider_graph_assignment_info()):
         raise ProviderError(f"asked for {providers[0]}, which takes no node of the graph")

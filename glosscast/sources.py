@@ -26,7 +26,7 @@ class SourceError(RuntimeError):
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class EncodedFrame:
     """One frame, ready to be sent.
 
     Attributes:
@@ -40,7 +40,7 @@ class Shot:
     aspect: float
 
 
-def shots(source: Source, keypoints: bool) -> Generator[Shot, None, None]:
+def encoded_frames(source: Source, keypoints: bool) -> Generator[EncodedFrame, None, None]:
     """Frames of a camera, by its index, or of a clip, by its path, at about `FPS`. Blocks; belongs into a thread.
 
     Args:
@@ -62,7 +62,7 @@ def shots(source: Source, keypoints: bool) -> Generator[Shot, None, None]:
         for frame in frames:
             height, width = frame.rgb.shape[:2]
             payload = jpeg(frame) if tracker is None else tracker.track(frame.rgb).astype("<f4").tobytes()
-            yield Shot(frame.t_ms, payload, width / height)
+            yield EncodedFrame(frame.t_ms, payload, width / height)
 
 
 def camera(index: int) -> Iterator[Frame]:

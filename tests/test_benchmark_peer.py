@@ -38,7 +38,7 @@ def test_more_streams_are_tried_until_they_are_not_held(monkeypatch: pytest.Monk
         return server.address, number
 
     monkeypatch.setattr(peer, "together", together)
-    monkeypatch.setattr(peer, "figures", lambda heard: GOOD | {"dropped_share": float(heard[1] > room[heard[0]])})
+    monkeypatch.setattr(peer, "figures", lambda load: GOOD | {"dropped_share": float(load[1] > room[load[0]])})
     servers = {
         "service": Server("quick", "/readyz", streams=True),
         "ray": Server("slow", "/readyz", streams=True),

@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.engines import COMPILED, EAGER, PRECISION, SESSIONS, Engines
 from benchmarks.inference import EngineComparison, as_markdown, rows_of
-from benchmarks.live import Heard, figures
+from benchmarks.live import StreamRecord, figures
 from benchmarks.live_material import STEP_MS, Material, rest
 from benchmarks.reuse import in_normalisation_of, kept_share, measure
 from benchmarks.serving import overheads
@@ -89,15 +89,15 @@ def test_rest_between_two_clips_ends_a_sign() -> None:
 
 
 def test_live_figures_count_lost_frames_by_stream() -> None:
-    lucky = Heard(sent_s=[0.0] * 10, end_to_final_ms=[100.0, 200.0], summary={"dropped": 0}, code=1000)
-    unlucky = Heard(sent_s=[0.0] * 10, end_to_final_ms=[900.0], dropped=5, summary={"dropped": 5}, code=1000)
+    lucky = StreamRecord(sent_s=[0.0] * 10, end_to_final_ms=[100.0, 200.0], summary={"dropped": 0}, code=1000)
+    unlucky = StreamRecord(sent_s=[0.0] * 10, end_to_final_ms=[900.0], dropped=5, summary={"dropped": 5}, code=1000)
     found = figures([lucky, unlucky])
     assert found["dropped_share"] == 0.25
     assert found["share_read_by_stream"] == {"least": 0.5, "median": 0.75, "most": 1.0}
     assert (found["streams_that_lost_frames"], found["streams_that_were_told"]) == (1, 1)
     assert found["told_of_all_dropped"]
     assert found["end_of_sign_to_final_ms"]["median"] == 200.0
-    assert not figures([lucky, Heard(sent_s=[0.0], summary={"dropped": 1})])["told_of_all_dropped"]
+    assert not figures([lucky, StreamRecord(sent_s=[0.0], summary={"dropped": 1})])["told_of_all_dropped"]
 
 
 # --- inference

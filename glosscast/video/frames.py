@@ -138,7 +138,7 @@ class _Clock:
             stated_ms = time_s * 1000 + self._offset_ms
             if self._last_ms is None or stated_ms > self._last_ms:
                 t_ms = stated_ms
-            else:  # a recorder that started its clock again: what follows is shifted with it
+            else:  # a recorder that started its clock again: later frames are shifted with it
                 self._offset_ms += t_ms - stated_ms
         self._last_ms = t_ms
         return t_ms

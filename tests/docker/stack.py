@@ -139,7 +139,7 @@ class Stack:
 
 
 class Stream:
-    """One websocket that has been started; `heard` are the messages so far."""
+    """One websocket that has been started; `received` are the messages so far."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -149,7 +149,7 @@ class Stream:
         # Each replica that was tried sets one, and as with browsers the last one counts.
         cookies = connection.response.headers.get_all("Set-Cookie")
         self.cookie = cookies[-1].partition(";")[0] if cookies else ""
-        self.heard: list[dict] = []
+        self.received: list[dict] = []
         connection.send(json.dumps({"type": "start", "input": "frames", "interim": True, "top_k": 3}))
         self.until("started")
 
@@ -172,14 +172,14 @@ class Stream:
     def until(self, kind: str) -> dict:
         """The next message of a type."""
         while True:
-            self.heard.append(json.loads(self._connection.recv(PATIENCE_S)))
-            if self.heard[-1]["type"] == kind:
-                return self.heard[-1]
+            self.received.append(json.loads(self._connection.recv(PATIENCE_S)))
+            if self.received[-1]["type"] == kind:
+                return self.received[-1]
 
     def until_closed(self) -> int | None:
         """Hear all that comes; the close code."""
         for message in self._connection:
-            self.heard.append(json.loads(message))
+            self.received.append(json.loads(message))
         return self._connection.close_code
 
 

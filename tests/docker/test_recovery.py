@@ -130,7 +130,7 @@ def test_a_replica_that_is_stopped_ends_its_streams_in_order(two):
             stopped = pool.submit(run, "docker", "stop", "-t", "40", mine)
             assert stream.until_closed() == 1001
             stopped.result()
-    assert stream.heard[-1]["type"] == "ended"
+    assert stream.received[-1]["type"] == "ended"
     assert two.is_ready()
 
 

@@ -56,7 +56,7 @@ def test_a_stream_is_captioned(stack):
         assert stream.until("final")["gloss"] == GLOSS
         stream.stop()
         assert stream.until_closed() == 1000
-    assert stream.heard[-1]["summary"]["dropped"] == 0
+    assert stream.received[-1]["summary"]["dropped"] == 0
 
 
 def test_a_page_streams_with_a_token_once(stack):

@@ -219,7 +219,7 @@ def test_points_alone_are_refused_where_they_are_asked_for(address: str) -> None
     with Client(address) as client:
         client.send({"type": "start", "input": "keypoints"})
         assert client.until_closed() == CloseCode.BAD_MESSAGE
-    (error,) = client.heard
+    (error,) = client.received
     assert (error["code"], error["retryable"]) == (ErrorCode.UNSUPPORTED_INPUT, False)
     assert "start with input frames" in error["message"]
     assert httpx.get(f"http://{address}/v1/bundle").json()["inputs"] == ["frames"]

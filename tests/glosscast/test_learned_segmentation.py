@@ -62,8 +62,8 @@ def test_signs_follow_the_networks_tags(frames: str, wanted: list[tuple[float, f
 
 def test_segments_are_numbered_and_reported_as_they_grow() -> None:
     live = segmenter()
-    heard = [live.push(i * TICK_MS, frame(what)) for i, what in enumerate("--ssssss---ssssss---")]
-    segments = [s for s in heard if s is not None]
+    received = [live.push(i * TICK_MS, frame(what)) for i, what in enumerate("--ssssss---ssssss---")]
+    segments = [s for s in received if s is not None]
     assert [s.index for s in segments if s.closed] == [0, 1]
     assert all(a.end_ms <= b.end_ms for a, b in itertools.pairwise(segments) if a.index == b.index)
     assert not segments[0].closed

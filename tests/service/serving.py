@@ -137,14 +137,14 @@ class Clock:
 
 
 class Client:
-    """A websocket client that remembers everything it heard."""
+    """A websocket client that remembers everything it received."""
 
     def __init__(self, address: str, **options) -> None:
         options.setdefault("subprotocols", [SUBPROTOCOL])
         self._opened = ExitStack()
         url = f"ws://{address}{STREAM_PATH}"
         self.socket = self._opened.enter_context(connect(url, compression=None, open_timeout=TIMEOUT_S, **options))
-        self.heard: list[dict] = []
+        self.received: list[dict] = []
         self.code: int | None = None
 
     def __enter__(self) -> "Client":
@@ -167,34 +167,34 @@ class Client:
         for index, colour in enumerate(frames, first):
             self.send(pack_frame(index, index * FRAME_MS, picture(colour)))
 
-    def hear(self) -> dict | None:
+    def receive(self) -> dict | None:
         """The next message, or None when the connection is closed."""
         try:
             message = json.loads(self.socket.recv(timeout=TIMEOUT_S))
         except ConnectionClosed as closed:
             self.code = closed.rcvd.code if closed.rcvd else None
             return None
-        self.heard.append(message)
+        self.received.append(message)
         return message
 
     def until(self, kind: str) -> dict:
         """The next message of a kind."""
-        while (message := self.hear()) is not None:
+        while (message := self.receive()) is not None:
             if message["type"] == kind:
                 return message
-        raise AssertionError(f"closed with {self.code}, after {self.heard}")
+        raise AssertionError(f"closed with {self.code}, after {self.received}")
 
     def until_closed(self) -> int | None:
         """Hear everything; the close code."""
-        while self.hear() is not None:
+        while self.receive() is not None:
             pass
         return self.code
 
     def finals(self) -> list[str]:
-        return [m["gloss"] for m in self.heard if m["type"] == "final"]
+        return [m["gloss"] for m in self.received if m["type"] == "final"]
 
     def of(self, kind: str) -> list[dict]:
-        return [m for m in self.heard if m["type"] == kind]
+        return [m for m in self.received if m["type"] == kind]
 
 
 def send_all(client, frames):

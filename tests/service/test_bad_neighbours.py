@@ -44,7 +44,7 @@ def flood(address):
             client.send(pack_frame(seq, seq * 2.0, KEYPOINTS))
         client.send({"type": "stop"})
         client.until_closed()
-        assert sum(m["count"] for m in client.of("warning")) == client.heard[-1]["summary"]["dropped"] > 1000
+        assert sum(m["count"] for m in client.of("warning")) == client.received[-1]["summary"]["dropped"] > 1000
 
 
 def vanish_inside_a_frame(address):
@@ -105,7 +105,12 @@ def test_a_good_stream_loses_nothing(address, misbehave):
         assert good.until_closed() == 1000
     assert failures == []
     assert good.finals() == ["east", "west", "east"]
-    assert good.heard[-1]["summary"] == {**good.heard[-1]["summary"], "frames": len(frames), "dropped": 0, "faulty": 0}
+    assert good.received[-1]["summary"] == {
+        **good.received[-1]["summary"],
+        "frames": len(frames),
+        "dropped": 0,
+        "faulty": 0,
+    }
     wait_until(lambda: metric(address, ACTIVE) == 0)
     with Client(address) as later:  # and there is room again
         later.start()

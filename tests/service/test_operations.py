@@ -141,7 +141,7 @@ def test_a_service_that_stops_is_not_ready_and_lets_streams_finish(bundle):
                 assert [m["code"] for m in late.of("error")] == ["shutting_down"]
             hold.set()
             assert client.until_closed() == 1001
-            assert client.heard[-1]["type"] == "ended"
+            assert client.received[-1]["type"] == "ended"
 
 
 def test_figures_show_whether_it_keeps_up(bundle):

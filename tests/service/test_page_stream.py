@@ -112,7 +112,7 @@ def test_stream_comes_back_by_itself(open_page: Open) -> None:
 
 
 def test_broken_session_is_resumed_after_the_last_final_received(open_page: Open) -> None:
-    heard: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
     limits = {**STARTED["limits"], "resume_s": 30}
     started = {**STARTED, "session": "one", "token": "secret", "resumed": False, "limits": limits}
 
@@ -120,7 +120,7 @@ def test_broken_session_is_resumed_after_the_last_final_received(open_page: Open
         def answer(data: str | bytes) -> None:
             if not isinstance(data, str):
                 return
-            heard.append(json.loads(data))
+            received.append(json.loads(data))
             for message in messages:
                 socket.send(json.dumps(message))
             if close is not None:
@@ -142,8 +142,8 @@ def test_broken_session_is_resumed_after_the_last_final_received(open_page: Open
     page.locator("#history li[data-gloss='no']").wait_for()
     assert page.locator("#history li").count() == 3
     resume = {"type": "resume", "session": "one", "token": "secret"}
-    assert [message["type"] for message in heard] == ["start", "resume", "resume", "start"]
-    assert heard[1:3] == [{**resume, "last_segment": 7}, {**resume, "last_segment": 8}]
+    assert [message["type"] for message in received] == ["start", "resume", "resume", "start"]
+    assert received[1:3] == [{**resume, "last_segment": 7}, {**resume, "last_segment": 8}]
 
 
 def test_busy_server_is_asked_again_after_the_time_that_it_gives(open_page: Open) -> None:
@@ -236,7 +236,7 @@ def test_dead_connection_is_noticed(open_page: Open) -> None:
           answer("landmarks");
           const watchedAfterAnswer = timers.size;
           client.sendFrame(2, new ArrayBuffer(8));
-          fire(); // nothing was heard for long
+          fire(); // nothing was received for long
           fire(); // the wait before the next attempt is over
           await soon();
           return { told, sockets: sockets.length, sent: sockets[0].sent.length, watchedBefore, watchedAfterAnswer };

@@ -130,7 +130,7 @@ def test_a_stream_gets_the_same_error(on_ray, plain, caption):
     one, other = caption(on_ray), caption(plain)
 
     assert one.finals() == ["east", "west"]
-    assert stable(one.heard) == stable(other.heard)
+    assert stable(one.received) == stable(other.received)
 
 
 @pytest.mark.slow
@@ -214,7 +214,7 @@ def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
             process.send_signal(signal.SIGTERM)
             assert asking.until_closed() == 1001
         assert asking.finals() == ["east"]
-        assert asking.heard[-1]["type"] == "ended"
+        assert asking.received[-1]["type"] == "ended"
         assert process.wait(START_S) == 0
     finally:
         process.kill()

@@ -93,7 +93,7 @@ def replayed(request, address):
 def test_a_clip_as_live_frames_gives_exactly_one_final(replayed):
     _, client = replayed
     assert len(client.finals()) == 1
-    assert client.heard[-1]["summary"]["dropped"] == 0
+    assert client.received[-1]["summary"]["dropped"] == 0
     assert len(client.of("sign_started")) == 1
     assert len(client.of("interim")) >= 1
 

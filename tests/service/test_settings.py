@@ -161,7 +161,7 @@ def test_it_starts_serves_and_ends_streams_when_it_is_stopped(bundle_folder):
 
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn raises the signal again after a clean end
     assert "Traceback" not in stderr
-    assert [m["type"] for m in client.heard] == ["started", "error", "ended"]
+    assert [m["type"] for m in client.received] == ["started", "error", "ended"]
 
 
 @needs_litert

@@ -65,7 +65,7 @@ def test_violations_end_the_stream_and_no_other(address, messages):
         healthy.send({"type": "stop"})
         assert healthy.until_closed() == 1000
 
-    error = client.heard[-1]
+    error = client.received[-1]
     assert set(error) == {"type", "code", "message", "retryable", "retry_after_s"}
     assert (error["type"], error["code"], error["retryable"]) == ("error", "bad_message", False)
     assert error["message"]
@@ -100,7 +100,7 @@ def test_one_bad_picture_is_left_out_and_the_stream_goes_on(address, code, bad):
     (error,) = client.of("error")
     assert (error["code"], error["retryable"]) == (code, True)
     assert client.finals() == ["east"]
-    assert client.heard[-1]["summary"] == {**client.heard[-1]["summary"], "frames": 44, "faulty": 1, "signs": 1}
+    assert client.received[-1]["summary"] == {**client.received[-1]["summary"], "frames": 44, "faulty": 1, "signs": 1}
 
 
 def claiming(side):
@@ -134,7 +134,7 @@ def test_a_flood_of_bad_frames_makes_few_errors(address):
 
         assert client.until_closed() == 1000
     assert 1 <= len(client.of("error")) <= 10
-    assert client.heard[-1]["summary"]["faulty"] == 500
+    assert client.received[-1]["summary"]["faulty"] == 500
 
 
 @pytest.mark.parametrize("message", [bytes(100_001), "x" * 100_001])

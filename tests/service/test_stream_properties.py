@@ -116,7 +116,7 @@ def test_the_inbox_loses_the_oldest_frames_and_no_request(items, size):
     assert dropped == sent - len(taken)
     assert len(requests) <= items.count("break")
     if items and "frame" in items and "break" in items[: -items[::-1].index("frame")]:
-        assert requests  # one that came before a frame is still heard
+        assert requests  # one that came before a frame is still received
 
 
 # --- any order of messages

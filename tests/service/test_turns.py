@@ -236,32 +236,32 @@ def put(inbox, frames):
 def test_a_stream_is_read_while_another_waits_for_the_model(bundle_folder):
     bundle = load_bundle(bundle_folder)
     turns = Turns(QUEUE)
-    heard = []
+    received = []
     others = []
     model, free = Model(3), Model(3)
     free.go.set()
-    waiting, _ = worker(bundle, model, turns, heard)
+    waiting, _ = worker(bundle, model, turns, received)
     put(waiting, signing("east"))
     assert model.entered.wait(TIMEOUT_S)
     reading, metrics = worker(bundle, free, turns, others)
     frames = signing("west")
     put(reading, frames)
     wait_until(lambda: read(metrics) == len(frames))
-    assert [m.type for m in heard] == ["sign_started"]
+    assert [m.type for m in received] == ["sign_started"]
     model.go.set()
     for inbox in (waiting, reading):
         inbox.put_finish(FinishSign(0.0, last=True))
-    wait_until(lambda: [m.type for m in heard] == [m.type for m in others] == ["sign_started", "final"])
+    wait_until(lambda: [m.type for m in received] == [m.type for m in others] == ["sign_started", "final"])
 
 
 def test_a_worker_reads_frames_in_its_turn_only(bundle_folder):
     bundle = load_bundle(bundle_folder)
     turns = Turns(QUEUE)
-    heard = []
+    received = []
     model = Model(3)
     model.go.set()
     turns.begin(0)
-    inbox, metrics = worker(bundle, model, turns, heard)
+    inbox, metrics = worker(bundle, model, turns, received)
     frames = signing("east")
     put(inbox, frames)
     wait_until(lambda: turns.waiting == 1)

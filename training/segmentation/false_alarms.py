@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from glosscast.decoding import Pipeline
 from training.data.sentences import Sentence
-from training.segmentation.score import watch
+from training.segmentation.score import find_signs
 
 TOLERANCE_MS = 500.0  # how far a reported sign may lie from the one that was signed, at either end
 HOUR_MS = 3_600_000.0
@@ -69,7 +69,7 @@ def count_false_alarms(
     glosses = dict[str, int]()
     for stream in streams:
         length_ms += stream.clip.duration_ms
-        for found in watch(stream, pipeline.decoder(interim=False), vocabulary):
+        for found in find_signs(stream, pipeline.decoder(interim=False), vocabulary):
             if found.gloss is not None and found.gloss != no_sign:
                 glosses[found.gloss] = glosses.get(found.gloss, 0) + 1
     return FalseAlarms(hours=length_ms / HOUR_MS, told=sum(glosses.values()), glosses=glosses)
@@ -82,7 +82,7 @@ def count_detections(
     signs = right = missed = wrong = repeated = stray = 0
     for stream in streams:
         reported: list[list[str]] = [[] for _ in stream.signs]
-        for found in watch(stream, pipeline.decoder(interim=False), vocabulary):
+        for found in find_signs(stream, pipeline.decoder(interim=False), vocabulary):
             if found.gloss is None or found.gloss == no_sign:
                 continue
             shared = [min(s.end_ms, found.end_ms) - max(s.start_ms, found.start_ms) for s in stream.signs]

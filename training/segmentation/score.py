@@ -14,7 +14,7 @@ IOU = 0.5
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSign:
     """A sign that was found.
 
     Attributes:
@@ -49,14 +49,14 @@ class SegmentScores(BaseModel):
     delay_ms: tuple[float, float]
 
 
-def overlap(sign: Sign, found: Found) -> float:
+def overlap(sign: Sign, found: FoundSign) -> float:
     """Intersection over union of two stretches of time."""
     shared = min(sign.end_ms, found.end_ms) - max(sign.start_ms, found.start_ms)
     union = max(sign.end_ms, found.end_ms) - min(sign.start_ms, found.start_ms)
     return max(shared, 0.0) / union if union > 0 else 0.0
 
 
-def matched(signs: Sequence[Sign], found: Sequence[Found]) -> list[tuple[Sign, Found]]:
+def matched(signs: Sequence[Sign], found: Sequence[FoundSign]) -> list[tuple[Sign, FoundSign]]:
     """Pairs with an overlap of at least `IOU`, one to one; above a half no other assignment is possible."""
     pairs = []
     free = list(found)
@@ -68,7 +68,7 @@ def matched(signs: Sequence[Sign], found: Sequence[Found]) -> list[tuple[Sign, F
     return pairs
 
 
-def watch(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list[Found]:
+def find_signs(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list[FoundSign]:
     """All finals of a stream, each with the time of the frame that brought it."""
     found = []
     clip = stream.clip
@@ -77,9 +77,11 @@ def watch(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list
     return found + _finals(decoder.finish(), float(clip.t_ms[-1]), vocabulary)
 
 
-def _finals(events: Sequence[SignEvent], reported_ms: float, vocabulary: Sequence[str]) -> list[Found]:
+def _finals(events: Sequence[SignEvent], reported_ms: float, vocabulary: Sequence[str]) -> list[FoundSign]:
     return [
-        Found(e.start_ms, e.end_ms, reported_ms, None if e.suppressed else vocabulary[int(e.probabilities.argmax())])
+        FoundSign(
+            e.start_ms, e.end_ms, reported_ms, None if e.suppressed else vocabulary[int(e.probabilities.argmax())]
+        )
         for e in events
         if e.probabilities is not None and e.kind == "final"
     ]
@@ -96,7 +98,7 @@ def score(
     delays: list[float] = []
     readings: list[tuple[tuple[str, ...], list[str]]] = []
     for stream in streams:
-        found = watch(stream, pipeline.decoder(interim=False), vocabulary)
+        found = find_signs(stream, pipeline.decoder(interim=False), vocabulary)
         pairs = matched(stream.signs, found)
         signs = signs + len(stream.signs)
         found_signs = found_signs + len(found)

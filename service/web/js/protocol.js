@@ -280,7 +280,7 @@ export class StreamClient {
     /** @type {ServerMessage} */
     const message = JSON.parse(data);
     if (this.ready) this.#unwatch();
-    this.session.heard(message);
+    this.session.receive(message);
     if (message.type === "error") this.error = message;
     if (message.type === "started" && this.running) {
       this.#unwatch();

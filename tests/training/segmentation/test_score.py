@@ -11,15 +11,15 @@ from tests.training.synthetic import examples
 from training.data.sentences import Sign
 from training.data.streams import StreamConfig, draw_streams
 from training.segmentation.learn import BEGIN_TICKS, IGNORED, TAGGING, learn, tags_of
-from training.segmentation.score import Found, matched, overlap, score
+from training.segmentation.score import FoundSign, matched, overlap, score
 
 
 def sign(start: float, end: float) -> Sign:
     return Sign("a", start, end)
 
 
-def found(start: float, end: float) -> Found:
-    return Found(start, end, end + 100, "a")
+def found(start: float, end: float) -> FoundSign:
+    return FoundSign(start, end, end + 100, "a")
 
 
 @pytest.mark.parametrize(
