@@ -1,1 +1,1 @@
-"""What Glosscast costs, measured on the machine at hand: `python -m benchmarks`."""
+"""Measurements of Glosscast's cost on the machine at hand: `python -m benchmarks`."""

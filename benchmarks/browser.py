@@ -51,7 +51,8 @@ class BrowserTracker:
 
     def __init__(self, page: Any, folder: str) -> None:
         self.broken = False
-        self._page, self._picture = page, b""
+        self._page = page
+        self._picture = b""
         page.route(f"**/{PICTURE}", lambda route: route.fulfill(body=self._picture, content_type="image/png"))
         page.evaluate(LOAD, folder)
 
@@ -87,7 +88,7 @@ def serving() -> Iterator[str]:
 
 
 def address_of(service: uvicorn.Server) -> str:
-    """Where a running service listens."""
+    """The address of a running service."""
     return "http://{}:{}".format(*service.servers[0].sockets[0].getsockname()[:2])
 
 

@@ -1,4 +1,4 @@
-"""What an image of the service costs: its size, how soon a container is ready, and the memory of its streams.
+"""The cost of an image of the service: its size, the start of a container, and the memory of its streams.
 
     python -m benchmarks.containers VIDEO [--image glosscast/service] [--streams 4]
 
@@ -10,7 +10,6 @@ import argparse
 import io
 import json
 import re
-import struct
 import subprocess
 import time
 import urllib.request
@@ -21,6 +20,7 @@ from pathlib import Path
 from PIL import Image
 from websockets.sync.client import ClientConnection, connect
 
+from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, pack_frame
 from glosscast.video import decode_video
 
 FPS = 16
@@ -51,7 +51,7 @@ def main() -> int:
         print(f"| memory, idle | {idle:.0f} MiB |")
         held = []
         for _ in range(args.streams):
-            connection = stack.enter_context(connect(f"ws://{address}/v1/stream", subprotocols=["glosscast.v1"]))  # type: ignore[list-item]
+            connection = stack.enter_context(connect(f"ws://{address}{STREAM_PATH}", subprotocols=[SUBPROTOCOL]))  # type: ignore[list-item]
             sign(connection, frames)
             held.append(memory_mib(name))
         print(f"| memory, first stream of pictures | {held[0] - idle:.0f} MiB |")
@@ -80,7 +80,7 @@ def container(image: str, streams: int) -> Iterator[tuple[str, str, float]]:
 
 
 def memory_mib(name: str) -> float:
-    """What a container takes."""
+    """The memory of a container."""
     used = json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name))["MemUsage"]
     number, unit = re.match(r"([\d.]+)(\w+)", used).groups()  # type: ignore[union-attr]
     return float(number) * UNITS[unit]
@@ -100,8 +100,7 @@ def _messages(video: Path) -> Iterator[bytes]:
     for seq, frame in enumerate(decode_video(video, FPS)):
         out = io.BytesIO()
         Image.fromarray(frame.rgb).save(out, "JPEG", quality=90)
-        header = json.dumps({"seq": seq, "t_ms": frame.t_ms}).encode()
-        yield struct.pack("<I", len(header)) + header + out.getvalue()
+        yield pack_frame(seq, frame.t_ms, out.getvalue())
 
 
 def _wait_for_address(name: str, began: float) -> str:

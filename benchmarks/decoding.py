@@ -53,9 +53,13 @@ def measure(data: bytes, threads: int) -> dict[str, object]:
     """Decode a clip; memory in MiB before, after its first second, and the most after that."""
     containers.THREADS = threads
     before, began = memory_mib(), process_time()
-    first, most, frames, t_ms = (0, 0), (0, 0), 0, 0.0
+    first = (0, 0)
+    most = (0, 0)
+    frames = 0
+    t_ms = 0.0
     for frame in decode_video(data, FPS, LIMITS):
-        frames, t_ms = frames + 1, frame.t_ms
+        frames = frames + 1
+        t_ms = frame.t_ms
         now = memory_mib()
         if frames == FPS:
             first = now
@@ -82,8 +86,11 @@ def make(width: int, height: int, fps: int, seconds: int, codec: str) -> bytes:
     blocks = rng.integers(0, 255, (height // BLOCK_PX + 1, width // BLOCK_PX + 1, 3), np.uint8)
     pattern = np.kron(blocks, np.ones((BLOCK_PX, BLOCK_PX, 1), np.uint8))[:height, :width]
     encoder = cast(VideoCodecContext, av.CodecContext.create(codec, "w"))
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base, encoder.framerate = Fraction(1, fps), Fraction(fps)
+    encoder.width = width
+    encoder.height = height
+    encoder.pix_fmt = "yuv420p"
+    encoder.time_base = Fraction(1, fps)
+    encoder.framerate = Fraction(fps)
     encoder.options = FAST.get(codec, {})
     packets = []
     for index in range(fps):
@@ -99,13 +106,18 @@ def repeated(packets: "list[Packet[VideoStream]]", encoder: VideoCodecContext, f
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as target:
         stream = cast(VideoStream, target.add_stream(encoder.name, rate=fps))
-        stream.width, stream.height, stream.pix_fmt = encoder.width, encoder.height, "yuv420p"
+        stream.width = encoder.width
+        stream.height = encoder.height
+        stream.pix_fmt = "yuv420p"
         stream.codec_context.extradata = encoder.extradata
         target.start_encoding()
         for again, packet in product(range(times), packets):
             copy = cast("Packet[VideoStream]", Packet(bytes(packet)))
-            copy.stream, copy.time_base, copy.is_keyframe = stream, Fraction(1, fps), packet.is_keyframe
-            copy.pts, copy.dts = (packet.pts or 0) + again * fps, (packet.dts or 0) + again * fps
+            copy.stream = stream
+            copy.time_base = Fraction(1, fps)
+            copy.is_keyframe = packet.is_keyframe
+            copy.pts = (packet.pts or 0) + again * fps
+            copy.dts = (packet.dts or 0) + again * fps
             target.mux(copy)
     return out.getvalue()
 

@@ -1,4 +1,4 @@
-"""What can run a model: torch, and the execution providers of ONNX Runtime that are there."""
+"""The engines that can run a model: torch, and the available execution providers of ONNX Runtime."""
 
 from functools import partial
 from typing import Any

@@ -13,7 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from glosscast.bundle import EMBEDDED, Bundle, load_bundle
 from glosscast.clip import Clip
-from glosscast.decoding import NoSignerError, classify_clip
+from glosscast.decoding import NoSignerError
 from glosscast.holistic import Tracker, new_tracker, quiet_native_logs
 from glosscast.keypoints import (
     FACE,
@@ -90,7 +90,8 @@ class Brighter:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self.broken = False
-        self.reset, self.close = tracker.reset, tracker.close
+        self.reset = tracker.reset
+        self.close = tracker.close
 
     def track(self, rgb: RGB) -> NDArray[np.float32]:
         """See `Tracker.track`."""
@@ -109,7 +110,8 @@ def watch(path: Path, fps: float, reference: Tracker, ours: Tracker) -> Seen:
 def run(tracker: Tracker, frames: list[Frame]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Keypoints (T, 171, 4) of a recording and the CPU time (T,) of each frame, ms."""
     tracker.reset()
-    marks, keypoints = [time.process_time()], []
+    marks = [time.process_time()]
+    keypoints = []
     for frame in frames:
         keypoints.append(tracker.track(frame.rgb))
         marks.append(time.process_time())
@@ -118,7 +120,7 @@ def run(tracker: Tracker, frames: list[Frame]) -> tuple[NDArray[np.float32], NDA
 
 
 def agreement(seen: list[Seen], name: str) -> Iterator[str]:
-    """How often each finds a part, and how far apart its points are where both do."""
+    """The share of frames in which each extractor finds a part, and the distance of its points where both find it."""
     reference, ours = (np.concatenate([getattr(s, name) for s in seen]) for name in ("reference", "ours"))
     pixels = np.concatenate([np.broadcast_to(s.size, (len(s.t_ms), 1, 2)) for s in seen])
     a, b = reference[..., : X + 2] * pixels, ours[..., : X + 2] * pixels
@@ -152,16 +154,18 @@ def unit(name: str, points: Keypoints) -> Keypoints:
 
 def glosses(seen: list[Seen], bundle: Bundle) -> Iterator[str]:
     """Whether the embedded bundle reads the same gloss from both."""
-    model, manifest = Recogniser(bundle), bundle.manifest
-    same, apart = 0, []
+    # The published figures were measured with segments of the rule.
+    pipeline = replace(bundle.pipeline(Recogniser(bundle)), tagging=None)
+    same = 0
+    apart = []
     for s in seen:
         pair = []
         for keypoints in (s.reference, s.ours):
             clip = Clip(s.t_ms, keypoints, s.size[0] / s.size[1])
             try:
-                pair.append(classify_clip(clip, manifest.clip, manifest.segmenter, manifest.decoder, model))
+                pair.append(pipeline.read(clip).probabilities)
             except NoSignerError:
-                pair.append(np.zeros(len(manifest.vocabulary), np.float32))
+                pair.append(np.zeros(len(bundle.vocabulary), np.float32))
         same += int(pair[0].argmax() == pair[1].argmax())
         apart.append(float(np.abs(pair[0] - pair[1]).max()))
     yield f"The embedded bundle reads the same gloss from both in {same} of {len(seen)} recordings;"

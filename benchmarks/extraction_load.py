@@ -1,4 +1,4 @@
-"""What an extractor costs beyond a frame with a signer in it: nobody in view, memory, and two threads instead of one.
+"""The cost of an extractor beyond a frame with a signer in it: nobody in view, memory, and two threads instead of one.
 
     python -m benchmarks.extraction_load VIDEO
 

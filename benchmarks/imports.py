@@ -1,4 +1,4 @@
-"""How the modules of a package depend on each other: files per folder, import arrows, and circles.
+"""The dependencies between the modules of a package: files per folder, import arrows, and circles.
 
     python -m benchmarks.imports service [--root CHECKOUT] [--json]
 
@@ -20,7 +20,7 @@ Graph = Mapping[str, set[str]]
 
 
 class Imports(NamedTuple):
-    """What was found in a package.
+    """The dependencies found in a package.
 
     Attributes:
         files: number of modules, by folder; `__init__.py` without code is left out.
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def measure(root: Path, package: str) -> Imports:
-    """What the modules of a package under `root` import of each other."""
+    """The imports of the modules of a package under `root` from each other."""
     paths = {_name(path.relative_to(root)): path for path in sorted((root / package).rglob("*.py"))}
     sources = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
     graph = {name: _imported(source, set(paths)) - {name} for name, source in sources.items()}
@@ -125,7 +125,7 @@ def _names(node: ast.AST, modules: set[str]) -> Iterator[str]:
 
 
 def _reachable(graph: Graph, start: str) -> set[str]:
-    """Where the arrows from a node lead; the node itself only if it is in a circle."""
+    """The nodes that arrows from a node lead to; the node itself only if it is in a circle."""
     seen: set[str] = set()
     left = [start]
     while left:

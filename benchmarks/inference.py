@@ -34,7 +34,7 @@ class Row(NamedTuple):
     share: float | None
 
 
-class Comparison(NamedTuple):
+class EngineComparison(NamedTuple):
     """All rows, what was not there to measure and why, and the speed of the product of matrices, GFLOP/s."""
 
     machine: str
@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
     peaks: dict[str, float]
 
 
-def compare(bundle: Bundle, compiled: bool, sizes: Sequence[int] = SIZES) -> Comparison:
+def compare(bundle: Bundle, compiled: bool, sizes: Sequence[int] = SIZES) -> EngineComparison:
     """Measure; at most ten minutes on two idle cores, without the compiling where torch.compile takes part."""
     threads = os.cpu_count() or 1
     torch.set_num_threads(threads)
@@ -61,7 +61,7 @@ def compare(bundle: Bundle, compiled: bool, sizes: Sequence[int] = SIZES) -> Com
                 for name, gflops in peak.items():
                     peaks[name].append(gflops)
     machine = f"{threads} threads, torch {torch.__version__}, ONNX Runtime {runtime().__version__}"
-    return Comparison(machine, rows, absent, {name: max(values) for name, values in peaks.items()})
+    return EngineComparison(machine, rows, absent, {name: max(values) for name, values in peaks.items()})
 
 
 def gemms() -> dict[str, Run]:
@@ -74,11 +74,12 @@ def rows_of(subject: Subject, batch: int, times: dict[str, Spread], peak: dict[s
     """The rows of one round of measurements."""
     gflop = subject.gflop() * batch
     for engine, time in times.items():
-        gflops, product = gflop / time.median_ms * 1000, peak.get(PRECISION.get(engine, "fp32"))
+        gflops = gflop / time.median_ms * 1000
+        product = peak.get(PRECISION.get(engine, "fp32"))
         yield Row(subject.name, engine, batch, time, gflops, None if product is None else gflops / product)
 
 
-def as_json(comparison: Comparison) -> dict[str, object]:
+def as_json(comparison: EngineComparison) -> dict[str, object]:
     """The comparison in plain types."""
     rows = [{**row._asdict(), **row.time._asdict()} for row in comparison.rows]
     for row in rows:
@@ -86,7 +87,7 @@ def as_json(comparison: Comparison) -> dict[str, object]:
     return {**comparison._asdict(), "rows": rows}
 
 
-def as_markdown(comparison: Comparison) -> str:
+def as_markdown(comparison: EngineComparison) -> str:
     """The machine, a table, and what was not there."""
     peaks = ", ".join(f"{gflops:.0f} GFLOP/s in {name}" for name, gflops in comparison.peaks.items())
     lines = [

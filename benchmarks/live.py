@@ -1,4 +1,4 @@
-"""How many live streams the service carries, and how long a sign takes to become a caption.
+"""The number of live streams that the service carries, and the time from a sign to its caption.
 
     python -m benchmarks.live --streams 40 --seconds 60                     # keypoints
     python -m benchmarks.live --mode frames --streams 4 --seconds 60
@@ -6,7 +6,7 @@
     python -m benchmarks.live --streams 40 --minutes 30                     # does memory stay?
 
 Real websockets, real clips. Starts the service by itself, in another process. Both share the machine's cores, so what
-the senders cost is told as well.
+the cost of the senders is reported as well.
 Prints JSON.
 """
 
@@ -30,7 +30,7 @@ from websockets.typing import Subprotocol
 from benchmarks.live_material import ASPECT, STEP_MS, Material, keypoint_material, picture_material
 from benchmarks.live_service import Service
 from benchmarks.live_steps import steps
-from glosscast.client import pack
+from glosscast.protocol import SUBPROTOCOL, pack_frame
 
 DATA = Path(os.environ.get("GLOSSCAST_DATA", "../shared/data"))
 SAMPLES = 30  # readings of memory in a run
@@ -39,21 +39,21 @@ Mode = Literal["keypoints", "frames"]
 
 
 @dataclass
-class Heard:
-    """What one stream sent and heard."""
+class StreamRecord:
+    """The frames that one stream sent, and the messages that it received."""
 
     sent_s: list[float] = field(default_factory=list)  # when each frame was sent
     end_to_final_ms: list[float] = field(default_factory=list)
     decision_to_final_ms: list[float] = field(default_factory=list)
     interims: int = 0
-    told: int = 0  # frames that the service said it had dropped
+    dropped: int = 0  # frames that the service said it had dropped
     late_ms: float = 0.0  # the sender's own worst lateness
     summary: dict[str, Any] = field(default_factory=dict)
     code: int | None = None
 
 
 def main() -> int:
-    """Measure, and print what was found."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live")
     parser.add_argument("--mode", choices=("keypoints", "frames"), default="keypoints")
     parser.add_argument("--streams", type=int, default=40, metavar="N")
@@ -64,17 +64,17 @@ def main() -> int:
     material = (keypoint_material if args.mode == "keypoints" else picture_material)(args.data)
     seconds = args.seconds if args.minutes is None else args.minutes * 60
     with Service(args.streams) as service:
-        idle = service.reading()
+        idle = service.usage()
         began = time.perf_counter()
-        heard, memory = asyncio.run(load(service, material, args.mode, args.streams, seconds))
+        records, memory = asyncio.run(load(service, material, args.mode, args.streams, seconds))
         wall_s = time.perf_counter() - began
-        cpu_s = service.reading().cpu_s - idle.cpu_s
+        cpu_s = service.usage().cpu_s - idle.cpu_s
         left = service.left_behind()
     report = {
         "mode": args.mode, "streams": args.streams, "seconds": seconds, "cores": os.cpu_count(),
         "load_average_before": os.getloadavg()[2],
-        **figures(heard),
-        "service_cpu_ms_per_frame": round(cpu_s * 1000 / sum(len(h.sent_s) for h in heard), 3),
+        **figures(records),
+        "service_cpu_ms_per_frame": round(cpu_s * 1000 / sum(len(h.sent_s) for h in records), 3),
         "service_cores_used": round(cpu_s / wall_s, 2),
         "sender_cores_used": round(time.process_time() / wall_s, 2),
         "cpu_ms_by_step": steps(material, args.mode),
@@ -86,38 +86,40 @@ def main() -> int:
 
 async def load(
     service: Service, material: Material, mode: Mode, streams: int, seconds: float
-) -> tuple[list[Heard], list[float]]:
-    """Run all streams at once; what each heard, and the service's memory in MiB meanwhile."""
-    heard = [Heard() for _ in range(streams)]
+) -> tuple[list[StreamRecord], list[float]]:
+    """Run all streams at once; returns what each received, and the service's memory in MiB meanwhile."""
+    records = [StreamRecord() for _ in range(streams)]
     running = [
-        asyncio.create_task(one(service.url, material, mode, index, streams, seconds, heard[index]))
+        asyncio.create_task(one(service.url, material, mode, index, streams, seconds, records[index]))
         for index in range(streams)
     ]
     memory = []
     for _ in range(SAMPLES):
         await asyncio.sleep(seconds / SAMPLES)
-        memory.append(service.reading().memory_mib)
+        memory.append(service.usage().memory_mib)
     await asyncio.gather(*running)
-    return heard, memory
+    return records, memory
 
 
-async def one(url: str, material: Material, mode: Mode, index: int, streams: int, seconds: float, heard: Heard) -> None:
-    """One stream: send in real time, note when what was sent and heard."""
+async def one(
+    url: str, material: Material, mode: Mode, index: int, streams: int, seconds: float, record: StreamRecord
+) -> None:
+    """One stream: send in real time, and record the times of frames and messages."""
     await asyncio.sleep(STEP_MS / 1000 * index / streams)  # cameras are not in step
     start = {"type": "start", "input": mode} | ({"aspect": ASPECT} if mode == "keypoints" else {})
-    async with connect(url, subprotocols=[Subprotocol("glosscast.v1")], compression=None) as socket:
+    async with connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None) as socket:
         await socket.send(json.dumps(start))
         await socket.recv()
-        sending = asyncio.create_task(send(socket, material, index, streams, seconds, heard))
+        sending = asyncio.create_task(send(socket, material, index, streams, seconds, record))
         try:
             while True:
-                hear(json.loads(await socket.recv()), heard)
+                record_message(json.loads(await socket.recv()), record)
         except ConnectionClosed as closed:
-            heard.code = closed.rcvd.code if closed.rcvd else None
+            record.code = closed.rcvd.code if closed.rcvd else None
         await sending
 
 
-async def send(socket: Any, material: Material, index: int, streams: int, seconds: float, heard: Heard) -> None:
+async def send(socket: Any, material: Material, index: int, streams: int, seconds: float, record: StreamRecord) -> None:
     """Send frames in real time, then `stop`."""
     began = time.perf_counter()
     for seq, (t_ms, payload) in enumerate(material.frames(index, streams)):
@@ -125,46 +127,46 @@ async def send(socket: Any, material: Material, index: int, streams: int, second
         if t_ms >= seconds * 1000:
             break
         await asyncio.sleep(due_s - time.perf_counter())
-        heard.late_ms = max(heard.late_ms, (time.perf_counter() - due_s) * 1000)
-        heard.sent_s.append(time.perf_counter())
-        await socket.send(pack(seq, t_ms, payload))
+        record.late_ms = max(record.late_ms, (time.perf_counter() - due_s) * 1000)
+        record.sent_s.append(time.perf_counter())
+        await socket.send(pack_frame(seq, t_ms, payload))
     await socket.send('{"type": "stop"}')
 
 
-def hear(message: dict[str, Any], heard: Heard) -> None:
-    """Take note of a message."""
+def record_message(message: dict[str, Any], record: StreamRecord) -> None:
+    """Record a message."""
     match message["type"]:
         case "final":
-            ended_s = heard.sent_s[round(message["end_ms"] / STEP_MS)]
-            heard.end_to_final_ms.append((time.perf_counter() - ended_s) * 1000)
-            heard.decision_to_final_ms.append(message["latency_ms"])
+            ended_s = record.sent_s[round(message["end_ms"] / STEP_MS)]
+            record.end_to_final_ms.append((time.perf_counter() - ended_s) * 1000)
+            record.decision_to_final_ms.append(message["latency_ms"])
         case "interim":
-            heard.interims += 1
+            record.interims += 1
         case "warning" if message["code"] == "frames_dropped":
-            heard.told += message["count"]
+            record.dropped += message["count"]
         case "ended":
-            heard.summary = message["summary"]
+            record.summary = message["summary"]
 
 
-def figures(heard: Sequence[Heard]) -> dict[str, Any]:
+def figures(records: Sequence[StreamRecord]) -> dict[str, Any]:
     """All streams in numbers."""
-    sent = [len(h.sent_s) for h in heard]
-    dropped = [h.summary.get("dropped", h.told) for h in heard]  # without a summary the stream was cut off
+    sent = [len(h.sent_s) for h in records]
+    dropped = [h.summary.get("dropped", h.dropped) for h in records]  # without a summary the stream was cut off
     shares = [1 - lost / n for lost, n in zip(dropped, sent, strict=True)]
-    worst_late_ms = max(h.late_ms for h in heard)
+    worst_late_ms = max(h.late_ms for h in records)
     return {
-        "end_of_sign_to_final_ms": spread([ms for h in heard for ms in h.end_to_final_ms]),
-        "decision_to_final_ms": spread([ms for h in heard for ms in h.decision_to_final_ms]),
-        "finals": sum(len(h.end_to_final_ms) for h in heard),
-        "interims": sum(h.interims for h in heard),
+        "end_of_sign_to_final_ms": spread([ms for h in records for ms in h.end_to_final_ms]),
+        "decision_to_final_ms": spread([ms for h in records for ms in h.decision_to_final_ms]),
+        "finals": sum(len(h.end_to_final_ms) for h in records),
+        "interims": sum(h.interims for h in records),
         "dropped_share": round(sum(dropped) / sum(sent), 5),
         "share_read_by_stream": {
             "least": round(min(shares), 4), "median": round(statistics.median(shares), 4), "most": round(max(shares), 4)
         },
         "streams_that_lost_frames": sum(lost > 0 for lost in dropped),
-        "streams_that_were_told": sum(h.told > 0 for h in heard),
-        "told_of_all_dropped": sum(h.told for h in heard) == sum(dropped),
-        "close_codes": sorted({str(h.code) for h in heard}),
+        "streams_that_were_told": sum(h.dropped > 0 for h in records),
+        "told_of_all_dropped": sum(h.dropped for h in records) == sum(dropped),
+        "close_codes": sorted({str(h.code) for h in records}),
         "sender_late_ms": round(worst_late_ms, 1),
         "sender_kept_up": worst_late_ms < LATE_MS,
     }  # fmt: skip

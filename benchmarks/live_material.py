@@ -1,4 +1,4 @@
-"""What streams of the live benchmark show: real clips, one after another, with half a second of rest between them."""
+"""The streams of the live benchmark: real clips, one after another, with half a second of rest between them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from glosscast.video import decode_video
 from training.data import load_npz
 
 KEYPOINTS = "asl_webcam_research.npz"
-RECORDED_FPS, ASPECT = 15.0, 4 / 3  # of that file, as its README says
+# of that file, as its README says
+RECORDED_FPS = 15.0
+ASPECT = 4 / 3
 CLIPS = 60
 REST_FRAMES = 8
 LOWERED = 2.0  # shoulder widths below the shoulders

@@ -12,13 +12,14 @@ from typing import Any, Self
 import httpx
 
 from benchmarks import processes
+from glosscast.protocol import STREAM_PATH
 
 END_S = 60.0  # for streams to end after a run
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A moment of the service, with the processes of its trackers."""
+class Usage:
+    """The resources of the service and of its trackers' processes at one moment."""
 
     cpu_s: float
     memory_mib: float
@@ -53,7 +54,8 @@ class Service:
         else:
             raise RuntimeError("the service did not start")
         self.start_s = time.monotonic() - self._began_s
-        self.url, self.http = f"ws://{self._address}/v1/stream", f"http://{self._address}"
+        self.url = f"ws://{self._address}{STREAM_PATH}"
+        self.http = f"http://{self._address}"
         Thread(target=self._said.extend, args=(self._process.stderr,), daemon=True).start()
         return self
 
@@ -61,10 +63,10 @@ class Service:
         self._process.terminate()
         self._process.wait(END_S)
 
-    def reading(self) -> Reading:
-        """What it has used so far."""
+    def usage(self) -> Usage:
+        """The resources that it has used so far."""
         pid = self._process.pid
-        return Reading(processes.cpu_s(pid), round(processes.memory_mib(pid), 1), processes.threads(pid))
+        return Usage(processes.cpu_s(pid), round(processes.memory_mib(pid), 1), processes.threads(pid))
 
     def left_behind(self) -> dict[str, Any]:
         """Streams and threads that are left when all clients have gone, and errors in the log."""
@@ -72,7 +74,7 @@ class Service:
         while self._open_streams() and time.monotonic() < deadline:
             time.sleep(0.1)
         errors = [line for line in self._said if " ERROR " in line or "Traceback" in line]
-        return {"streams": self._open_streams(), "threads": self.reading().threads, "errors": len(errors)}
+        return {"streams": self._open_streams(), "threads": self.usage().threads, "errors": len(errors)}
 
     def _open_streams(self) -> int:
         text = httpx.get(f"{self.http}/metrics").text

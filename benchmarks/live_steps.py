@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from benchmarks.live_material import ASPECT, Material
 from glosscast.bundle import EMBEDDED, load_bundle
-from glosscast.client import pack
 from glosscast.clip import Window
 from glosscast.holistic import new_tracker, quiet_native_logs
+from glosscast.protocol import pack_frame
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_image
 from service.live.reader import SignReader, effective_config
@@ -33,7 +33,7 @@ def steps(material: Material, mode: Input) -> dict[str, float]:
         taken[name] = (time.process_time() - began) * 1000 / len(frames)
         return result
 
-    messages = [pack(seq, t_ms, payload) for seq, (t_ms, payload) in enumerate(frames)]
+    messages = [pack_frame(seq, t_ms, payload) for seq, (t_ms, payload) in enumerate(frames)]
     parsed = timed("parse", lambda: [parse_frame(message, mode) for message in messages])
     if mode == "frames":
         pictures = timed("decode picture", lambda: [decode_image(frame.payload) for frame in parsed])
@@ -43,9 +43,11 @@ def steps(material: Material, mode: Input) -> dict[str, float]:
             tracker.close()
         aspect = pictures[0].shape[1] / pictures[0].shape[0]
     else:
-        keypoints, aspect = [frame.payload for frame in parsed], ASPECT
+        keypoints = [frame.payload for frame in parsed]
+        aspect = ASPECT
     bundle = load_bundle(EMBEDDED)
-    recogniser, inference_s = Recogniser(bundle, threads=1), 0.0
+    recogniser = Recogniser(bundle, threads=1)
+    inference_s = 0.0
 
     def classify(windows: Sequence[Window]) -> NDArray[np.float32]:
         nonlocal inference_s

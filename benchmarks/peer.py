@@ -25,20 +25,21 @@ from typing import Any
 
 import httpx
 
-from benchmarks.live import DATA, Heard, figures, one
+from benchmarks.live import DATA, StreamRecord, figures, one
 from benchmarks.live_material import Material, keypoint_material
 from benchmarks.peer_servers import LITSERVE, PLAIN, RAY, Server, start
 from benchmarks.timing import timed
+from glosscast.protocol import STREAM_PATH
 
 PATIENCE_S = 600.0
-SMALL = 20  # requests without work, to tell what the way to the application costs
+SMALL = 20  # requests without work, to measure what the way to the application costs
 HELD_FINAL_MS = 500.0  # a stream is held if its finals come so soon after the sign's end was seen, 95 of 100
 
 Figures = dict[str, float]
 
 
 def main() -> int:
-    """Measure, and print what was found."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peer")
     parser.add_argument("clip", type=Path)
     parser.add_argument("--peer", action="append", choices=(RAY, LITSERVE), help="default: both")
@@ -50,7 +51,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of streams (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="recordings for the streams")
     args = parser.parse_args()
-    clip, steps = args.clip.read_bytes(), [int(number) for number in args.streams.split(",") if int(number)]
+    clip = args.clip.read_bytes()
+    steps = [int(number) for number in args.streams.split(",") if int(number)]
     report: dict[str, Any] = {"cores": os.cpu_count(), "load_average_before": os.getloadavg()[0]}
     with ExitStack() as stack:
         servers = {
@@ -104,12 +106,12 @@ def post(server: Server, clip: bytes) -> dict[str, Any]:
 
 
 def ratios(rows: Sequence[Figures], others: Sequence[Figures]) -> list[Figures]:
-    """Of each row to the other of its round."""
+    """The ratio of each row to the other of its round."""
     return [{key: row[key] / other[key] for key in row} for row, other in zip(rows, others, strict=True)]
 
 
 def medians(rows: Sequence[Figures]) -> Figures:
-    """By figure."""
+    """The ratios by figure."""
     return {key: round(statistics.median(row[key] for row in rows), 3) for key in rows[0]}
 
 
@@ -132,13 +134,14 @@ def streams(servers: Mapping[str, Server], material: Material, steps: Sequence[i
     return report
 
 
-async def together(server: Server, material: Material, number: int, seconds: float) -> list[Heard]:
-    """What so many streams of keypoints heard."""
-    heard, url = [Heard() for _ in range(number)], f"ws://{server.address}/v1/stream"
+async def together(server: Server, material: Material, number: int, seconds: float) -> list[StreamRecord]:
+    """The messages that so many streams of keypoints received."""
+    records = [StreamRecord() for _ in range(number)]
+    url = f"ws://{server.address}{STREAM_PATH}"
     await asyncio.gather(
-        *(one(url, material, "keypoints", index, number, seconds, heard[index]) for index in range(number))
+        *(one(url, material, "keypoints", index, number, seconds, records[index]) for index in range(number))
     )
-    return heard
+    return records
 
 
 def is_held(found: Mapping[str, Any]) -> bool:

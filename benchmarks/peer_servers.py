@@ -77,7 +77,7 @@ def _ready(process: "subprocess.Popen[bytes]", url: str) -> bool:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """In order, and then what is left of its session: LitServe leaves its workers behind."""
+    """End a server in order, and then the rest of its session: LitServe leaves its workers behind."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_S)

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PARENT, TIMES = 1, slice(11, 13)  # of /proc/PID/stat behind the process's name; user and system time are in ticks
+# of /proc/PID/stat behind the process's name; user and system time are in ticks
+PARENT = 1
+TIMES = slice(11, 13)
 
 
 def family(pid: int) -> list[Path]:

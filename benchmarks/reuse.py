@@ -1,4 +1,4 @@
-"""What consecutive windows of a stream have in common, and what computing that once could save.
+"""The common part of consecutive windows of a stream, and the saving if it were computed once.
 
 Windows a hop apart share 7 of 8 frames. A feature map of the pose stream can be kept for the next window where it is
 the same there: in frames that both windows hold, far enough from their edges, where convolutions see padding instead
@@ -24,7 +24,7 @@ from glosscast.bundle import Bundle
 from glosscast.clip import Clip, Window, cut_window, sample_recording
 from glosscast.keypoints import PRESENCE, X, Y, Z
 from training.models.checkpoint import load_checkpoint
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 
 HOP = 8  # a window is so many hops long: 250 ms of 2 s, as interim results come
 EQUAL = 1e-5  # of a feature map's largest value; sums are not always taken in the same order
@@ -39,11 +39,11 @@ class Layer(NamedTuple):
 
 
 class Reuse(NamedTuple):
-    """What was found.
+    """The figures.
 
     Attributes:
         layers: the pose stream's convolutions.
-        pose_saving: operations of the pose stream over what is left of them; the limit of any reuse.
+        pose_saving: operations of the pose stream over the remaining ones; the limit of any reuse.
         model_saving: the same for the whole model.
         hops: pairs of windows that were compared.
         unequal: of them, those whose normalisations differ.
@@ -68,7 +68,7 @@ def measure(bundle: Bundle, clip: Clip) -> Reuse:
     model: nn.Module = load_checkpoint(bundle.path / CHECKPOINT).build().eval()
     hop_ms = spec.window_ms / HOP
     starts = np.arange(clip.t_ms[0], clip.t_ms[-1] - spec.window_ms + 1, hop_ms)
-    if len(starts) < 2 or not isinstance(model, Recogniser) or "pose" not in model.encoders:
+    if len(starts) < 2 or not isinstance(model, IsolatedRecogniser) or "pose" not in model.encoders:
         raise ValueError(f"reuse needs a pose stream and a recording of {(spec.window_ms + hop_ms) / 1000:g} s or more")
     layers, pose_saving, model_saving = limits(model, sample_recording(clip, spec.fps), spec.frames)
     windows = [cut_window(clip, float(start), spec) for start in starts]
@@ -80,7 +80,7 @@ def measure(bundle: Bundle, clip: Clip) -> Reuse:
     return Reuse(layers, pose_saving, model_saving, len(pairs), unequal, moved)
 
 
-def limits(model: Recogniser, frames: NDArray[np.float32], window: int) -> tuple[list[Layer], float, float]:
+def limits(model: IsolatedRecogniser, frames: NDArray[np.float32], window: int) -> tuple[list[Layer], float, float]:
     """The pose stream's layers, and how many times fewer operations it and the model would need with all reuse."""
     hop = window // HOP
     first, second = torch.from_numpy(frames[None, :window]), torch.from_numpy(frames[None, hop : window + hop])
@@ -90,20 +90,21 @@ def limits(model: Recogniser, frames: NDArray[np.float32], window: int) -> tuple
     before, after = feature_maps(model, first), feature_maps(model, second)
     flops = {name: 2 * after[name].numel() * conv.weight[0].numel() for name, conv in convolutions(model)}
     kept = {name: kept_share(before[name], after[name]) for name in after}
-    pose, saved = sum(flops.values()), sum(flops[name] * kept[name] for name in flops)
+    pose = sum(flops.values())
+    saved = sum(flops[name] * kept[name] for name in flops)
     layers = [Layer(name, flops[name] / whole, kept[name]) for name in flops]
     return layers, pose / (pose - saved), whole / (whole - saved)
 
 
-def convolutions(model: Recogniser) -> Iterator[tuple[str, nn.Conv3d]]:
+def convolutions(model: IsolatedRecogniser) -> Iterator[tuple[str, nn.Conv3d]]:
     """The pose stream's convolutions, which are all of its operations that count."""
     for name, module in model.encoders["pose"].named_modules():
         if isinstance(module, nn.Conv3d):
             yield name, module
 
 
-def feature_maps(model: Recogniser, keypoints: Tensor) -> dict[str, Tensor]:
-    """What each convolution makes of a window (1, T, 171, 4): (1, C, T', H, W)."""
+def feature_maps(model: IsolatedRecogniser, keypoints: Tensor) -> dict[str, Tensor]:
+    """The output (1, C, T', H, W) of each convolution for a window (1, T, 171, 4)."""
     found: dict[str, Tensor] = {}
 
     def keep(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -126,7 +127,8 @@ def kept_share(before: Tensor, after: Tensor) -> float:
 
 def in_normalisation_of(earlier: Window, window: Window, shift: int) -> Window:
     """A window as it would look in the normalisation of an earlier one, known from the frames that both hold."""
-    a, b = earlier.keypoints[shift:], window.keypoints[:-shift]
+    a = earlier.keypoints[shift:]
+    b = window.keypoints[:-shift]
     seen = (a[..., PRESENCE] > 0) & (b[..., PRESENCE] > 0)
     points = window.keypoints.copy()
     for channel in (X, Y):
@@ -137,7 +139,7 @@ def in_normalisation_of(earlier: Window, window: Window, shift: int) -> Window:
     return Window(points, window.mask)
 
 
-def difference(model: Recogniser, *windows: Window) -> float:
+def difference(model: IsolatedRecogniser, *windows: Window) -> float:
     """Largest difference between the logits of two windows."""
     keypoints, masks = (np.stack(arrays) for arrays in zip(*((w.keypoints, w.mask) for w in windows), strict=True))
     one, other = model(torch.from_numpy(keypoints), torch.from_numpy(masks)).logits

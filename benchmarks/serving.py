@@ -1,4 +1,4 @@
-"""What the service adds to a model's own time, and the memory that it takes before anyone comes."""
+"""The time that the service adds to that of a model, and the memory that it takes without clients."""
 
 import os
 import re
@@ -39,7 +39,8 @@ class _Timed:
 
 def overheads(bundle: Bundle, repeats: int = REPEATS) -> dict[str, Spread]:
     """Time of the recogniser beyond its session's own, by batch, and of cutting one window out of a stream, ms."""
-    recogniser, golden = Recogniser(bundle), bundle.golden()
+    recogniser = Recogniser(bundle)
+    golden = bundle.golden()
     session = recogniser._buffers._session = _Timed(recogniser._session)
     window = Window(golden["keypoints"][0], golden["mask"][0])
 
@@ -59,7 +60,8 @@ def cutting(bundle: Bundle) -> Run:
     """Cut a window out of the last seven seconds of a stream, as an interim result does."""
     t_ms = np.arange(7 * 30) * (1000 / 30)
     points = np.random.default_rng(0).uniform(0.1, 0.9, (len(t_ms), 171, 4)).astype(np.float32)
-    clip, spec = Clip(t_ms, points, 1.0), bundle.manifest.clip
+    clip = Clip(t_ms, points, 1.0)
+    spec = bundle.manifest.clip
     return lambda: cut_window(clip, 3000.0, spec)
 
 

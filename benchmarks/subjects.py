@@ -1,4 +1,4 @@
-"""What inference is measured on: the published SlowFast at two sizes, and a bundle's model."""
+"""The models whose inference is measured: the published SlowFast at two sizes, and a bundle's model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,9 +59,10 @@ def subjects(bundle: Bundle, sizes: Sequence[int] = SIZES) -> Iterator[list[Subj
 
 
 def slowfast(folder: Path, size: int) -> Subject:
-    """SlowFast 8x8 R50 on noise: its speed depends neither on weights nor on what is to be seen."""
+    """SlowFast 8x8 R50 on noise: its speed depends neither on weights nor on pictures."""
     torch.manual_seed(0)
-    module, graph = build("slowfast_8x8_r50", CLASSES).eval(), folder / f"r50_{size}.onnx"
+    module = build("slowfast_8x8_r50", CLASSES).eval()
+    graph = folder / f"r50_{size}.onnx"
 
     def inputs(batch: int) -> Inputs:
         return {"frames": torch.rand(batch, 3, FRAMES, size, size)}
@@ -82,7 +83,7 @@ def slowfast(folder: Path, size: int) -> Subject:
 
 
 def of_bundle(bundle: Bundle, folder: Path) -> Subject:
-    """The bundle's model on its golden window; what is made of it goes into `folder`."""
+    """The bundle's model on its golden window; exported graphs go into `folder`."""
     golden = bundle.golden()
 
     def inputs(batch: int) -> Inputs:

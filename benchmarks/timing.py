@@ -42,7 +42,7 @@ def alternate(cases: Mapping[str, Run], budget_s: float, most: int = MOST_ROUNDS
 
 
 def spread(values: list[float]) -> Spread:
-    """Of times in ms."""
+    """The spread of times in ms."""
     return Spread(statistics.median(values), min(values), max(values), len(values))
 
 

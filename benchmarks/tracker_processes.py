@@ -1,4 +1,4 @@
-"""`python -m benchmarks.tracker_processes`: what a process for each tracker costs, against threads of one process.
+"""`python -m benchmarks.tracker_processes`: the cost of a process for each tracker, against threads of one process.
 
 For each way in a fresh interpreter: memory of all processes together (PSS, so that what is shared counts once), CPU
 time per frame with the decoding of its JPEG, and time from asking for a tracker to its first keypoints. Linux.

@@ -1,6 +1,6 @@
 """Measure training steps: forward, backward and AdamW, with batches that `training.tasks.window_feed` prepares ahead.
 
-Clips are made up: speed does not depend on what is in them. On a GPU, where there is one, the same is measured there.
+Clips are synthetic: speed does not depend on their content. On a GPU, where there is one, the same is measured there.
 """
 
 import os
@@ -20,7 +20,7 @@ import training
 from glosscast.clip import Clip
 from training.config import Config, load_config
 from training.data import Example
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 from training.models.slowfast import build
 from training.tasks.window_feed import Feed
 
@@ -30,12 +30,12 @@ RGB_BATCH, RGB_FRAMES, RGB_PX, RGB_CLASSES = 2, 32, 224, 400
 PRECISIONS = ("float32", "bfloat16")
 ROUNDS, BUDGET_S = 5, 150.0
 
-Inputs = tuple[Tensor, ...]  # a batch: what the model takes, and the labels
+Inputs = tuple[Tensor, ...]  # a batch: the model's inputs, and the labels
 Row = dict[str, str | float | None]
 
 
 class Case(NamedTuple):
-    """What is trained.
+    """The training that is measured.
 
     Attributes:
         what: name for the table.
@@ -64,7 +64,9 @@ class Trainee:
 
     def __init__(self, case: Case, device: str, precision: str) -> None:
         torch.manual_seed(0)
-        self.case, self.device, self.precision = case, device, precision
+        self.case = case
+        self.device = device
+        self.precision = precision
         self.model = case.make().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
         self.batches = case.batches()
@@ -147,7 +149,7 @@ def cases() -> list[Case]:
 
 def recogniser(config: Config) -> nn.Module:
     """The config's model with a class for each gloss."""
-    return Recogniser(config.model, len(config.data.vocabulary), config.clip.alpha)
+    return IsolatedRecogniser(config.model, len(config.data.vocabulary), config.clip.alpha)
 
 
 def rgb_model() -> nn.Module:

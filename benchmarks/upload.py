@@ -1,4 +1,4 @@
-"""A clip through `POST /v1/classify` with either extractor, in turn, and what the service takes to start.
+"""A clip through `POST /v1/classify` with either extractor, in turn, and the time that the service takes to start.
 
     python -m benchmarks.upload CLIP
 

@@ -20,11 +20,11 @@ OPSET = 17
 
 
 class Graph(nn.Module):
-    """What is exported: named inputs of a static window to named outputs, for the vocabulary's glosses alone.
+    """The exported graph: named inputs of a static window to named outputs, for the vocabulary's glosses alone.
 
     Attributes:
-        inputs: what the model's streams need, in the order of `forward`.
-        outputs: what comes out, likewise.
+        inputs: the inputs of the model's streams, in the order of `forward`.
+        outputs: the outputs, likewise.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -71,7 +71,8 @@ class ContinuousGraph(Graph):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        config, classes = checkpoint.config, len(checkpoint.config.data.vocabulary)
+        config = checkpoint.config
+        classes = len(checkpoint.config.data.vocabulary)
         self.model = checkpoint.build_continuous()
         self.model.classify = rows(self.model.classify, [*range(classes), len(checkpoint.classes)])
         self.inputs = input_specs(config)
@@ -92,7 +93,7 @@ def graph_of(checkpoint: Checkpoint, temperature: float = 1.0, background: float
 
 
 def input_specs(config: Config) -> tuple[TensorSpec, ...]:
-    """What a model's streams need of a window."""
+    """The inputs that a model's streams need."""
     frames, size = config.clip.frames, config.model.frame_size
     specs = []
     if size is not None:

@@ -1,4 +1,4 @@
-"""The model card: what a bundle was learned from and what it is not good for, in plain words."""
+"""The model card: a bundle's training data and its limits, in plain words."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +63,7 @@ PIXELS = "It sees pictures, so skin, clothes, light and background may all chang
 
 
 def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: FoldReport | None) -> str:
-    """The card's Markdown text; `graph` is what was exported."""
+    """The card's Markdown text; `graph` is the exported graph."""
     config = checkpoint.config
     rows = []
     for gloss in config.data.vocabulary:
@@ -84,7 +84,8 @@ def model_card(checkpoint: Checkpoint, graph: nn.Module, report: Report, folds: 
     }
     rgb = config.model.frame_size is not None
     seen = " and ".join(["pictures"] * rgb + ["MediaPipe Holistic keypoints"] * config.model.needs_signer)
-    count, language = len(config.data.vocabulary) - (config.data.no_sign is not None), config.card.language
+    count = len(config.data.vocabulary) - (config.data.no_sign is not None)
+    language = config.card.language
     continuous = config.continuous
     return TEXT.format(
         name=config.name,
@@ -123,15 +124,15 @@ def _range(numbers: Sequence[int]) -> str:
     return " to ".join(str(number) for number in sorted({min(numbers), max(numbers)}))
 
 
-def _unknown(no_sign: str | None, told: float | None) -> str:
-    """What becomes of signs outside the vocabulary."""
+def _unknown(no_sign: str | None, reported: float | None) -> str:
+    """The reading of signs outside the vocabulary."""
     if no_sign is None:
         return "Any other sign is read as one of these."
-    if told is None:
+    if reported is None:
         return f'Any other sign is read as one of these or as "{no_sign}"; how often was not measured.'
     return (
         f'Any other sign should be told as "{no_sign}". Of signs that it had not learned, by people whom it had not\n'
-        f"  seen, {100 * told:.0f} % were told as one of these."
+        f"  seen, {100 * reported:.0f} % were told as one of these."
     )
 
 

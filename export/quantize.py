@@ -2,8 +2,8 @@
 
 int8 is static: each channel of a weight has a scale of its own, each activation one that is measured on training clips.
 Both are in the graph as pairs of QuantizeLinear and DequantizeLinear, which ONNX Runtime, OpenVINO and TensorRT turn
-into integer arithmetic. Scales are symmetric: TensorRT knows no others. Only what has weights is quantised. bf16 leaves
-the graph as it is and has the provider compute in it.
+into integer arithmetic. Scales are symmetric: TensorRT knows no others. Only operators with weights are quantised. bf16
+leaves the graph as it is and has the provider compute in it.
 """
 
 import shutil
@@ -17,14 +17,15 @@ import onnx
 from onnxruntime import InferenceSession
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quant_pre_process, quantize_static
 
-from export.clips import cut, in_batches, inputs_of, learned_from, never_seen, run_windows
 from export.to_onnx import CHECKPOINT, whole_bundle, write_manifest
 from export.verify import full_name
+from export.windows import cut, in_batches, inputs_of, learned_from, never_seen, run_windows
 from glosscast.bundle import Array, Bundle, load_bundle, sha256
 from glosscast.manifest import FILES, GOLDEN, MODEL, MODEL_CARD, REPORT
+from glosscast.probabilities import softmax
 from glosscast.recogniser import Recogniser
 from glosscast.report import PrecisionReport
-from training.evaluation.reading import Decoded
+from training.evaluation.reading import WindowedClips
 from training.models.checkpoint import load_checkpoint
 
 MAX_LOSS = 0.005  # of accuracy
@@ -52,7 +53,7 @@ def quantize(
     evaluate: Path,
     provider: str,
 ) -> PrecisionReport:
-    """Write a bundle of lower precision, with what was measured in its report and card.
+    """Write a bundle of lower precision, with the measurements in its report and card.
 
     Args:
         bundle_path: an fp32 bundle of isolated signs, its checkpoint in it.
@@ -67,7 +68,8 @@ def quantize(
         ProviderError: the provider is not available or cannot compute in this precision.
         ValueError: the bundle or the clips are no such; bundle and checkpoint included.
     """
-    bundle, checkpoint = load_bundle(bundle_path), load_checkpoint(bundle_path / CHECKPOINT)
+    bundle = load_bundle(bundle_path)
+    checkpoint = load_checkpoint(bundle_path / CHECKPOINT)
     config = checkpoint.config
     if bundle.manifest.precision != "fp32" or bundle.manifest.task != "isolated":
         raise ValueError(f"{bundle_path}: only fp32 bundles of isolated signs are quantised")
@@ -79,11 +81,11 @@ def quantize(
         if precision == "int8":
             if calibrate is None:
                 raise ValueError("int8 takes its scales from training clips: name some with --calibrate")
-            decoded = cut(learned_from(calibrate, config), config)
-            calibrated = write_int8(bundle, decoded, partial)
+            windowed = cut(learned_from(calibrate, config), config)
+            calibrated = write_int8(bundle, windowed, partial)
         write_new_manifest(bundle, partial, precision)
-        decoded = cut(never_seen(evaluate, config), config)
-        report = measure(Recogniser(bundle, [name]), Recogniser(load_bundle(partial), [name]), decoded, calibrated)
+        windowed = cut(never_seen(evaluate, config), config)
+        report = measure(Recogniser(bundle, [name]), Recogniser(load_bundle(partial), [name]), windowed, calibrated)
         if report.accuracy < report.accuracy_fp32 - MAX_LOSS or report.agreement < MIN_AGREEMENT:
             raise GateError(
                 f"{precision} refused: {describe(report)}; allowed are {100 * MAX_LOSS:g} points less and "
@@ -98,23 +100,24 @@ def quantize(
     return report
 
 
-def write_int8(bundle: Bundle, decoded: Decoded, folder: Path) -> int:
+def write_int8(bundle: Bundle, windowed: WindowedClips, folder: Path) -> int:
     """Write the int8 graph and its golden pair; returns how many windows its scales were measured on.
 
     Raises:
         ValueError: nobody is in view in the clips.
     """
-    manifest, count = bundle.manifest, len(decoded.windows)
+    manifest = bundle.manifest
+    count = len(windowed.windows)
     if count == 0:
         raise ValueError("nobody is in view in any of the clips for --calibrate")
     every = -(-count // CALIBRATION_WINDOWS)
     batches = in_batches(count)[::every]
-    write_int8_graph(bundle.model_path, folder / MODEL, (inputs_of(decoded, b, manifest.inputs) for b in batches))
+    write_int8_graph(bundle.model_path, folder / MODEL, (inputs_of(windowed, b, manifest.inputs) for b in batches))
     golden = bundle.golden()
     session = InferenceSession(folder / MODEL, providers=["CPUExecutionProvider"])
     (golden["logits"],) = session.run(["logits"], {t.name: golden[t.name] for t in manifest.inputs})
     np.savez(folder / GOLDEN, **golden)
-    return sum(len(decoded.windows[which]) for which in batches)
+    return sum(len(windowed.windows[which]) for which in batches)
 
 
 def write_int8_graph(graph: Path, out: Path, batches: Iterable[Mapping[str, Array]]) -> None:
@@ -125,7 +128,7 @@ def write_int8_graph(graph: Path, out: Path, batches: Iterable[Mapping[str, Arra
         quantize_static(
             prepared,
             out,
-            Batches(batches),
+            CalibrationBatches(batches),
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
@@ -140,7 +143,7 @@ def nodes_with_weights(model: onnx.ModelProto) -> list[str]:
     return [n.name for n in model.graph.node if n.op_type in WITH_WEIGHTS and n.input[1] in learned]
 
 
-class Batches(CalibrationDataReader):  # type: ignore[misc]
+class CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]
     """Hands batches to the quantiser, one after the other."""
 
     def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
@@ -151,32 +154,31 @@ class Batches(CalibrationDataReader):  # type: ignore[misc]
         return next(self._batches, None)
 
 
-def measure(reference: Recogniser, recogniser: Recogniser, decoded: Decoded, calibrated: int) -> PrecisionReport:
+def measure(reference: Recogniser, recogniser: Recogniser, windowed: WindowedClips, calibrated: int) -> PrecisionReport:
     """Read clips with both; one in which nobody is in view counts as wrong."""
     vocabulary = reference.bundle.manifest.vocabulary
-    labels = np.array([vocabulary.index(e.gloss) for e in decoded.examples])
-    wanted, got = (winners(model, decoded) for model in (reference, recogniser))
+    labels = np.array([vocabulary.index(e.gloss) for e in windowed.examples])
+    wanted, got = (winners(model, windowed) for model in (reference, recogniser))
     return PrecisionReport(
         provider=recogniser.providers[0],
         calibrated=calibrated,
         clips=len(labels),
-        signers=tuple(sorted({e.signer for e in decoded.examples})),
+        signers=tuple(sorted({e.signer for e in windowed.examples})),
         accuracy_fp32=float((wanted == labels).mean()),
         accuracy=float((got == labels).mean()),
         agreement=float((wanted == got).mean()),
     )
 
 
-def winners(recogniser: Recogniser, decoded: Decoded) -> Array:
+def winners(recogniser: Recogniser, windowed: WindowedClips) -> Array:
     """The likeliest class of each clip, (N,), its windows pooled as the decoder does; −1 where nobody is in view."""
 
     def run(inputs: Mapping[str, Array]) -> dict[str, Any]:
         return {"logits": recogniser.logits(inputs)}
 
-    logits = run_windows(run, decoded, recogniser.bundle.manifest.inputs)["logits"].astype(np.float64)
-    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
-    pooled = decoded.weights @ (exponent / exponent.sum(axis=1, keepdims=True))
-    return np.where(decoded.weights.any(axis=1), pooled.argmax(axis=1), -1)
+    logits = run_windows(run, windowed, recogniser.bundle.manifest.inputs)["logits"].astype(np.float64)
+    pooled = windowed.weights @ softmax(logits)
+    return np.where(windowed.weights.any(axis=1), pooled.argmax(axis=1), -1)
 
 
 def write_new_manifest(bundle: Bundle, folder: Path, precision: Literal["bf16", "int8"]) -> None:

@@ -62,13 +62,13 @@ def export_bundle(
         out: the bundle folder.
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
         segmenter: weights that `python -m training segmenter` wrote; without them the bundle segments by rule.
-        calibration: temperature and threshold; None changes nothing about what the model says.
-        rejection: how well other signs are told apart, measured with the same config; None leaves those figures out.
+        calibration: temperature and threshold; None leaves the model's confidences as they are.
+        rejection: how well other signs are distinguished, measured with the same config; None leaves those figures out.
 
     Raises:
         ValueError: `out` is something else than a bundle, the folds or the rejection are of another config, folds are
             incomplete, or a model of sentences is to have a segmenter or a temperature.
-        BundleError: what came out does not load.
+        BundleError: the written bundle does not load.
     """
     if folds is not None:
         check_folds(checkpoint, folds)
@@ -202,7 +202,8 @@ def make_manifest(
 ) -> Manifest:
     """The manifest of a bundle whose files have these hashes."""
     config = checkpoint.config
-    vocabulary, continuous = config.data.vocabulary, config.continuous
+    vocabulary = config.data.vocabulary
+    continuous = config.continuous
     return Manifest(
         schema_version=1,
         name=config.name,
@@ -239,7 +240,7 @@ def calibrated(settings: DecoderSettings, calibration: Calibration) -> DecoderSe
 
 
 def visual_stream(model: ModelConfig) -> VisualStream:
-    """What the manifest says of a model's SlowFast."""
+    """The manifest's entry about a model's SlowFast."""
     if model.frame_size is not None:
         return VisualStream(kind="rgb", size=model.frame_size)
     if "pose" in model.streams:

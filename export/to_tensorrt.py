@@ -31,11 +31,11 @@ Way = Literal["tensorrt", "onnxruntime"]
 
 
 class TensorRtError(RuntimeError):
-    """An engine cannot be built here; the message says what is missing or wrong, on one line."""
+    """An engine cannot be built here; the message gives the reason in one line."""
 
 
 class Machine(NamedTuple):
-    """What an engine is tied to."""
+    """The versions and the GPU that an engine is tied to."""
 
     gpu: str
     driver: str
@@ -76,7 +76,7 @@ def build(bundle_path: Path, precision: EnginePrecision, way: Way) -> Path:
 
 
 def this_machine(way: Way) -> Machine:
-    """What an engine built here is tied to.
+    """The versions and the GPU that an engine built here is tied to.
 
     Raises:
         TensorRtError: there is no NVIDIA GPU, or a package is not installed; names all that is missing.
@@ -110,7 +110,7 @@ def nvidia_gpu() -> tuple[str, str] | None:
 
 
 def engine_folder(bundle: Bundle, machine: Machine) -> Path:
-    """Where the engines of a bundle for a machine are: beside the bundle, whose own files stay as they are."""
+    """The folder of a bundle's engines for a machine. It is beside the bundle, whose own files stay as they are."""
     words = (machine.gpu, "driver", machine.driver, "tensorrt", machine.tensorrt, sha256(bundle.model_path)[:12])
     key = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words))
     return bundle.path.resolve().with_name(bundle.path.resolve().name + ".engines") / key
@@ -143,7 +143,7 @@ def build_engine(trt: Any, model: onnx.ModelProto, inputs: Sequence[TensorSpec])
     config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise TensorRtError(f"TensorRT {trt.__version__} could not build the engine; what it said is above")
+        raise TensorRtError(f"TensorRT {trt.__version__} could not build the engine; its messages are above")
     return bytes(engine)
 
 
@@ -166,7 +166,7 @@ def run_engine(trt: Any, engine: bytes, inputs: Mapping[str, Array], logits: tup
 
 
 def cache_options(cache: Path, inputs: Sequence[TensorSpec]) -> dict[str, str]:
-    """What ONNX Runtime's provider is told. Precision is not: it would have TensorRT choose types by itself."""
+    """The options of ONNX Runtime's provider. Precision is not among them: TensorRT would choose types by itself."""
     options = {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(cache)}
     for i, least in enumerate(("min", "opt", "max")):
         sizes = [f"{spec.name}:{'x'.join(map(str, shapes(spec)[i]))}" for spec in inputs]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from export.clips import cut, joined, load_clips, run_windows
 from export.graph import Graph, graph_of, sample_inputs
+from export.windows import cut, joined, load_clips, run_windows
 from glosscast.bundle import Array, Bundle, load_bundle
 from glosscast.manifest import Precision
 from glosscast.providers import ProviderError, available_providers
 from glosscast.recogniser import Recogniser
 from training.config import Config
 from training.data import Example
-from training.evaluation.reading import Decoded
+from training.evaluation.reading import WindowedClips
 from training.models.checkpoint import Checkpoint, load_checkpoint
 
 # On logits and embedding. Rounding to 8 bits moves logits by more than says anything: there the winners are compared.
@@ -25,7 +25,7 @@ CLIP_WINDOWS = 256  # of the clips, spread evenly over the file
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ProviderComparison:
     """Torch against one provider on one kind of input.
 
     Attributes:
@@ -47,12 +47,12 @@ class Comparison:
 
 def verify(
     bundle_path: Path, checkpoint_path: Path, provider: str | None = None, clips: Path | None = None
-) -> tuple[list[Comparison], list[str]]:
+) -> tuple[list[ProviderComparison], list[str]]:
     """Compare torch with ONNX Runtime on the golden input, on random windows alone and as a batch, and on real ones.
 
     Args:
         bundle_path: the bundle.
-        checkpoint_path: what it was made from.
+        checkpoint_path: the checkpoint that it was made from.
         provider: an execution provider, "openvino" for one; None takes all that are available.
         clips: an .npz file of real clips.
 
@@ -72,9 +72,10 @@ def verify(
     graph = graph_of(checkpoint, bundle.manifest.temperature, bundle.manifest.background)
     check_same_model(bundle, checkpoint, graph, checkpoint_path)
     if bundle.manifest.precision == "int8" and clips is None:
-        raise ValueError("an int8 bundle is judged by what it reads from real clips: name some with --clips")
-    decoded = None if clips is None else spread(cut(of_known_signs(clips, checkpoint.config), checkpoint.config))
-    comparisons, left_out = [stored(bundle, graph)], []
+        raise ValueError("an int8 bundle is judged by its readings of real clips: name some with --clips")
+    windowed = None if clips is None else spread(cut(of_known_signs(clips, checkpoint.config), checkpoint.config))
+    comparisons = [stored(bundle, graph)]
+    left_out = []
     for name in available_providers() if provider is None else [full_name(provider)]:
         try:
             recogniser = Recogniser(bundle, [name])
@@ -83,7 +84,7 @@ def verify(
                 raise
             left_out.append(f"{name}: {error}")
             continue
-        comparisons += compare(recogniser, graph, decoded)
+        comparisons += compare(recogniser, graph, windowed)
     if len(comparisons) == 1:
         raise ProviderError("; ".join(left_out))
     return comparisons, left_out
@@ -111,16 +112,17 @@ def check_same_model(bundle: Bundle, checkpoint: Checkpoint, graph: Graph, path:
             )
 
 
-def stored(bundle: Bundle, graph: Graph) -> Comparison:
+def stored(bundle: Bundle, graph: Graph) -> ProviderComparison:
     """Torch against the logits of the golden pair."""
     golden = bundle.golden()
     logits = golden.pop("logits")
     return judge("stored", "golden", bundle, graph.run(golden), {"logits": logits})
 
 
-def compare(recogniser: Recogniser, graph: Graph, decoded: Decoded | None) -> Iterator[Comparison]:
+def compare(recogniser: Recogniser, graph: Graph, windowed: WindowedClips | None) -> Iterator[ProviderComparison]:
     """Torch against one provider."""
-    bundle, name = recogniser.bundle, recogniser.providers[0]
+    bundle = recogniser.bundle
+    name = recogniser.providers[0]
     manifest = bundle.manifest
     outputs = [t.name for t in manifest.outputs]
 
@@ -133,14 +135,14 @@ def compare(recogniser: Recogniser, graph: Graph, decoded: Decoded | None) -> It
     yield judge(name, "golden", bundle, graph.run(golden), run(golden))
     yield judge(name, "random, one by one", bundle, wanted, one_by_one(run, random))
     yield judge(name, "random, as a batch", bundle, wanted, run(random))
-    if decoded is not None:
-        wanted, got = (run_windows(side, decoded, manifest.inputs) for side in (graph.run, run))
+    if windowed is not None:
+        wanted, got = (run_windows(side, windowed, manifest.inputs) for side in (graph.run, run))
         yield judge(name, "clips", bundle, wanted, got)
 
 
 def judge(
     provider: str, inputs: str, bundle: Bundle, wanted: Mapping[str, Array], got: Mapping[str, Array]
-) -> Comparison:
+) -> ProviderComparison:
     """Hold the outputs `got` against those of torch."""
     precision = bundle.manifest.precision
     differences = {
@@ -150,7 +152,7 @@ def judge(
     # Random windows lie where nothing was learned: only on real ones do winners mean anything.
     agreed = inputs != "clips" or agreement >= AGREEMENT[precision]
     passed = agreed and all(d <= TOLERANCE[precision] for d in differences.values())
-    return Comparison(provider, inputs, len(got["logits"]), differences, agreement, passed)
+    return ProviderComparison(provider, inputs, len(got["logits"]), differences, agreement, passed)
 
 
 def one_by_one(run: Callable[[Mapping[str, Array]], dict[str, Array]], inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -168,21 +170,21 @@ def of_known_signs(clips: Path, config: Config) -> list[Example]:
     return [e for e in examples if not set(config.data.vocabulary).isdisjoint(e.glosses)] or examples
 
 
-def spread(decoded: Decoded) -> Decoded:
+def spread(windowed: WindowedClips) -> WindowedClips:
     """At most `CLIP_WINDOWS` of the windows, from all over the file.
 
     Raises:
         ValueError: there is none, since nobody is in view.
     """
-    count = len(decoded.windows)
+    count = len(windowed.windows)
     if count == 0:
         raise ValueError("nobody is in view in any of the clips")
     kept = np.unique(np.linspace(0, count - 1, min(count, CLIP_WINDOWS)).round().astype(int))
     return replace(
-        decoded,
-        windows=[decoded.windows[i] for i in kept],
-        owners=[decoded.owners[i] for i in kept],
-        weights=decoded.weights[:, kept],
+        windowed,
+        windows=[windowed.windows[i] for i in kept],
+        owners=[windowed.owners[i] for i in kept],
+        weights=windowed.weights[:, kept],
     )
 
 
@@ -201,7 +203,7 @@ def full_name(provider: str) -> str:
     return short[provider.lower()]
 
 
-def table(comparisons: Sequence[Comparison]) -> str:
+def table(comparisons: Sequence[ProviderComparison]) -> str:
     """Lines for people."""
     outputs = list(comparisons[-1].differences)
     heads = ["provider", "windows", "count", *(f"largest difference: {o}" for o in outputs), "same winner", ""]

@@ -1,4 +1,4 @@
-"""What a frame says about signing: where the wrists are against the shoulders, and how fast they move."""
+"""Measures of signing in a frame: the wrists' height against the shoulders, and their speed."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from glosscast.keypoints import HAND_WRIST, LEFT_HAND, PRESENCE, RIGHT_HAND, SHO
 
 @dataclass(frozen=True)
 class Activity:
-    """What one frame says about signing: height of the higher wrist (inf: no hand seen) and speed of the faster."""
+    """Signing in one frame: the height of the higher wrist (inf: no hand seen) and the speed of the faster one."""
 
     height: float
     speed: float
@@ -26,7 +26,9 @@ class RestWatch:
     """
 
     def __init__(self, enter_height: float, leave_height: float, rest_ms: float) -> None:
-        self._enter_height, self._leave_height, self._rest_ms = enter_height, leave_height, rest_ms
+        self._enter_height = enter_height
+        self._leave_height = leave_height
+        self._rest_ms = rest_ms
         self._raised_ms = -np.inf
         self._rested = True
 
@@ -37,12 +39,13 @@ class RestWatch:
         self._rested |= t_ms - self._raised_ms >= self._rest_ms
 
     def lose(self) -> None:
-        """The stream paused for so long that nobody knows what the hands did."""
+        """Count a long pause of the stream as a rest, since the hands were not seen meanwhile."""
         self._rested = True
 
     def take(self) -> bool:
-        """A sign begins: whether the hands have rested since the last one began."""
-        rested, self._rested = self._rested, False
+        """Whether the hands have rested since the last sign began; call it where a sign begins."""
+        rested = self._rested
+        self._rested = False
         return rested
 
 
@@ -60,7 +63,7 @@ class ShoulderLine:
         self._width = 0.0
 
     def place(self, t_ms: float, keypoints: NDArray[np.float32]) -> tuple[NDArray[np.float64], float] | None:
-        """Where the line is after one frame (171, 4), x in units of frame height: (2,) and a width, in these units.
+        """The line's middle (2,) and width after one frame (171, 4), x in units of frame height.
 
         Returns:
             None as long as no shoulders have been seen.
@@ -72,9 +75,11 @@ class ShoulderLine:
 
     def _follow(self, t_ms: float, shoulders: NDArray[np.float64]) -> None:
         """Move the line by the time that has passed, so that it keeps up alike at 10 and at 60 frames a second."""
-        middle, width = shoulders.mean(0), float(np.linalg.norm(shoulders[0] - shoulders[1]))
+        middle = shoulders.mean(0)
+        width = float(np.linalg.norm(shoulders[0] - shoulders[1]))
         if self._middle is None:
-            self._middle, self._width = middle, width
+            self._middle = middle
+            self._width = width
         else:
             share = 1.0 - np.exp(-(t_ms - self._followed_ms) / self._follow_ms)
             self._middle = self._middle + share * (middle - self._middle)
@@ -86,7 +91,8 @@ class ActivityMeter:
     """Wrist height and speed against a slowly following shoulder line."""
 
     def __init__(self, follow_ms: float, visible: float) -> None:
-        self._line, self._visible = ShoulderLine(follow_ms), visible
+        self._line = ShoulderLine(follow_ms)
+        self._visible = visible
         self._wrists: dict[int, tuple[float, NDArray[np.float64]]] = {}
 
     def measure(self, t_ms: float, keypoints: NDArray[np.float32]) -> Activity:
@@ -95,7 +101,8 @@ class ActivityMeter:
         if line is None:
             return Activity(np.inf, 0.0)
         middle, shoulder_width = line
-        height, speed = np.inf, 0.0
+        height = np.inf
+        speed = 0.0
         for side, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):
             wrist = self._wrist(keypoints, side, hand)
             if wrist is None:

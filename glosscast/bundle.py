@@ -1,4 +1,4 @@
-"""The bundle: a folder with everything a service needs to recognise, and nothing it must guess.
+"""The bundle: a folder with everything that a service needs to recognise signs.
 
 `manifest.json`, `model.onnx`, `golden.npz` (an input and its output), `report.json` and `MODEL_CARD.md`. A bundle is
 checked when it is loaded: unknown or missing manifest keys and missing or changed files are refused by name.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from glosscast.crop import CropSpec, SignerCrop
+from glosscast.decoding import Classify, Pipeline
 from glosscast.faults import first_fault
 from glosscast.keypoints import UNSEEN
 from glosscast.learned_segmentation import Tagging
@@ -30,7 +31,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class BundleError(ValueError):
-    """A bundle is damaged or not one; the message names the file and the field."""
+    """A folder is no bundle, or a damaged one; the message names the file and the field."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +56,31 @@ class Bundle:
 
     @property
     def needs_signer(self) -> bool:
-        """Whether the model looks at keypoints, and can say nothing without any."""
+        """Whether the model needs keypoints, so that it cannot read a clip of nobody."""
         return any(tensor.name == "keypoints" for tensor in self.manifest.inputs)
 
     @property
     def crop(self) -> CropSpec | None:
-        """What the model is shown of a frame; None where it looks at keypoints alone."""
+        """The crop of a frame that the model gets; None where it looks at keypoints alone."""
         if self.manifest.visual.kind != "rgb":
             return None
         return CropSpec(self.manifest.visual.size, follow=self.manifest.keypoints.extractor != UNSEEN)
 
     def new_crop(self) -> SignerCrop | None:
-        """What cuts that out of the frames of one stream or clip."""
+        """A new cropper for the frames of one stream or clip; None where the model looks at keypoints alone."""
         return None if self.crop is None else SignerCrop(self.crop)
+
+    def pipeline(self, classify: Classify) -> Pipeline:
+        """The pipeline with which the bundle reads signs; `classify` is the loaded model."""
+        return Pipeline(
+            self.manifest.clip,
+            self.manifest.segmenter,
+            self.manifest.decoder,
+            classify,
+            tagging=self.tagging,
+            no_sign=self.vocabulary.no_sign_id,
+            needs_signer=self.needs_signer,
+        )
 
     def golden(self) -> dict[str, Array]:
         """The golden pair: the manifest's inputs (1, …) by name, and the `logits` (1, …) that they must give.
@@ -83,16 +96,17 @@ class Bundle:
         except (ValueError, OSError, EOFError, TypeError, AttributeError, KeyError, BadZipFile) as error:
             raise BundleError(f"{self.path / GOLDEN}: not an .npz of {names}") from error
         for spec in specs:
-            found, wanted = arrays[spec.name].shape, (1, *spec.shape[1:])
+            found = arrays[spec.name].shape
+            wanted = (1, *spec.shape[1:])
             if found != wanted:
                 raise BundleError(f"{self.path / GOLDEN}: {spec.name} must be {wanted}, it is {found}")
         return arrays
 
     def require_servable(self) -> "Bundle":
-        """This bundle, if the decoder can read with it: isolated signs.
+        """Return this bundle if it can be served: only bundles of isolated signs can.
 
         Raises:
-            BundleError: it cannot; says why.
+            BundleError: it cannot be served; the message says why.
         """
         if self.manifest.task != "isolated":
             raise BundleError(f"{self.path}: reads sentences; only bundles of isolated signs can be served so far")

@@ -13,7 +13,7 @@ class Caption:
     Attributes:
         start_ms: where it starts, by the stream's own clock.
         end_ms: where it ends.
-        gloss: what it was.
+        gloss: its gloss.
         confidence: 0..1.
     """
 
@@ -37,7 +37,7 @@ def cues(captions: Iterable[Caption], origin_ms: float = 0.0) -> Iterator[Cue]:
 
     Args:
         captions: in any order.
-        origin_ms: what the stream's clock said at the beginning of the recording; what was before begins there.
+        origin_ms: the time of the recording's beginning by the stream's clock; captions from before begin there.
     """
     ordered = sorted(captions, key=lambda caption: caption.start_ms)
     starts = [max(0, round(caption.start_ms - origin_ms)) for caption in ordered]
@@ -81,5 +81,5 @@ def _webvtt_text(text: str) -> str:
 
 
 def _srt_text(text: str) -> str:
-    # SubRip has no escapes, and players take what is in angle brackets for a tag.
+    # SubRip has no escapes, and players take text in angle brackets for a tag.
     return text.replace("<", "(").replace(">", ")")

@@ -4,20 +4,18 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
-
-import numpy as np
 
 from glosscast import __version__, live
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
 from glosscast.clip import Clip
-from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
+from glosscast.decoding import ClipReading, NoSignerError, SignEvent
 from glosscast.holistic import ExtractorError, ModelError, chosen, extract, mismatch, new_tracker, quiet_native_logs
 from glosscast.providers import ProviderError
+from glosscast.ranking import ranked
 from glosscast.recogniser import Recogniser
-from glosscast.video import Frame, VideoError, decode_video
+from glosscast.video import TimedFrames, VideoError, decode_video
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     captions = commands.add_parser("live", help="captions of a camera or a clip, from a running service")
     live.add_arguments(captions)
     captions.set_defaults(run=live.run)
-    info = commands.add_parser("info", help="what a bundle knows and how well")
+    info = commands.add_parser("info", help="print the glosses of a bundle and their accuracy")
     for command, run in ((classify, run_classify), (info, run_info)):
         command.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR", help="default: the embedded one")
         command.add_argument("--json", action="store_true", help="print JSON")
@@ -69,15 +67,9 @@ def run_classify(args: argparse.Namespace) -> int:
     trained = bundle.manifest.keypoints
     if (other := mismatch(trained.extractor, trained.models, chosen())) and not other.measured:
         print(f"bundle {bundle.id} was {other.text}", file=sys.stderr)
-    probabilities = reading.probabilities
-    best = np.argsort(-probabilities)[: args.top_k]
     predictions = [
-        {
-            "gloss": (gloss := bundle.vocabulary.gloss(int(i))),
-            "confidence": round(float(probabilities[i]), 4),
-            "confusable_with": bundle.report.confusable_with(gloss),
-        }
-        for i in best
+        {**best._asdict(), "confusable_with": bundle.report.confusable_with(best.gloss)}
+        for best in ranked(bundle.vocabulary, reading.probabilities, args.top_k)
     ]
     if args.json:
         answer = {
@@ -98,25 +90,24 @@ def run_classify(args: argparse.Namespace) -> int:
 def _sign(bundle: Bundle, final: SignEvent, first_ms: float) -> dict[str, object]:
     """One sign of a clip, with times from the clip's first frame."""
     assert final.probabilities is not None  # a final has them
-    best = int(final.probabilities.argmax())
+    (best,) = ranked(bundle.vocabulary, final.probabilities, 1)
     return {
-        "gloss": bundle.vocabulary.gloss(best),
-        "confidence": round(float(final.probabilities[best]), 4),
+        **best._asdict(),
         "start_ms": round(final.start_ms - first_ms, 1),
         "end_ms": round(final.end_ms - first_ms, 1),
     }
 
 
 def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[str, float]]:
-    """Keypoints of a video file, what is read from them and the ms of each step; as `POST /v1/classify` finds them.
+    """Keypoints of a video file, their reading, and the ms of each step, computed as by `POST /v1/classify`.
 
     Raises:
         VideoError: the file cannot be used.
         NoSignerError: nobody is in view.
         OSError: the file cannot be read.
     """
-    manifest, began = bundle.manifest, perf_counter()
-    frames = _Timed(decode_video(path, manifest.clip.fps))
+    began = perf_counter()
+    frames = TimedFrames(decode_video(path, bundle.manifest.clip.fps))
     with quiet_native_logs():
         tracker = new_tracker(threads=os.cpu_count() or 1)
         try:
@@ -124,36 +115,13 @@ def classify_file(path: Path, bundle: Bundle) -> tuple[Clip, ClipReading, dict[s
         finally:
             tracker.close()
     extracted = perf_counter()
-    found = read_clip(
-        clip,
-        manifest.clip,
-        manifest.segmenter,
-        manifest.decoder,
-        Recogniser(bundle),
-        needs_signer=bundle.needs_signer,
-        tagging=bundle.tagging,
-        no_sign=bundle.vocabulary.no_sign_id,
-    )
+    reading = bundle.pipeline(Recogniser(bundle)).read(clip)
     steps = {
         "decode": frames.seconds,
         "keypoints": extracted - began - frames.seconds,
         "inference": perf_counter() - extracted,
     }
-    return clip, found, {name: round(seconds * 1000, 1) for name, seconds in steps.items()}
-
-
-class _Timed(Iterator[Frame]):
-    """Frames, one at a time so that they do not pile up, and the time in s to get them."""
-
-    def __init__(self, frames: Iterator[Frame]) -> None:
-        self._frames, self.seconds = frames, 0.0
-
-    def __next__(self) -> Frame:
-        began = perf_counter()
-        try:
-            return next(self._frames)
-        finally:
-            self.seconds += perf_counter() - began
+    return clip, reading, {name: round(seconds * 1000, 1) for name, seconds in steps.items()}
 
 
 def run_info(args: argparse.Namespace) -> int:

@@ -1,13 +1,12 @@
 """A client of the live service: `async for event in caption("http://127.0.0.1:8000", "clip.mp4")`.
 
 It speaks the protocol of docs/protocol.md. When a connection breaks it opens another one and resumes the session, so
-that no sign is lost or heard twice.
+that no sign is lost or received twice.
 """
 
 import asyncio
 import json
 import random
-import struct
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -19,25 +18,24 @@ from urllib.parse import urlsplit, urlunsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
-from glosscast.sources import Shot, Source, shots
+from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, CloseCode, pack_frame
+from glosscast.sources import EncodedFrame, Source, encoded_frames
 
-SUBPROTOCOL = Subprotocol("glosscast.v1")
-PATH = "/v1/stream"
 ATTEMPTS = 8  # to connect again, over about 40 s; a session can be resumed for 30
 LONGEST_WAIT_S = 8.0
-SENT_AGAIN = 64  # frames that may have been on their way when a connection broke; 4 s
+MAX_RESENT = 64  # frames that may have been on their way when a connection broke; 4 s
 SLOWER = 1.5  # times the interval between two frames, when the service has dropped some
 HEADROOM = 0.9  # of the service's limit of frames a second, since the network makes bursts
-FINAL_CODES = {1009, 4000, 4001, 4009}  # another connection would end in the same way
+# Another connection would end in the same way.
+FINAL_CODES = {CloseCode.TOO_BIG, CloseCode.BAD_MESSAGE, CloseCode.NOT_AUTHENTICATED, CloseCode.RESUMED}
 
 Message = dict[str, Any]  # as docs/protocol.md has it
 
 
 class CaptionError(RuntimeError):
-    """The service does not take the stream, or cannot be reached; one line that says why."""
+    """The service refuses the stream or cannot be reached; the message gives the reason in one line."""
 
 
 async def caption(
@@ -50,17 +48,17 @@ async def caption(
     top_k: int = 3,
     realtime: bool = True,
 ) -> AsyncGenerator[Message, None]:
-    """What the service says about a camera or a clip, message by message: `final`, `interim` and the rest.
+    """Yield the service's messages about a camera or a clip: `final`, `interim` and the rest.
 
-    A session whose connection broke goes on without a word, but for another `started`. Where it could not be resumed,
-    that has `resumed` false, and segments count from 0 again.
+    A session whose connection broke goes on; only another `started` says so. Where the session could not be resumed,
+    its `resumed` is false, and segments count from 0 again.
 
     Args:
         url: of the service, http://127.0.0.1:8000.
         source: index of a camera, or path of a clip.
         api_key: where the service needs one.
         keypoints: whether to find keypoints on this machine and send them alone; no picture leaves it.
-        interim: whether guesses inside a sign are wanted.
+        interim: whether interim results inside a sign are wanted.
         top_k: glosses in a final.
         realtime: whether a clip is sent at its own speed, as a camera's would be, or as fast as the service takes it.
 
@@ -69,19 +67,19 @@ async def caption(
         SourceError, VideoError, OSError, ExtractorError, ModelError: the source cannot be used.
     """
     headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-    wishes: Message = {"input": "keypoints" if keypoints else "frames", "interim": interim, "top_k": top_k}
-    session = _Session(source, keypoints, wishes, realtime and not isinstance(source, int))
+    options: Message = {"input": "keypoints" if keypoints else "frames", "interim": interim, "top_k": top_k}
+    session = _Session(source, keypoints, options, realtime and not isinstance(source, int))
     failures = 0
     try:
         await session.open()
         while not session.done:
             try:
                 socket = await connect(
-                    address(url), subprotocols=[SUBPROTOCOL], additional_headers=headers, compression=None
+                    address(url), subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, compression=None
                 )
                 if socket.response is not None:
-                    headers |= place_of(socket.response.headers)
-                async with socket, aclosing(session.over(socket)) as messages:
+                    headers |= affinity_headers(socket.response.headers)
+                async with socket, aclosing(session.exchange(socket)) as messages:
                     async for message in messages:
                         failures = 0
                         yield message
@@ -96,38 +94,33 @@ def address(url: str) -> str:
     """The websocket of a service.
 
     Raises:
-        CaptionError: this is no address of one.
+        CaptionError: the address is none of a service.
     """
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     if scheme not in ("ws", "wss") or not parts.netloc:
         raise CaptionError(f"{url}: not an address of the form http://HOST:PORT")
-    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or PATH, "", ""))
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or STREAM_PATH, "", ""))
 
 
-def place_of(answer: Headers) -> dict[str, str]:
-    """The header that leads back to the replica behind a proxy that answered a handshake: the cookies that it set."""
+def affinity_headers(answer: Headers) -> dict[str, str]:
+    """The header with the cookies of a handshake, by which a proxy finds the same replica again."""
     jar: SimpleCookie = SimpleCookie()
     for cookie in answer.get_all("Set-Cookie"):  # of several with one name the last one counts
         jar.load(cookie)
     return {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in jar.items())} if jar else {}
 
 
-def pack(seq: int, t_ms: float, payload: bytes) -> bytes:
-    """A frame as a binary message: its number, its time in ms, and a picture or keypoints."""
-    header = json.dumps({"seq": seq, "t_ms": t_ms}).encode()
-    return struct.pack("<I", len(header)) + header + payload
-
-
 class _Session:
-    """One session, over as many connections as it takes."""
+    """One session, over as many connections as it needs."""
 
-    def __init__(self, source: Source, keypoints: bool, wishes: Message, paced: bool) -> None:
+    def __init__(self, source: Source, keypoints: bool, options: Message, paced: bool) -> None:
         self.done = False
-        self._shots = shots(source, keypoints)
-        self._wishes, self._keypoints = wishes, keypoints
-        self._coming: asyncio.Task[Shot | None] | None = None
-        self._sent: deque[Shot] = deque(maxlen=SENT_AGAIN)
+        self._frames = encoded_frames(source, keypoints)
+        self._options = options
+        self._keypoints = keypoints
+        self._upcoming: asyncio.Task[EncodedFrame | None] | None = None
+        self._sent: deque[EncodedFrame] = deque(maxlen=MAX_RESENT)
         self._seq = 0
         self._pace = _Pace(realtime=paced)
         self._live = isinstance(source, int)
@@ -139,32 +132,33 @@ class _Session:
 
     async def open(self) -> None:
         """Find out whether the source can be used."""
-        await self._shot()
+        await self._next_frame()
 
-    async def over(self, socket: ClientConnection) -> AsyncGenerator[Message, None]:
-        """Send and hear over one connection.
+    async def exchange(self, socket: ClientConnection) -> AsyncGenerator[Message, None]:
+        """Send frames and receive messages over one connection.
 
         Raises:
             ConnectionClosed: it broke, or the service closed it before it had ended the session.
         """
-        self._error, sending = {}, None
+        self._error = {}
+        sending = None
         try:
-            with suppress(ConnectionClosed):  # by a service that says why; that is heard below
+            with suppress(ConnectionClosed):  # the service says why in a message, which is received below
                 await socket.send(json.dumps(await self._first_message()))
             while True:
                 message: Message = json.loads(await socket.recv())
-                self._hear(message)
+                self._on_message(message)
                 if message["type"] == "started":
                     sending = asyncio.create_task(self._send(socket, message))
                 yield message
         except ConnectionClosed as closed:
             if self._fault is not None:
                 raise self._fault from None
-            self.done = closed.rcvd is not None and closed.rcvd.code == CloseCode.NORMAL_CLOSURE
+            self.done = closed.rcvd is not None and closed.rcvd.code == CloseCode.DONE
             if not self.done:
                 raise
         except (GeneratorExit, asyncio.CancelledError):
-            await socket.close()  # with 1000: nobody will come back
+            await socket.close()  # with code 1000: the session will not be resumed
             raise
         finally:
             if sending is not None:
@@ -172,10 +166,10 @@ class _Session:
                 await asyncio.wait([sending])
 
     def wait_s(self, error: Exception, failures: int) -> float:
-        """How long to wait before the next connection.
+        """The time in s to wait before the next connection.
 
         Raises:
-            CaptionError: there is no use in another one.
+            CaptionError: another connection would fail, too.
         """
         code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
         status = error.response.status_code if isinstance(error, InvalidStatus) else 500
@@ -188,17 +182,18 @@ class _Session:
         return float(self._error.get("retry_after_s") or (backoff_s if failures else 0.0))
 
     async def close(self) -> None:
-        """Let go of the source."""
-        if self._coming is not None:
-            await asyncio.wait([self._coming])
-        await asyncio.to_thread(self._shots.close)
+        """Close the source."""
+        if self._upcoming is not None:
+            await asyncio.wait([self._upcoming])
+        await asyncio.to_thread(self._frames.close)
 
-    # --- hearing
+    # --- receiving
 
-    def _hear(self, message: Message) -> None:
+    def _on_message(self, message: Message) -> None:
         match message["type"]:
             case "started":
-                self._connected, self._started = True, message
+                self._connected = True
+                self._started = message
             case "final":
                 self._last_segment = message["segment"]
             case "warning" if message["code"] == "frames_dropped":
@@ -209,7 +204,7 @@ class _Session:
                 self._forget()
 
     def _forget(self) -> None:
-        """There is nothing to resume."""
+        """Forget the session, which cannot be resumed."""
         self._started = self._last_segment = None
         self._sent.clear()
 
@@ -219,45 +214,45 @@ class _Session:
         if self._started is not None:
             own = {name: self._started[name] for name in ("session", "token")}
             return {"type": "resume", **own, "last_segment": self._last_segment}
-        start: Message = {"type": "start", **self._wishes}
-        if self._keypoints and (first := await self._shot()) is not None:
+        start: Message = {"type": "start", **self._options}
+        if self._keypoints and (first := await self._next_frame()) is not None:
             start["aspect"] = first.aspect
         return start
 
     async def _send(self, socket: ClientConnection, started: Message) -> None:
-        """Send frames to the end of the source, those first that got lost when a connection broke."""
+        """Send the frames that were lost when a connection broke, then the others to the end of the source."""
         taken_ms = started["last_t_ms"]
         try:
-            for lost in [shot for shot in self._sent if taken_ms is None or shot.t_ms > taken_ms]:
-                await self._send_shot(socket, lost)
+            for lost in [frame for frame in self._sent if taken_ms is None or frame.t_ms > taken_ms]:
+                await self._send_frame(socket, lost)
             self._pace.begin(started["limits"]["max_fps"])
-            while (shot := await self._shot()) is not None:
+            while (frame := await self._next_frame()) is not None:
                 if not self._live:
-                    await self._pace.wait(shot.t_ms)
-                self._coming = None
-                self._sent.append(shot)
-                await self._send_shot(socket, shot)
+                    await self._pace.wait(frame.t_ms)
+                self._upcoming = None
+                self._sent.append(frame)
+                await self._send_frame(socket, frame)
             await socket.send('{"type": "stop"}')
         except ConnectionClosed:
-            pass  # `over` hears of it as well
+            pass  # `exchange` gets the same exception
         except Exception as fault:
             self._fault = fault
             await socket.close()
 
-    async def _send_shot(self, socket: ClientConnection, shot: Shot) -> None:
-        await socket.send(pack(self._seq, shot.t_ms, shot.payload))
+    async def _send_frame(self, socket: ClientConnection, frame: EncodedFrame) -> None:
+        await socket.send(pack_frame(self._seq, frame.t_ms, frame.payload))
         self._seq += 1
 
-    async def _shot(self) -> Shot | None:
-        """The frame that comes next, None at the end; the same one until `_coming` is None."""
-        if self._coming is None:
-            self._coming = asyncio.create_task(asyncio.to_thread(next, self._shots, None))
-        # Who waits may be cancelled, the thread cannot: what it finds is for the next connection.
-        return await asyncio.shield(self._coming)
+    async def _next_frame(self) -> EncodedFrame | None:
+        """The next frame, None at the end; the same one until `_upcoming` is None."""
+        if self._upcoming is None:
+            self._upcoming = asyncio.create_task(asyncio.to_thread(next, self._frames, None))
+        # The caller may be cancelled, the thread cannot: the frame that it gets is for the next connection.
+        return await asyncio.shield(self._upcoming)
 
 
 class _Pace:
-    """When a clip's frames are due: at the clip's own speed, or as fast as the service takes them."""
+    """The times at which a clip's frames are due: at the clip's own speed, or as fast as the service takes them."""
 
     def __init__(self, realtime: bool) -> None:
         self._realtime = realtime
@@ -266,12 +261,13 @@ class _Pace:
         self._due_s = 0.0
 
     def begin(self, max_fps: float) -> None:
-        """Frames may come, from now on."""
+        """Count time from now on, when the service takes frames."""
         self._interval_s = max(self._interval_s, 1 / (HEADROOM * max_fps))
-        self._last_ms, self._due_s = None, monotonic()
+        self._last_ms = None
+        self._due_s = monotonic()
 
     def slow_down(self) -> None:
-        """Frames were dropped."""
+        """Send frames more slowly, since the service dropped some."""
         self._interval_s *= SLOWER
 
     async def wait(self, t_ms: float) -> None:

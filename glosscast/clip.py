@@ -1,4 +1,4 @@
-"""A clip of keypoints, and which of its frames a model window takes.
+"""A clip of keypoints, and the choice of frames for a model's window.
 
 Frames are chosen by timestamp, never by index: cameras deliver 10 to 60 frames a second with gaps, models were trained
 on exactly `ClipSpec.fps`.
@@ -76,7 +76,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What a model sees of a clip.
+    """The part of a clip that a model reads at once.
 
     Attributes:
         keypoints: (T, 171, 4) float32, normalised.

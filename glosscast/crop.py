@@ -19,8 +19,8 @@ SPAN = 3.6  # side in shoulder widths
 OFFSET_Y = 0.2  # centre below the mid-shoulder point, in shoulder widths
 MIN_SHOULDERS = 1e-4  # frame heights; narrower ones have no scale, as in `keypoints.normalise`
 MAX_SIDE = 2.0  # longer sides of the frame: shoulders found wider than a picture shows cost no more memory than that
-RECENT = 16  # frames that tell where the signer is now; about a second, so that a turn of the body is outvoted
-# Of the square's side: shoulders of somebody who stays in place vary by 0.02 in place and, seldom, by 0.1 in width.
+RECENT = 16  # frames that show where the signer is now; about a second, so that a turn of the body is outvoted
+# Of the square's side: the shoulders of a signer who stays in place vary by 0.02 in place and, seldom, by 0.1 in width.
 TOLERANCE = 0.1
 
 
@@ -33,7 +33,7 @@ class Square(NamedTuple):
 
 
 class CropSpec(NamedTuple):
-    """What a model with an `rgb` stream is shown of a frame.
+    """The part of a frame that a model with an `rgb` stream gets.
 
     Attributes:
         size: px a side.
@@ -66,7 +66,8 @@ class SignerCrop:
         """
         height, width = rgb.shape[:2]
         if self._frame != (height, width):  # a phone was turned; pixels mean another place
-            self._frame, self._square = (height, width), None
+            self._frame = (height, width)
+            self._square = None
             self._recent.clear()
         if self.spec.follow and (keypoints[SHOULDERS, PRESENCE] > 0).all():
             # In half precision, as training keeps keypoints: a pixel more or less would be another picture.
@@ -106,7 +107,7 @@ def central_square(height: int, width: int) -> Square:
 
 def cut(frame: NDArray[np.uint8], square: Square, size: int) -> NDArray[np.uint8]:
     """Cut the square out of a frame (H, W, 3) uint8 as (size, size, 3); beyond the frame its border goes on."""
-    import cv2  # 35 MB, which who loads a bundle of keypoints does without
+    import cv2  # 35 MB, which a bundle of keypoints does not need
 
     height, width = frame.shape[:2]
     along = np.arange(square.side)

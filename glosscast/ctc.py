@@ -62,7 +62,7 @@ def beam_search(
         width: how many prefixes are kept from frame to frame.
         best: how many labellings are wanted; fewer come back where fewer are possible.
         min_log_probability: classes below this are not tried in a frame, its likeliest class apart. With large
-            vocabularies this is what makes the search fast.
+            vocabularies this makes the search fast.
 
     Returns:
         Different labellings, the likeliest first; ties keep the order of the class ids.
@@ -116,7 +116,8 @@ def _advance(beam: _Beam, frame: NDArray[np.float64], blank: int, width: int) ->
     outcomes = np.concatenate([np.logaddexp(in_blank, in_label), grown.ravel()])
     possible = np.flatnonzero(outcomes > -np.inf)
     kept = possible[np.argsort(-outcomes[possible], kind="stable")[:width]]
-    staying, growing = kept[kept < len(prefixes)], kept[kept >= len(prefixes)] - len(prefixes)
+    staying = kept[kept < len(prefixes)]
+    growing = kept[kept >= len(prefixes)] - len(prefixes)
     parents, labels = np.divmod(growing, len(frame))
     return _Beam(
         [prefixes[i] for i in staying] + [(*prefixes[i], int(c)) for i, c in zip(parents, labels, strict=True)],
@@ -126,7 +127,7 @@ def _advance(beam: _Beam, frame: NDArray[np.float64], blank: int, width: int) ->
 
 
 def _checked(log_probabilities: Floats, blank: int) -> NDArray[np.float64]:
-    """A float64 copy, (T, C), after a look at what is in it."""
+    """A checked float64 copy, (T, C)."""
     scores = np.array(log_probabilities, np.float64)
     if scores.ndim != 2 or scores.shape[1] == 0:
         raise ValueError(f"log probabilities must be (frames, classes), got {scores.shape}")

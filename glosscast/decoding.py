@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from glosscast.caption_filter import CaptionFilter
 from glosscast.clip import Clip, ClipSpec, Window, cut_window
 from glosscast.keypoints import POSE, PRESENCE, X, Z
 from glosscast.learned_segmentation import LearnedSegmenter, Tagging
 from glosscast.recent import RecentFrames
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
-from glosscast.telling import Teller
 
 MAX_FPS = 120.0  # frames a second, by the stream's own clock, beyond which the oldest are forgotten early
 
 
 class DecoderSettings(BaseModel):
-    """How segments are read; part of the bundle manifest."""
+    """The decoder's thresholds; part of the bundle manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -34,7 +34,7 @@ class DecoderSettings(BaseModel):
 
 
 class Classify(Protocol):
-    """What the decoder needs of a model."""
+    """A model, as the decoder calls it."""
 
     def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         """Windows to probabilities (len(windows), classes)."""
@@ -42,7 +42,7 @@ class Classify(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SignEvent:
-    """Something known about one sign.
+    """An event of one sign.
 
     Attributes:
         kind: "started", then any number of "interim", then exactly one "final".
@@ -51,8 +51,8 @@ class SignEvent:
         end_ms: where it ends, as far as known.
         revision: 1, 2, 3 … for interims, 0 otherwise.
         probabilities: (classes,); None for "started".
-        stable: an interim that can be shown: see `Teller.is_stable`.
-        quiet: a final that is not to be reported: too unsure, or the sign before it going on.
+        stable: an interim that can be shown: see `CaptionFilter.is_stable`.
+        suppressed: a final that is not reported: it is too unsure, or continues the sign before it.
     """
 
     kind: Literal["started", "interim", "final"]
@@ -62,7 +62,7 @@ class SignEvent:
     revision: int = 0
     probabilities: NDArray[np.float32] | None = None
     stable: bool = False
-    quiet: bool = False
+    suppressed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +71,8 @@ class ClipReading:
 
     Attributes:
         probabilities: (classes,) of the recording taken as one sign.
-        signs: the "final" events of the signs that the segmenter found, in order, without those that are not to be
-            reported; none where it found none.
+        signs: the "final" events of the signs that the segmenter found, in order, without the suppressed ones; empty
+            where it found none.
     """
 
     probabilities: NDArray[np.float32]
@@ -83,40 +83,86 @@ class NoSignerError(ValueError):
     """Nobody is in view anywhere in the clip."""
 
 
-class Decoder:
-    """A causal reader of one stream; push frames in order of time.
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """The way from keypoints to signs: a segmenter, windows of its segments, a model and the decoder's thresholds.
 
-    Args:
+    `Bundle.pipeline` makes one of a bundle, `training.config.Config.pipeline` makes one of a model in training.
+
+    Attributes:
         spec: the model's window.
-        segmenter: its thresholds.
-        settings: how segments are read.
+        segmenter: the segmenter's thresholds.
+        settings: the decoder's thresholds.
         classify: the model.
-        interim: whether interim results are wanted; without them a sign costs inference only at its end.
-        tagging: the learned segmenter, to use instead of the rule.
-        no_sign: the class that stands for hands that say nothing; None where the vocabulary has none.
-        spare: asked before each interim; while there is nothing to spare it is put off, to a later frame or for good.
+        tagging: the learned segmenter; None segments by the rule.
+        no_sign: the class of hands that sign nothing; None where the vocabulary has none.
+        needs_signer: whether the model needs keypoints, so that it cannot read a clip of nobody.
     """
 
-    def __init__(
-        self,
-        spec: ClipSpec,
-        segmenter: SegmenterSettings,
-        settings: DecoderSettings,
-        classify: Classify,
-        interim: bool = True,
-        tagging: Tagging | None = None,
-        no_sign: int | None = None,
-        spare: Callable[[], bool] = lambda: True,
-    ) -> None:
-        self.spec, self.settings, self.interim, self._spare = spec, settings, interim, spare
-        self._classify = classify
-        self._segmenter = Segmenter(segmenter) if tagging is None else LearnedSegmenter(segmenter, tagging)
-        self._keep_ms = segmenter.max_ms + segmenter.leave_ms + spec.window_ms
-        # A clock that crawls would let them grow without end.
+    spec: ClipSpec
+    segmenter: SegmenterSettings
+    settings: DecoderSettings
+    classify: Classify
+    tagging: Tagging | None = None
+    no_sign: int | None = None
+    needs_signer: bool = True
+
+    def decoder(self, interim: bool = True, has_capacity: Callable[[], bool] = lambda: True) -> "Decoder":
+        """Return a new decoder, for one stream; see `Decoder`."""
+        return Decoder(self, interim, has_capacity)
+
+    def new_segmenter(self) -> Segmenter | LearnedSegmenter:
+        """Return a new segmenter, for one stream."""
+        return Segmenter(self.segmenter) if self.tagging is None else LearnedSegmenter(self.segmenter, self.tagging)
+
+    def read(self, clip: Clip) -> ClipReading:
+        """Read a recording as one sign, and find the signs in it.
+
+        Where the segmenter finds several signs they are pooled by their length; where it finds none, the whole
+        recording is read.
+
+        Raises:
+            NoSignerError: nobody is in view, and the model needs somebody.
+        """
+        if self.needs_signer and not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
+            raise NoSignerError("nobody is in view")
+        events = decode_clip(clip, self.decoder(interim=False))
+        finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
+        if finals:
+            return ClipReading(pool(finals), [e for e in finals if not e.suppressed])
+        first_ms = float(clip.t_ms[0])
+        last_ms = float(clip.t_ms[-1])
+        return ClipReading(self.classify_segment(clip, first_ms, last_ms, last_ms), [])
+
+    def classify_segment(self, clip: Clip, start_ms: float, end_ms: float, now_ms: float) -> NDArray[np.float32]:
+        """Probabilities (classes,) of a segment of a clip that is known up to `now_ms`: the mean of its windows'."""
+        starts = window_starts(start_ms, end_ms, float(clip.t_ms[0]), now_ms, self.spec, self.settings.hop_ms)
+        windows = [cut_window(clip, start, self.spec) for start in starts]
+        return np.asarray(self.classify(windows).mean(axis=0), np.float32)
+
+
+class Decoder:
+    """A causal decoder of one stream; push frames in order of time.
+
+    Args:
+        pipeline: the model, and how it is read.
+        interim: whether interim results are wanted; without them a sign costs inference only at its end.
+        has_capacity: asked before each interim; one for which the model has no capacity is postponed to a later frame,
+            or never computed.
+    """
+
+    def __init__(self, pipeline: Pipeline, interim: bool, has_capacity: Callable[[], bool]) -> None:
+        self._pipeline = pipeline
+        self._interim = interim
+        self._has_capacity = has_capacity
+        self._segmenter = pipeline.new_segmenter()
+        self._keep_ms = pipeline.segmenter.max_ms + pipeline.segmenter.leave_ms + pipeline.spec.window_ms
+        # The limit bounds the frames of a stream whose clock hardly advances.
         self._frames = RecentFrames(limit=int(self._keep_ms / 1000 * MAX_FPS))
-        self._open: int | None = None
-        self._revision, self._interim_due = 0, 0.0
-        self._teller = Teller(settings.stable, settings.reject, no_sign)
+        self._segment: int | None = None
+        self._revision = 0
+        self._interim_due_ms = 0.0
+        self._filter = CaptionFilter(pipeline.settings.stable, pipeline.settings.reject, pipeline.no_sign)
 
     def push(
         self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, picture: NDArray[np.uint8] | None = None
@@ -149,49 +195,43 @@ class Decoder:
 
     def _read(self, segment: Segment, now_ms: float) -> list[SignEvent]:
         events = []
-        if self._open != segment.index:
-            self._open, self._revision = segment.index, 0
-            self._interim_due = now_ms + self.settings.interim_ms
-            self._teller.begin(segment.rested)
-            events.append(SignEvent("started", *_where(segment)))
+        times = (segment.index, segment.start_ms, segment.end_ms)
+        if self._segment != segment.index:
+            self._segment = segment.index
+            self._revision = 0
+            self._interim_due_ms = now_ms + self._pipeline.settings.interim_ms
+            self._filter.begin(segment.rested)
+            events.append(SignEvent("started", *times))
         if segment.closed:
-            pooled = self._classified(segment, now_ms)
-            quiet = not self._teller.is_reported(pooled)
-            events.append(SignEvent("final", *_where(segment), probabilities=pooled, quiet=quiet))
-        elif self.interim and now_ms >= self._interim_due and self._spare():
+            probabilities = self._classify(segment, now_ms)
+            suppressed = not self._filter.is_reported(probabilities)
+            events.append(SignEvent("final", *times, probabilities=probabilities, suppressed=suppressed))
+        elif self._interim and now_ms >= self._interim_due_ms and self._has_capacity():
             self._revision += 1
-            self._interim_due = now_ms + self.settings.interim_ms
-            pooled = self._classified(segment, now_ms)
-            stable = self._teller.is_stable(pooled)
-            events.append(SignEvent("interim", *_where(segment), self._revision, pooled, stable=stable))
+            self._interim_due_ms = now_ms + self._pipeline.settings.interim_ms
+            probabilities = self._classify(segment, now_ms)
+            stable = self._filter.is_stable(probabilities)
+            events.append(SignEvent("interim", *times, self._revision, probabilities, stable=stable))
         return events
 
-    def _classified(self, segment: Segment, now_ms: float) -> NDArray[np.float32]:
-        """Probabilities (classes,) of a segment, as far as it goes."""
+    def _classify(self, segment: Segment, now_ms: float) -> NDArray[np.float32]:
         clip = Clip(self._frames.t_ms, self._frames.keypoints, aspect=1.0, frames=self._frames.pictures)
-        first_ms = float(clip.t_ms[0])
-        starts = window_starts(segment.start_ms, segment.end_ms, first_ms, now_ms, self.spec, self.settings.hop_ms)
-        windows = [cut_window(clip, start, self.spec) for start in starts]
-        return np.asarray(self._classify(windows).mean(axis=0), np.float32)
-
-
-def _where(segment: Segment) -> tuple[int, float, float]:
-    return segment.index, segment.start_ms, segment.end_ms
+        return self._pipeline.classify_segment(clip, segment.start_ms, segment.end_ms, now_ms)
 
 
 def window_starts(
     start_ms: float, end_ms: float, first_ms: float, now_ms: float, spec: ClipSpec, hop_ms: float
 ) -> list[float]:
-    """Where to cut windows for a segment.
+    """The starts, in ms, of the windows of a segment.
 
     A segment that fits into a window is centred in it, as far as the recording allows: a window reaches neither beyond
     `now_ms` nor, which comes first, before `first_ms`. A longer one is covered by windows about `hop_ms` apart.
     """
-    spare = spec.window_ms - (end_ms - start_ms)
-    if spare < 0:
-        count = int(np.ceil(-spare / hop_ms)) + 1
+    margin_ms = spec.window_ms - (end_ms - start_ms)
+    if margin_ms < 0:
+        count = int(np.ceil(-margin_ms / hop_ms)) + 1
         return [float(s) for s in np.linspace(start_ms, end_ms - spec.window_ms, count)]
-    return [max(min(start_ms - spare / 2, now_ms - spec.window_ms), first_ms)]
+    return [max(min(start_ms - margin_ms / 2, now_ms - spec.window_ms), first_ms)]
 
 
 def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
@@ -203,60 +243,6 @@ def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
         for event in decoder.push(float(t_ms), keypoints, clip.aspect, picture)
     ]
     return events + decoder.finish()
-
-
-def read_clip(
-    clip: Clip,
-    spec: ClipSpec,
-    segmenter: SegmenterSettings,
-    settings: DecoderSettings,
-    classify: Classify,
-    needs_signer: bool = True,
-    tagging: Tagging | None = None,
-    no_sign: int | None = None,
-) -> ClipReading:
-    """A recording taken as one sign, and the signs in it.
-
-    Where the segmenter finds several signs they are pooled by their length; where it finds none, the whole recording is
-    read.
-
-    Args:
-        clip: the recording.
-        spec: the model's window.
-        segmenter: its thresholds.
-        settings: how segments are read.
-        classify: the model.
-        needs_signer: whether the model looks at keypoints, and can say nothing without any.
-        tagging: the learned segmenter, to use instead of the rule.
-        no_sign: the class that stands for hands that say nothing; None where the vocabulary has none.
-
-    Raises:
-        NoSignerError: nobody is in view, and the model needs somebody.
-    """
-    if needs_signer and not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
-        raise NoSignerError("nobody is in view")
-    decoder = Decoder(spec, segmenter, settings, classify, interim=False, tagging=tagging, no_sign=no_sign)
-    events = decode_clip(clip, decoder)
-    finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
-    if finals:
-        return ClipReading(pool(finals), [e for e in finals if not e.quiet])
-    first, last = float(clip.t_ms[0]), float(clip.t_ms[-1])
-    starts = window_starts(first, last, first, last, spec, settings.hop_ms)
-    windows = [cut_window(clip, start, spec) for start in starts]
-    return ClipReading(np.asarray(classify(windows).mean(axis=0), np.float32), [])
-
-
-def classify_clip(
-    clip: Clip,
-    spec: ClipSpec,
-    segmenter: SegmenterSettings,
-    settings: DecoderSettings,
-    classify: Classify,
-    needs_signer: bool = True,
-    tagging: Tagging | None = None,
-) -> NDArray[np.float32]:
-    """Probabilities (classes,) for a recording taken as one sign; see `read_clip`."""
-    return read_clip(clip, spec, segmenter, settings, classify, needs_signer, tagging).probabilities
 
 
 def pool(finals: Iterable[SignEvent]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What a person is told of data that does not validate."""
+"""A readable message about data that does not validate."""
 
 from pydantic import ValidationError
 

@@ -64,6 +64,17 @@ class Pose(IntEnum):
 SHOULDERS = [Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER]
 ELBOWS = [Pose.LEFT_ELBOW, Pose.RIGHT_ELBOW]
 WRISTS = [Pose.LEFT_WRIST, Pose.RIGHT_WRIST]
+ARMS = [*SHOULDERS, *ELBOWS, *WRISTS]
+# The pose model's own points of the head; the face mesh has finer ones.
+HEAD = [
+    Pose.NOSE,
+    Pose.LEFT_EYE,
+    Pose.RIGHT_EYE,
+    Pose.LEFT_EAR,
+    Pose.RIGHT_EAR,
+    Pose.MOUTH_LEFT,
+    Pose.MOUTH_RIGHT,
+]
 UPPER_BODY = slice(0, 25)  # pose points from the nose to the hips; legs say nothing about a sign
 
 # Indices inside a hand of 21 points.
@@ -168,7 +179,7 @@ def normalise(keypoints: NDArray[np.float32], aspect: float | Floats) -> NDArray
 def _masked_median(values: Floats, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Median over axis -2 of values (..., T, D) where mask (..., T); zero where nothing is left."""
     count = mask.sum(axis=-1)[..., None, None]
-    ordered = np.sort(np.where(mask[..., None], values, np.inf), axis=-2)  # what is masked comes last
+    ordered = np.sort(np.where(mask[..., None], values, np.inf), axis=-2)  # masked values come last
     low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-2)
     high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[-2] - 1), axis=-2)
     return np.where(count > 0, (low + high) / 2, 0.0)[..., 0, :].astype(np.float32)

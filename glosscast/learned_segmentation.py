@@ -1,4 +1,4 @@
-"""Where a sign starts and ends, as a small network has learned it from joined clips.
+"""The learned segmenter: a small network, trained on joined clips, finds where signs start and end.
 
 The same interface as the rule in `glosscast.segmentation`, and the same limits: a longest sign, and none across a
 pause. Other than the rule it tells signs apart that follow each other with the hands up. Hands that the rule calls
@@ -18,7 +18,7 @@ from glosscast.tagger import BEGIN, OUTSIDE, PAUSE_MS, Tagged, Tagger, Weights
 
 
 class TaggerSettings(BaseModel):
-    """How tags become segments; part of the bundle manifest."""
+    """The thresholds by which tags become segments; part of the bundle manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -37,7 +37,7 @@ class TaggerSettings(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Tagging:
-    """What a bundle says about the tagger."""
+    """The tagger of a bundle."""
 
     settings: TaggerSettings
     weights: Weights
@@ -52,7 +52,8 @@ class LearnedSegmenter:
     """
 
     def __init__(self, settings: SegmenterSettings, tagging: Tagging) -> None:
-        self.settings, self.tagging = settings, tagging.settings
+        self.settings = settings
+        self.tagging = tagging.settings
         self._tagger = Tagger(tagging.weights, settings.follow_ms, settings.visible)
         self._activity = ActivityMeter(settings.follow_ms, settings.visible)
         self._up_ms = -inf  # when a hand was last up
@@ -87,11 +88,11 @@ class LearnedSegmenter:
             if self._start_ms is None:
                 self._perhaps_begin(self._waiting.pop(0))
             elif (closed := self._perhaps_end()) is not None:
-                return closed  # what waits is read with the next frame: one call tells of one segment
+                return closed  # waiting tags are read with the next frame, since a call returns one segment
         return None if self._start_ms is None else self._segment(self._start_ms, closed=False)
 
     def finish(self) -> Segment | None:
-        """End of the stream, or the client's wish: close the open segment."""
+        """Close the open segment: the stream has ended, or the client asks for it."""
         self._waiting.clear()
         return None if self._start_ms is None else self._close()
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 
 class LiveError(RuntimeError):
-    """Captions cannot be had; one line that says why."""
+    """There can be no captions; the message gives the reason in one line."""
 
 
 CLEAR_LINE = "\r\x1b[K"
@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         LiveError: the service refuses or cannot be reached, the camera cannot be used, or websockets is not installed.
-        VideoError, OSError, ExtractorError, ModelError: the clip, or what finds keypoints in it, cannot be used.
+        VideoError, OSError, ExtractorError, ModelError: the clip or the extractor cannot be used.
     """
     try:
-        # These load what `glosscast classify` does without.
+        # `glosscast classify` needs none of these modules.
         from glosscast.client import CaptionError, caption
         from glosscast.sources import SourceError
     except ModuleNotFoundError as error:
@@ -60,15 +60,16 @@ async def _show(args: argparse.Namespace, caption: Callable[..., AsyncIterator[d
 
 
 class Printer:
-    """Writes a line for each sign; on a terminal, also dots while it is signed, and the guess once it is stable."""
+    """Writes a line for each sign; on a terminal, also dots while it is signed, and a stable interim gloss."""
 
     def __init__(self, out: TextIO, as_json: bool) -> None:
-        self._out, self._as_json = out, as_json
+        self._out = out
+        self._as_json = as_json
         self._terminal = out.isatty()
         self._no_sign: str | None = None
 
     def show(self, message: dict[str, Any]) -> None:
-        """Write what a message of the service says."""
+        """Write a message of the service."""
         kind = message["type"]
         if self._as_json:
             self._write(json.dumps(message, ensure_ascii=False) + "\n")

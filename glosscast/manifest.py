@@ -18,7 +18,7 @@ MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
     "report.json",
     "MODEL_CARD.md",
 )
-FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # what every bundle has; the manifest holds the hash of each
+FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # files of every bundle; the manifest holds the hash of each
 SEGMENTER = "segmenter.npz"  # weights of the learned segmenter, where the manifest has a `tagger`
 # The checkpoint beside them is for training on, and left out where a bundle is only served.
 NEEDED = (*FILES, SEGMENTER)
@@ -42,9 +42,9 @@ class TensorSpec(Part):
 
 
 class VisualStream(Part):
-    """What SlowFast looks at, `size` pixels a side: pictures, heatmaps rendered from keypoints, or nothing.
+    """The visual input of SlowFast, `size` pixels a side: pictures, heatmaps rendered from keypoints, or nothing.
 
-    A model of both pictures and heatmaps is "rgb": that is what whoever runs it must bring.
+    A model of both pictures and heatmaps is "rgb", since its user must supply pictures.
     """
 
     kind: Literal["rgb", "pose", "none"]
@@ -52,7 +52,7 @@ class VisualStream(Part):
 
 
 class KeypointSpec(Part):
-    """How the keypoints of a window are laid out and normalised, and which extractor the training data came from.
+    """The layout and normalisation of a window's keypoints, and the extractor of the training data.
 
     Attributes:
         layout: `glosscast.keypoints.LAYOUT`.
@@ -68,7 +68,7 @@ class KeypointSpec(Part):
 
 
 class CtcSpec(Part):
-    """How the frame-wise logits of a continuous model are read.
+    """The reading of a continuous model's frame-wise logits.
 
     Attributes:
         blank: the class that means "nothing new", after the vocabulary's.
@@ -84,9 +84,9 @@ class Manifest(Part):
 
     Attributes:
         ctc: of continuous models only.
-        precision: what the graph is computed in. "int8" is in the graph itself, "bf16" is asked of the provider.
-        temperature: what the graph divides the model's logits by, so that a confidence is the share that is right.
-        background: what the graph then adds to the logit of "no sign": how common other signs are held to be.
+        precision: in which the graph is computed. "int8" is in the graph itself, "bf16" is asked of the provider.
+        temperature: the graph divides the model's logits by it, so that confidences equal accuracies.
+        background: the graph then adds it to the logit of "no sign"; it states how common other signs are.
         tagger: of the learned segmenter, where the bundle has one.
     """
 
@@ -129,8 +129,9 @@ class Manifest(Part):
         return self
 
     def _known_inputs(self) -> dict[str, TensorSpec]:
-        """What the inputs must be, those that a model needs not have left out."""
-        frames, rgb = self.clip.frames, self.visual.kind == "rgb"
+        """The inputs that the manifest must have; those that the model does not need are left out."""
+        frames = self.clip.frames
+        rgb = self.visual.kind == "rgb"
         mask = TensorSpec(name="mask", shape=("batch", frames))
         keypoints = TensorSpec(name="keypoints", shape=("batch", frames, POINTS, CHANNELS))
         if not rgb:
@@ -153,4 +154,4 @@ class Manifest(Part):
                 is_ = None if found is None else f"{found.shape} {found.dtype}"
                 raise ValueError(f"{field}: {name} must be {wanted.shape} {wanted.dtype}, the manifest says {is_}")
         if field == "inputs" and set(by_name) - set(known):
-            raise ValueError(f"inputs: {', '.join(sorted(set(by_name) - set(known)))}: nobody would know what to give")
+            raise ValueError(f"inputs: {', '.join(sorted(set(by_name) - set(known)))}: unknown inputs")

@@ -1,4 +1,4 @@
-"""Which execution provider of ONNX Runtime computes a graph.
+"""The choice of ONNX Runtime's execution provider for a graph.
 
 No other module of glosscast, service or training imports ONNX Runtime; the tools of export do.
 
@@ -29,7 +29,7 @@ TENSORRT, CUDA, OPENVINO, CPU = (
     "CPUExecutionProvider",
 )
 PREFERENCE = (TENSORRT, CUDA, OPENVINO, CPU)
-BEHIND = {TENSORRT: (CUDA,)}  # what takes the nodes that a provider leaves, before the CPU does
+BEHIND = {TENSORRT: (CUDA,)}  # providers that take the nodes which a provider leaves, before the CPU does
 
 COMPUTES_BF16 = (TENSORRT, OPENVINO)
 
@@ -119,7 +119,7 @@ def runtime() -> Any:
     try:
         import onnxruntime as ort
 
-        ort.set_default_logger_severity(4)  # what matters is raised or logged here
+        ort.set_default_logger_severity(4)  # important faults are raised or logged here
     except (ImportError, AttributeError) as error:  # a folder that lost its files is still a package, an empty one
         build = next(iter(places), None)
         how = f"--force-reinstall {build}" if build else "'glosscast[cpu]', or [openvino] or [gpu] instead of [cpu]"
@@ -140,7 +140,7 @@ def _place(build: str) -> Path | None:
 
 @cache
 def _processor_has_bf16() -> bool:
-    """Whether OpenVINO computes in bfloat16 if told to: without these instructions it stays with float32, silently."""
+    """Whether OpenVINO computes in bfloat16 if asked to: without these instructions it stays with float32, silently."""
     flags = Path("/proc/cpuinfo")
     return flags.exists() and not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags.read_text().split())
 
@@ -172,7 +172,7 @@ def _session(model: Path, providers: Sequence[str], precision: Precision, thread
     used = session.get_providers()
     if used[0] != providers[0]:
         raise ProviderError(
-            f"asked for {providers[0]}, ONNX Runtime uses {used[0]}; what it needs may not be installed"
+            f"asked for {providers[0]}, ONNX Runtime uses {used[0]}; its libraries may not be installed"
         )
     if not any(part.ep_name == providers[0] for part in session.get_provider_graph_assignment_info()):
         raise ProviderError(f"asked for {providers[0]}, which takes no node of the graph")
@@ -191,7 +191,7 @@ def _give_large_blocks_back() -> None:
 
 
 def provider_options(provider: str, precision: Precision, threads: int) -> dict[str, str]:
-    """What a provider is told.
+    """The options of a provider.
 
     "fp32" means float32, neither TensorFloat-32 nor a bfloat16 of the provider's own choice; "int8" is in the graph
     itself, and what it leaves is float32.

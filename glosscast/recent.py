@@ -65,9 +65,12 @@ class RecentFrames:
         del self._pictures[:count]
 
     def _move(self) -> None:
-        t_ms, keypoints, count = self.t_ms, self.keypoints, len(self)
+        t_ms = self.t_ms
+        keypoints = self.keypoints
+        count = len(self)
         if 2 * count > len(self._t_ms):
             self._t_ms = np.empty(2 * len(self._t_ms), np.float64)
             self._keypoints = np.empty((len(self._t_ms), POINTS, CHANNELS), np.float32)
         self._t_ms[:count], self._keypoints[:count] = t_ms, keypoints
-        self._first, self._end = 0, count
+        self._first = 0
+        self._end = count

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from glosscast.bundle import Array, Bundle, BundleError
 from glosscast.clip import Window
 from glosscast.manifest import Precision
+from glosscast.probabilities import softmax
 from glosscast.providers import GraphError, open_session
 
 # On logits. Other processors and providers sum in another order, and round coarse numbers to the other side.
@@ -27,11 +28,11 @@ class Recogniser:
         providers: ONNX Runtime execution providers, best first; none takes the best that works. See
             `glosscast.providers`, also for `threads`.
         threads: threads of one inference; 0 takes all cores but one.
-        precision: what the provider computes in; None takes the bundle's.
+        precision: the precision in which the provider computes; None takes the bundle's.
 
     Attributes:
         providers: in use, best first.
-        precision: what they compute in.
+        precision: the precision in which they compute.
 
     Raises:
         ProviderError: a named provider is not available, not in use, or cannot compute in the precision.
@@ -59,7 +60,7 @@ class Recogniser:
             ValueError: the model looks at pictures, and a window has none.
         """
         most = self._buffers.most
-        parts = [_softmax(self._buffers.logits(windows[i : i + most])) for i in range(0, len(windows), most)]
+        parts = [softmax(self._buffers.logits(windows[i : i + most])) for i in range(0, len(windows), most)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def logits(self, inputs: Mapping[str, Array]) -> NDArray[np.float32]:
@@ -102,7 +103,7 @@ class Recogniser:
 class _Buffers(threading.local):
     """A thread's own arrays for windows and logits, bound to the session once for each number of windows.
 
-    Windows are copied once, into a batch of what the graph takes; ONNX Runtime reads that and writes the logits in
+    Windows are copied once, into a batch of the graph's inputs; ONNX Runtime reads that and writes the logits in
     place.
 
     Attributes:
@@ -133,7 +134,8 @@ class _Buffers(threading.local):
         return self._logits[:count]
 
     def _bind(self, count: int) -> Any:
-        binding, logits = self._session.io_binding(), self._logits[:count]
+        binding = self._session.io_binding()
+        logits = self._logits[:count]
         for name, batch in self._inputs.items():
             binding.bind_cpu_input(name, batch[:count])
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
@@ -146,10 +148,3 @@ def _stack_pictures(windows: Sequence[Window], batch: NDArray[Any]) -> None:
         if window.frames is None:
             raise ValueError("the model looks at pictures, and a window has none")
         np.stack(window.frames, out=row)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    exponent: NDArray[np.float32] = logits - logits.max(axis=1, keepdims=True)
-    np.exp(exponent, out=exponent)
-    exponent /= exponent.sum(axis=1, keepdims=True)
-    return exponent

@@ -1,4 +1,4 @@
-"""`report.json`: how good a bundle is, as far as it was measured."""
+"""`report.json`: the measured quality of a bundle."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from glosscast.manifest import Part
 
 
 class GlossReport(Part):
-    """What is known about one gloss.
+    """The figures of one gloss.
 
     Attributes:
         signers: how many signers the model learned it from.
@@ -27,7 +27,7 @@ class ConfusablePair(Part):
 
 
 class PrecisionReport(Part):
-    """How a bundle of lower precision reads people that it never saw, against the fp32 one that it was made from.
+    """The accuracy of a bundle of lower precision on unseen signers, against the fp32 bundle that it was made from.
 
     Attributes:
         provider: the execution provider it was measured on.
@@ -49,7 +49,7 @@ class PrecisionReport(Part):
 
 
 class Report(Part):
-    """`report.json`: how good the bundle is, as far as it was measured; `precision` where that is not fp32."""
+    """`report.json`: the measured quality of the bundle; `precision` is given where the bundle is not fp32."""
 
     metrics: dict[str, float]
     glosses: dict[str, GlossReport]

@@ -1,4 +1,4 @@
-"""Where a sign starts and ends in a stream of keypoints: a small causal state machine.
+"""The rule-based segmenter: a causal state machine finds where signs start and end in a stream of keypoints.
 
 A sign lasts from the moment a hand is raised to the moment both have been lowered for a while. Two thresholds of height
 (hysteresis) keep a hand near the line from starting and ending signs at every frame. Hands that stay up yet do not move
@@ -83,9 +83,10 @@ class Segmenter:
         """
         activity = self._activity.measure(t_ms, keypoints)
         line = self.settings.enter_height if self._state is _State.IDLE else self.settings.leave_height
-        up, moving = activity.height < line, activity.speed >= self.settings.still_speed
+        up = activity.height < line
+        moving = activity.speed >= self.settings.still_speed
         lowered = not up and t_ms - self._last_up >= self.settings.leave_ms
-        paused = t_ms - self._now >= self.settings.still_ms  # the camera stopped; what comes now is not the same sign
+        paused = t_ms - self._now >= self.settings.still_ms  # the camera stopped; the next frames are of another sign
         self._now = t_ms
         self._rest.push(t_ms, activity.height, signing=self._state is _State.SIGNING)
         if paused:
@@ -113,7 +114,9 @@ class Segmenter:
                 self._state = _State.SIGNING
                 return True
         elif up and (self._state is _State.IDLE or moving):
-            self._state, self._start, self._last_moving = _State.RAISED, t_ms, t_ms
+            self._state = _State.RAISED
+            self._start = t_ms
+            self._last_moving = t_ms
         elif lowered:
             self._state = _State.IDLE
         return False
@@ -127,7 +130,7 @@ class Segmenter:
         return self._segment(closed=False)
 
     def finish(self) -> Segment | None:
-        """End of the stream, or the client's wish: close the open segment."""
+        """Close the open segment: the stream has ended, or the client asks for it."""
         if self._state is not _State.SIGNING:
             return None
         return self._close(_State.HELD)

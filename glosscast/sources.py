@@ -1,4 +1,4 @@
-"""What a client shows to the service: a camera or a clip, as pictures or as keypoints found on this machine."""
+"""The sources of a client's frames: a camera or a clip, sent as pictures or as keypoints found on this machine."""
 
 import io
 from collections.abc import Generator, Iterator
@@ -14,7 +14,7 @@ from PIL import Image
 from glosscast.holistic import Tracker, new_tracker, quiet_native_logs
 from glosscast.video import MAX_SIDE_PX, MIB, Frame, VideoLimits, decode_video
 
-FPS = 16.0  # what the models were trained on; more frames say no more
+FPS = 16.0  # the models were trained on this rate; more frames add nothing
 JPEG_QUALITY = 85
 CLIP_LIMITS = VideoLimits(max_bytes=1024 * MIB, max_duration_s=4 * 3600, max_frames=4 * 3600 * 240)
 
@@ -22,11 +22,11 @@ Source = int | str | Path
 
 
 class SourceError(RuntimeError):
-    """A camera cannot be used; one line for its owner."""
+    """A camera cannot be used; the message gives the reason in one line."""
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class EncodedFrame:
     """One frame, ready to be sent.
 
     Attributes:
@@ -40,7 +40,7 @@ class Shot:
     aspect: float
 
 
-def shots(source: Source, keypoints: bool) -> Generator[Shot, None, None]:
+def encoded_frames(source: Source, keypoints: bool) -> Generator[EncodedFrame, None, None]:
     """Frames of a camera, by its index, or of a clip, by its path, at about `FPS`. Blocks; belongs into a thread.
 
     Args:
@@ -50,7 +50,7 @@ def shots(source: Source, keypoints: bool) -> Generator[Shot, None, None]:
     Raises:
         SourceError: the camera cannot be opened, or delivers no more.
         VideoError, OSError: the clip cannot be used.
-        ExtractorError, ModelError: what finds keypoints is not installed.
+        ExtractorError, ModelError: the extractor is not installed.
     """
     frames = camera(source) if isinstance(source, int) else decode_video(Path(source), FPS, CLIP_LIMITS)
     with ExitStack() as stack:
@@ -62,7 +62,7 @@ def shots(source: Source, keypoints: bool) -> Generator[Shot, None, None]:
         for frame in frames:
             height, width = frame.rgb.shape[:2]
             payload = jpeg(frame) if tracker is None else tracker.track(frame.rgb).astype("<f4").tobytes()
-            yield Shot(frame.t_ms, payload, width / height)
+            yield EncodedFrame(frame.t_ms, payload, width / height)
 
 
 def camera(index: int) -> Iterator[Frame]:

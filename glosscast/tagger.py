@@ -22,6 +22,7 @@ from glosscast.keypoints import (
     RIGHT_HAND,
     Pose,
 )
+from glosscast.probabilities import softmax
 
 Floats = NDArray[np.float32]
 
@@ -64,7 +65,8 @@ def load_weights(path: Path) -> Weights:
             weights = Weights(*(np.asarray(file[name], np.float32) for name in ARRAYS))
     except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
         raise ValueError(f"{path}: not an .npz of {', '.join(ARRAYS)}") from error
-    width, units = len(weights.enter), weights.hidden.shape[-1]
+    width = len(weights.enter)
+    units = weights.hidden.shape[-1]
     shapes = {
         "enter": (width, FEATURES),
         "enter_bias": (width,),
@@ -83,14 +85,15 @@ def load_weights(path: Path) -> Weights:
 
 
 class FrameFeatures:
-    """What the network sees of a frame; wants frames in order of time.
+    """The network's input features of frames, which come in order of time.
 
     For each hand: whether the hand model and the pose model see it, the wrist's place and speed against the shoulders,
     the fingertips against the wrist in hand sizes, and how fast they move there.
     """
 
     def __init__(self, follow_ms: float, visible: float) -> None:
-        self._line, self._visible = ShoulderLine(follow_ms), visible
+        self._line = ShoulderLine(follow_ms)
+        self._visible = visible
         self._before: tuple[float, Floats] | None = None
 
     def push(self, t_ms: float, keypoints: Floats) -> Floats:
@@ -158,13 +161,16 @@ class Tagger:
         self._features = FrameFeatures(follow_ms, visible)
         self._state = np.zeros(weights.hidden.shape[-1], np.float32)
         self._before: tuple[float, Floats] | None = None
-        self._tick_ms, self._ticks = 0.0, 0
+        self._tick_ms = 0.0
+        self._ticks = 0
 
     def push(self, t_ms: float, keypoints: Floats) -> list[Tagged]:
         """Take one frame (171, 4), x in units of frame height; what could be tagged with it, in order of time."""
         features = self._features.push(t_ms, keypoints)
         if self._before is None or t_ms - self._before[0] > PAUSE_MS:
-            self._before, self._tick_ms, self._ticks = (t_ms, features), t_ms, 0
+            self._before = (t_ms, features)
+            self._tick_ms = t_ms
+            self._ticks = 0
             self._state[:] = 0.0
         before_ms, before = self._before
         tagged = []
@@ -181,12 +187,13 @@ class Tagger:
     def _step(self, features: Floats) -> Floats:
         w = self._weights
         entered = np.maximum(w.enter @ features + w.enter_bias, 0.0)
-        from_input, from_state = w.input @ entered + w.input_bias, w.hidden @ self._state + w.hidden_bias
+        from_input = w.input @ entered + w.input_bias
+        from_state = w.hidden @ self._state + w.hidden_bias
         units = len(self._state)
         gates = 1.0 / (1.0 + np.exp(-(from_input[: 2 * units] + from_state[: 2 * units])))
-        reset, update = gates[:units], gates[units:]
+        reset = gates[:units]
+        update = gates[units:]
         new = np.tanh(from_input[2 * units :] + reset * from_state[2 * units :])
         self._state = (1.0 - update) * new + update * self._state
         logits = w.leave @ self._state + w.leave_bias
-        exponent = np.exp(logits - logits.max())
-        return np.asarray(exponent / exponent.sum(), np.float32)
+        return np.asarray(softmax(logits), np.float32)

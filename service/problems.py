@@ -18,7 +18,7 @@ log = logging.getLogger("glosscast.service")
 MEDIA_TYPE = "application/problem+json"
 CLIENT_GONE = 499  # nginx's status for it; nobody reads the answer, but the metrics count it
 
-# code: (status, what it means). The whole list; `/docs` shows it.
+# code: (status, meaning). The list is complete; `/docs` shows it.
 CODES: dict[str, tuple[int, str]] = {
     "invalid_request": (422, "A parameter or field is missing, unknown or wrong; `detail` names it."),
     "malformed_form": (400, "The request body is not the multipart form that its header announces."),
@@ -59,7 +59,8 @@ class ProblemError(Exception):
 
     def __init__(self, code: str, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(code)
-        self.code, self.detail = code, detail or CODES[code][1]
+        self.code = code
+        self.detail = detail or CODES[code][1]
         self.response = problem(code, self.detail, headers=headers)
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger("glosscast.service")
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 TCP_USER_TIMEOUT = 18  # Linux; Python names it on few systems
-UNREAD_MS = 30_000  # for a client to take what it was sent
+UNREAD_MS = 30_000  # for a client to take the messages that it was sent
 
 
 class HttpProtocol(H11Protocol):
@@ -88,7 +88,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def _abort(self) -> None:
         if self.disconnected:
             return
-        # Otherwise the kernel would keep trying to deliver what was not read.
+        # Otherwise the kernel would keep trying to deliver the unread data.
         self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, RESET)
         self.transport.abort()
 
@@ -98,7 +98,8 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, state: State, registry: Registry) -> None:
         super().__init__(config)
-        self._state, self._registry = state, registry
+        self._state = state
+        self._registry = registry
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

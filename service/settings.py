@@ -35,7 +35,7 @@ class StartError(RuntimeError):
 
 
 class Settings(BaseSettings):
-    """Where to listen, what to load, and how much is taken on. Each field is the variable GLOSSCAST_<NAME>."""
+    """The address, the bundle and the limits of the service. Each field is the variable GLOSSCAST_<NAME>."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
@@ -76,9 +76,11 @@ class Settings(BaseSettings):
         "TensorRT, CUDA, OpenVINO and CPU",
     )
     precision: Precision | None = Field(
-        default=None, description="what the model is computed in, fp32 or bf16; by default what its bundle says"
+        default=None, description="precision of the model, fp32 or bf16; by default that of its bundle"
     )
-    extractor: Extractor = Field(default=DEFAULT, description="what finds keypoints in pictures: litert or mediapipe")
+    extractor: Extractor = Field(
+        default=DEFAULT, description="extractor of keypoints from pictures: litert or mediapipe"
+    )
     pose_every: int = Field(
         default=1,
         ge=1,

@@ -81,7 +81,8 @@ class State:
             self._log_bundle(engine)
 
     def _log_bundle(self, engine: Engine) -> None:
-        model, bundle = engine.recogniser, engine.bundle.id
+        model = engine.recogniser
+        bundle = engine.bundle.id
         self.metrics.bundle_loads.labels("used").inc()
         log.info(
             "bundle %s on %s in %s",
@@ -118,7 +119,8 @@ class State:
 
     def close(self) -> None:
         """Stop recognising; from here on the service is not ready."""
-        engine, self.engine = self.engine, None
+        engine = self.engine
+        self.engine = None
         if engine is not None:
             engine.close()
         self.tracing.close()

@@ -1,9 +1,10 @@
-"""The types that the page's JavaScript is checked with, written from the code that they are about.
+"""The page's files that are written from the code which defines their content.
 
     python -m service.typescript
 
-`messages.d.ts` has the messages of the websocket and the answers of the REST interface, from their pydantic models;
-`elements.d.ts` has the elements of `index.html` that have an id. Nothing of it runs: it is read by `make check` alone.
+`types/messages.d.ts` has the messages of the websocket and the answers of the REST interface, from their pydantic
+models; `types/elements.d.ts` has the elements of `index.html` that have an id. Only `make check` reads these two, to
+check the page's JavaScript. `js/codes.js` has the codes with which a stream closes; the page imports it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from glosscast.protocol import SUBPROTOCOL, CloseCode
 from service import problems
 from service.protocol.messages import CLIENT_MESSAGES, SERVER_MESSAGES
 from service.rest import schemas
 from service.site.vendor import WEB
 
-TYPES = WEB / "types"
 HEAD = "// Written by `python -m service.typescript`; do not edit.\n"
 ANSWERS = (schemas.Classification, schemas.BundleDescription, schemas.StreamToken, problems.Problem)
 NAMES = {"null": "null", "boolean": "boolean", "integer": "number", "number": "number", "string": "string"}
@@ -26,12 +27,13 @@ NAMES = {"null": "null", "boolean": "boolean", "integer": "number", "number": "n
 def main() -> None:
     """Write the files anew."""
     for name, text in files().items():
-        (TYPES / name).write_text(text, encoding="utf-8")
+        (WEB / name).write_text(text, encoding="utf-8")
 
 
 def files() -> dict[str, str]:
-    """Name and text of each file."""
-    return {"messages.d.ts": messages(), "elements.d.ts": elements((WEB / "index.html").read_text(encoding="utf-8"))}
+    """Path within the page's folder, and text, of each file."""
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    return {"types/messages.d.ts": messages(), "types/elements.d.ts": elements(page), "js/codes.js": codes()}
 
 
 def messages() -> str:
@@ -62,6 +64,16 @@ def elements(page: str) -> str:
     lines = [f'  "{name}": {_element(tag)};\n' for name, tag in sorted(ids.found.items())]
     text = "/** The elements of index.html by their ids. */\n"
     return f"{HEAD}\n{text}export interface Elements {{\n{''.join(lines)}}}\n"
+
+
+def codes() -> str:
+    """The subprotocol and the close codes, as a module."""
+    lines = [f"  /** {code.meaning} */\n  {code.name}: {int(code)},\n" for code in CloseCode]
+    text = "/** Why the server closes a stream. */\n"
+    return (
+        f'{HEAD}\nexport const SUBPROTOCOL = "{SUBPROTOCOL}";\n\n{text}export const CloseCode = Object.freeze({{\n'
+        f"{''.join(lines)}}});\n"
+    )
 
 
 def _declared(name: str, schema: dict[str, Any], mode: str) -> str:

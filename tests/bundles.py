@@ -105,7 +105,8 @@ def manifest(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> dict:
 
 def _graph(classes: int, fragile: bool) -> onnx.ModelProto:
     """logits = mean over unmasked frames of the right wrist's x, times (GAIN, -GAIN, 0), plus (0, 0, REST_LOGIT)."""
-    weight, bias = np.zeros((1, classes), np.float32), np.zeros(classes, np.float32)
+    weight = np.zeros((1, classes), np.float32)
+    bias = np.zeros(classes, np.float32)
     weight[0, :2], bias[2] = (GAIN, -GAIN), REST_LOGIT
     constants = {
         "point": np.array([Pose.RIGHT_WRIST]),

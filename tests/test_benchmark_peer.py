@@ -30,14 +30,15 @@ def test_streams_are_held_if_all_of_them_are_served_in_time(change: dict[str, An
 
 
 def test_more_streams_are_tried_until_they_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    room, tried = {"quick": 8, "slow": 2}, []
+    room = {"quick": 8, "slow": 2}
+    tried = []
 
     async def together(server: Server, material: Material, number: int, seconds: float) -> tuple[str, int]:
         tried.append((server.address, number))
         return server.address, number
 
     monkeypatch.setattr(peer, "together", together)
-    monkeypatch.setattr(peer, "figures", lambda heard: GOOD | {"dropped_share": float(heard[1] > room[heard[0]])})
+    monkeypatch.setattr(peer, "figures", lambda load: GOOD | {"dropped_share": float(load[1] > room[load[0]])})
     servers = {
         "service": Server("quick", "/readyz", streams=True),
         "ray": Server("slow", "/readyz", streams=True),

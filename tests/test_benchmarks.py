@@ -11,8 +11,8 @@ import torch._inductor.config
 from torch import nn
 
 from benchmarks.engines import COMPILED, EAGER, PRECISION, SESSIONS, Engines
-from benchmarks.inference import Comparison, as_markdown, rows_of
-from benchmarks.live import Heard, figures
+from benchmarks.inference import EngineComparison, as_markdown, rows_of
+from benchmarks.live import StreamRecord, figures
 from benchmarks.live_material import STEP_MS, Material, rest
 from benchmarks.reuse import in_normalisation_of, kept_share, measure
 from benchmarks.serving import overheads
@@ -46,7 +46,7 @@ def slow_batches() -> Iterator[Inputs]:
         yield torch.ones(4, 2), torch.zeros(4, dtype=torch.long)
 
 
-def test_time_spent_waiting_for_batches_is_told_from_work() -> None:
+def test_time_spent_waiting_for_batches_is_separate_from_work() -> None:
     trainee = Trainee(Case("wait", 4, lambda: nn.Linear(2, 3), slow_batches, 3), "cpu", "bfloat16")
     before = trainee.model.weight.clone()
     trainee.timings += trainee.round(3)
@@ -88,16 +88,16 @@ def test_rest_between_two_clips_ends_a_sign() -> None:
     assert any(segment is not None and segment.closed for segment in said)
 
 
-def test_live_figures_say_who_lost_what() -> None:
-    lucky = Heard(sent_s=[0.0] * 10, end_to_final_ms=[100.0, 200.0], summary={"dropped": 0}, code=1000)
-    unlucky = Heard(sent_s=[0.0] * 10, end_to_final_ms=[900.0], told=5, summary={"dropped": 5}, code=1000)
+def test_live_figures_count_lost_frames_by_stream() -> None:
+    lucky = StreamRecord(sent_s=[0.0] * 10, end_to_final_ms=[100.0, 200.0], summary={"dropped": 0}, code=1000)
+    unlucky = StreamRecord(sent_s=[0.0] * 10, end_to_final_ms=[900.0], dropped=5, summary={"dropped": 5}, code=1000)
     found = figures([lucky, unlucky])
     assert found["dropped_share"] == 0.25
     assert found["share_read_by_stream"] == {"least": 0.5, "median": 0.75, "most": 1.0}
     assert (found["streams_that_lost_frames"], found["streams_that_were_told"]) == (1, 1)
     assert found["told_of_all_dropped"]
     assert found["end_of_sign_to_final_ms"]["median"] == 200.0
-    assert not figures([lucky, Heard(sent_s=[0.0], summary={"dropped": 1})])["told_of_all_dropped"]
+    assert not figures([lucky, StreamRecord(sent_s=[0.0], summary={"dropped": 1})])["told_of_all_dropped"]
 
 
 # --- inference
@@ -115,7 +115,7 @@ def test_cases_take_turns_within_the_budget() -> None:
 
 
 @pytest.mark.slow
-def test_engines_agree_and_what_is_absent_is_said(bundle: Bundle, tmp_path: Path) -> None:
+def test_engines_agree_and_absent_ones_are_reported(bundle: Bundle, tmp_path: Path) -> None:
     subject = of_bundle(bundle, tmp_path)
     engines = Engines(subject, threads=1)
     runs = engines.runs(2)
@@ -129,7 +129,9 @@ def test_engines_agree_and_what_is_absent_is_said(bundle: Bundle, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_what_cannot_be_compiled_is_said_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engines_that_cannot_be_compiled_are_reported_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
     engines = Engines(of_bundle(load_bundle(), tmp_path), threads=1, compiled=True)
@@ -138,21 +140,21 @@ def test_what_cannot_be_compiled_is_said_and_left_out(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_row_tells_speed_as_a_share_of_its_own_precision(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_row_states_speed_as_a_share_of_its_own_precision(bundle: Bundle, tmp_path: Path) -> None:
     subject = of_bundle(bundle, tmp_path)
     times = {name: Spread(10.0, 9.0, 12.0, 3) for name in ("OpenVINO fp32", "OpenVINO bf16", "OpenVINO int8")}
     fp32, bf16, int8 = rows_of(subject, 4, times, {"fp32": 400.0, "bf16": 800.0})
     assert fp32.gflops == pytest.approx(4 * subject.gflop() / 0.010)
     assert (fp32.share, bf16.share) == (pytest.approx(fp32.gflops / 400), pytest.approx(fp32.gflops / 800))
     assert int8.share is None
-    text = as_markdown(Comparison("2 threads", [fp32, int8], {"torch.compile": "none"}, {"fp32": 400.0}))
+    text = as_markdown(EngineComparison("2 threads", [fp32, int8], {"torch.compile": "none"}, {"fp32": 400.0}))
     assert "| 4 | OpenVINO fp32 | 10.00 ms | 9.00–12.00 | 3 | 203 | 51% |" in text
     assert "| 4 | OpenVINO int8 | 10.00 ms | 9.00–12.00 | 3 | 203 | – |" in text
     assert "torch.compile: none" in text
 
 
 @pytest.mark.slow
-def test_what_the_recogniser_adds_is_told_from_the_session() -> None:
+def test_the_time_of_the_recogniser_is_separate_from_that_of_the_session() -> None:
     found = overheads(load_bundle(), repeats=4)
     assert [0 < time.min_ms < 5 for time in found.values()] == [True] * 3
 
@@ -162,7 +164,8 @@ def test_what_the_recogniser_adds_is_told_from_the_session() -> None:
 
 def test_frames_near_the_edges_of_a_window_cannot_be_kept() -> None:
     frames = torch.arange(36.0).reshape(1, 1, 36, 1, 1)
-    before, after = frames[:, :, :32], frames[:, :, 4:]
+    before = frames[:, :, :32]
+    after = frames[:, :, 4:]
     assert kept_share(before, after) == 28 / 32
     padded = after.clone()
     padded[:, :, 0] = -1  # sees padding where the window before saw a frame

@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +12,8 @@ from training.commands import datasets, folds, labels, recognisers
 from training.config import Visual
 from training.config.folds import Use
 from training.datasets import READERS
+
+Run = Callable[[argparse.Namespace], int]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--pretrained",
         metavar="k400|FILE",
-        help="what the rgb stream starts from: Kinetics-400 from the network, or a .pyth or .pkl file",
+        help="initial weights of the rgb stream: Kinetics-400 from the network, or a .pyth or .pkl file",
     )
     add_data_folder(train)
     train.set_defaults(run=recognisers.run_train)
@@ -57,15 +60,15 @@ def parser() -> argparse.ArgumentParser:
         "--signers", type=names, default=[], help="comma-separated (default: those held out, and the test sets)"
     )
     sentences.add_argument("--count", type=int, default=200, help="sentences made of isolated clips (default: 200)")
-    sentences.add_argument("--seed", type=int, default=0, help="of their drawing (default: 0)")
+    sentences.add_argument("--seed", type=int, default=0, help="seed with which they are drawn (default: 0)")
     sentences.add_argument("--beam", type=int, default=1, help="width of the beam search; 1, the default: best path")
-    sentences.add_argument("--json", action="store_true", help="print JSON, with what was read of each sentence")
+    sentences.add_argument("--json", action="store_true", help="print JSON, with the hypothesis of each sentence")
     add_data_folder(sentences)
     sentences.set_defaults(run=recognisers.run_evaluate_sentences)
 
     compare = choices.add_parser("compare", help="train and score variants with signers left out, and report on them")
     compare.add_argument("--config", type=Path, required=True, metavar="FILE")
-    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="what it holds is not done again")
+    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="finished work in it is not done again")
     add_fold_choice(compare, "signers left out together (default: test on the sets with the role test)")
     compare.add_argument(
         "--seeds", type=whole_numbers, default="1,2,3,4,5", help="comma-separated (default: 1,2,3,4,5)"
@@ -86,35 +89,34 @@ def parser() -> argparse.ArgumentParser:
     add_data_folder(segmenter)
     segmenter.set_defaults(run=folds.run_segmenter)
 
-    streams = choices.add_parser(
-        "evaluate-segmenter", help="score segmenters on streams made of left-out signers' clips"
+    add_fold_scores(
+        choices,
+        "evaluate-segmenter",
+        folds.run_evaluate_segmenter,
+        "score segmenters on streams made of left-out signers' clips",
     )
-    add_folds(streams)
-    streams.add_argument("--json", action="store_true", help="print JSON, by fold")
-    streams.set_defaults(run=folds.run_evaluate_segmenter)
-
-    rejection = choices.add_parser(
-        "evaluate-rejection", help="score how well signs outside the vocabulary are told from those in it"
+    add_fold_scores(
+        choices,
+        "evaluate-rejection",
+        folds.run_evaluate_rejection,
+        "score how well signs outside the vocabulary are distinguished from those in it",
     )
-    add_folds(rejection)
-    rejection.add_argument("--json", action="store_true", help="print JSON, by fold")
-    rejection.set_defaults(run=folds.run_evaluate_rejection)
-
-    invariance = choices.add_parser(
-        "evaluate-invariance", help="read left-out signers' clips mirrored, turned, at other frame rates and shapes"
+    add_fold_scores(
+        choices,
+        "evaluate-invariance",
+        folds.run_evaluate_invariance,
+        "read left-out signers' clips mirrored, turned, at other frame rates and shapes",
     )
-    add_folds(invariance)
-    invariance.add_argument("--json", action="store_true", help="print JSON, by fold")
-    invariance.set_defaults(run=folds.run_evaluate_invariance)
-
-    told = choices.add_parser(
-        "evaluate-told", help="count what is told of left-out signers' clips, of other signs, and of idle hands"
+    detections = add_fold_scores(
+        choices,
+        "evaluate-told",
+        folds.run_evaluate_told,
+        "count what is reported for left-out signers' clips, for other signs, and for idle hands",
     )
-    add_folds(told)
-    told.add_argument("--calibration", type=Path, required=True, metavar="FILE.json", help="what `calibrate` wrote")
-    told.add_argument("--hours", type=positive, default=2.0, help="of idle streams, each fold (default: 2)")
-    told.add_argument("--json", action="store_true", help="print JSON, by fold")
-    told.set_defaults(run=folds.run_evaluate_told)
+    detections.add_argument(
+        "--calibration", type=Path, required=True, metavar="FILE.json", help="the output of `calibrate`"
+    )
+    detections.add_argument("--hours", type=positive, default=2.0, help="of idle streams, each fold (default: 2)")
 
     calibrate = choices.add_parser("calibrate", help="find the temperature and the least confidence, for a bundle")
     add_folds(calibrate)
@@ -138,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
     wer.add_argument("--hyp", type=Path, required=True, metavar="FILE", help=".trn, .stm or .ctm")
     wer.add_argument("--json", action="store_true", help="print JSON")
     wer.set_defaults(run=recognisers.run_wer)
-    audit = choices.add_parser("audit", help="look for what makes a data set's scores mean nothing")
+    audit = choices.add_parser("audit", help="look for faults that make a data set's scores meaningless")
     audit.add_argument(
         "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set; see --labels"
     )
@@ -171,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_folds(command: argparse.ArgumentParser) -> None:
-    """The options of what is measured on left-out signers with a recogniser that has not seen them."""
+    """The options of measurements on left-out signers with a recogniser that has not seen them."""
     command.add_argument("--config", type=Path, required=True, metavar="FILE")
     add_fold_choice(command, "signers left out together")
     command.add_argument(
@@ -187,7 +189,7 @@ def add_folds(command: argparse.ArgumentParser) -> None:
 
 
 def add_fold_choice(command: argparse.ArgumentParser, about: str) -> None:
-    """The options that say who is left out together: by name, or by a file of folds."""
+    """The options that name the signers who are left out together, or a file of folds."""
     command.add_argument("--fold", action="append", default=[], metavar="SIGNER,SIGNER", help=about)
     command.add_argument("--folds", type=Path, metavar="FILE", help="or a TOML file of [[fold]] tables")
     command.add_argument("--use", choices=get_args(Use), help="only the folds of the file that are for this")
@@ -198,6 +200,17 @@ def add_data_folder(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", type=Path, default=recognisers.data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
     )
+
+
+def add_fold_scores(
+    choices: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Run, text: str
+) -> argparse.ArgumentParser:
+    """Add a command that scores checkpoints on the signers that folds left out."""
+    command = choices.add_parser(name, help=text)
+    add_folds(command)
+    command.add_argument("--json", action="store_true", help="print JSON, by fold")
+    command.set_defaults(run=run)
+    return command
 
 
 def add_dataset(command: argparse.ArgumentParser) -> None:

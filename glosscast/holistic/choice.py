@@ -1,4 +1,4 @@
-"""Which extractor finds the keypoints: MediaPipe's package, or the same models run by LiteRT."""
+"""The choice of the extractor of keypoints: MediaPipe's package, or the same models run by LiteRT."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
@@ -17,12 +17,12 @@ VARIABLE = "GLOSSCAST_EXTRACTOR"
 PACKAGES: dict[Extractor, str] = {"litert": "ai-edge-litert", "mediapipe": "mediapipe"}
 UNSTATED = "mediapipe-holistic"  # of keypoints that do not say: all that are published for Holistic came from it
 BOTH = " and "  # between the extractors of training data that came from more than one
-# What a process imports before its first tracker, so that those forked from it share the memory.
+# A process imports these modules before its first tracker, so that processes forked from it share the memory.
 MODULES: dict[Extractor, str] = {
     "litert": "ai_edge_litert.interpreter",
     "mediapipe": "mediapipe.python.solutions.holistic",
 }
-# What docs/extraction.md measured between the two.
+# The effect that docs/extraction.md measured between the two.
 EFFECT = "hands then lie 0.4 % of hand size apart (median), and 106 of 108 recordings read as the same gloss"
 
 
@@ -39,7 +39,7 @@ class Mismatch(NamedTuple):
 
 
 class ExtractorError(ValueError):
-    """There is no such extractor, or what it needs is not installed; the message fits on one line."""
+    """There is no such extractor, or its packages are not installed; the message fits on one line."""
 
 
 def chosen() -> Extractor:
@@ -73,7 +73,7 @@ def new_tracker(extractor: Extractor | None = None, pose_every: int = 1, threads
 
 
 def require(extractor: Extractor) -> None:
-    """See to it that an extractor can run.
+    """Check that an extractor can run.
 
     Raises:
         ExtractorError: its package is not installed.
@@ -98,7 +98,7 @@ def description(extractor: Extractor) -> str:
 
 
 def model_hashes(trained_with: str) -> dict[str, str]:
-    """The hashes that tell which models LiteRT ran, for a manifest; none for MediaPipe, whose version says it.
+    """The hashes of the models that LiteRT ran, for a manifest; none for MediaPipe, whose version says it.
 
     Args:
         trained_with: the manifest's `keypoints.extractor`.
@@ -107,7 +107,7 @@ def model_hashes(trained_with: str) -> dict[str, str]:
 
 
 def mismatch(trained_with: str, trained_models: dict[str, str], extractor: Extractor) -> Mismatch | None:
-    """How the extractor differs from the one whose keypoints a bundle learned from; None where it does not.
+    """The difference of the extractor from the one that a bundle learned from; None where there is none.
 
     Args:
         trained_with: the manifest's `keypoints.extractor`.
@@ -127,5 +127,5 @@ def mismatch(trained_with: str, trained_models: dict[str, str], extractor: Extra
 
 
 def _names(extractors: str) -> set[str]:
-    """What found keypoints, without versions."""
+    """The extractors of a bundle's keypoints, without versions."""
     return {one.partition(" ")[0] for one in extractors.split(BOTH)}

@@ -1,4 +1,4 @@
-"""What a single-shot detector's raw output means: boxes and their key points, the best one kept.
+"""Decoding of a single-shot detector's raw output: boxes and their key points, of which the best is kept.
 
 Follows MediaPipe 0.10.21: `SsdAnchorsCalculator`, `TensorsToDetectionsCalculator` and `NonMaxSuppressionCalculator`
 with weighted averaging, of which only the best detection is ever used.

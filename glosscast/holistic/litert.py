@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glosscast.holistic.detection import anchors, best_keypoints
 from glosscast.holistic.networks import NetworkPool, Networks, shared_networks
-from glosscast.holistic.region import Limits, Points, Region, Tracking, angle, around_all, around_hand, around_two
+from glosscast.holistic.region import Points, Region, RegionLimits, Tracking, angle, around_all, around_hand, around_two
 from glosscast.holistic.smoothing import LowPass, OneEuroFilter, refine
 from glosscast.holistic.tracking import checked
 from glosscast.keypoints import FACE_INDICES, Pose, assemble
@@ -23,26 +23,26 @@ from glosscast.video import RGB
 
 POSE_ANCHORS = anchors(224, (8, 16, 32, 32, 32))
 FACE_ANCHORS = anchors(128, (8, 16, 16, 16))
-# Where nobody was in view for so many frames, half a second of a stream, a person is looked for in every second one.
+# After so many frames with nobody in view, half a second of a stream, the detector runs on every second frame only.
 ABSENT = 8
 MIN_PRESENCE = 0.5
 MIN_FACE_LOGIT = 0.0  # a presence of 0.5
 MIN_WRIST_VISIBILITY = 0.1
 POSE_POINTS = 33
-CENTRE, EDGE = 33, 34  # two further points of the pose model that tell the region of the next frame
+CENTRE, EDGE = 33, 34  # two further points of the pose model that give the region of the next frame
 FINGERS = [15, 17, 19], [16, 18, 20]  # pose points of the left and the right wrist, little finger and index finger
 HEAD = slice(0, 11)  # pose points
-HAND_TRACKING = Tracking(Limits(rotation=40, translation=0.2, scale=0.4), margin=-0.1)
-FACE_TRACKING = Tracking(Limits(rotation=15, translation=0.1, scale=0.3), margin=-0.2)
+HAND_TRACKING = Tracking(RegionLimits(rotation=40, translation=0.2, scale=0.4), margin=-0.1)
+FACE_TRACKING = Tracking(RegionLimits(rotation=15, translation=0.1, scale=0.3), margin=-0.2)
 # While the pose says that the head has hardly moved since the face was last looked up, it is not looked up again as
 # MediaPipe does in every frame. The same for hands saves little, and costs accuracy, since they turn without moving.
-FACE_STEADY = Limits(rotation=10, translation=0.05, scale=0.1)
+FACE_STEADY = RegionLimits(rotation=10, translation=0.05, scale=0.1)
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 33, 263  # of the face mesh
 HAND_DEPTH = 0.4  # the hand model's z is in units of so much of its region
 
 
 class _Followed:
-    """What is remembered of the person in view; a person who was lost takes it along.
+    """The state of the person in view; it is discarded when the person is lost.
 
     Args:
         pose_every: of how many frames one goes through the pose model.
@@ -119,7 +119,7 @@ class LiteRtTracker:
         self._forget()
 
     def close(self) -> None:
-        """Let go of the models. A second call does nothing."""
+        """Release the models. A second call does nothing."""
         self.broken = True
 
     def _forget(self) -> None:
@@ -134,7 +134,7 @@ class LiteRtTracker:
 
     def _track(self, frame: _Frame) -> NDArray[np.float32]:
         height, width = frame.rgb.shape[:2]
-        if (width, height) != self._size:  # what is remembered is in pixels
+        if (width, height) != self._size:  # the state is in pixels
             self._forget()
             self._size = (width, height)
         pose = self._pose(frame) if self._absent < ABSENT or self._absent % 2 else None
@@ -230,7 +230,7 @@ def _hand_place(frame: _Frame, near: Region, last: Points | None) -> Region:
 
 
 def _hand_near(wrist: Points, little: Points, index: Points) -> Region:
-    """Where the pose says a hand is; `HandDetectionsFromPoseToRectsCalculator`."""
+    """A hand's region by the pose; `HandDetectionsFromPoseToRectsCalculator`."""
     middle = (2 * index + little) / 3
     rotation = angle(wrist, middle, pi / 2)
     return replace(around_two(middle, wrist, 0), rotation=rotation).adjusted(2.7, -0.1)

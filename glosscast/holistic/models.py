@@ -48,7 +48,7 @@ class Model:
 
     @property
     def expected_sha256(self) -> str:
-        """What the prepared file's hash must be."""
+        """The sha256 that the prepared file must have."""
         return self.prepared_sha256 or self.sha256
 
 
@@ -88,7 +88,7 @@ MODELS = (POSE_DETECTION, POSE_LANDMARK, HAND_RECROP, HAND_LANDMARK, FACE_DETECT
 
 
 def folder() -> Path:
-    """Where the models lie: GLOSSCAST_MODELS, else `glosscast/models` in the user's cache."""
+    """The folder of the models: GLOSSCAST_MODELS, else `glosscast/models` in the user's cache."""
     if chosen := os.environ.get(FOLDER_VARIABLE):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glosscast" / "models"

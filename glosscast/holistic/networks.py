@@ -24,7 +24,7 @@ class Network:
     Args:
         model: which.
         folder: where the models lie.
-        low: what a black pixel is to the model; a white one is 1.
+        low: the model's value of a black pixel; that of a white one is 1.
         threads: that compute it together; the same bits whatever their number.
 
     Attributes:
@@ -36,7 +36,8 @@ class Network:
 
     def __init__(self, model: Model, folder: Path, low: float = 0.0, threads: int = 1) -> None:
         self._content = models.read(model, folder)
-        self._scale, self._low = np.float32((1 - low) / 255), np.float32(low)
+        self._scale = np.float32((1 - low) / 255)
+        self._low = np.float32(low)
         self._threads = threads
         self._runs: dict[int, _Run] = {}  # by how many pictures they take at once
         self.side = int(self._run(1).shape[1])
@@ -104,7 +105,8 @@ class NetworkPool:
     def __init__(self, size: int, folder: Path, threads: int = 1) -> None:
         self._permits = Semaphore(size)
         self._idle: list[Networks] = []
-        self._folder, self._threads = folder, threads
+        self._folder = folder
+        self._threads = threads
 
     @contextmanager
     def lease(self) -> Iterator[Networks]:

@@ -1,4 +1,4 @@
-"""The pool that trackers are taken from, and what one makes of a recording's frames."""
+"""The pool of trackers, and the extraction of a recording's keypoints with one of them."""
 
 import os
 import sys
@@ -90,10 +90,11 @@ class TrackerPool:
             self.release(tracker)
 
     def close(self) -> None:
-        """Close the idle trackers now and those in use when they come back; who waits gets a RuntimeError."""
+        """Close the idle trackers now and those in use when they come back; waiting threads get a RuntimeError."""
         with self._changed:
             self._closed = True
-            idle, self._idle = self._idle, []
+            idle = self._idle
+            self._idle = []
             self._changed.notify_all()
         for tracker in idle:
             tracker.close()

@@ -17,7 +17,7 @@ from glosscast.video import RGB
 Points = NDArray[np.float64]
 # Of a hand's 21 points.
 INDEX_KNUCKLE, MIDDLE_KNUCKLE, RING_KNUCKLE = 5, 9, 13
-PALM = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # without what the fingers do
+PALM = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # without the fingers' ends
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Region:
 
 
 def angle(start: Points, end: Points, target: float) -> float:
-    """How far a region is turned in which the way from `start` to `end` points to `target`, 0 right and π/2 up.
+    """The rotation of a region in which the direction from `start` to `end` is `target`, 0 right and π/2 up.
 
     `DetectionsToRectsCalculator`.
     """
@@ -90,7 +90,8 @@ def around_two(centre: Points, edge: Points, target: float) -> Region:
 def around_all(points: Points, rotation: float) -> Region:
     """The upright box of the points, then said to be turned; `DetectionsToRectsCalculator`."""
     low, high = points[:, :2].min(0), points[:, :2].max(0)
-    (x, y), (width, height) = (low + high) / 2, high - low
+    x, y = (low + high) / 2
+    width, height = high - low
     return Region(float(x), float(y), float(width), float(height), rotation)
 
 
@@ -110,8 +111,8 @@ def around_hand(points: Points) -> Region:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How far two regions may differ and still count as the same.
+class RegionLimits:
+    """The largest difference of two regions that still count as the same.
 
     Attributes:
         rotation: degrees.
@@ -136,14 +137,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Tracking:
-    """How much a region may change from frame to frame; `RoiTrackingCalculator`.
+    """The limits of a region's change from frame to frame; `RoiTrackingCalculator`.
 
     Attributes:
         limits: between this frame's finding and what follows from the last frame.
         margin: by what share of its side the new region is enlarged before it must hold the old points.
     """
 
-    limits: Limits
+    limits: RegionLimits
     margin: float
 
     def choose(self, new: Region, old: Region, points: Points) -> Region:

@@ -29,7 +29,8 @@ class OneEuroFilter:
     """
 
     def __init__(self, min_cutoff: float, beta: float, derivative_cutoff: float = 1.0, every: int = 1) -> None:
-        self._min_cutoff, self._beta = min_cutoff, beta
+        self._min_cutoff = min_cutoff
+        self._beta = beta
         self._period = every * PERIOD_S
         self._speed_weight = float(_weight(np.float64(derivative_cutoff), self._period))
         self._last: tuple[Points, Points, Points] | None = None  # raw, smoothed, speed
@@ -96,5 +97,5 @@ def refine(points: NDArray[np.float32], heatmap: NDArray[np.float32]) -> None:
 
 
 def _weight(cutoff: Points | np.float64, period_s: float) -> Points:
-    """How much a new value counts in exponential smoothing with this cut-off frequency."""
+    """The weight of a new value in exponential smoothing with this cut-off frequency."""
     return np.asarray(1 / (1 + 1 / (2 * pi * cutoff * period_s)))

@@ -45,7 +45,8 @@ def _keep_outputs(data: bytearray, keep: Sequence[int]) -> bytes:
 
 def _needed(data: bytearray, operators: list[int], outputs: list[int]) -> list[int]:
     """The operators that lead to these tensors, in the order in which they run."""
-    wanted, needed = set(outputs), []
+    wanted = set(outputs)
+    needed = []
     for operator in reversed(operators):
         made = {_i32(data, slot) for slot in _vector(data, _field(data, operator, OPERATOR_OUTPUTS))}
         if made & wanted:
@@ -55,12 +56,12 @@ def _needed(data: bytearray, operators: list[int], outputs: list[int]) -> list[i
 
 
 def _shorten(data: bytearray, at: int, words: list[int]) -> None:
-    """Overwrite a vector with fewer 32-bit words; what is left over stays behind it, unread."""
+    """Overwrite a vector with fewer 32-bit words; the words left over stay behind it, unread."""
     struct.pack_into(f"<I{len(words)}I", data, _follow(data, at), len(words), *words)
 
 
 def _field(data: bytearray, table: int, number: int) -> int:
-    """Where a table holds a field."""
+    """The offset of a field in a table."""
     vtable = table - _i32(data, table)
     (size,) = struct.unpack_from("<H", data, vtable)
     (offset,) = struct.unpack_from("<H", data, vtable + 4 + 2 * number) if 4 + 2 * number < size else (0,)
@@ -70,7 +71,7 @@ def _field(data: bytearray, table: int, number: int) -> int:
 
 
 def _vector(data: bytearray, at: int) -> range:
-    """Where the 32-bit elements of a vector lie, given where the offset to it does."""
+    """The offset of a vector's 32-bit elements, given the place of the offset to it."""
     start = _follow(data, at)
     return range(start + 4, start + 4 + 4 * _u32(data, start), 4)
 

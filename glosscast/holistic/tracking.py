@@ -1,4 +1,4 @@
-"""What follows a signer from frame to frame, one for each stream, whichever extractor is behind it.
+"""The tracker: it follows a signer from frame to frame. Each stream has its own, of whichever extractor.
 
 A tracker belongs to one stream at a time and forgets everything before the next. Its smoothing takes every frame to be
 33 ms after the one before, whatever the camera's rate.

@@ -23,6 +23,7 @@ from glosscast.video.limits import (
 )
 from glosscast.video.memory import OUT_OF_MEMORY
 from glosscast.video.pictures import RGB, decode_image
+from glosscast.video.timing import TimedFrames
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -32,6 +33,7 @@ __all__ = [
     "OUT_OF_MEMORY",
     "RGB",
     "Frame",
+    "TimedFrames",
     "VideoError",
     "VideoErrorCode",
     "VideoLimits",

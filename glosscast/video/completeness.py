@@ -1,4 +1,4 @@
-"""Whether a file, and what was decoded of it, is complete: part of a sign must not be taken for the whole."""
+"""Checks that a file and its decoded frames are complete: part of a sign must not be taken for the whole."""
 
 from array import array
 
@@ -13,7 +13,7 @@ MAX_LOSS_MS = 250.0  # a moment this far from every frame is lost; the shortest 
 def is_cut_off(data: bytes, demuxer: str) -> bool:
     """Whether a file ends before its own headers say that it does.
 
-    The number of frames in the header of an MP4 does not tell: what an edit list cuts away counts, and is not always
+    The number of frames in the header of an MP4 is no measure: what an edit list cuts away counts, and is not always
     read. Browsers' recordings do not know their size when they write their header, so they are never found cut off.
     """
     end = {"mov": _mov_end, "matroska": _matroska_end, "avi": _avi_end}[demuxer](data)
@@ -35,10 +35,11 @@ def is_whole(announced_ms: "array[float]", shown_ms: "array[float]") -> bool:
 
 
 def _mov_end(data: bytes) -> int:
-    """Where the last of the `MEDIA_ATOMS` ends, in bytes from the start; 0 where there is none."""
+    """The end of the last of the `MEDIA_ATOMS`, in bytes from the start; 0 where there is none."""
     at = end = 0
     while at + 8 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        size = int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
         if size == 1:  # too large for four bytes
             size = int.from_bytes(data[at + 8 : at + 16], "big")
         if size < 8:  # up to the file's end, or no atom
@@ -50,7 +51,7 @@ def _mov_end(data: bytes) -> int:
 
 
 def _matroska_end(data: bytes) -> int:
-    """Where the segment ends, in bytes from the start; 0 where that is not said."""
+    """The end of the segment, in bytes from the start; 0 where it is not given."""
     header, start = _vint(data, 4)
     if header is None or data[start + header : start + header + 4] != SEGMENT:
         return 0
@@ -59,7 +60,7 @@ def _matroska_end(data: bytes) -> int:
 
 
 def _vint(data: bytes, at: int) -> tuple[int | None, int]:
-    """A size as Matroska writes it, None for one that is not known, and where what it measures starts.
+    """A size as Matroska writes it, None for one that is not known, and the start of the measured data.
 
     The leading zeros of the first byte say how many bytes follow it; all ones stand for "not known".
     """
@@ -70,6 +71,6 @@ def _vint(data: bytes, at: int) -> tuple[int | None, int]:
 
 
 def _avi_end(data: bytes) -> int:
-    """Where the first chunk of the file ends at least, in bytes from the start; 0 where that is not said."""
+    """The earliest end of the file's first chunk, in bytes from the start; 0 where it is not given."""
     size = int.from_bytes(data[4:8], "little")  # without the chunk's eight bytes of header, as some programs forget
     return 0 if size == UNKNOWN_SIZE else size

@@ -1,4 +1,4 @@
-"""Files: which format one has, whether it is complete, and what its packets tell before any is decoded."""
+"""Container files: their format, whether they are complete, and the properties of their packets."""
 
 import io
 import math
@@ -48,7 +48,8 @@ def read_file(source: bytes | Path, limits: VideoLimits) -> bytes:
 def demuxer_of(data: bytes) -> str:
     """FFmpeg's name of the demuxer, from the file's first bytes.
 
-    FFmpeg is never left to guess: its guesses include playlists, which may name other files and addresses.
+    FFmpeg never detects the format by itself, since the formats that it detects include playlists, which may name other
+    files and addresses.
 
     Raises:
         VideoError: "unsupported_media", or "undecodable" for an empty file.
@@ -118,7 +119,7 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator["Pack
 
 
 def inspect(data: bytes, demuxer: str, limits: VideoLimits) -> "array[float]":
-    """Refuse what is too long, too large or cut off without decoding: by the headers, then by each packet's time.
+    """Refuse a file that is too long, too large or cut off, by its headers and then by its packets' times.
 
     Returns:
         The times of the frames to come, in ms, rising, the first at 0; those without a time are left out.
@@ -146,14 +147,16 @@ def _walk(
     container: InputContainer, stream: VideoStream, demuxer: str, limits: VideoLimits
 ) -> tuple[int, "array[float]"]:
     """The number of packets, and the times of those that are to be shown, in s and rising."""
-    count, times = 0, array("d")
-    first_s, last_s = math.inf, -math.inf
+    count = 0
+    times = array("d")
+    first_s = math.inf
+    last_s = -math.inf
     for packet in packets_of(container, stream):
         if packet.size == 0:
             continue
         count += 1
         time_s = stamp_s(packet, demuxer)
-        # What an edit list cuts away is decoded, since frames to be shown build upon it, but never shown.
+        # Frames that an edit list removes are decoded, since shown frames depend on them, but are never shown.
         if time_s is not None and not packet.is_discard:
             times.append(time_s)
             first_s, last_s = min(first_s, time_s), max(last_s, time_s)

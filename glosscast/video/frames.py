@@ -53,13 +53,13 @@ def decode_video(source: bytes | Path, fps: float, limits: VideoLimits = DEFAULT
 
     A video is read whole or refused. Single frames that are damaged are left out, but where more than a quarter of a
     second is lost between two frames, or before the first or after the last, the iterator ends with an error. A file
-    that is cut off is refused at the call where its headers tell its size; browsers' recordings, whose headers do not,
-    give what is there.
+    that is cut off is refused at the call where its headers state its size; browsers' recordings, whose headers do not,
+    give the frames that are there.
 
     Args:
         source: content of an mp4, mov, webm, mkv or avi file, or the path of one.
         fps: wanted rate, frames per second.
-        limits: what is refused.
+        limits: beyond these the video is refused.
 
     Returns:
         An iterator that decodes as it is read; closing or dropping it frees the decoder.
@@ -138,7 +138,7 @@ class _Clock:
             stated_ms = time_s * 1000 + self._offset_ms
             if self._last_ms is None or stated_ms > self._last_ms:
                 t_ms = stated_ms
-            else:  # a recorder that started its clock again: what follows is shifted with it
+            else:  # a recorder that started its clock again: later frames are shifted with it
                 self._offset_ms += t_ms - stated_ms
         self._last_ms = t_ms
         return t_ms

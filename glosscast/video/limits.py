@@ -1,4 +1,4 @@
-"""What a video or picture may cost, and the error that says why one cannot be used."""
+"""The limits of videos and pictures, and the error that gives the reason why one cannot be used."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +25,7 @@ class VideoError(ValueError):
 
 @dataclass(frozen=True)
 class VideoLimits:
-    """What a video may cost.
+    """The limits of a video.
 
     Attributes:
         max_bytes: size of the file, in bytes.

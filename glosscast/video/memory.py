@@ -1,4 +1,4 @@
-"""Lack of memory, told apart from damage.
+"""Lack of memory, distinguished from damage.
 
 FFmpeg often does not say that an allocation failed. Its H.264 decoder then calls the packet damaged, or leaves the
 frame out without a word, and a whole clip would pass for a damaged or a shorter one. So whether there is memory is
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from glosscast.video.limits import MIB, VideoError
 
-HEADROOM = 64 * MIB  # beyond the pictures, what one step of FFmpeg may take
+HEADROOM = 64 * MIB  # memory that one step of FFmpeg may take beyond the pictures
 BYTES_PER_PIXEL = 8  # of one step: two frames of ten bits and full colour resolution, or four of the usual kind
 
 OUT_OF_MEMORY = "There is not enough memory to decode this; send it with a smaller picture."

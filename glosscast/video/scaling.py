@@ -67,7 +67,7 @@ class Scaler:
 
 
 def _colorspace(frame: VideoFrame) -> Colorspace | None:
-    """How to read the frame's colours, None for as it says.
+    """The colour space to read the frame in; None for the one that it states.
 
     FFmpeg refuses the rarer ways, some of them of HDR. Read as the usual one of HDR, their colours are a little off.
     """
@@ -94,7 +94,9 @@ def _orient(rgb: RGB, matrix: tuple[int, int, int, int]) -> NDArray[np.uint8]:
     """Apply the quarter turns and mirrorings of a display matrix."""
     a, b, c, d = matrix
     if abs(b) > abs(a):
-        rgb, flip_x, flip_y = rgb.transpose(1, 0, 2), c < 0, b < 0
+        rgb = rgb.transpose(1, 0, 2)
+        flip_x = c < 0
+        flip_y = b < 0
     else:
         flip_x, flip_y = a < 0, d < 0
     return rgb[:: -1 if flip_y else 1, :: -1 if flip_x else 1]

@@ -1,1 +1,1 @@
-"""Who may use the service, and how much of it: keys, tokens, rates and the origins of pages."""
+"""Access to the service: keys, tokens, rates and the origins of pages."""

@@ -1,4 +1,4 @@
-"""Who may use the service, and how much of it.
+"""The authorisation of callers, and the limits of their use.
 
 A server sends its key with every request and websocket handshake: `Authorization: Bearer KEY`. A page cannot do that
 for a websocket. It gets a token from `POST /v1/tokens` with the key and offers it as a subprotocol beside the
@@ -25,7 +25,7 @@ from service.problems import ProblemError
 from service.settings import PREFIX, Settings
 
 TOKEN_PREFIX = "bearer."
-BEARER = {"WWW-Authenticate": "Bearer"}  # what a 401 asks for
+BEARER = {"WWW-Authenticate": "Bearer"}  # the scheme that a 401 demands
 OPEN_DETAIL = "Without keys the service answers on the machine itself alone."
 
 
@@ -35,12 +35,12 @@ class AccessError(ValueError):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the holder of a key, or anyone where there are no keys.
+    """The caller: the holder of a key, or anyone where there are no keys.
 
     Attributes:
         name: of the key.
         max_streams: that the holder may have open at the same time.
-        binding: what the holder's tokens are bound to, so that they end with the key.
+        binding: the holder's tokens are bound to it, so that they end with the key.
     """
 
     name: str
@@ -63,7 +63,8 @@ class Access:
     def __init__(
         self, settings: Settings, clock: Callable[[], float] = monotonic, wall_clock: Callable[[], float] = time
     ) -> None:
-        self._settings, self._clock = settings, clock
+        self._settings = settings
+        self._clock = clock
         self._file: KeyFile | None = None
         self._buckets: dict[Key, Bucket] = {}
         if settings.api_keys_file is None and not is_loopback(settings.host):

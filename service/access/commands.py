@@ -11,7 +11,7 @@ KEYS_FILE = PREFIX + "API_KEYS_FILE"
 
 
 def parser() -> argparse.ArgumentParser:
-    """What `python -m service` takes."""
+    """The command line of `python -m service`."""
     root = argparse.ArgumentParser("python -m service", description="Serve, with the settings of the environment.")
     commands = root.add_subparsers(dest="command", metavar="keys")
     keys = commands.add_parser("keys", help="make API keys").add_subparsers(dest="action", required=True, metavar="add")
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("name", metavar="NAME", help="whose it is: letters, digits, dots, dashes and underscores")
     add.add_argument(
         "--role", dest="roles", action="append", required=True, choices=[role.value for role in Role],
-        help="what it is good for; may be given more than once",
+        help="use of the key; may be given more than once",
     )  # fmt: skip
     add.add_argument("--requests-per-minute", type=int, metavar="N", help="instead of the service's setting")
     add.add_argument("--streams", type=int, metavar="N", help="open at the same time, instead of the service's setting")

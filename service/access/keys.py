@@ -37,14 +37,14 @@ class KeyFileError(ValueError):
 
 
 class Role(StrEnum):
-    """What a key may be used for."""
+    """A use of keys."""
 
     CLASSIFY = "classify"
     STREAM = "stream"
 
 
 class Key(BaseModel):
-    """What is known of one key; never the key itself."""
+    """An entry of the key file; it never holds the key itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -10,8 +10,10 @@ class Bucket:
     """
 
     def __init__(self, rate: float, capacity: float) -> None:
-        self._rate, self._capacity = rate, capacity
-        self._left, self._counted_s = capacity, 0.0
+        self._rate = rate
+        self._capacity = capacity
+        self._left = capacity
+        self._counted_s = 0.0
 
     def take(self, now_s: float) -> float:
         """Take a token, by the monotonic clock's time; 0 if there was one, else the seconds until there is one."""

@@ -24,7 +24,7 @@ class SecretFileError(ValueError):
 
 
 def read_secret(path: Path) -> bytes:
-    """What is in the file, without white space around it.
+    """The content of the file, without white space around it.
 
     Raises:
         SecretFileError: it cannot be read or is too short.
@@ -56,7 +56,9 @@ class Tokens:
         max_remembered: int = MAX_REMEMBERED,
     ) -> None:
         self._secret = secret or secrets.token_bytes(MIN_SECRET)
-        self._lifetime_s, self._clock, self._max_remembered = lifetime_s, clock, max_remembered
+        self._lifetime_s = lifetime_s
+        self._clock = clock
+        self._max_remembered = max_remembered
         self._used: dict[bytes, float] = {}  # random number of a token: its expiry
 
     def issue(self, holder: str, binding: str) -> tuple[str, float]:
@@ -66,7 +68,8 @@ class Tokens:
             holder: whose it is; readable in the token.
             binding: a text that must be the same when the token is used; not in the token.
         """
-        expires, nonce = self._clock() + self._lifetime_s, secrets.token_bytes(_NONCE_BYTES)
+        expires = self._clock() + self._lifetime_s
+        nonce = secrets.token_bytes(_NONCE_BYTES)
         content = _HEAD.pack(expires, nonce, self._sign(expires, nonce, holder, binding)) + holder.encode()
         return urlsafe_b64encode(content).decode().rstrip("="), expires
 
@@ -75,7 +78,7 @@ class Tokens:
 
         Args:
             token: as it came.
-            binding_of: the binding for a holder, None for one who is not known.
+            binding_of: the binding for a holder, None for an unknown holder.
         """
         try:
             content = urlsafe_b64decode(token + "=" * (-len(token) % 4))
@@ -89,7 +92,7 @@ class Tokens:
         return holder if expires > self._clock() and self._use(nonce, expires) else None
 
     def _sign(self, expires: float, nonce: bytes, holder: str, binding: str) -> bytes:
-        # What has no fixed length comes last, and a binding has no NUL in it: two contents never run into one.
+        # The part without a fixed length comes last, and a binding has no NUL: two contents are never the same bytes.
         content = struct.pack(">d", expires) + nonce + binding.encode() + b"\0" + holder.encode()
         return hmac.digest(self._secret, content, "sha256")
 

@@ -39,7 +39,8 @@ class _Job:
     """The windows of one call, and those of their probabilities that have been computed."""
 
     def __init__(self, windows: Sequence[Window], observe: Observe) -> None:
-        self.windows, self.observe = windows, observe
+        self.windows = windows
+        self.observe = observe
         self.taken = 0  # windows handed to the model so far
         self._rows: dict[int, NDArray[np.float32]] = {}
         self.answer: Future[NDArray[np.float32]] = Future()
@@ -57,7 +58,7 @@ class Batcher:
         model: windows to probabilities (len(windows), classes).
         max_batch: windows in one inference.
         max_waiting: windows that may wait; further callers block until some have been read.
-        budget_s: the longest wait for which `spare` is true.
+        budget_s: the longest wait for which `has_capacity` is true.
         backlog_s: `catch_up` waits while windows of callers that have had none read need more time than this.
         observe: called with the size and the duration in s of each inference.
     """
@@ -71,8 +72,13 @@ class Batcher:
         backlog_s: float = 0.25,
         observe: Observe = unobserved,
     ) -> None:
-        self._model, self._max_batch, self._max_waiting, self._observe = model, max_batch, max_waiting, observe
-        self._budget_s, self._backlog_s, self._window_s = budget_s, backlog_s, 0.0
+        self._model = model
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._observe = observe
+        self._budget_s = budget_s
+        self._backlog_s = backlog_s
+        self._window_s = 0.0
         self._reading = 0  # windows in the inference that is running
         self._changed = threading.Condition()
         self._jobs: deque[_Job] = deque()
@@ -105,7 +111,7 @@ class Batcher:
             self._changed.notify_all()
         return job.answer.result()
 
-    def spare(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether an optional window would be read within the budget."""
         with self._changed:
             return (self._waiting + self._reading) * self._window_s <= self._budget_s

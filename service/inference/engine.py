@@ -96,12 +96,14 @@ class Engine:
         self.stream_trackers: TrackerPool
         self.clip_trackers: TrackerPool
         if replaced is not None:
-            self.stream_trackers, self.clip_trackers = replaced.stream_trackers, replaced.clip_trackers
+            self.stream_trackers = replaced.stream_trackers
+            self.clip_trackers = replaced.clip_trackers
         else:
             self.stream_trackers = TrackerPool(settings.trackers, of_streams)
             self.clip_trackers = TrackerPool(settings.classifiers, of_clips)
         self.turns = replaced.turns if replaced is not None else Turns(settings.queue_frames)
-        self._users, self._retired = 0, False
+        self._users = 0
+        self._retired = False
         metrics.bundle.info(
             {
                 "bundle": self.bundle.id,

@@ -25,7 +25,7 @@ class Facts(BaseModel):
         bundle: name and version.
         sha256: of the manifest, which has those of all other files.
         providers: ONNX Runtime execution providers in use, best first.
-        precision: what they compute in.
+        precision: the precision in which they compute.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,13 +42,16 @@ class Remote:
     Args:
         ask: windows to probabilities (len(windows), classes); blocks.
         facts: of the recognisers.
-        budget_s: the longest wait for which `spare` is true.
+        budget_s: the longest wait for which `has_capacity` is true.
         observe: called with the number of windows and the duration in s of each call.
     """
 
     def __init__(self, ask: Ask, facts: Facts, budget_s: float, observe: Observe) -> None:
-        self._ask, self._budget_s, self._observe = ask, budget_s, observe
-        self.providers, self.precision = facts.providers, facts.precision
+        self._ask = ask
+        self._budget_s = budget_s
+        self._observe = observe
+        self.providers = facts.providers
+        self.precision = facts.precision
         self._lock = threading.Lock()
         self._asked = 0  # windows that are under way
         self._window_s = 0.0
@@ -90,7 +93,7 @@ class Remote:
     def catch_up(self) -> None:
         """Return at once, since the backlog of the recognisers is not known here."""
 
-    def spare(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether an optional window would be read within the budget."""
         with self._lock:
             return self._asked * self._window_s <= self._budget_s

@@ -44,7 +44,8 @@ class Turns:
                 own.acquire()
                 heapq.heappush(self._queue, (had, next(self._arrivals), own))
             else:
-                self._taken, self._round = True, max(self._round, had)
+                self._taken = True
+                self._round = max(self._round, had)
         if own is not None:
             own.acquire()
         return had + 1

@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from glosscast.protocol import CLIENT_CLOSED, STREAM_PATH, SUBPROTOCOL, CloseCode
 from service.access.auth import Caller
 from service.access.keys import Role
 from service.access.rates import Bucket
@@ -27,8 +28,7 @@ from service.live.registry import registry_of
 from service.live.session import Session
 from service.live.transcripts import transcripts_of
 from service.problems import ProblemError
-from service.protocol.codes import CLIENT_CLOSED, CloseCode
-from service.protocol.messages import SUBPROTOCOL, Finalize, Keepalive, Resume, ServerMessage, Start, Stop
+from service.protocol.messages import Finalize, Keepalive, Resume, ServerMessage, Start, Stop
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_text
 from service.state import State, engine_of, state_of
 
@@ -41,7 +41,7 @@ MESSAGES_AHEAD_S = 10.0  # messages of so long may come at once
 SEND_S = 5.0  # for a client to take the last messages, and the close
 
 
-@router.websocket("/v1/stream")
+@router.websocket(STREAM_PATH)
 async def stream(websocket: WebSocket) -> None:
     """Live captions; see `service.protocol.messages`."""
     state = state_of(websocket)
@@ -63,9 +63,11 @@ class Connection:
     """One connection, from handshake to close."""
 
     def __init__(self, websocket: WebSocket, state: State) -> None:
-        self._websocket, self._state = websocket, state
+        self._websocket = websocket
+        self._state = state
         self._settings = state.settings
-        self._registry, self._transcripts = registry_of(websocket), transcripts_of(websocket)
+        self._registry = registry_of(websocket)
+        self._transcripts = transcripts_of(websocket)
         self._closing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._unsent = MessageQueue()
         rate = MESSAGES_PER_FRAME * self._settings.max_fps
@@ -74,7 +76,7 @@ class Connection:
         self._session: Session | None = None
 
     async def run(self, authorised: Caller | Ending) -> None:
-        """Serve the connection until it is closed: that of an authorised caller, or of one who is to be refused."""
+        """Serve the connection of an authorised or a refused caller until it is closed."""
         await self._websocket.accept(SUBPROTOCOL)
         if refusal := self._registry.register(self, authorised):
             self._end(refusal)
@@ -209,7 +211,8 @@ class Connection:
         return self._caller
 
     async def _start(self, start: Start) -> None:
-        caller, engine = self._require_caller(), self._state.engine
+        caller = self._require_caller()
+        engine = self._state.engine
         if engine is None:
             self._end(endings.SHUTTING_DOWN)
             return
@@ -236,7 +239,7 @@ class Connection:
     # --- ending
 
     async def _finish(self, code: int | None, sender: "asyncio.Task[None]") -> None:
-        """Send what is left and close, unless the client has gone."""
+        """Send the remaining messages and close, unless the client has gone."""
         if code is None:
             return
         self._unsent.finish()

@@ -1,15 +1,16 @@
-"""How sessions and connections end: the close code, and the error that is sent before."""
+"""The endings of sessions and connections: the close code, and the error that is sent before."""
 
 from dataclasses import dataclass
 
+from glosscast.protocol import CloseCode
 from service.problems import ProblemError
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.protocol.messages import Error
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a session or a connection ends.
+    """The ending of a session or a connection.
 
     Attributes:
         code: close code; None where the client has gone.

@@ -1,10 +1,10 @@
-"""Which websocket handshakes are refused with an HTTP error."""
+"""The check of websocket handshakes; a wrong one is refused with an HTTP error."""
 
 from starlette.websockets import WebSocket
 
+from glosscast.protocol import SUBPROTOCOL
 from service.access.origins import check_origin
 from service.problems import ProblemError
-from service.protocol.messages import SUBPROTOCOL
 
 
 def check_handshake(websocket: WebSocket, allowed: tuple[str, ...]) -> None:

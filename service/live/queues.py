@@ -83,11 +83,13 @@ class FrameQueue:
             if self._closed:
                 return None
             if not self._slots:
-                finish, self._finish = self._finish, None
+                finish = self._finish
+                self._finish = None
                 return finish
             first = self._slots[0]
             if first.finish is not None:
-                finish, first.finish = first.finish, None
+                finish = first.finish
+                first.finish = None
                 return finish
             return self._slots.popleft().arrival
 
@@ -117,7 +119,7 @@ class MessageQueue:
         return True
 
     def finish(self) -> None:
-        """Nothing more will be put; `get` gives what is there and then None."""
+        """Mark the end of the messages: `get` returns the remaining ones and then None."""
         self._finished = True
         self._changed.set()
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.bundle import Bundle
-from glosscast.decoding import Classify, Decoder, SignEvent
+from glosscast.decoding import Classify, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
+from glosscast.ranking import RankedGloss, confidence, ranked
 from service.access.rates import Bucket
-from service.inference.ranking import confidence, ranked
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Alternative, Config, Final, Input, Interim, Landmarks, Point, SignStarted, Start
 from service.protocol.wire import FrameFault
@@ -74,7 +74,7 @@ class SignReader:
         classify: the bundle's model.
         config: of the stream.
         clock: seconds, for `latency_ms`.
-        spare: whether the model has time for an interim now.
+        has_capacity: whether the model has time for an interim now.
     """
 
     def __init__(
@@ -83,21 +83,13 @@ class SignReader:
         classify: Classify,
         config: Config,
         clock: Clock = monotonic,
-        spare: Callable[[], bool] = lambda: True,
+        has_capacity: Callable[[], bool] = lambda: True,
     ) -> None:
         self.signs = 0
-        manifest = bundle.manifest
-        self._bundle, self._config, self._clock = bundle, config, clock
-        self._decoder = Decoder(
-            manifest.clip,
-            manifest.segmenter,
-            manifest.decoder,
-            classify,
-            interim=config.interim,
-            tagging=bundle.tagging,
-            no_sign=bundle.vocabulary.no_sign_id,
-            spare=spare,
-        )
+        self._bundle = bundle
+        self._config = config
+        self._clock = clock
+        self._decoder = bundle.pipeline(classify).decoder(config.interim, has_capacity)
 
     def push(
         self,
@@ -131,30 +123,30 @@ class SignReader:
     def _message(self, event: SignEvent, arrived_s: float) -> Event:
         if event.probabilities is None:
             return SignStarted(segment=event.segment, t_ms=event.start_ms)
-        best, *others = ranked(self._bundle, event.probabilities, self._config.top_k)
-        if event.quiet and self._bundle.vocabulary.no_sign is not None:
+        best, *others = ranked(self._bundle.vocabulary, event.probabilities, self._config.top_k)
+        if event.suppressed and self._bundle.vocabulary.no_sign is not None:
             best, others = self._no_sign(event.probabilities), [best, *others][: self._config.top_k - 1]
         times = {"start_ms": event.start_ms, "end_ms": event.end_ms}
-        guess = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
+        reading = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
         if event.kind == "interim":
-            return Interim.model_validate({"revision": event.revision, "stable": event.stable, **guess, **times})
+            return Interim.model_validate({"revision": event.revision, "stable": event.stable, **reading, **times})
         self.signs += 1
         return Final.model_validate(
             {
-                **guess,
+                **reading,
                 **times,
-                "alternatives": others,
+                "alternatives": [Alternative(**other._asdict()) for other in others],
                 "confusable_with": self._bundle.report.confusable_with(best.gloss),
                 "latency_ms": round((self._clock() - arrived_s) * 1000, 1),
             }
         )
 
-    def _no_sign(self, probabilities: NDArray[np.float32]) -> Alternative:
+    def _no_sign(self, probabilities: NDArray[np.float32]) -> RankedGloss:
         """The "no sign" gloss, for a final that is not to be reported."""
         vocabulary = self._bundle.vocabulary
         assert vocabulary.no_sign is not None, "the manifest is checked for it"
         probability = float(probabilities[vocabulary.id(vocabulary.no_sign)])
-        return Alternative(gloss=vocabulary.no_sign, confidence=confidence(probability))
+        return RankedGloss(vocabulary.no_sign, confidence(probability))
 
 
 class LandmarksFeed:

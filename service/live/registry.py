@@ -20,7 +20,7 @@ from service.observe.metrics import Metrics
 
 
 class Stoppable(Protocol):
-    """What the registry needs of a connection."""
+    """A connection, as the registry uses it."""
 
     def shut_down(self) -> None:
         """Begin to end, without blocking."""
@@ -35,14 +35,15 @@ class Registry:
     """
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
-        self._limit, self._metrics = limit, metrics
+        self._limit = limit
+        self._metrics = metrics
         self._connections: set[Stoppable] = set()
         self._pending: dict[Stoppable, Caller] = {}
         self._sessions: dict[str, Session] = {}
         self.stopping = False  # no session finds a place any more
 
     def register(self, connection: Stoppable, authorised: Caller | Ending) -> Ending | None:
-        """Take in a connection, of an authorised caller or with the ending of one who is not.
+        """Take in the connection of an authorised caller, or of a refused one with its ending.
 
         Returns:
             How the connection is to end; None where it is pending now.

@@ -1,8 +1,8 @@
-"""A session: what a client signs, from `start` to `ended`, over as many connections as that takes.
+"""A session: the signing of one client, from `start` to `ended`, over as many connections as it needs.
 
-A session belongs to the event loop, and its `Worker` does everything that takes time. A `Connection` passes on what one
-websocket receives and sends the session's messages. While there is no connection, the worker goes on and finals are
-kept; all other messages are lost. A session ends when its client stays away for too long.
+A session belongs to the event loop, and its `Worker` does everything that takes time. A `Connection` passes on the
+messages that one websocket receives, and sends those of the session. While there is no connection, the worker goes on
+and finals are kept; all other messages are lost. A session ends when its client stays away for too long.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from functools import partial
 from time import monotonic
 from typing import ParamSpec, Protocol
 
+from glosscast.protocol import CloseCode
 from service.access.auth import Caller
 from service.inference.engine import Engine
 from service.live import endings
@@ -27,7 +28,6 @@ from service.live.transcripts import Transcript, Transcripts
 from service.live.worker import Hooks, Worker
 from service.observe.logs import SESSION, fields
 from service.observe.tracing import Span
-from service.protocol.codes import CloseCode
 from service.protocol.messages import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
 from service.protocol.wire import FrameFault, parse_frame
 from service.state import State
@@ -41,7 +41,7 @@ REPLAYED = 128  # finals that a client which resumes may have missed; more than 
 
 
 class Recipient(Protocol):
-    """What a session needs of the connection that it sends its messages over."""
+    """The connection over which a session sends its messages."""
 
     def send(self, messages: Sequence[ServerMessage]) -> bool:
         """Send messages; False where the client reads so slowly that there is no room."""
@@ -71,14 +71,20 @@ class Session:
         start: Start,
         on_ended: Callable[["Session"], None],
     ) -> None:
-        self.id, self.token, self.caller = secrets.token_urlsafe(12), secrets.token_urlsafe(32), caller
+        self.id = secrets.token_urlsafe(12)
+        self.token = secrets.token_urlsafe(32)
+        self.caller = caller
         self.config = effective_config(start, engine.bundle)
         self.ready = asyncio.Event()  # set when `started` has been queued
-        self._state, self._engine, self._settings = state, engine, state.settings
-        self._transcripts, self._on_ended = transcripts, on_ended
+        self._state = state
+        self._engine = engine
+        self._settings = state.settings
+        self._transcripts = transcripts
+        self._on_ended = on_ended
         self._loop = asyncio.get_running_loop()
         self._ending: asyncio.Future[Ending] = self._loop.create_future()
-        self._frames, self._limiter = FrameQueue(self._settings.queue_frames), FrameLimiter(self._settings.max_fps)
+        self._frames = FrameQueue(self._settings.queue_frames)
+        self._limiter = FrameLimiter(self._settings.max_fps)
         self._tally = Tally(state.metrics)
         self._transcript = Transcript(self.id, self.token, engine.bundle.manifest.no_sign)
         self._recipient: Recipient | None = None
@@ -95,7 +101,7 @@ class Session:
         return self._ending.done()
 
     def begin(self, recipient: Recipient) -> None:
-        """Set up, and read what is signed until the session is ended."""
+        """Set up, and read signs until the session is ended."""
         self._recipient = recipient
         self._transcripts.open(self._transcript)
         self._running = asyncio.create_task(self._run())
@@ -134,7 +140,8 @@ class Session:
 
     def attach(self, recipient: Recipient, last_segment: int | None) -> None:
         """Go on over this connection: close the one before, and send the finals after `last_segment` again."""
-        before, self._recipient = self._recipient, recipient
+        before = self._recipient
+        self._recipient = recipient
         if before is not None:
             before.send([endings.RESUMED_ERROR])
             before.close(CloseCode.RESUMED)
@@ -168,7 +175,8 @@ class Session:
         """
         now_s = monotonic()
         self._tally.received(self.config.input)
-        frame, is_first = parse_frame(data, self.config.input), self._limiter.last_ms is None
+        frame = parse_frame(data, self.config.input)
+        is_first = self._limiter.last_ms is None
         if not self._limiter.accept(frame.t_ms, now_s):
             self._tally.dropped("too_fast")
         elif self._frames.put(Arrival(frame, now_s)):

@@ -22,7 +22,8 @@ class Tally:
     """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float] = monotonic) -> None:
-        self._metrics, self._clock = metrics, clock
+        self._metrics = metrics
+        self._clock = clock
         self._began_s = clock()
         self._frames = self._dropped = self._faulty = self._unreported = 0
         self._sent_s: dict[str, float] = {}
@@ -55,7 +56,8 @@ class Tally:
         """The warning of dropped frames, if one is due; `at_once` where the stream ends."""
         if not self._unreported or not (at_once or self._due("frames_dropped")):
             return []
-        count, self._unreported = self._unreported, 0
+        count = self._unreported
+        self._unreported = 0
         return [StreamWarning(code="frames_dropped", count=count)]
 
     def summary(self, signs: int) -> Summary:

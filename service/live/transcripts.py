@@ -1,4 +1,4 @@
-"""What has been signed in each session, for its captions; kept in memory only, until a while after its end."""
+"""The transcripts of sessions, for their captions. They are kept in memory only, until a while after the end."""
 
 import asyncio
 import hmac
@@ -23,7 +23,8 @@ class Transcript:
     """
 
     def __init__(self, session: str, token: str, no_sign: str | None) -> None:
-        self.session, self.token = session, token
+        self.session = session
+        self.token = token
         self.origin_ms = 0.0  # the client's time of its first frame
         self.ended = False
         self.captions: deque[Caption] = deque(maxlen=MAX_CAPTIONS)

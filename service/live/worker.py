@@ -39,7 +39,7 @@ PICTURE_FAULTS = {"too_large": ErrorCode.TOO_LARGE, "out_of_memory": ErrorCode.O
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a worker calls in its thread.
+    """The functions that a worker calls in its thread.
 
     Attributes:
         ready: the worker has its tracker, frames may come.
@@ -64,10 +64,14 @@ class Worker:
     def __init__(
         self, engine: Engine, metrics: Metrics, span: Span, config: Config, frames: FrameQueue, hooks: Hooks
     ) -> None:
-        self._engine, self._metrics, self._span = engine, metrics, span
-        self._config, self._frames, self._hooks = config, frames, hooks
+        self._engine = engine
+        self._metrics = metrics
+        self._span = span
+        self._config = config
+        self._frames = frames
+        self._hooks = hooks
         self._turn = Turn(engine.turns)
-        self._reader = SignReader(engine.bundle, self._classify, config, spare=engine.classify.spare)
+        self._reader = SignReader(engine.bundle, self._classify, config, has_capacity=engine.classify.has_capacity)
         self._crop = engine.bundle.new_crop()
         self._batches: list[Step] = []  # of the frame that is read now
         self._landmarks = LandmarksFeed()

@@ -1,1 +1,1 @@
-"""What operators see of the service: logs, metrics and traces. None of them holds anything about a person."""
+"""Logs, metrics and traces of the service, for operators. None of them holds anything about a person."""

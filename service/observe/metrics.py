@@ -96,7 +96,9 @@ class RequestMetrics:
     """ASGI middleware: counts, logs and traces each HTTP request by its route, never by its path or its sender."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
-        self._app, self._metrics, self._tracing = app, metrics, tracing
+        self._app = app
+        self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -110,7 +112,8 @@ class RequestMetrics:
             await self._app(scope, receive, send)
 
     async def _request(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
-        status, began = 0, perf_counter()
+        status = 0
+        began = perf_counter()
 
         async def watch(message: Message) -> None:
             nonlocal status

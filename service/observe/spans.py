@@ -38,7 +38,8 @@ def recording(processor: SpanProcessor | None = None) -> "Recording":
 
 class _Recorded(Span):
     def __init__(self, tracer: trace.Tracer, span: trace.Span) -> None:
-        self._tracer, self._span = tracer, span
+        self._tracer = tracer
+        self._span = span
 
     def note(self, **notes: Value) -> None:
         self._span.set_attributes(_prefixed(notes))
@@ -74,7 +75,8 @@ class Recording(Tracing):
     """Tracing by an SDK's `provider`, which it closes."""
 
     def __init__(self, provider: TracerProvider) -> None:
-        self._provider, self._tracer = provider, provider.get_tracer("glosscast", __version__)
+        self._provider = provider
+        self._tracer = provider.get_tracer("glosscast", __version__)
 
     @contextmanager
     def span(self, name: str, **notes: Value) -> Iterator[Span]:

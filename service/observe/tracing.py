@@ -90,7 +90,7 @@ class Tracing:
         return _NOTHING
 
     def close(self) -> None:
-        """Send what has not been sent."""
+        """Send the spans that have not been sent."""
 
 
 _NO_SPAN = nullcontext(Span())
@@ -98,7 +98,7 @@ _NOTHING = nullcontext()
 
 
 def tracing_of(settings: Settings) -> Tracing:
-    """What the settings and OpenTelemetry's variables ask for.
+    """The tracing that the settings and OpenTelemetry's variables ask for.
 
     Raises:
         TracingError: it cannot be had.

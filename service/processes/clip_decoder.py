@@ -30,7 +30,7 @@ from glosscast.video import (
     VideoLimits,
     decode_video,
 )
-from service.processes.sandbox import Channel, ChannelClosedError, Child, Limits
+from service.processes.sandbox import Channel, ChannelClosedError, Child, ProcessLimits
 
 OPENED, FRAME, FAULT, END = b"O", b"F", b"E", b"."
 SHAPE = struct.Struct("<dHH")  # time in ms, height, width
@@ -49,7 +49,7 @@ for _module in pkgutil.walk_packages(av.__path__, "av."):
 
 @dataclass(frozen=True)
 class Budget:
-    """What decoding one clip may cost.
+    """The limits of decoding one clip.
 
     Attributes:
         seconds: processor time, and time that the service waits for the decoder.
@@ -69,7 +69,7 @@ def decoding(data: bytes, fps: float, limits: VideoLimits, budget: Budget) -> It
             "too_large" where decoding takes too much time, "out_of_memory" where it takes too much memory, and
             "undecodable" where the process crashes.
     """
-    process_limits = Limits(memory_bytes=budget.memory_bytes, cpu_s=math.ceil(budget.seconds), closed=True)
+    process_limits = ProcessLimits(memory_bytes=budget.memory_bytes, cpu_s=math.ceil(budget.seconds), closed=True)
     child = Child(partial(_decode, fps=fps, limits=limits, process_limits=process_limits))
     try:
         reader = _Reader(child.channel, budget.seconds, child.exit_code)
@@ -89,7 +89,9 @@ class _Reader(Iterator[Frame]):
     """
 
     def __init__(self, channel: Channel, seconds: float, exit_code: Callable[[], int | None]) -> None:
-        self._channel, self._left_s, self._exit_code = channel, seconds, exit_code
+        self._channel = channel
+        self._left_s = seconds
+        self._exit_code = exit_code
         self._last_ms = -math.inf
 
     def send(self, data: bytes) -> None:
@@ -137,7 +139,7 @@ class _Reader(Iterator[Frame]):
 
 
 def _frame(message: bytearray) -> Frame | None:
-    """What a message of the kind FRAME holds; None where it holds no such thing."""
+    """The frame of a message of the kind FRAME; None where it holds none."""
     start = len(FRAME) + SHAPE.size
     if len(message) < start:
         return None
@@ -167,7 +169,7 @@ def _error_of_exit(exit_code: int | None) -> VideoError:
     return VideoError("undecodable", BROKEN)
 
 
-def _decode(channel: Channel, fps: float, limits: VideoLimits, process_limits: Limits) -> None:
+def _decode(channel: Channel, fps: float, limits: VideoLimits, process_limits: ProcessLimits) -> None:
     """Decode one clip, in the process."""
     process_limits.apply()
     try:

@@ -85,8 +85,8 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Limits that the kernel enforces on a process.
+class ProcessLimits:
+    """ProcessLimits that the kernel enforces on a process.
 
     Attributes:
         memory_bytes: address space; None leaves it open.
@@ -100,7 +100,7 @@ class Limits:
 
     def apply(self) -> None:
         """Limit this process, for good."""
-        _limit(resource.RLIMIT_CORE, 0)  # a dump would put what a signer did on a disk
+        _limit(resource.RLIMIT_CORE, 0)  # a dump would put the signer's pictures on a disk
         _limit(resource.RLIMIT_FSIZE, 0)
         if self.memory_bytes is not None:
             _limit(resource.RLIMIT_AS, self.memory_bytes)

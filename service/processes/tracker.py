@@ -18,7 +18,7 @@ from glosscast.holistic import Tracker
 from glosscast.holistic.tracking import checked
 from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.video import MIB, RGB, VideoError, VideoErrorCode, decode_image
-from service.processes.sandbox import Channel, ChannelClosedError, Child, Limits, Part
+from service.processes.sandbox import Channel, ChannelClosedError, Child, Part, ProcessLimits
 
 log = logging.getLogger("glosscast.service")
 
@@ -45,7 +45,7 @@ class TrackerLostError(RuntimeError):
 
 
 class TrackedFrame(NamedTuple):
-    """What a tracker found in a frame.
+    """The result of tracking a frame.
 
     Attributes:
         keypoints: (171, 4).
@@ -74,7 +74,9 @@ class ProcessTracker:
         self, make_tracker: Callable[[], Tracker], timeout_s: float, on_loss: OnLoss = lambda reason: None
     ) -> None:
         self.broken = False
-        self._work, self._timeout_s, self._on_loss = partial(_serve, make_tracker=make_tracker), timeout_s, on_loss
+        self._work = partial(_serve, make_tracker=make_tracker)
+        self._timeout_s = timeout_s
+        self._on_loss = on_loss
         self._child: Child | None = None
         self._start()
 
@@ -154,7 +156,8 @@ class ProcessTracker:
         return TrackerLostError(reason)
 
     def _end(self) -> None:
-        child, self._child = self._child, None
+        child = self._child
+        self._child = None
         if child is not None:
             child.kill()
 
@@ -186,7 +189,7 @@ def _fault(content: bytearray) -> VideoError:
 
 def _serve(channel: Channel, make_tracker: Callable[[], Tracker]) -> None:
     """Answer requests in the process, until it is killed or the service has gone."""
-    Limits(memory_bytes=MEMORY_BYTES).apply()
+    ProcessLimits(memory_bytes=MEMORY_BYTES).apply()
     server = _Server(make_tracker())
     channel.send(DONE)
     while True:

@@ -1,49 +1,22 @@
-"""The codes of websocket `/v1/stream`, each with its meaning: why a stream closes, and what an `error` is about.
+"""The codes of `error` messages of websocket `/v1/stream`, each with its meaning.
 
-The whole lists; `/docs` shows them.
+The list is complete; `/docs` shows it. The codes with which a stream closes are in `glosscast.protocol`.
 """
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Self
-
-# A client closes with this code when it will not resume its session. It is not 1001, which proxies that stop send on
-# behalf of clients that will.
-CLIENT_CLOSED = 1000
-
-
-class CloseCode(IntEnum):
-    """Why the server closes a stream."""
-
-    meaning: str
-
-    def __new__(cls, code: int, meaning: str) -> Self:
-        """A code that knows its meaning."""
-        member = int.__new__(cls, code)
-        member._value_, member.meaning = code, meaning
-        return member
-
-    DONE = 1000, "The client said stop; everything was read."
-    SHUTTING_DOWN = 1001, "The service is shutting down."
-    TOO_BIG = 1009, "A message was larger than max_frame_bytes."
-    INTERNAL = 1011, "Something went wrong in the service."
-    OVERLOADED = 1013, "The service has no place or no tracker free, or the client does not read what it is sent."
-    BAD_MESSAGE = 4000, "The client does not keep to the protocol; the error before says how."
-    NOT_AUTHENTICATED = 4001, "There is no key or token, or none that may open streams; the error before says which."
-    EXPIRED = 4008, "The session lasted as long as a session may, or there is none to resume."
-    RESUMED = 4009, "The session goes on over another connection."
-    TOO_MANY_STREAMS = 4029, "The key has as many streams open as it may have, or asks too often."
-    IDLE = 4031, "Nothing was received for too long."
 
 
 class ErrorCode(StrEnum):
-    """What an `error` message is about."""
+    """The subject of an `error` message."""
 
     meaning: str
 
     def __new__(cls, code: str, meaning: str) -> Self:
         """A code that knows its meaning."""
         member = str.__new__(cls, code)
-        member._value_, member.meaning = code, meaning
+        member._value_ = code
+        member.meaning = meaning
         return member
 
     BAD_TIME = "bad_time", "A frame's t_ms is not finite, or not after that of the frame before; the frame is left out."

@@ -1,4 +1,4 @@
-"""The messages of websocket `/v1/stream`, subprotocol `glosscast.v1`: what a client may say and what it hears.
+"""The messages of websocket `/v1/stream`, subprotocol `glosscast.v1`, of clients and of the server.
 
 Client to server, text: `start` or `resume` first, later `finalize`, `keepalive`, `stop`, each at most 4096 characters.
 Client to server, binary, one frame a message:
@@ -19,14 +19,14 @@ Every `sign_started` is followed by exactly one `final`, unless the connection b
 protocol, or the server fails. The gloss of a `final` may be the vocabulary's no-sign class (`no_sign` in
 `GET /v1/bundle`): a hand was raised and meant nothing.
 
-A session outlives a connection that breaks, by `limits.resume_s`. Its client opens another one and says `resume`
-instead of `start`. It hears `started` again, then every `final` that it missed, then `sign_started` of the sign that is
+A session outlives a connection that breaks, by `limits.resume_s`. Its client opens another one and sends `resume`
+instead of `start`. It gets `started` again, then every `final` that it missed, then `sign_started` of the sign that is
 under way, if any. Segments and the client's clock go on; of the frames that were on their way, those after `last_t_ms`
-did not arrive. An older connection that is still open is closed with 4009. A client that will not come back says
-`stop`, or closes with 1000; not with 1001, which proxies say as well when they stop.
+did not arrive. An older connection that is still open is closed with 4009. A client that will not come back sends
+`stop`, or closes with 1000; not with 1001, which proxies send as well when they stop.
 
 A session's captions are at `GET /v1/sessions/{session}/captions.vtt` (or `.srt`, `.json`) while it lasts and for a
-while after, for who sends its `token`.
+while after, for clients that send its `token`.
 
 All times are the client's own `t_ms`, in milliseconds.
 """
@@ -37,8 +37,6 @@ from typing import Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.protocol.codes import ErrorCode
-
-SUBPROTOCOL = "glosscast.v1"
 
 
 class _Message(BaseModel):
@@ -57,15 +55,15 @@ class Start(_Message):
     top_k: int = Field(default=3, ge=1, le=100, description="glosses in a final: the best and top_k - 1 alternatives")
     landmarks: bool = Field(default=False, description="whether `landmarks` messages are wanted (input frames only)")
     aspect: float = Field(
-        default=4 / 3, ge=0.1, le=10, description="frame width / height (input keypoints only; pictures tell theirs)"
+        default=4 / 3, ge=0.1, le=10, description="frame width / height (input keypoints only; pictures have their own)"
     )
 
     @model_validator(mode="after")
     def _fits_input(self) -> Self:
         if self.input == "frames" and "aspect" in self.model_fields_set:
-            raise ValueError("aspect goes with input keypoints; pictures tell theirs")
+            raise ValueError("aspect goes with input keypoints; pictures have their own")
         if self.input == "keypoints" and self.landmarks:
-            raise ValueError("landmarks goes with input frames; who sends keypoints has them")
+            raise ValueError("landmarks goes with input frames; a client that sends keypoints has them")
         return self
 
 
@@ -76,7 +74,7 @@ class Resume(_Message):
     session: str = Field(max_length=64, description="`session` of `started`")
     token: str = Field(max_length=64, description="`token` of `started`")
     last_segment: int | None = Field(
-        default=None, ge=0, description="segment of the last `final` that was heard, null where there was none"
+        default=None, ge=0, description="segment of the last `final` that was received, null where there was none"
     )
 
 
@@ -103,7 +101,7 @@ CLIENT_MESSAGES: tuple[type[BaseModel], ...] = get_args(ClientMessage)
 
 
 class Config(_Message):
-    """What is in effect for a stream."""
+    """The options in effect for a stream."""
 
     input: Input
     interim: bool
@@ -113,9 +111,9 @@ class Config(_Message):
 
 
 class Limits(_Message):
-    """What a stream must keep within."""
+    """The limits of a stream."""
 
-    max_fps: float = Field(description="frames per second; what comes faster is dropped")
+    max_fps: float = Field(description="frames per second; frames that come faster are dropped")
     max_frame_bytes: int = Field(description="size of one binary message; a larger one ends the stream")
     resume_s: float = Field(description="seconds within which a session whose connection broke can be resumed")
 
@@ -125,14 +123,14 @@ class Started(_Message):
 
     type: Literal["started"] = "started"
     session: str = Field(description="random id of this session")
-    token: str = Field(description="secret of this session: who has it may resume it and read its captions")
+    token: str = Field(description="secret of this session: its holder may resume it and read its captions")
     resumed: bool = Field(description="whether this answers `resume`")
     last_t_ms: float | None = Field(description="time of the last frame that was taken, null where there was none")
     expires_at: datetime = Field(description="when the server will end it, ISO 8601, UTC")
     config: Config
     bundle: str = Field(description='name and version, "asl-demo@1"')
     no_sign: str | None = Field(
-        description="the gloss that stands for hands that say nothing, null where there is none"
+        description="the gloss that stands for hands that sign nothing, null where there is none"
     )
     limits: Limits
 
@@ -146,9 +144,9 @@ class SignStarted(_Message):
 
 
 class Interim(_Message):
-    """The best guess inside a sign; replaced by the next revision or the final. Unsent ones are left out.
+    """The likeliest gloss inside a sign so far; replaced by the next revision or the final. Unsent ones are left out.
 
-    Early guesses are often wrong: show the gloss of a stable one only, until another stable one or the final comes.
+    Early ones are often wrong: show the gloss of a stable one only, until another stable one or the final comes.
     """
 
     type: Literal["interim"] = "interim"
@@ -164,14 +162,14 @@ class Interim(_Message):
 
 
 class Alternative(_Message):
-    """Another gloss that it could be."""
+    """Another gloss that the sign may be."""
 
     gloss: str
     confidence: float = Field(description="0..1")
 
 
 class Final(_Message):
-    """What the sign was; never changes."""
+    """The reading of a sign; it never changes."""
 
     type: Literal["final"] = "final"
     segment: int
@@ -188,7 +186,7 @@ Point = tuple[float, float]
 
 
 class Landmarks(_Message):
-    """Where the signer is, for an overlay; at most 8 a second.
+    """The signer's points, for an overlay; at most 8 a second.
 
     Points are [x, y] in 0..1 of the frame, x to the right and y down, null where unseen.
     """
@@ -204,7 +202,7 @@ WarningCode = Literal["frames_dropped", "tracker_restarted"]
 
 
 class StreamWarning(_Message):
-    """Frames were left out: they came faster than they could be read, or what finds keypoints had to be restarted."""
+    """Frames were left out: they came faster than they could be read, or the extractor had to be restarted."""
 
     type: Literal["warning"] = "warning"
     code: WarningCode = Field(description="why")
@@ -212,7 +210,7 @@ class StreamWarning(_Message):
 
 
 class Error(_Message):
-    """Something went wrong. A retryable one leaves the stream open, or tells that a new one may succeed."""
+    """Something went wrong. A retryable one leaves the stream open, or means that a new one may succeed."""
 
     type: Literal["error"] = "error"
     code: ErrorCode = Field(description="stable, for a program to decide by; see the error codes")
@@ -222,7 +220,7 @@ class Error(_Message):
 
 
 class Summary(_Message):
-    """What a stream was, in numbers."""
+    """The counts of a stream."""
 
     duration_ms: float = Field(description="from `start` to `ended`, by the server's clock")
     frames: int = Field(description="frames received")

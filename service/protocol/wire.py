@@ -1,8 +1,7 @@
-"""From what arrives on the websocket to messages: the parsing, and the two ways in which it fails."""
+"""The parsing of a client's messages, and the two ways in which it fails."""
 
 import json
 import math
-import struct
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
@@ -11,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.protocol import HEADER_LENGTH
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import CLIENT_MESSAGES, ClientMessage, Input
 
 MAX_TEXT_CHARS = 4096
 MAX_HEADER_BYTES = 1024
-HEADER_LENGTH = struct.Struct("<I")
 KEYPOINT_BYTES = POINTS * CHANNELS * 4  # float32
 MAX_COORDINATE = 100.0  # frame widths; a point that far away is damage, and its square must stay finite in the model
 
@@ -113,7 +112,7 @@ def _parse_keypoints(payload: bytes) -> NDArray[np.float32]:
 
 
 def _explain(error: ValidationError) -> str:
-    """Pydantic's first complaint; it names the field and does not repeat what the client sent at length."""
+    """Pydantic's first error; it names the field and does not repeat the client's message at length."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"].startswith("union_tag"):
         return f"type must be one of {CLIENT_TYPES}"

@@ -33,7 +33,7 @@ REACT_S = 10.0  # for how long the load must be too high before recognisers are 
 QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 
 
-class Plan(BaseModel):
+class ReplicaPlan(BaseModel):
     """Numbers of front ends and recognisers. The default is one front end, and recognisers by load."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +50,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     stop = threading.Event()
     try:
-        settings, plan = load_settings(), _plan(arguments)
+        settings = load_settings()
+        plan = _plan(arguments)
         with serving(settings, plan, arguments.address) as address:
             for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets handlers of its own
                 signal.signal(number, lambda *_: stop.set())
@@ -75,18 +76,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(arguments: argparse.Namespace) -> Plan:
+def _plan(arguments: argparse.Namespace) -> ReplicaPlan:
     least, _, most = arguments.recognisers.partition(":")
     if not (least.isdecimal() and (most or least).isdecimal() and 1 <= int(least) <= int(most or least)):
         raise StartError(f"--recognisers {arguments.recognisers}: must be MIN:MAX, as in 1:4")
     if arguments.front_ends < 1 or arguments.gpus < 0:
         raise StartError("--front-ends must be at least 1, and --gpus at least 0")
-    return Plan(front_ends=arguments.front_ends, least=int(least), most=int(most or least), gpus=arguments.gpus)
+    return ReplicaPlan(front_ends=arguments.front_ends, least=int(least), most=int(most or least), gpus=arguments.gpus)
 
 
 @contextmanager
 def serving(
-    settings: Settings, plan: Plan, address: str = LOCAL, make_tracker: MakeTracker | None = None
+    settings: Settings, plan: ReplicaPlan, address: str = LOCAL, make_tracker: MakeTracker | None = None
 ) -> Iterator[str]:
     """Run the service on Ray for the length of the block; its host and port.
 
@@ -119,7 +120,7 @@ def serving(
         ray.shutdown()
 
 
-def application(serve: Any, settings: Settings, plan: Plan, make_tracker: MakeTracker | None) -> Any:
+def application(serve: Any, settings: Settings, plan: ReplicaPlan, make_tracker: MakeTracker | None) -> Any:
     """The application that Ray Serve runs: front ends, bound to their recognisers."""
     threads = _threads(settings)
     recognisers = serve.deployment(
@@ -149,7 +150,7 @@ def _threads(settings: Settings) -> int:
     return max(1, settings.inference_threads)
 
 
-def _check(settings: Settings, plan: Plan) -> None:
+def _check(settings: Settings, plan: ReplicaPlan) -> None:
     """Raise here what would otherwise be raised on another machine."""
     State(settings, None).close()
     bundle_of(settings)

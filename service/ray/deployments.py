@@ -72,7 +72,9 @@ class FrontEnd:
 
     def __init__(self, settings: Settings, recognisers: Any, make_tracker: MakeTracker | None) -> None:
         logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-        self._settings, self._recognisers, self._make_tracker = settings, recognisers, make_tracker
+        self._settings = settings
+        self._recognisers = recognisers
+        self._make_tracker = make_tracker
 
     async def __serve_build_asgi_app__(self) -> FastAPI:  # Ray's name; it is called once
         """The application, after a call for the properties of the recognisers."""

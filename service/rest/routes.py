@@ -20,7 +20,7 @@ from service.live.reader import inputs_of
 from service.live.registry import registry_of
 from service.live.transcripts import transcripts_of
 from service.problems import ProblemError, described
-from service.rest import clips
+from service.rest import classification
 from service.rest.authorisation import Authorised
 from service.rest.captions import CAPTION_FORMS, CaptionForm
 from service.rest.schemas import (
@@ -97,7 +97,7 @@ async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -
                 raise ClientDisconnect
             engine = engine_of(request)
             with engine.used():
-                return await run_in_threadpool(clips.classify, engine, state, data, query.top_k, disconnected)
+                return await run_in_threadpool(classification.classify, engine, state, data, query.top_k, disconnected)
 
 
 @asynccontextmanager
@@ -131,8 +131,9 @@ async def tokens(request: Request, caller: Annotated[Caller, Depends(Authorised(
     dependencies=[Depends(Authorised())],
 )
 async def bundle(request: Request) -> BundleDescription:
-    """What the service recognises, and how well."""
-    engine, settings = engine_of(request), state_of(request).settings
+    """The bundle that the service recognises signs with, and its figures."""
+    engine = engine_of(request)
+    settings = state_of(request).settings
     manifest, report = engine.bundle.manifest, engine.bundle.report
     known = report.glosses
     return BundleDescription(
@@ -173,7 +174,7 @@ async def bundle(request: Request) -> BundleDescription:
     tags=["captions"],
 )
 async def captions(request: Request, session: str, form: CaptionForm) -> Response:
-    """What was signed in a session, while it lasts and for ten minutes after, as a file.
+    """The captions of a session as a file, while it lasts and for ten minutes after.
 
     `Authorization` takes the `token` of the session's `started` message. Times of WebVTT and SRT begin with the
     session's first frame. Hands that say nothing are left out.

@@ -1,4 +1,4 @@
-"""What the REST interface is asked and what it answers."""
+"""The requests and answers of the REST interface."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ class ClassifyQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    top_k: int = Field(default=5, ge=1, le=100, description="how many glosses to tell")
+    top_k: int = Field(default=5, ge=1, le=100, description="number of glosses in the answer")
 
 
 class Prediction(BaseModel):
@@ -36,7 +36,7 @@ class ClipSign(BaseModel):
 
 
 class Timings(BaseModel):
-    """Where the time went, in ms."""
+    """The time of each step, in ms."""
 
     decode: float
     keypoints: float
@@ -44,7 +44,7 @@ class Timings(BaseModel):
 
 
 class Classification(BaseModel):
-    """What a clip shows, taken as one sign."""
+    """The reading of a clip, taken as one sign."""
 
     bundle: str = Field(description="name and version", examples=["asl-demo@1"])
     duration_ms: float = Field(description="from the first to the last frame")
@@ -55,7 +55,7 @@ class Classification(BaseModel):
 
 
 class StreamToken(BaseModel):
-    """What opens one stream."""
+    """A token that opens one stream."""
 
     token: str
     expires_at: datetime = Field(description="ISO 8601, UTC; it must be used before, and can be used once")
@@ -71,7 +71,7 @@ class CaptionEntry(BaseModel):
 
 
 class Captions(BaseModel):
-    """What was signed in a session."""
+    """The captions of a session."""
 
     session: str
     ended: bool = Field(description="whether no more will come")
@@ -80,7 +80,7 @@ class Captions(BaseModel):
 
 
 class GlossEntry(BaseModel):
-    """One gloss of the vocabulary, and what is known about it."""
+    """One gloss of the vocabulary, with its figures."""
 
     gloss: str
     signers: int = Field(description="signers that it was learned from")
@@ -90,7 +90,7 @@ class GlossEntry(BaseModel):
 
 
 class KeypointLayout(BaseModel):
-    """What websocket clients with input keypoints must send, and what the model was trained on."""
+    """The keypoints that websocket clients must send, and those that the model was trained on."""
 
     layout: str
     points: int
@@ -100,14 +100,14 @@ class KeypointLayout(BaseModel):
 
 
 class ClipLimits(BaseModel):
-    """What `POST /v1/classify` takes."""
+    """The limits of `POST /v1/classify`."""
 
     max_upload_bytes: int
     max_clip_s: float
 
 
 class BundleDescription(BaseModel):
-    """The bundle in use, and what the service takes for it."""
+    """The bundle in use, and the inputs that the service takes for it."""
 
     name: str
     version: str
@@ -121,4 +121,4 @@ class BundleDescription(BaseModel):
     inputs: list[Input] = Field(description="what streams may send, as `start` names it")
     limits: ClipLimits
     providers: list[str] = Field(description="ONNX Runtime execution providers in use, best first")
-    precision: Precision = Field(description="what they compute in")
+    precision: Precision = Field(description="in which they compute")

@@ -16,10 +16,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
+from glosscast.protocol import CloseCode
 from service.access import auth
 from service.problems import CODES, Problem
 from service.protocol import messages
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.site.security import HEADERS
 
 router = APIRouter(include_in_schema=False)
@@ -105,7 +106,7 @@ def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str) -> lis
 
 
 def _referred(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """What a schema refers to; empty where it does not."""
+    """The schema that a schema refers to; empty where there is none."""
     found: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
     return found
 

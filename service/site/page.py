@@ -13,7 +13,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/page.json")
 async def described() -> dict[str, str | None]:
-    """Where the browser's own Holistic lies, or null. An address that is not there would be an error in its console."""
+    """The path of the browser's own Holistic, or null. A wrong path would be an error in the browser's console."""
     return {"holistic": holistic_path()}
 
 
@@ -24,7 +24,8 @@ class Page:
     """
 
     def __init__(self, otherwise: ASGIApp, folder: Path = WEB) -> None:
-        self._files, self._otherwise = StaticFiles(directory=folder, html=True), otherwise
+        self._files = StaticFiles(directory=folder, html=True)
+        self._otherwise = otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""

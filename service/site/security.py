@@ -24,7 +24,7 @@ HEADERS = {
     "Cache-Control": "no-cache",  # so that no page of an old version uses a new service
 }
 API = "/v1/"
-API_CACHE = "no-store"  # answers contain what somebody signed
+API_CACHE = "no-store"  # answers contain the signed glosses
 VENDOR = "/vendor/"
 VENDOR_CACHE = "max-age=31536000, immutable"  # 37 MB; the version is in the address
 # A worker has the policy of its own file: WebAssembly may run there and not in the page.

@@ -1,4 +1,4 @@
-"""Fetches, once at set-up, what the page runs but this repository does not hold: MediaPipe Holistic for the browser.
+"""Fetches MediaPipe Holistic for the browser, once at set-up: the page runs it, but this repository does not hold it.
 
     python -m service.site.vendor
 
@@ -34,7 +34,7 @@ class Package:
         name: as npm knows it.
         version: the one that was tested.
         sha512: of the tarball, base64, as in `npm view PACKAGE dist.integrity`.
-        files: what is kept of it.
+        files: the files of it that are kept.
     """
 
     name: str
@@ -70,7 +70,7 @@ HOLISTIC = Package(
 
 
 def holistic_path() -> str | None:
-    """Where the page finds Holistic, relative to itself; None where it was not fetched."""
+    """The path of Holistic, relative to the page; None where it was not fetched."""
     return f"{VENDOR.name}/{HOLISTIC.folder}/" if (VENDOR / HOLISTIC.folder).is_dir() else None
 
 
@@ -138,7 +138,7 @@ def unpack(package: Package, tarball: Path, into: Path) -> None:
 
 
 def main() -> int:
-    """Fetch what is missing; exit code 2 and one line where that cannot be done."""
+    """Fetch missing files; exit code 2 and one line where that cannot be done."""
     try:
         fetched = prepare(HOLISTIC, VENDOR)
     except (VendorError, OSError, tarfile.TarError) as error:

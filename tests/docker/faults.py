@@ -22,7 +22,7 @@ import numpy as np
 
 from glosscast.client import caption
 from glosscast.holistic import new_tracker
-from glosscast.sources import FPS, Shot
+from glosscast.sources import FPS, EncodedFrame
 from glosscast.video import decode_video
 from tests.docker.stack import Stack, run, running_stack, wait_until
 from tests.service.process import DATA
@@ -36,13 +36,13 @@ PATIENCE_S = 120.0
 # All processes but the first one, which is the init that Compose puts there.
 CRASH = "import os; os.kill(-1, 9)"
 
-Heard = list[dict[str, Any]]
+Messages = list[dict[str, Any]]
 
 
 @cache
-def signing() -> tuple[Shot, ...]:
+def signing() -> tuple[EncodedFrame, ...]:
     """Keypoints of the clips, a second of rest after each."""
-    found: list[Shot] = []
+    found: list[EncodedFrame] = []
     for clip in CLIPS:
         tracker = new_tracker()
         frames = list(decode_video(clip, FPS))
@@ -50,20 +50,20 @@ def signing() -> tuple[Shot, ...]:
         tracker.close()
         aspect = frames[0].rgb.shape[1] / frames[0].rgb.shape[0]
         for points in [*keypoints, *keypoints[-1:] * int(FPS)]:
-            found.append(Shot(len(found) * 1000 / FPS, np.asarray(points, "<f4").tobytes(), aspect))
+            found.append(EncodedFrame(len(found) * 1000 / FPS, np.asarray(points, "<f4").tobytes(), aspect))
     return tuple(found)
 
 
-def glosses(heard: Heard) -> list[str]:
+def glosses(messages: Messages) -> list[str]:
     """Of the finals."""
-    return [message["gloss"] for message in heard if message["type"] == "final"]
+    return [message["gloss"] for message in messages if message["type"] == "final"]
 
 
-async def follow(stack: Stack, heard: Heard, wait_s: float = 0.0, realtime: bool = True) -> None:
-    """Take note of all that one stream is told."""
+async def follow(stack: Stack, messages: Messages, wait_s: float = 0.0, realtime: bool = True) -> None:
+    """Record all messages of one stream."""
     await asyncio.sleep(wait_s)
     async for message in caption(stack.address, "signing", api_key=stack.key, keypoints=True, realtime=realtime):
-        heard.append(message | {"at_s": time.perf_counter()})
+        messages.append(message | {"at_s": time.perf_counter()})
 
 
 # --- faults; each returns when what it does is done
@@ -103,16 +103,16 @@ def crash(container: str) -> None:
     run("sh", "-c", f"docker exec {container} python -c '{CRASH}' || true")
 
 
-async def _disturbed(stack: Stack, fault: Callable[[Stack], None]) -> tuple[float, list[Heard]]:
-    """When the fault began, and what the streams were told."""
-    told: list[Heard] = [[] for _ in range(STREAMS)]
+async def _disturbed(stack: Stack, fault: Callable[[Stack], None]) -> tuple[float, list[Messages]]:
+    """When the fault began, and the messages that each stream received."""
+    received: list[Messages] = [[] for _ in range(STREAMS)]
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as streams:
-        for number, heard in enumerate(told):
-            streams.create_task(follow(stack, heard, number * APART_S))
+        for number, messages in enumerate(received):
+            streams.create_task(follow(stack, messages, number * APART_S))
         await asyncio.sleep(FAULT_S)
         struck_s = time.perf_counter()
         await asyncio.to_thread(fault, stack)
-    return struck_s, told
+    return struck_s, received
 
 
 def disturb(stack: Stack, fault: Callable[[Stack], None]) -> dict[str, Any]:
@@ -122,27 +122,27 @@ def disturb(stack: Stack, fault: Callable[[Stack], None]) -> dict[str, Any]:
     that had to start anew. Recovery is the time until each that broke off was under way again.
     """
     trusted = {"SSL_CERT_FILE": str(stack.secrets / "tls_certificate")}
-    undisturbed: Heard = []
-    with mock.patch("glosscast.client.shots", _replayed), mock.patch.dict(os.environ, trusted):
+    undisturbed: Messages = []
+    with mock.patch("glosscast.client.encoded_frames", _replayed), mock.patch.dict(os.environ, trusted):
         asyncio.run(follow(stack, undisturbed, realtime=False))
-        struck_s, told = asyncio.run(_disturbed(stack, fault))
+        struck_s, received = asyncio.run(_disturbed(stack, fault))
     due = Counter(glosses(undisturbed))
-    starts = [[message for message in heard if message["type"] == "started"] for heard in told]
-    anew = [heard for heard, own in zip(told, starts, strict=True) if not all(m["resumed"] for m in own[1:])]
-    kept = [heard for heard in told if heard not in anew]
+    starts = [[message for message in messages if message["type"] == "started"] for messages in received]
+    anew = [messages for messages, own in zip(received, starts, strict=True) if not all(m["resumed"] for m in own[1:])]
+    kept = [messages for messages in received if messages not in anew]
     return {
         "due": due.total() * STREAMS,
-        "lost": sum((due - Counter(glosses(heard))).total() for heard in kept),
-        "doubled": sum((Counter(glosses(heard)) - due).total() for heard in kept),
-        "dropped": sum(heard[-1]["summary"]["dropped"] for heard in told),
+        "lost": sum((due - Counter(glosses(messages))).total() for messages in kept),
+        "doubled": sum((Counter(glosses(messages)) - due).total() for messages in kept),
+        "dropped": sum(messages[-1]["summary"]["dropped"] for messages in received),
         "resumed": sum(message["resumed"] for own in starts for message in own),
         "anew": len(anew),
-        "lost_anew": sum((due - Counter(glosses(heard))).total() for heard in anew),
+        "lost_anew": sum((due - Counter(glosses(messages))).total() for messages in anew),
         "recovery_s": [round(message["at_s"] - struck_s, 2) for own in starts for message in own[1:]],
     }
 
 
-def _replayed(source: object, keypoints: bool) -> Iterator[Shot]:
+def _replayed(source: object, keypoints: bool) -> Iterator[EncodedFrame]:
     yield from signing()
 
 

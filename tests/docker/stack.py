@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import httpx
 from PIL import Image
 from websockets.sync.client import ClientConnection, connect
 
+from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, pack_frame
 from glosscast.video import decode_video
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,8 @@ class Stack:
     """A running stack; `folder` takes its settings and secrets."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
-        self.port, self.prometheus_port = _free_port(), _free_port()
+        self.port = _free_port()
+        self.prometheus_port = _free_port()
         self.secrets = folder / "secrets"
         settings = settings | {
             "COMPOSE_PROJECT_NAME": PROJECT,
@@ -126,11 +127,11 @@ class Stack:
         self, token: str | None = None, cookie: str | None = None, origin: str | None = None
     ) -> Iterator["Stream"]:
         """A stream of pictures: with the key, or as a page with a token."""
-        offered = ["glosscast.v1"] + ([f"bearer.{token}"] if token else [])
+        offered = [SUBPROTOCOL] + ([f"bearer.{token}"] if token else [])
         headers = {} if token else {"Authorization": f"Bearer {self.key}"}
         if cookie:
             headers["Cookie"] = cookie
-        address = self.address.replace("https", "wss") + "/v1/stream"
+        address = self.address.replace("https", "wss") + STREAM_PATH
         with connect(
             address, ssl=self.tls, subprotocols=offered, additional_headers=headers, origin=origin
         ) as connection:
@@ -138,15 +139,17 @@ class Stack:
 
 
 class Stream:
-    """One websocket that has been started; `heard` are the messages so far."""
+    """One websocket that has been started; `received` are the messages so far."""
 
     def __init__(self, connection: ClientConnection) -> None:
-        self._connection, self._seq, self._begin_ms = connection, 0, 0.0
+        self._connection = connection
+        self._seq = 0
+        self._begin_ms = 0.0
         assert connection.response is not None
         # Each replica that was tried sets one, and as with browsers the last one counts.
         cookies = connection.response.headers.get_all("Set-Cookie")
         self.cookie = cookies[-1].partition(";")[0] if cookies else ""
-        self.heard: list[dict] = []
+        self.received: list[dict] = []
         connection.send(json.dumps({"type": "start", "input": "frames", "interim": True, "top_k": 3}))
         self.until("started")
 
@@ -157,8 +160,8 @@ class Stream:
         for number, frame in enumerate([*frames, *stills]):
             out = io.BytesIO()
             Image.fromarray(frame.rgb).save(out, "JPEG", quality=90)
-            header = json.dumps({"seq": self._seq, "t_ms": self._begin_ms + number * 1000 / FPS}).encode()
-            self._connection.send(struct.pack("<I", len(header)) + header + out.getvalue())
+            t_ms = self._begin_ms + number * 1000 / FPS
+            self._connection.send(pack_frame(self._seq, t_ms, out.getvalue()))
             self._seq += 1
         self._begin_ms += (len(frames) + len(stills)) * 1000 / FPS
 
@@ -169,14 +172,14 @@ class Stream:
     def until(self, kind: str) -> dict:
         """The next message of a type."""
         while True:
-            self.heard.append(json.loads(self._connection.recv(PATIENCE_S)))
-            if self.heard[-1]["type"] == kind:
-                return self.heard[-1]
+            self.received.append(json.loads(self._connection.recv(PATIENCE_S)))
+            if self.received[-1]["type"] == kind:
+                return self.received[-1]
 
     def until_closed(self) -> int | None:
         """Hear all that comes; the close code."""
         for message in self._connection:
-            self.heard.append(json.loads(message))
+            self.received.append(json.loads(message))
         return self._connection.close_code
 
 

@@ -53,7 +53,7 @@ def test_rules_are_loaded(prometheus) -> None:
 
 @pytest.mark.docker
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_the_dashboard_asks_what_prometheus_understands(prometheus, expression: str) -> None:
+def test_the_queries_of_the_dashboard_are_valid(prometheus, expression: str) -> None:
     assert prometheus("query", query=expression.replace("$__rate_interval", "5m"))["status"] == "success"
 
 

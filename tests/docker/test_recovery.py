@@ -10,7 +10,8 @@ from tests.docker import faults
 from tests.docker.stack import run, wait_until
 from tests.service.process import DATA
 
-CLIP, GLOSS = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4", "thanks"
+CLIP = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4"
+GLOSS = "thanks"
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.skipif(not CLIP.is_file(), reason=f"no {CLIP}")]
 
@@ -55,23 +56,23 @@ def test_a_proxy_that_goes_comes_back(stack):
 
 @pytest.mark.parametrize("fault", [faults.nothing, faults.proxy_restarted, faults.proxy_killed])
 def test_streams_outlive_the_proxy(stack, fault):
-    told = faults.disturb(stack, fault)
-    assert told["due"] == faults.STREAMS * len(faults.SIGNS)
-    assert (told["lost"], told["doubled"], told["dropped"], told["anew"]) == (0, 0, 0, 0)
-    assert told["resumed"] == (0 if fault is faults.nothing else faults.STREAMS)
+    outcome = faults.disturb(stack, fault)
+    assert outcome["due"] == faults.STREAMS * len(faults.SIGNS)
+    assert (outcome["lost"], outcome["doubled"], outcome["dropped"], outcome["anew"]) == (0, 0, 0, 0)
+    assert outcome["resumed"] == (0 if fault is faults.nothing else faults.STREAMS)
 
 
 def test_streams_of_a_service_that_dies_start_anew(stack):
-    told = faults.disturb(stack, faults.service_killed)
-    assert told["anew"] == faults.STREAMS
-    assert told["lost_anew"] <= faults.STREAMS  # the sign that was under way, in each
+    outcome = faults.disturb(stack, faults.service_killed)
+    assert outcome["anew"] == faults.STREAMS
+    assert outcome["lost_anew"] <= faults.STREAMS  # the sign that was under way, in each
 
 
 def test_streams_of_other_replicas_lose_nothing(two):
-    told = faults.disturb(two, faults.replica_killed)
-    assert told["anew"] >= 1
-    assert (told["lost"], told["doubled"], told["resumed"]) == (0, 0, 0)
-    assert told["lost_anew"] <= told["anew"]
+    outcome = faults.disturb(two, faults.replica_killed)
+    assert outcome["anew"] >= 1
+    assert (outcome["lost"], outcome["doubled"], outcome["resumed"]) == (0, 0, 0)
+    assert outcome["lost_anew"] <= outcome["anew"]
 
 
 def test_a_client_stays_with_its_replica(two):
@@ -129,13 +130,14 @@ def test_a_replica_that_is_stopped_ends_its_streams_in_order(two):
             stopped = pool.submit(run, "docker", "stop", "-t", "40", mine)
             assert stream.until_closed() == 1001
             stopped.result()
-    assert stream.heard[-1]["type"] == "ended"
+    assert stream.received[-1]["type"] == "ended"
     assert two.is_ready()
 
 
 def test_logs_hold_neither_keys_nor_tokens_nor_addresses(stack):
     token = stack.post("/v1/tokens").json()["token"]
-    (proxy,), (service,) = stack.containers("proxy"), stack.containers()
+    proxy = stack.containers("proxy")
+    service = stack.containers()
     run("docker", "stop", service)  # the request fails, and the proxy says so in its log
     try:
         with pytest.raises(InvalidStatus), stack.stream(token=token):

@@ -15,7 +15,7 @@ def test_compose_hands_every_setting_on() -> None:
     assert handed_on == {name.upper() for name in Settings.model_fields} - OF_THE_IMAGE
 
 
-def test_the_example_describes_what_compose_reads() -> None:
+def test_the_example_describes_the_settings_of_compose() -> None:
     text = COMPOSE_FILE.read_text()
     read = set(re.findall(r"\$\{(\w+):-", text)) | set(
         re.findall(rf"^    ((?:{PREFIX}|OTEL_)\w+):", text, re.MULTILINE)

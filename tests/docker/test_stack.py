@@ -9,7 +9,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.docker.stack import run
 from tests.service.process import DATA
 
-CLIP, GLOSS = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4", "thanks"
+CLIP = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4"
+GLOSS = "thanks"
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.skipif(not CLIP.is_file(), reason=f"no {CLIP}")]
 
@@ -55,7 +56,7 @@ def test_a_stream_is_captioned(stack):
         assert stream.until("final")["gloss"] == GLOSS
         stream.stop()
         assert stream.until_closed() == 1000
-    assert stream.heard[-1]["summary"]["dropped"] == 0
+    assert stream.received[-1]["summary"]["dropped"] == 0
 
 
 def test_a_page_streams_with_a_token_once(stack):
@@ -102,6 +103,6 @@ def test_the_image_holds_no_tools(stack):
 
 
 def test_no_container_has_a_secret_in_its_environment_or_command(stack):
-    told = "".join(run("docker", "inspect", c) for c in stack.containers("proxy") + stack.containers())
-    assert stack.key not in told
-    assert (stack.secrets / "token_secret").read_text().strip() not in told
+    output = "".join(run("docker", "inspect", c) for c in stack.containers("proxy") + stack.containers())
+    assert stack.key not in output
+    assert (stack.secrets / "token_secret").read_text().strip() not in output

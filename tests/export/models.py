@@ -10,7 +10,7 @@ from tests.training.continuous import tiny
 from training.config import Config
 from training.models.checkpoint import Checkpoint
 from training.models.continuous import continuous_recogniser
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 
 DISTRACTORS = ("left", "right")
 
@@ -20,7 +20,7 @@ def checkpoint_of(config: Config) -> Checkpoint:
     torch.manual_seed(1)
     classes = (*config.data.vocabulary, *DISTRACTORS)
     model: nn.Module = (
-        Recogniser(config.model, len(classes), config.clip.alpha)
+        IsolatedRecogniser(config.model, len(classes), config.clip.alpha)
         if config.continuous is None
         else continuous_recogniser(config, len(classes))
     )

@@ -49,7 +49,7 @@ def exported(checkpoint: Checkpoint, folder: Path, batch: int = 3) -> Recogniser
     ],
 )
 @pytest.mark.slow
-def test_a_model_takes_what_its_streams_need_and_computes_the_same(
+def test_a_model_takes_the_inputs_of_its_streams_and_computes_the_same(
     tmp_path: Path, streams: tuple[str, ...], inputs: tuple[str, ...], visual: tuple[str, int]
 ) -> None:
     manifest = exported(models.isolated(tmp_path, *streams), tmp_path).bundle.manifest
@@ -109,7 +109,7 @@ def test_the_published_slowfast_computes_the_same(tmp_path: Path) -> None:
     exported(models.isolated(tmp_path, "rgb", visual="slowfast_8x8_r50", size=64), tmp_path)
 
 
-def test_what_cannot_be_served_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_bundles_that_cannot_be_served_are_refused_at_the_start(tmp_path: Path) -> None:
     export_bundle(models.continuous(tmp_path, "keypoints"), tmp_path / "bundle")
     with pytest.raises(StartError, match=r"GLOSSCAST_BUNDLE: .*reads sentences"):
         Engine(Settings(bundle=tmp_path / "bundle"), Metrics(), None)
@@ -117,7 +117,7 @@ def test_what_cannot_be_served_is_refused_at_the_start(tmp_path: Path) -> None:
         load_bundle(tmp_path / "bundle").require_servable()
 
 
-def test_the_card_tells_what_a_model_of_pictures_saw(tmp_path: Path) -> None:
+def test_the_card_describes_the_inputs_of_a_model_of_pictures(tmp_path: Path) -> None:
     checkpoint = models.isolated(tmp_path, "rgb")
     checkpoint.save(tmp_path / "checkpoint.pt")
     assert main(["onnx", "--checkpoint", str(tmp_path / "checkpoint.pt"), "--out", str(tmp_path / "bundle")]) == 0

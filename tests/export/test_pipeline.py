@@ -32,7 +32,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.slow
-def test_the_bundle_loads_and_says_from_how_many_signers_it_learned(made: tuple[Path, Path]) -> None:
+def test_the_bundle_loads_and_reports_its_number_of_signers(made: tuple[Path, Path]) -> None:
     bundle = load_bundle(made[1])
     assert {gloss: figure.signers for gloss, figure in bundle.report.glosses.items()} == dict.fromkeys(
         bundle.vocabulary, 2
@@ -166,7 +166,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_embedded_bundle_is_what_its_checkpoint_says() -> None:
+def test_the_embedded_bundle_agrees_with_its_checkpoint() -> None:
     assert export_main(["verify"]) == 0
     bundle = load_bundle()
     assert sum(file.stat().st_size for file in bundle.path.iterdir()) <= 12e6

@@ -44,7 +44,7 @@ def int8(made: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_an_int8_bundle_loads_and_says_how_it_was_judged(made: Path, int8: Path) -> None:
+def test_an_int8_bundle_loads_and_reports_its_accuracy(made: Path, int8: Path) -> None:
     bundle, before = load_bundle(int8), load_bundle(made / "bundle")
     assert bundle.id == "tiny@1-int8"
     assert bundle.manifest.precision == "int8"
@@ -72,7 +72,7 @@ def test_weights_have_a_scale_for_each_channel_and_all_scales_are_symmetric(int8
     assert all(constants[node.input[0]].dtype == np.int8 for node in matrices)
 
 
-def test_verify_judges_an_int8_bundle_by_what_it_reads(
+def test_verify_judges_an_int8_bundle_by_its_readings(
     made: Path, int8: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["verify", "--bundle", str(int8), "--provider", "cpu"]) == 2
@@ -155,7 +155,7 @@ def nobody_but_cem(folder: Path) -> None:
     ],
 )
 @pytest.mark.slow
-def test_what_cannot_be_quantised_is_refused(
+def test_bundles_that_cannot_be_quantised_are_refused(
     tmp_path: Path, make: Callable[[Path], None], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make(tmp_path)

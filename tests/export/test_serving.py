@@ -17,11 +17,12 @@ from glosscast.bundle import Bundle, load_bundle
 from glosscast.cli import main
 from glosscast.clip import Clip
 from glosscast.crop import CropSpec
-from glosscast.decoding import ClipReading, Decoder, decode_clip, read_clip
+from glosscast.decoding import ClipReading, decode_clip
 from glosscast.holistic import TrackerPool, extract, new_tracker
+from glosscast.protocol import CloseCode, pack_frame
 from glosscast.recogniser import MAX_PICTURES_RUN, Recogniser
 from glosscast.video import Frame, decode_image, decode_video
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.settings import Settings
 from tests.bundles import FRAME_MS
 from tests.export import models
@@ -33,7 +34,6 @@ from tests.service.serving import (
     WEST,
     Client,
     ColourTracker,
-    binary,
     browser,
     colours,
     picture,
@@ -72,7 +72,8 @@ def made(folder: Path, *streams: str, extractor: str | None = None) -> tuple[Bun
 
 def watchful(checkpoint: Checkpoint) -> None:
     """Make the model look hard at pictures: what differs from a grey one counts `GAIN` times as much."""
-    model, frames = checkpoint.build().eval(), checkpoint.config.clip.frames
+    model = checkpoint.build().eval()
+    frames = checkpoint.config.clip.frames
     grey = torch.full((1, frames, SIZE, SIZE, 3), 128, dtype=torch.uint8)
     with torch.no_grad():
         feature = model.fuse[0](
@@ -103,8 +104,7 @@ def extracted(fusion: tuple[Bundle, TorchClassifier]) -> Clip:
 
 
 def read(clip: Clip, bundle: Bundle, model: TorchClassifier) -> ClipReading:
-    m = bundle.manifest
-    return read_clip(clip, m.clip, m.segmenter, m.decoder, model, bundle.needs_signer)
+    return bundle.pipeline(model).read(clip)
 
 
 def assert_predicted(predictions: list[dict], expected: np.ndarray, bundle: Bundle) -> None:
@@ -114,8 +114,7 @@ def assert_predicted(predictions: list[dict], expected: np.ndarray, bundle: Bund
 
 
 def offline_finals(clip: Clip, bundle: Bundle, model: TorchClassifier) -> list[tuple[str, float]]:
-    m = bundle.manifest
-    events = decode_clip(clip, Decoder(m.clip, m.segmenter, m.decoder, model, interim=False))
+    events = decode_clip(clip, bundle.pipeline(model).decoder(interim=False))
     best = [e.probabilities for e in events if e.kind == "final" and e.probabilities is not None]
     return [(bundle.vocabulary.gloss(int(p.argmax())), float(p.max())) for p in best]
 
@@ -180,7 +179,7 @@ def test_a_stream_of_pictures_gives_the_finals_of_the_recording(fusion: tuple[Bu
     with serve(bundle.path, None, **ROOMY) as address, Client(address) as client:
         client.start(input="frames")
         for seq, frame in enumerate(frames):
-            client.send(binary(seq, frame.t_ms, png(frame)))
+            client.send(pack_frame(seq, frame.t_ms, png(frame)))
         client.send({"type": "stop"})
         assert client.until_closed() == CloseCode.DONE
     assert_finals(client, expected)
@@ -220,7 +219,7 @@ def test_points_alone_are_refused_where_they_are_asked_for(address: str) -> None
     with Client(address) as client:
         client.send({"type": "start", "input": "keypoints"})
         assert client.until_closed() == CloseCode.BAD_MESSAGE
-    (error,) = client.heard
+    (error,) = client.received
     assert (error["code"], error["retryable"]) == (ErrorCode.UNSUPPORTED_INPUT, False)
     assert "start with input frames" in error["message"]
     assert httpx.get(f"http://{address}/v1/bundle").json()["inputs"] == ["frames"]
@@ -243,8 +242,7 @@ def test_many_windows_are_read_in_several_runs(fusion: tuple[Bundle, TorchClassi
     frames = [Frame(decode_image(picture((10 * i % 256, 99, 40))), i * FRAME_MS) for i in range(50)]
     clip = extract(frames, ColourTracker(), bundle.new_crop())
     windows: list = []
-    m = bundle.manifest
-    read_clip(clip, m.clip, m.segmenter, m.decoder, lambda w: windows.extend(w) or model(w), needs_signer=False)
+    replace(bundle.pipeline(lambda w: windows.extend(w) or model(w)), needs_signer=False).read(clip)
     many = windows * (2 * MAX_PICTURES_RUN + 1)
     recogniser = Recogniser(bundle, threads=1)
     assert recogniser(many) == pytest.approx(model(many), abs=TOLERANCE)
@@ -258,9 +256,9 @@ def test_evaluation_reads_pictures_beside_the_clips(
 ) -> None:
     bundle, model = fusion
     synthetic.write_rgb(tmp_path)
-    data, m = tmp_path / "tiny.npz", bundle.manifest
+    data = tmp_path / "tiny.npz"
     examples = with_frames(load_npz(data, synthetic.FPS, synthetic.ASPECT), tmp_path / "tiny.frames.zip", SIZE)
-    expected = score(examples, m.vocabulary, m.clip, m.segmenter, m.decoder, model)
+    expected = score(examples, bundle.manifest.vocabulary, bundle.pipeline(model))
     command = [
         "evaluate",
         "--bundle",

@@ -33,7 +33,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.mark.parametrize("way", ["tensorrt", "onnxruntime"])
 @pytest.mark.slow
-def test_a_machine_without_a_gpu_is_told_what_is_missing(
+def test_a_machine_without_a_gpu_gets_an_error_that_names_it(
     way: str, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(to_tensorrt, "QUERY", ["/nowhere/nvidia-smi"])
@@ -44,7 +44,7 @@ def test_a_machine_without_a_gpu_is_told_what_is_missing(
     assert not list(bundle.path.parent.glob("*.engines"))
 
 
-def test_name_and_driver_are_those_that_nvidia_smi_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_and_driver_are_those_of_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(to_tensorrt, "QUERY", ["printf", r"NVIDIA H100, 570.86\nNVIDIA H100, 570.86\n"])
     assert nvidia_gpu() == ("NVIDIA H100", "570.86")
     monkeypatch.setattr(to_tensorrt, "QUERY", ["echo", "No devices were found"])
@@ -102,7 +102,8 @@ class FakeTensorRt:
     BuilderFlag = SimpleNamespace(TF32="tf32")
 
     def __init__(self, *, parses: bool = True, builds: bool = True) -> None:
-        self.parses, self.builds = parses, builds
+        self.parses = parses
+        self.builds = builds
         self.profile: dict[str, list[tuple[int, ...]]] = {}
         self.flags = self.cleared = self.profiles = None
         self.parsed = b""
@@ -138,7 +139,8 @@ class FakeTensorRt:
 
 
 def test_an_engine_is_typed_as_the_graph_and_takes_one_to_sixteen_windows(bundle: Bundle) -> None:
-    trt, model = FakeTensorRt(), typed_graph(bundle, "fp16")
+    trt = FakeTensorRt()
+    model = typed_graph(bundle, "fp16")
     assert build_engine(trt, model, bundle.manifest.inputs) == b"engine"
     assert trt.flags == 1
     assert trt.cleared == "tf32"
@@ -149,7 +151,7 @@ def test_an_engine_is_typed_as_the_graph_and_takes_one_to_sixteen_windows(bundle
 
 
 @pytest.mark.parametrize(("fault", "said"), [("parses", "no such operator"), ("builds", "could not build")])
-def test_what_tensorrt_refuses_is_told(bundle: Bundle, fault: str, said: str) -> None:
+def test_graphs_that_tensorrt_refuses_are_reported(bundle: Bundle, fault: str, said: str) -> None:
     with pytest.raises(TensorRtError, match=said):
         build_engine(FakeTensorRt(**{fault: False}), typed_graph(bundle, "fp32"), bundle.manifest.inputs)
 

@@ -97,7 +97,7 @@ def test_a_checkpoint_of_another_model_is_refused(
         (["--clips", "none.npz"], "none.npz: no such file"),
     ],
 )
-def test_what_is_not_there_is_refused(
+def test_missing_files_are_refused(
     bundle: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["verify", "--bundle", str(bundle), *options]) == 2

@@ -1,7 +1,7 @@
 """`python -m tests.faults`: one fault after another while four streams of keypoints run. One line of JSON for each.
 
 Each fault meets a service of its own, `python -m service` as deployed, with a fifth stream as its victim where it needs
-one. The four others sign what is known beforehand; what they should have heard and did not is lost. A run is void where
+one. The four others sign known glosses; those that they should have received and did not are lost. A run is void where
 the senders themselves were late, for want of a processor; `nothing` is a run without a fault. The figures are in
 `docs/reliability.md`. Linux; the extractor must be installed.
 """
@@ -23,9 +23,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.processes import alive, family
+from glosscast.protocol import pack_frame
 from tests.bundles import FRAME_MS, POISON, make_bundle, signing
 from tests.faults.service import Service
-from tests.service.serving import binary, picture
+from tests.service.serving import picture
 
 OTHERS = 4
 SIGNS = ("east", "west", "west", "east", "west")
@@ -58,52 +59,53 @@ async def begin(socket: ClientConnection, **said: Any) -> dict[str, Any]:
 
 async def send(socket: ClientConnection, frames: Frames, first: int = 0) -> float:
     """Send in real time; how late the latest frame was, in ms."""
-    began, late_s = time.perf_counter(), 0.0
+    began = time.perf_counter()
+    late_s = 0.0
     for index, (t_ms, payload) in enumerate(frames):
         due_s = began + index * FRAME_MS / 1000
         await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
         late_s = max(late_s, time.perf_counter() - due_s)
-        await socket.send(binary(first + index, t_ms, payload))
+        await socket.send(pack_frame(first + index, t_ms, payload))
     return late_s * 1000
 
 
-async def hear(socket: ClientConnection, heard: Heard) -> int | None:
+async def receive(socket: ClientConnection, received: Heard) -> int | None:
     """Take note of everything up to the close; its code."""
     try:
         while True:
-            heard.append(json.loads(await socket.recv()) | {"at_s": time.perf_counter()})
+            received.append(json.loads(await socket.recv()) | {"at_s": time.perf_counter()})
     except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else None
 
 
-async def first(heard: Heard, wanted: Callable[[dict[str, Any]], bool], after_s: float = 0.0) -> float:
+async def first(received: Heard, wanted: Callable[[dict[str, Any]], bool], after_s: float = 0.0) -> float:
     """When a message that is wanted came, in s."""
-    while not (found := [m["at_s"] for m in heard if m["at_s"] > after_s and wanted(m)]):
+    while not (found := [m["at_s"] for m in received if m["at_s"] > after_s and wanted(m)]):
         await asyncio.sleep(0.005)
     return found[0]
 
 
-def finals(heard: Heard) -> list[str]:
+def finals(received: Heard) -> list[str]:
     """The glosses of the finals."""
-    return [m["gloss"] for m in heard if m["type"] == "final"]
+    return [m["gloss"] for m in received if m["type"] == "final"]
 
 
 async def bystander(service: Service) -> dict[str, Any]:
     """Signs in real time; what it lost, and how late its finals were."""
-    heard: Heard = []
+    received: Heard = []
     async with opened(service) as socket:
         await begin(socket)
-        hearing = asyncio.create_task(hear(socket, heard))
+        hearing = asyncio.create_task(receive(socket, received))
         late_ms = await send(socket, signed(*SIGNS))
         await socket.send('{"type":"stop"}')
         code = await hearing
-    summary = heard[-1].get("summary", {})
+    summary = received[-1].get("summary", {})
     return {
-        "lost_signs": len(SIGNS) - sum(a == b for a, b in zip(finals(heard), SIGNS, strict=False)),
+        "lost_signs": len(SIGNS) - sum(a == b for a, b in zip(finals(received), SIGNS, strict=False)),
         "lost_frames": summary.get("dropped", -1) + summary.get("faulty", -1),
-        "latency_ms": max([m["latency_ms"] for m in heard if m["type"] == "final"], default=-1),
+        "latency_ms": max([m["latency_ms"] for m in received if m["type"] == "final"], default=-1),
         "late_ms": late_ms,
-        "ended_well": code == 1000 and finals(heard) == list(SIGNS),
+        "ended_well": code == 1000 and finals(received) == list(SIGNS),
     }
 
 
@@ -112,17 +114,17 @@ async def bystander(service: Service) -> dict[str, Any]:
 
 async def pictured(service: Service, number: signal.Signals) -> float:
     """A stream of pictures whose tracker's process gets a signal; until the first keypoints after it."""
-    heard: Heard = []
+    received: Heard = []
     async with opened(service) as socket:
         await begin(socket, type="start", input="frames", landmarks=True)
-        hearing = asyncio.create_task(hear(socket, heard))
+        hearing = asyncio.create_task(receive(socket, received))
         sending = asyncio.create_task(send(socket, [(i * FRAME_MS, SCENE) for i in range(10_000)]))
-        await first(heard, lambda m: m["type"] == "landmarks")
+        await first(received, lambda m: m["type"] == "landmarks")
         await asyncio.sleep(FAULT_S)
         os.kill(service.tracker(), number)
         struck_s = time.perf_counter()
-        warned_s = await first(heard, lambda m: m.get("code") == "tracker_restarted", struck_s)
-        again_s = await first(heard, lambda m: m["type"] == "landmarks", warned_s)
+        warned_s = await first(received, lambda m: m.get("code") == "tracker_restarted", struck_s)
+        again_s = await first(received, lambda m: m["type"] == "landmarks", warned_s)
         sending.cancel()
         hearing.cancel()
     return again_s - struck_s
@@ -152,11 +154,11 @@ async def recogniser_raising(service: Service) -> float:
     await asyncio.sleep(FAULT_S)
     async with opened(service) as socket:
         await begin(socket)
-        heard: Heard = []
-        hearing = asyncio.create_task(hear(socket, heard))
+        received: Heard = []
+        hearing = asyncio.create_task(receive(socket, received))
         frames = [(index * FRAME_MS, frame.astype("<f4").tobytes()) for index, frame in enumerate(poison)]
         sending = asyncio.create_task(send(socket, frames))
-        assert await hearing == 1011, heard
+        assert await hearing == 1011, received
         struck_s = time.perf_counter()
         sending.cancel()
     async with opened(service) as socket:
@@ -166,7 +168,8 @@ async def recogniser_raising(service: Service) -> float:
 
 async def client_vanishing(service: Service) -> float:
     """A client's connection breaks inside a sign; until it goes on, with nothing missing in the end."""
-    frames, half = signed("east", "west"), 24
+    frames = signed("east", "west")
+    half = 24
     await asyncio.sleep(FAULT_S)
     async with opened(service) as socket:
         started = await begin(socket)
@@ -177,31 +180,31 @@ async def client_vanishing(service: Service) -> float:
         again = await begin(socket, type="resume", session=started["session"], token=started["token"])
         recovered_s = time.perf_counter()
         assert again["resumed"], again
-        heard: Heard = []
-        hearing = asyncio.create_task(hear(socket, heard))
+        received: Heard = []
+        hearing = asyncio.create_task(receive(socket, received))
         await send(socket, [frame for frame in frames if frame[0] > again["last_t_ms"]], half)
         await socket.send('{"type":"stop"}')
         await hearing
-    assert finals(heard) == ["east", "west"], heard
+    assert finals(received) == ["east", "west"], received
     return recovered_s - struck_s
 
 
 async def clock_jumping(service: Service) -> float:
     """A client's clock jumps an hour ahead inside a sign, then a second back; until its next sign has a final."""
-    heard: Heard = []
+    received: Heard = []
     await asyncio.sleep(FAULT_S)
     async with opened(service) as socket:
         await begin(socket)
-        hearing = asyncio.create_task(hear(socket, heard))
+        hearing = asyncio.create_task(receive(socket, received))
         await send(socket, signed("east")[:31])
         struck_s = time.perf_counter()
         await send(socket, [(HOUR_MS, signed("west")[0][1]), (HOUR_MS - 1000, signed("west")[0][1])], 31)
         await send(socket, signed("west", first_ms=HOUR_MS + FRAME_MS), 33)
         await socket.send('{"type":"stop"}')
         assert await hearing == 1000
-    assert finals(heard) == ["east", "west"], heard
-    assert [m["code"] for m in heard if m["type"] == "error"] == ["bad_time"]
-    return (await first(heard, lambda m: m["type"] == "final", struck_s)) - struck_s
+    assert finals(received) == ["east", "west"], received
+    assert [m["code"] for m in received if m["type"] == "error"] == ["bad_time"]
+    return (await first(received, lambda m: m["type"] == "final", struck_s)) - struck_s
 
 
 async def disk_full(service: Service) -> float:
@@ -216,8 +219,8 @@ async def replica_killed(service: Service, other: Service) -> float:
     """SIGKILL to another replica; until its client has a stream with this one."""
     async with opened(other) as socket:
         await begin(socket)
-        heard: Heard = []
-        hearing = asyncio.create_task(hear(socket, heard))
+        received: Heard = []
+        hearing = asyncio.create_task(receive(socket, received))
         await asyncio.sleep(FAULT_S)
         left = family(other.pid)
         other.kill()
@@ -244,15 +247,15 @@ async def run(fault: Callable[..., Awaitable[float]], services: list[Service]) -
     """A fault among streams; its figures."""
     others = [asyncio.create_task(bystander(services[0])) for _ in range(OTHERS)]
     recovery_s = await asyncio.wait_for(fault(*services), PATIENCE_S)
-    told = await asyncio.gather(*others)
+    results = await asyncio.gather(*others)
     return {
-        "void": max(t["late_ms"] for t in told) > LATE_MS,
+        "void": max(t["late_ms"] for t in results) > LATE_MS,
         "recovery_s": round(recovery_s, 3),
-        "others_lost_signs": sum(t["lost_signs"] for t in told),
-        "others_lost_frames": sum(t["lost_frames"] for t in told),
-        "others_ended_well": sum(t["ended_well"] for t in told),
-        "others_worst_latency_ms": max(t["latency_ms"] for t in told),
-        "others_sent_late_ms": round(max(t["late_ms"] for t in told), 1),
+        "others_lost_signs": sum(t["lost_signs"] for t in results),
+        "others_lost_frames": sum(t["lost_frames"] for t in results),
+        "others_ended_well": sum(t["ended_well"] for t in results),
+        "others_worst_latency_ms": max(t["latency_ms"] for t in results),
+        "others_sent_late_ms": round(max(t["late_ms"] for t in results), 1),
     }
 
 

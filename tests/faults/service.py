@@ -1,6 +1,5 @@
 """`python -m service`, to be hurt."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import Self
 import httpx
 
 from benchmarks.processes import family
+from tests.service.process import environment_of
 
 START_S = 120.0
 
@@ -23,9 +23,7 @@ class Service:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("GLOSSCAST_")}
-        chosen = {"bundle": bundle, "port": port, **settings}
-        environment |= {f"GLOSSCAST_{name.upper()}": str(value) for name, value in chosen.items()}
+        environment = environment_of(bundle=bundle, port=port, **settings)
         with Path(log).open("w") as stderr:
             self._process = subprocess.Popen([sys.executable, "-m", "service"], env=environment, stderr=stderr)
 

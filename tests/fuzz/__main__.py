@@ -24,12 +24,13 @@ from PIL import Image
 
 from glosscast.bundle import BundleError, load_bundle
 from glosscast.manifest import MANIFEST
+from glosscast.protocol import pack_frame
 from glosscast.video import MIB, VideoError, VideoLimits, decode_image
 from service.processes import sandbox
 from service.processes.clip_decoder import Budget, decoding
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_frame, parse_text
 from tests.bundles import make_bundle, pose
-from tests.service.serving import DOWN, EAST, binary, video
+from tests.service.serving import DOWN, EAST, video
 
 HANG_S = 60
 EVERY = 100  # inputs between two looks at the clock that stops a hang
@@ -161,7 +162,8 @@ MESSAGES = [
 def readers() -> Iterator[dict[str, Reader]]:
     """All of them; a folder for the manifests lasts as long as the block."""
     sandbox.prepare(["service.processes.clip_decoder"])
-    limits, budget = VideoLimits(), Budget(20, 2048 * MIB)
+    limits = VideoLimits()
+    budget = Budget(20, 2048 * MIB)
     clips = [video([DOWN] * 4 + [EAST] * 4, kind=kind) for kind in ("mp4", "mov", "matroska", "avi")]
 
     def read_video(data: bytes) -> None:
@@ -177,10 +179,10 @@ def readers() -> Iterator[dict[str, Reader]]:
             (bundle / MANIFEST).write_bytes(data)
             load_bundle(bundle)
 
-        keypoints = binary(1, 2.5, pose(None).astype("<f4").tobytes())
+        keypoints = pack_frame(1, 2.5, pose(None).astype("<f4").tobytes())
         yield {
             "frames": Reader(
-                [binary(1, 2.5, p) for p in pictures()], read_picture, (ProtocolViolation, FrameFault, VideoError)
+                [pack_frame(1, 2.5, p) for p in pictures()], read_picture, (ProtocolViolation, FrameFault, VideoError)
             ),
             "keypoints": Reader([keypoints], read_keypoints, (ProtocolViolation, FrameFault)),
             "messages": Reader(MESSAGES, read_text, (ProtocolViolation,)),
@@ -197,7 +199,9 @@ def run(reader: Reader, count: int, seed: int) -> dict[str, float]:
     Raises:
         AssertionError: one did neither; the message has its number.
     """
-    refused, slowest_s, began = 0, 0.0, time.perf_counter()
+    refused = 0
+    slowest_s = 0.0
+    began = time.perf_counter()
     try:
         for number in range(count):
             if number % EVERY == 0:

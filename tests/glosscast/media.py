@@ -100,7 +100,8 @@ def encode(
 
 def blanked(frames: int, lost: Container[int], container: str = "mp4") -> bytes:
     """So many JPEG frames at 25 a second, of which those `lost` hold nothing but zeros."""
-    data, at = bytearray(encode(range(0, 40 * frames, 40), container=container, codec="mjpeg")), 0
+    data = bytearray(encode(range(0, 40 * frames, 40), container=container, codec="mjpeg"))
+    at = 0
     for index in range(frames):
         start = data.index(b"\xff\xd8\xff", at)
         at = data.index(b"\xff\xd9", start) + 2
@@ -136,7 +137,8 @@ def encode_nothing() -> bytes:
 
 def restamped(mkv: bytes, times_ms: Sequence[int]) -> bytes:
     """The same mkv with other frame times; made with `cluster_time_limit` 0 and times below 256 ms."""
-    data, at = bytearray(mkv), 0
+    data = bytearray(mkv)
+    at = 0
     for t_ms in times_ms:
         at = mkv.index(b"\x1f\x43\xb6\x75", at + 1)  # a Cluster, which starts with its time: E7, size, value
         stamp = mkv.index(b"\xe7", at)

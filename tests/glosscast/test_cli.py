@@ -18,7 +18,7 @@ def test_info_lists_every_gloss(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["manifest"]["name"] == "asl-demo"
 
 
-def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
@@ -76,25 +76,25 @@ def test_classify_as_json_is_the_answer_of_rest(
 
 @needs_litert
 @pytest.mark.parametrize(
-    ("trained", "told"),
+    ("trained", "warned"),
     [
         pytest.param("mediapipe-holistic 0.10.21", False, id="measured"),
         pytest.param("openpose 1.7", True, id="not measured"),
     ],
 )
-def test_only_an_extractor_of_unknown_effect_is_told(
+def test_only_an_extractor_of_unknown_effect_is_reported(
     clip: Path,
     bundle_folder: Path,
     tmp_path: Path,
     trained: str,
-    told: bool,
+    warned: bool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("GLOSSCAST_EXTRACTOR", "litert")
     bundle = learned_from(trained, bundle_folder, tmp_path / "bundle")
     assert main(["classify", str(clip), "--bundle", str(bundle)]) == 0
-    assert ("keypoints of" in capsys.readouterr().err) == told
+    assert ("keypoints of" in capsys.readouterr().err) == warned
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "1.5"])

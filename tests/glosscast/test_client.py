@@ -8,7 +8,7 @@ import pytest
 from websockets.datastructures import Headers
 
 from glosscast import cli
-from glosscast.client import CaptionError, address, caption, place_of
+from glosscast.client import CaptionError, address, affinity_headers, caption
 from glosscast.live import Printer
 from glosscast.sources import SourceError
 from glosscast.video import VideoError
@@ -33,7 +33,8 @@ class Network:
     """A relay between client and service. Told to `fail`, it swallows some of what the client says and then cuts."""
 
     def __init__(self, host):
-        self._host, self._writers = host, []
+        self._host = host
+        self._writers = []
         self.connections = self.swallowed = 0
         self.failing = False
 
@@ -85,12 +86,12 @@ def glosses(messages):
     return [m["gloss"] for m in messages if m["type"] == "final"]
 
 
-def hear(url, source, **options):
+def receive(url, source, **options):
     return asyncio.run(asyncio.wait_for(all_of(url, source, **options), 60))
 
 
 def test_a_clip_from_start_to_end(service, clip):
-    messages = hear(f"http://{service}", clip, realtime=False)
+    messages = receive(f"http://{service}", clip, realtime=False)
 
     assert glosses(messages) == ["east", "west"]
     assert messages[0]["type"] == "started"
@@ -100,7 +101,7 @@ def test_a_clip_from_start_to_end(service, clip):
 
 def test_keypoints_alone_can_be_sent(service, clip, monkeypatch):
     monkeypatch.setattr("glosscast.sources.new_tracker", ColourTracker)
-    messages = hear(f"ws://{service}/v1/stream", clip, keypoints=True, realtime=False, interim=False, top_k=1)
+    messages = receive(f"ws://{service}/v1/stream", clip, keypoints=True, realtime=False, interim=False, top_k=1)
 
     assert messages[0]["config"] == {
         "input": "keypoints", "interim": False, "top_k": 1, "landmarks": False, "aspect": pytest.approx(4 / 3)
@@ -112,40 +113,40 @@ def test_keypoints_alone_can_be_sent(service, clip, monkeypatch):
 @pytest.mark.slow
 def test_a_broken_connection_loses_nothing(service, clip, when):
     async def talk():
-        heard = []
+        received = []
         async with Network(service) as network:
             async for message in caption(network.url, clip, realtime=False):
-                heard.append(message)
+                received.append(message)
                 if message["type"] == when and not network.swallowed:
                     network.fail()
-        return heard, network.connections
+        return received, network.connections
 
-    heard, connections = asyncio.run(asyncio.wait_for(talk(), 60))
+    received, connections = asyncio.run(asyncio.wait_for(talk(), 60))
 
     assert connections == 2
-    assert [m["resumed"] for m in heard if m["type"] == "started"] == [False, True]
-    assert len({m["session"] for m in heard if m["type"] == "started"}) == 1
-    assert glosses(heard) == ["east", "west"]
-    summary = heard[-1]["summary"]
+    assert [m["resumed"] for m in received if m["type"] == "started"] == [False, True]
+    assert len({m["session"] for m in received if m["type"] == "started"}) == 1
+    assert glosses(received) == ["east", "west"]
+    summary = received[-1]["summary"]
     assert (summary["signs"], summary["frames"], summary["dropped"], summary["faulty"]) == (2, 76, 0, 0)
 
 
 def test_a_lost_session_is_followed_by_another(bundle_folder, clip):
     async def talk(host):
-        heard = []
+        received = []
         async with Network(host) as network:
             async for message in caption(network.url, clip, realtime=False):
-                heard.append(message)
+                received.append(message)
                 if message["type"] == "final" and network.connections == 1:
                     network.cut()
-        return heard
+        return received
 
     with serve(bundle_folder, queue_frames=1000, max_fps=200.0, resume_s=0.0) as host:
-        heard = asyncio.run(asyncio.wait_for(talk(host), 60))
+        received = asyncio.run(asyncio.wait_for(talk(host), 60))
 
-    assert [m["resumed"] for m in heard if m["type"] == "started"] == [False, False]
-    assert glosses(heard)[0] == "east"
-    assert heard[-1]["type"] == "ended"
+    assert [m["resumed"] for m in received if m["type"] == "started"] == [False, False]
+    assert glosses(received)[0] == "east"
+    assert received[-1]["type"] == "ended"
 
 
 def test_a_clip_keeps_its_own_speed(service, clip, monkeypatch):
@@ -157,13 +158,13 @@ def test_a_clip_keeps_its_own_speed(service, clip, monkeypatch):
 
     monkeypatch.setattr("glosscast.client.asyncio.sleep", sleep)
     monkeypatch.setattr("glosscast.client.monotonic", lambda: 0.0)
-    hear(f"http://{service}", clip, realtime=True)
+    receive(f"http://{service}", clip, realtime=True)
 
     waits = [s for s in waits if s < 10]  # the others are those of websockets
     assert max(waits) == pytest.approx(75 * 0.0625, abs=0.01)  # no time passes, so waits add up to the clip's length
 
 
-def test_who_stops_listening_says_goodbye(service, clip):
+def test_a_client_that_stops_closes_in_order(service, clip):
     async def talk():
         async with aclosing(caption(f"http://{service}", clip, realtime=False)) as messages:
             async for message in messages:
@@ -180,10 +181,10 @@ def test_a_service_that_refuses(bundle_folder, clip, tmp_path):
     secret = add_key(keys, "me", [Role.STREAM])
     with serve(bundle_folder, api_keys_file=keys, queue_frames=1000, max_fps=200.0) as host:
         with pytest.raises(CaptionError, match="key"):
-            hear(f"http://{host}", clip, api_key="wrong")
-        assert glosses(hear(f"http://{host}", clip, api_key=secret, realtime=False)) == ["east", "west"]
+            receive(f"http://{host}", clip, api_key="wrong")
+        assert glosses(receive(f"http://{host}", clip, api_key=secret, realtime=False)) == ["east", "west"]
         with pytest.raises(CaptionError, match="HTTP 403"):
-            hear(f"http://{host}/elsewhere", clip)
+            receive(f"http://{host}/elsewhere", clip)
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", ""])
@@ -199,26 +200,26 @@ def test_addresses():
 
 def test_the_way_back_to_a_replica_is_the_last_cookie_of_its_name():
     answer = Headers()
-    assert place_of(answer) == {}
+    assert affinity_headers(answer) == {}
     for cookie in ("replica=one; Path=/; HttpOnly", "replica=two; Path=/; Secure", "other=3"):
         answer["Set-Cookie"] = cookie
-    assert place_of(answer) == {"Cookie": "replica=two; other=3"}
+    assert affinity_headers(answer) == {"Cookie": "replica=two; other=3"}
 
 
 def test_a_service_that_is_not_there(clip):
     with pytest.raises(CaptionError, match="cannot be reached"):
-        hear("http://127.0.0.1:9", clip)
+        receive("http://127.0.0.1:9", clip)
 
 
 def test_sources_that_cannot_be_used(service, tmp_path):
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(b"no video")
     with pytest.raises(VideoError):
-        hear(f"http://{service}", damaged)
+        receive(f"http://{service}", damaged)
     with pytest.raises(FileNotFoundError):
-        hear(f"http://{service}", tmp_path / "none.mp4")
+        receive(f"http://{service}", tmp_path / "none.mp4")
     with pytest.raises(SourceError, match="camera 97"):
-        hear(f"http://{service}", 97)
+        receive(f"http://{service}", 97)
 
 
 # --- the command
@@ -236,7 +237,7 @@ def test_glosscast_live_prints_json(service, clip, capsys):
     assert glosses(map(json.loads, capsys.readouterr().out.splitlines())) == ["east", "west"]
 
 
-def test_glosscast_live_says_what_is_wrong_in_one_line(clip, tmp_path, capsys):
+def test_glosscast_live_reports_errors_in_one_line(clip, tmp_path, capsys):
     for arguments in ([str(clip), "--url", "http://127.0.0.1:9"], ["--camera", "97"], [str(tmp_path / "none.mp4")]):
         assert cli.main(["live", *arguments]) == 2
         out, err = capsys.readouterr()

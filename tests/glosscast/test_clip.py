@@ -111,7 +111,8 @@ def test_a_single_frame_is_a_photo_and_held_throughout() -> None:
 
 
 def test_the_nearest_frame_is_the_one_that_a_missing_point_is_taken_from() -> None:
-    t_ms, at_ms = np.array([0.0, 100.0, 180.0]), np.array([-70.0, 0, 49, 50, 51, 139, 140, 150, 181, 999])
+    t_ms = np.array([0.0, 100.0, 180.0])
+    at_ms = np.array([-70.0, 0, 49, 50, 51, 139, 140, 150, 181, 999])
     indices = nearest(t_ms, at_ms)
     assert indices.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
     for index, at in zip(indices, at_ms, strict=True):  # each frame has a point of its own, which no other has

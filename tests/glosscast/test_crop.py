@@ -75,7 +75,7 @@ def test_the_square_follows_somebody_who_moves_away_or_comes_nearer(there: tuple
     assert (pictures[-1] == of(square(there))).all()
 
 
-def test_a_picture_does_not_depend_on_what_comes_later() -> None:
+def test_a_picture_does_not_depend_on_later_frames() -> None:
     frames = [None, (100, 120, 50), (140, 130, 60), *[(200, 100, 40)] * 20, None]
     whole = seen(SignerCrop(CropSpec(32)), *frames)
     for end in range(1, len(frames)):
@@ -121,7 +121,7 @@ def test_beyond_the_frame_its_border_goes_on() -> None:
     assert not picture[:, 5:9].any()
 
 
-def test_what_is_inside_is_cut_out_as_it_is_and_scaled() -> None:
+def test_the_inside_of_the_square_is_cropped_and_scaled() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     np.testing.assert_array_equal(cut(frame, Square(10, 20, 32), 32), frame[20:52, 10:42])
     means = frame[20:52, 10:42].reshape(16, 2, 16, 2, 3).mean(axis=(1, 3))

@@ -33,7 +33,8 @@ TINY = st.tuples(st.integers(0, 4), st.integers(1, 4), st.integers(0, 10_000), s
 def test_an_unpruned_beam_gives_every_labelling_its_exact_probability(
     tiny: tuple[int, int, int, float], data: st.DataObject
 ) -> None:
-    scores, blank = frames(*tiny), data.draw(st.integers(0, tiny[1] - 1))
+    scores = frames(*tiny)
+    blank = data.draw(st.integers(0, tiny[1] - 1))
     found = {x.labels: np.exp(x.log_probability) for x in beam_search(scores, blank, width=1000, best=1000)}
     assert found == pytest.approx(enumerate_labellings(scores, blank))
     assert sum(found.values()) == pytest.approx(1.0)
@@ -102,6 +103,6 @@ def test_a_large_vocabulary_and_certain_frames_stay_finite() -> None:
         (frames(2, 3, 0), {"best": 0}, "at least 1"),
     ],
 )
-def test_what_is_no_distribution_is_refused(scores: np.ndarray, options: dict[str, int], said: str) -> None:
+def test_values_that_are_no_distribution_are_refused(scores: np.ndarray, options: dict[str, int], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         beam_search(scores, **{"blank": 0, "width": 4, **options})

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,15 +10,15 @@ from glosscast.clip import Clip, Window
 from glosscast.decoding import (
     Decoder,
     NoSignerError,
+    Pipeline,
     SignEvent,
-    classify_clip,
     decode_clip,
     pool,
-    read_clip,
     window_starts,
 )
 from glosscast.keypoints import CHANNELS, POINTS, Pose, X
 from glosscast.learned_segmentation import Tagging
+from glosscast.probabilities import softmax
 from tests.bundles import ASPECT, DECODER, FRAME_MS, GAIN, REST_LOGIT, SEGMENTER, SPEC, pose, signing
 from tests.tagging import TAGGING, with_right_hand
 
@@ -28,12 +29,14 @@ def classify(windows: Sequence[Window]) -> np.ndarray:
     """The model of `tests.bundles`, in numpy."""
     x = np.array([(w.keypoints[:, Pose.RIGHT_WRIST, X] * w.mask).sum() / max(w.mask.sum(), 1) for w in windows])
     logits = np.stack([GAIN * x, -GAIN * x, np.full_like(x, REST_LOGIT)], axis=1)
-    exponent = np.exp(logits - logits.max(1, keepdims=True))
-    return (exponent / exponent.sum(1, keepdims=True)).astype(np.float32)
+    return softmax(logits).astype(np.float32)
+
+
+PIPELINE = Pipeline(SPEC, SEGMENTER, DECODER, classify, no_sign=REST)
 
 
 def decoder(interim: bool = True, tagging: Tagging | None = None) -> Decoder:
-    return Decoder(SPEC, SEGMENTER, DECODER, classify, interim, tagging, no_sign=REST)
+    return replace(PIPELINE, tagging=tagging).decoder(interim)
 
 
 def clip_of(frames: list[tuple[float, np.ndarray]]) -> Clip:
@@ -43,9 +46,9 @@ def clip_of(frames: list[tuple[float, np.ndarray]]) -> Clip:
 def plain(events: list[SignEvent]) -> list[tuple]:
     """Events as comparable values."""
     return [
-        (*(e.kind, e.segment, e.start_ms, e.end_ms, e.revision, e.stable, e.quiet), None)
+        (*(e.kind, e.segment, e.start_ms, e.end_ms, e.revision, e.stable, e.suppressed), None)
         if e.probabilities is None
-        else (*(e.kind, e.segment, e.start_ms, e.end_ms, e.revision, e.stable, e.quiet), e.probabilities.tolist())
+        else (*(e.kind, e.segment, e.start_ms, e.end_ms, e.revision, e.stable, e.suppressed), e.probabilities.tolist())
         for e in events
     ]
 
@@ -75,14 +78,16 @@ def test_signs_are_read_one_by_one() -> None:
 
 def test_without_interims_only_starts_and_finals_come() -> None:
     clip = clip_of(signing("east", "west"))
-    with_interims, without = decode_clip(clip, decoder()), decode_clip(clip, decoder(interim=False))
+    with_interims = decode_clip(clip, decoder())
+    without = decode_clip(clip, decoder(interim=False))
     assert [e.kind for e in without] == ["started", "final"] * 2
     assert plain(without) == plain([e for e in with_interims if e.kind != "interim"])
 
 
 def test_a_whole_recording_gives_the_same_events_as_its_frames_pushed_one_by_one() -> None:
     frames = signing("east", "rest", "west")
-    live, events = decoder(), []
+    live = decoder()
+    events = []
     for t_ms, keypoints in frames:
         events += live.push(t_ms, keypoints, ASPECT)
     events += live.finish()
@@ -90,7 +95,7 @@ def test_a_whole_recording_gives_the_same_events_as_its_frames_pushed_one_by_one
 
 
 @pytest.mark.parametrize("count", [14, 20, 33, 50])
-def test_what_comes_later_changes_no_event_that_was_given(count: int) -> None:
+def test_later_frames_change_no_event_that_was_given(count: int) -> None:
     frames = signing("east", "west")
     live = decoder()
     early = [e for t, k in frames[:count] for e in live.push(t, k, ASPECT)]
@@ -142,24 +147,26 @@ ONCE_OR_TWICE = [
 
 
 @pytest.mark.parametrize("tagging", [None, TAGGING], ids=["rule", "learned"])
-@pytest.mark.parametrize(("text", "told"), ONCE_OR_TWICE)
-def test_a_sign_is_told_once_and_a_repetition_again(text: str, told: list[int], tagging: Tagging | None) -> None:
+@pytest.mark.parametrize(("text", "expected"), ONCE_OR_TWICE)
+def test_a_sign_is_reported_once_and_a_repetition_again(
+    text: str, expected: list[int], tagging: Tagging | None
+) -> None:
     clip = clip_of(hands(text))
     events = decode_clip(clip, decoder(tagging=tagging))
     assert_well_formed(events)
-    assert [e.probabilities.argmax() for e in events if e.kind == "final" and not e.quiet] == told
-    signs = read_clip(clip, SPEC, SEGMENTER, DECODER, classify, tagging=tagging, no_sign=REST).signs
-    assert [e.probabilities.argmax() for e in signs] == told
+    assert [e.probabilities.argmax() for e in events if e.kind == "final" and not e.suppressed] == expected
+    signs = replace(PIPELINE, tagging=tagging).read(clip).signs
+    assert [e.probabilities.argmax() for e in signs] == expected
 
 
-def test_a_repetition_with_the_hands_up_is_told_once() -> None:
+def test_a_repetition_with_the_hands_up_is_reported_once() -> None:
     """As in a sign whose movement is made several times: the network ends it and begins it anew."""
     events = decode_clip(clip_of(hands("--EEE.EEE.EEE--")), decoder(tagging=TAGGING))
-    assert [e.quiet for e in events if e.kind == "final"] == [False, True, True]
+    assert [e.suppressed for e in events if e.kind == "final"] == [False, True, True]
 
 
 @pytest.mark.parametrize("tagging", [None, TAGGING], ids=["rule", "learned"])
-def test_an_interim_is_stable_from_the_second_on_and_never_of_a_sign_that_was_told(tagging: Tagging | None) -> None:
+def test_an_interim_is_stable_from_the_second_on_and_never_of_a_sign_that_was_reported(tagging: Tagging | None) -> None:
     events = decode_clip(clip_of(hands("--" + "E" * 20 + "--")), decoder(tagging=tagging))
     stable = [[e.stable for e in events if e.kind == "interim" and e.segment == segment] for segment in (0, 1)]
     assert stable[0][0] is False
@@ -186,7 +193,8 @@ def test_time_that_does_not_increase_is_refused(t_ms: float) -> None:
 def test_a_frame_shape_that_changes_in_mid_stream_changes_no_event() -> None:
     frames = signing("east", "west")
     other = 0.75
-    live, events = decoder(), []
+    live = decoder()
+    events = []
     for i, (t_ms, keypoints) in enumerate(frames):
         if i < 22:
             events += live.push(t_ms, keypoints, ASPECT)
@@ -219,9 +227,12 @@ def test_push_does_not_change_the_callers_keypoints() -> None:
     hop=st.floats(50, 2000),
 )
 def test_windows_cover_their_segment(first: float, lead: float, length: float, after: float, hop: float) -> None:
-    start, end, now = first + lead, first + lead + length, first + lead + length + after
+    start = first + lead
+    end = first + lead + length
+    now = first + lead + length + after
     starts = window_starts(start, end, first, now, SPEC, hop)
-    size, slack = SPEC.window_ms, 1e-6
+    size = SPEC.window_ms
+    slack = 1e-6
     assert starts[0] <= start + slack
     assert starts[-1] + size >= end - slack
     assert min(starts) >= first - slack
@@ -240,7 +251,7 @@ def test_a_short_segment_is_centred_where_the_recording_allows_it() -> None:
 
 
 def test_a_recording_is_read_as_the_signs_in_it() -> None:
-    probabilities = classify_clip(clip_of(signing("west")), SPEC, SEGMENTER, DECODER, classify)
+    probabilities = PIPELINE.read(clip_of(signing("west"))).probabilities
     assert probabilities.argmax() == WEST
     assert probabilities.sum() == pytest.approx(1)
 
@@ -248,19 +259,19 @@ def test_a_recording_is_read_as_the_signs_in_it() -> None:
 def test_a_recording_in_which_no_sign_is_found_is_read_whole() -> None:
     clip = clip_of([(i * FRAME_MS, pose((1.2, 1.5))) for i in range(32)])  # the hand is never raised
     assert decode_clip(clip, decoder()) == []
-    probabilities = classify_clip(clip, SPEC, SEGMENTER, DECODER, classify)
+    probabilities = PIPELINE.read(clip).probabilities
     assert probabilities.argmax() == EAST
 
 
 def test_a_recording_of_one_frame_can_be_read() -> None:
-    probabilities = classify_clip(clip_of([(0.0, pose((1.2, 0.2)))]), SPEC, SEGMENTER, DECODER, classify)
+    probabilities = PIPELINE.read(clip_of([(0.0, pose((1.2, 0.2)))])).probabilities
     assert probabilities.argmax() == EAST
 
 
 def test_a_recording_of_nobody_is_refused() -> None:
     clip = clip_of([(i * FRAME_MS, np.zeros((POINTS, CHANNELS), np.float32)) for i in range(10)])
     with pytest.raises(NoSignerError):
-        classify_clip(clip, SPEC, SEGMENTER, DECODER, classify)
+        PIPELINE.read(clip)
 
 
 def test_signs_are_pooled_by_their_length() -> None:
@@ -277,7 +288,7 @@ def test_a_leap_in_time_costs_no_more_windows_than_the_longest_sign(before: int)
         counts.append(len(windows))
         return classify(windows)
 
-    live = Decoder(SPEC, SEGMENTER, DECODER, counting)
+    live = replace(PIPELINE, classify=counting).decoder()
     for i in range(before):
         live.push(i * FRAME_MS, pose((0.3 * (i % 2), 0.2)), ASPECT)
     for i in range(10):
@@ -288,7 +299,7 @@ def test_a_leap_in_time_costs_no_more_windows_than_the_longest_sign(before: int)
 
 
 def test_a_clock_that_crawls_does_not_fill_the_memory() -> None:
-    live = Decoder(SPEC, SEGMENTER, DECODER, classify)
+    live = decoder()
     sizes = []
     for i in range(5000):
         live.push(i * 0.001, pose(None), ASPECT)

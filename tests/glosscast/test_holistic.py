@@ -65,7 +65,7 @@ def test_nobody_in_view_is_all_zeros(tracker):
         pytest.param(np.zeros((48, 64, 3), np.float32), id="float"),
     ],
 )
-def test_what_is_no_frame_is_refused_and_does_no_harm(tracker, frame):
+def test_a_payload_that_is_no_frame_is_refused_and_does_no_harm(tracker, frame):
     with pytest.raises(ValueError, match="a frame is"):
         tracker.track(frame)
     assert not tracker.broken
@@ -79,9 +79,10 @@ def test_frames_need_not_be_contiguous_or_writable(tracker):
 
 
 @needs_mediapipe
-def test_a_tracker_that_failed_says_so():
+def test_a_failed_tracker_process_reports_it():
     tracker = MediaPipeTracker()
-    real, tracker._holistic = tracker._holistic, None
+    real = tracker._holistic
+    tracker._holistic = None
     with pytest.raises(AttributeError):
         tracker.track(BLANK)
     tracker._holistic = real

@@ -69,7 +69,7 @@ def follow(tracker, frames):
         pytest.param(np.zeros((48, 64, 3), np.float32), id="floats"),
     ],
 )
-def test_what_is_no_frame_is_refused_and_does_no_harm(tracker, frame):
+def test_a_payload_that_is_no_frame_is_refused_and_does_no_harm(tracker, frame):
     with pytest.raises(ValueError, match="a frame is"):
         tracker.track(frame)
     assert not tracker.broken
@@ -95,7 +95,7 @@ def test_frames_need_not_be_contiguous(tracker):
     assert not tracker.track(np.zeros((48, 128, 3), np.uint8)[:, ::2]).any()
 
 
-def test_a_failed_tracker_says_so(tracker, networks, monkeypatch):
+def test_a_failed_tracker_reports_it(tracker, networks, monkeypatch):
     def fail(*arguments):
         raise MemoryError
 
@@ -114,7 +114,8 @@ def test_a_failed_tracker_says_so(tracker, networks, monkeypatch):
 def test_two_hands_at_once_are_read_as_one_after_the_other(litert_models):
     network = Network(HAND_LANDMARK, litert_models)
     pictures = RANDOM.integers(0, 256, (2, network.side, network.side, 3), np.uint8)
-    together, apart = network(*pictures), [network(picture) for picture in pictures]
+    together = network(*pictures)
+    apart = [network(picture) for picture in pictures]
     for values, *singly in zip(together, *apart, strict=True):
         assert np.array_equal(values, np.concatenate(singly))
 
@@ -259,7 +260,8 @@ def test_nobody_is_left_behind_when_the_signer_goes(tracker):
 @pytest.mark.slow
 def test_a_pose_looked_for_in_every_other_frame_holds_while_hands_move(networks, tracker):
     frames = frames_of(TWO_HANDED)[HANDS_UP]
-    keypoints, full = follow(LiteRtTracker(networks, pose_every=2), frames), follow(tracker, frames)
+    keypoints = follow(LiteRtTracker(networks, pose_every=2), frames)
+    full = follow(tracker, frames)
     assert np.array_equal(keypoints[1::2, POSE], keypoints[::2, POSE])
     assert not np.array_equal(keypoints[2::2, POSE], keypoints[:-2:2, POSE])
     for hand in (LEFT_HAND, RIGHT_HAND):

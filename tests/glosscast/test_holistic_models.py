@@ -25,7 +25,8 @@ def test_the_cut_pose_model_gives_the_same_landmarks_bit_for_bit(sources, litert
         run.invoke()
         return [run.get_tensor(given["index"]) for given in run.get_output_details()]
 
-    whole, cut = outputs(sources[POSE_LANDMARK.source]), outputs(read(POSE_LANDMARK, litert_models))
+    whole = outputs(sources[POSE_LANDMARK.source])
+    cut = outputs(read(POSE_LANDMARK, litert_models))
     assert len(whole) == 5
     assert [values.shape for values in cut] == [(1, 195), (1, 1), (1, 64, 64, 39)]
     for kept, values in zip(POSE_LANDMARK.outputs, cut, strict=True):
@@ -40,7 +41,7 @@ def test_outputs_can_be_reordered_and_must_exist(sources):
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3", bytes(64), b"\xff" * 64])
-def test_what_is_no_model_is_refused(content):
+def test_a_file_that_is_no_model_is_refused(content):
     with pytest.raises(ValueError, match="not a TensorFlow Lite model"):
         keep_outputs(content, [0])
 
@@ -96,7 +97,7 @@ def test_a_missing_package_is_named(name, package, monkeypatch):
 
 
 @needs_litert
-def test_missing_models_are_told_when_the_tracker_is_made(tmp_path, monkeypatch):
+def test_missing_models_are_reported_when_the_tracker_is_made(tmp_path, monkeypatch):
     monkeypatch.setenv("GLOSSCAST_MODELS", str(tmp_path))
     with pytest.raises(ModelError, match="No such file"):
         new_tracker("litert")
@@ -104,7 +105,7 @@ def test_missing_models_are_told_when_the_tracker_is_made(tmp_path, monkeypatch)
 
 @needs_litert
 @needs_mediapipe
-def test_a_bundle_that_learned_from_another_extractor_is_told_with_the_effect():
+def test_a_bundle_that_learned_from_another_extractor_is_reported_with_the_effect():
     assert mismatch("mediapipe-holistic 0.10.9", {}, "mediapipe") is None
     assert mismatch("litert-holistic 1.0", models.hashes(), "litert") is None
     for measured in (
@@ -122,7 +123,7 @@ def test_a_bundle_that_learned_from_another_extractor_is_told_with_the_effect():
 
 
 @needs_litert
-def test_a_bundle_of_mixed_keypoints_or_of_none_is_told_what_there_is_to_tell():
+def test_a_bundle_of_mixed_or_unknown_keypoints_is_reported_as_such():
     mixed = "litert-holistic 2.3.0 and mediapipe-holistic"
     assert model_hashes(mixed) == models.hashes()
     assert model_hashes("mediapipe-holistic 0.10.21") == {}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glosscast.holistic.detection import anchors, best_keypoints
-from glosscast.holistic.region import Limits, Region, Tracking, angle, around_all, around_hand, around_two
+from glosscast.holistic.region import Region, RegionLimits, Tracking, angle, around_all, around_hand, around_two
 from glosscast.holistic.smoothing import LowPass, OneEuroFilter, refine
 
 
@@ -46,8 +46,9 @@ def test_a_hands_region_leaves_the_fingers_out():
 
 
 def test_the_last_region_is_trusted_within_limits_only():
-    tracking = Tracking(Limits(rotation=40, translation=0.2, scale=0.4), margin=-0.1)
-    new, points = Region(100, 100, 100, 100), np.array([[80.0, 80.0], [120.0, 120.0]])
+    tracking = Tracking(RegionLimits(rotation=40, translation=0.2, scale=0.4), margin=-0.1)
+    new = Region(100, 100, 100, 100)
+    points = np.array([[80.0, 80.0], [120.0, 120.0]])
     for old, trusted in (
         (Region(119, 81, 139, 139, 0.69), True),
         (Region(121, 100, 100, 100), False),

@@ -131,7 +131,8 @@ def test_shoulders_on_one_spot_give_no_scale() -> None:
 
 
 def test_a_stack_of_windows_is_normalised_one_by_one() -> None:
-    windows, aspects = np.stack([window(1), window(2)]), np.array([4 / 3, 9 / 16])
+    windows = np.stack([window(1), window(2)])
+    aspects = np.array([4 / 3, 9 / 16])
     windows[0, :, SHOULDERS] = 0.0
     together = normalise(windows, aspects)
     for i in range(2):

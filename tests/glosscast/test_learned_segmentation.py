@@ -56,17 +56,17 @@ def ticks(segments: list[Segment]) -> list[tuple[float, float]]:
         pytest.param("---ssssss", [(3, 8)], id="the stream ends"),
     ],
 )
-def test_signs_are_where_the_network_says(frames: str, wanted: list[tuple[float, float]]) -> None:
+def test_signs_follow_the_networks_tags(frames: str, wanted: list[tuple[float, float]]) -> None:
     assert ticks(said(frames)) == wanted
 
 
-def test_segments_are_numbered_and_tell_of_themselves_as_they_grow() -> None:
+def test_segments_are_numbered_and_reported_as_they_grow() -> None:
     live = segmenter()
-    heard = [live.push(i * TICK_MS, frame(what)) for i, what in enumerate("--ssssss---ssssss---")]
-    told = [s for s in heard if s is not None]
-    assert [s.index for s in told if s.closed] == [0, 1]
-    assert all(a.end_ms <= b.end_ms for a, b in itertools.pairwise(told) if a.index == b.index)
-    assert not told[0].closed
+    received = [live.push(i * TICK_MS, frame(what)) for i, what in enumerate("--ssssss---ssssss---")]
+    segments = [s for s in received if s is not None]
+    assert [s.index for s in segments if s.closed] == [0, 1]
+    assert all(a.end_ms <= b.end_ms for a, b in itertools.pairwise(segments) if a.index == b.index)
+    assert not segments[0].closed
 
 
 def test_a_sign_has_a_longest_length() -> None:
@@ -104,17 +104,17 @@ def test_nobody_in_view_is_no_sign() -> None:
     assert [live.push(i * TICK_MS, empty) for i in range(30)] == [None] * 30
 
 
-def test_lowered_hands_end_a_sign_whatever_the_network_says() -> None:
+def test_lowered_hands_end_a_sign_even_against_the_network() -> None:
     live = segmenter()
     for i in range(10):
         live.push(i * TICK_MS, frame("s"))
     lowered = frame("s")
     lowered[[*WRISTS, *range(RIGHT_HAND.start, RIGHT_HAND.stop)], 1] += 0.4
-    told = [live.push(i * TICK_MS, lowered) for i in range(10, 30)]
-    closed = [s for s in told if s is not None and s.closed]
+    segments = [live.push(i * TICK_MS, lowered) for i in range(10, 30)]
+    closed = [s for s in segments if s is not None and s.closed]
     assert len(closed) == 1
     assert closed[0].end_ms <= 9 * TICK_MS
-    assert told[-1] is None
+    assert segments[-1] is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_stream_that_begins_with_the_hands_up_begins_with_a_sign() -> None:
     assert (found.start_ms, found.rested) == (0.0, True)
 
 
-def test_finish_closes_what_is_open_once() -> None:
+def test_finish_closes_the_open_segment_once() -> None:
     live = segmenter()
     for i in range(12):
         live.push(i * TICK_MS, frame("s"))

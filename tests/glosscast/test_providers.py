@@ -24,7 +24,8 @@ class Session:
     """A session with these providers in use, of which `working` gets the nodes."""
 
     def __init__(self, used: list[str], working: str) -> None:
-        self._used, self._working = used, working
+        self._used = used
+        self._working = working
 
     def get_providers(self) -> list[str]:
         return self._used
@@ -98,7 +99,7 @@ def test_bf16_is_never_left_to_a_provider_without_it(runtime, monkeypatch):
     assert asked == [[TENSORRT, CUDA]]
 
 
-def test_openvino_is_told_the_precision_and_the_threads():
+def test_openvino_gets_the_precision_and_the_threads():
     plugin = json.loads(providers.provider_options(OPENVINO, "fp32", 3)["load_config"])["CPU"]
     assert (plugin["INFERENCE_PRECISION_HINT"], plugin["INFERENCE_NUM_THREADS"]) == ("f32", "3")
     assert '"bf16"' in providers.provider_options(OPENVINO, "bf16", 1)["load_config"]
@@ -155,7 +156,7 @@ def test_one_core_is_left_unless_threads_are_asked_for(monkeypatch, cores, asked
     assert providers.inference_threads(asked) == threads
 
 
-def test_a_file_that_is_no_graph_and_an_unknown_opset_are_told_apart(tmp_path):
+def test_a_file_that_is_no_graph_and_an_unknown_opset_have_different_errors(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"not a graph")
     with pytest.raises(GraphError, match=r"cannot load it on CPUExecutionProvider.*Protobuf"):
         open_session(tmp_path / "broken.onnx", [CPU])

@@ -11,8 +11,10 @@ LIMIT = 3 * START
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 200)), max_size=30))
-def test_it_holds_what_a_queue_of_frames_would(steps: list[tuple[int, int]]) -> None:
-    recent, queue, now = RecentFrames(LIMIT), deque[tuple[float, np.ndarray, np.ndarray]](maxlen=LIMIT), 0.0
+def test_it_holds_as_many_frames_as_a_queue(steps: list[tuple[int, int]]) -> None:
+    recent = RecentFrames(LIMIT)
+    queue = deque[tuple[float, np.ndarray, np.ndarray]](maxlen=LIMIT)
+    now = 0.0
     for frames, keep in steps:
         for _ in range(frames):
             now += 1.0
@@ -36,7 +38,7 @@ def test_frames_without_pictures_have_none() -> None:
     assert recent.pictures is None
 
 
-def test_memory_stays_in_proportion_to_what_is_kept() -> None:
+def test_memory_is_proportional_to_the_kept_frames() -> None:
     recent = RecentFrames(LIMIT)
     for t_ms in range(20 * START):
         recent.append(t_ms, np.zeros((POINTS, CHANNELS), np.float32))

@@ -47,7 +47,7 @@ def test_windows_become_probabilities_in_the_order_of_the_vocabulary(recogniser:
     assert [VOCABULARY[i] for i in probabilities.argmax(1)] == ["east", "west", "rest"]
 
 
-def test_a_batch_gives_what_its_windows_give_alone(recogniser: Recogniser) -> None:
+def test_a_batch_gives_the_same_as_its_windows_alone(recogniser: Recogniser) -> None:
     windows = [window(side) for side in (1.2, -0.3, 0.6)]
     alone = np.concatenate([recogniser([w]) for w in windows])
     assert np.allclose(recogniser(windows), alone, atol=1e-6)
@@ -59,7 +59,7 @@ def test_more_windows_than_one_run_takes_are_read_in_several(recogniser: Recogni
     assert np.allclose(recogniser(windows), apart, atol=1e-6)
 
 
-def test_threads_do_not_share_what_they_read(recogniser: Recogniser) -> None:
+def test_threads_do_not_share_their_results(recogniser: Recogniser) -> None:
     batches = [[window(side)] * (index % 3 + 1) for index, side in enumerate(np.linspace(-1.2, 1.2, 8))]
     alone = [recogniser(batch) for batch in batches]
     with ThreadPoolExecutor(4) as pool:

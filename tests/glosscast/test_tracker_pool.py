@@ -51,7 +51,7 @@ def test_waiting_ends_after_the_timeout(pool):
         assert 0.04 < time.monotonic() - start < 2
 
 
-def test_a_returned_tracker_goes_to_who_waits(pool):
+def test_a_returned_tracker_goes_to_the_next_waiting_thread(pool):
     first, second = pool.acquire(), pool.acquire()
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(pool.acquire, 30)
@@ -131,7 +131,7 @@ def test_closing_ends_idle_trackers_now_and_used_ones_later(pool):
         pool.acquire(timeout=0)
 
 
-def test_closing_wakes_who_waits(pool):
+def test_closing_wakes_waiting_threads(pool):
     pool.acquire()
     pool.acquire()
     with ThreadPoolExecutor(1) as threads:
@@ -143,7 +143,9 @@ def test_closing_wakes_who_waits(pool):
 
 
 def test_many_threads_never_share_a_tracker(pool, made):
-    busy, lock, shared = set(), threading.Lock(), []
+    busy = set()
+    lock = threading.Lock()
+    shared = []
 
     def work(_):
         with pool.lease(timeout=60) as tracker:

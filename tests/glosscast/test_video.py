@@ -159,7 +159,8 @@ def closed(monkeypatch):
 
     class Spy:
         def __init__(self, container):
-            self.container, self.closed = container, False
+            self.container = container
+            self.closed = False
             opened.append(self)
 
         def __getattr__(self, name):

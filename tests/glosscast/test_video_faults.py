@@ -26,7 +26,7 @@ from tests.glosscast import media
         pytest.param(b"RIFF\x24\0\0\0WAVEfmt " + bytes(2000), id="wav"),
     ],
 )
-def test_what_is_no_video_container_is_unsupported(data):
+def test_a_file_that_is_no_video_container_is_unsupported(data):
     assert media.code_of(decode_video, data, 16) == "unsupported_media"
 
 
@@ -180,7 +180,9 @@ def growing_webm():
     out = io.BytesIO()
     with av.open(out, mode="w", format="webm") as target:
         stream = target.add_stream("libvpx", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.width = 64
+        stream.height = 48
+        stream.pix_fmt = "yuv420p"
         target.start_encoding()
         for part, size in enumerate([(64, 48), (1024, 512)]):
             encoder = av.CodecContext.create("libvpx", "w")
@@ -188,12 +190,15 @@ def growing_webm():
             encoder.time_base = media.MS
             for index in range(3):
                 frame = av.VideoFrame.from_ndarray(media.plain(index, size), format="rgb24")
-                frame.pts, frame.time_base = 40 * (3 * part + index), media.MS
+                frame.pts = 40 * (3 * part + index)
+                frame.time_base = media.MS
                 for packet in encoder.encode(frame):
-                    packet.stream, packet.time_base = stream, media.MS
+                    packet.stream = stream
+                    packet.time_base = media.MS
                     target.mux(packet)
             for packet in encoder.encode():
-                packet.stream, packet.time_base = stream, media.MS
+                packet.stream = stream
+                packet.time_base = media.MS
                 target.mux(packet)
     return out.getvalue()
 

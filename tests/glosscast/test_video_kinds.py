@@ -65,7 +65,10 @@ def test_motion_jpeg_of_a_camera_that_writes_exif_is_read(orientation, turns):
         stream.width, stream.height, stream.pix_fmt = *media.SIZE, "yuvj420p"
         target.start_encoding()
         packet = av.Packet(jpeg.getvalue())
-        packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 25), 0, 0
+        packet.stream = stream
+        packet.time_base = Fraction(1, 25)
+        packet.pts = 0
+        packet.dts = 0
         target.mux(packet)
     (frame,) = decode_video(out.getvalue(), 25)
     wanted = np.rot90(media.corner(0, media.SIZE), turns)

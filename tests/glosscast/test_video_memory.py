@@ -97,7 +97,8 @@ class Demuxing:
     """A container whose packets are these, or cannot be had."""
 
     def __init__(self, container, demux):
-        self.container, self.demux = container, demux
+        self.container = container
+        self.demux = demux
 
     def __getattr__(self, name):
         return getattr(self.container, name)
@@ -112,7 +113,9 @@ class Demuxing:
 @pytest.mark.parametrize("error", [MemoryError(), av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")])
 @pytest.mark.parametrize("where", ["open", "demux", "decode", "scale"])
 def test_lack_of_memory_within_ffmpeg_is_never_damage(monkeypatch, where, error):
-    data, fail, real = media.encode(media.AT_25_FPS), raising(error), frames.open_container
+    data = media.encode(media.AT_25_FPS)
+    fail = raising(error)
+    real = frames.open_container
     if where == "open":
         monkeypatch.setattr(av, "open", fail)
     elif where == "scale":

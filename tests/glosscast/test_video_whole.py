@@ -22,7 +22,7 @@ FIRST, PIECES = {"movflags": "+faststart"}, {"movflags": "frag_keyframe+empty_mo
     ],
 )
 @pytest.mark.parametrize("left", [0.5, 0.9])
-def test_a_cut_off_file_is_refused_where_its_header_tells(container, codec, options, left, tmp_path):
+def test_a_truncated_file_is_refused_where_its_header_states_the_size(container, codec, options, left, tmp_path):
     path = tmp_path / "whole"
     whole = media.encode(media.AT_25_FPS, container=container, codec=codec, options=options, path=path)
     with pytest.raises(VideoError, match="cut off") as caught:
@@ -32,7 +32,7 @@ def test_a_cut_off_file_is_refused_where_its_header_tells(container, codec, opti
 
 
 @pytest.mark.parametrize("container", ["matroska", "avi"])
-def test_a_cut_off_recording_that_knew_no_size_gives_what_is_left(container):
+def test_a_truncated_recording_without_a_size_gives_its_remaining_frames(container):
     whole = media.encode(media.AT_25_FPS, container=container, streamed=True)
     frames = list(decode_video(whole[: len(whole) // 2], 25))
     assert 3 < len(frames) < 20
@@ -40,7 +40,7 @@ def test_a_cut_off_recording_that_knew_no_size_gives_what_is_left(container):
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "avi"])
-def test_what_follows_the_video_does_no_harm(container):
+def test_data_after_the_video_do_no_harm(container):
     data = media.encode(media.AT_25_FPS, container=container)
     assert len(media.times(data + b"\xff\xff\xff\xff of another program", 25)) == 20
 
@@ -81,6 +81,6 @@ def trimmed(mp4, shown_ms):
     return mp4[:entry] + shown_ms.to_bytes(4, "big") + mp4[entry + 4 :]
 
 
-def test_what_an_edit_list_cuts_away_is_no_loss():
+def test_frames_that_an_edit_list_removes_are_no_loss():
     data = media.encode(range(0, 2000, 40), codec="libx264")
     assert media.times(trimmed(data, 600), 25)[-1] == pytest.approx(560)

@@ -6,14 +6,31 @@ from typing import Any
 
 import pytest
 
+from glosscast.bundle import load_bundle
+from glosscast.recogniser import Recogniser
 from tests.service.browsing import CHROMIUM, PATIENCE_MS, Open, Witness
-from tests.service.serving import MAX_UPLOAD, ROOMY, browser, serve
+from tests.service.serving import MAX_UPLOAD, ROOMY, Clock, browser, serve
 
 
 @pytest.fixture(scope="module")
 def address(bundle_folder):
     with serve(bundle_folder, max_frame_bytes=100_000, **ROOMY) as address:
         yield address
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_folder):
+    return load_bundle(bundle_folder)
+
+
+@pytest.fixture(scope="module")
+def model(bundle):
+    return Recogniser(bundle)
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,16 @@ DATA = Path(os.environ.get("GLOSSCAST_DATA", ROOT.parent / "shared" / "data"))
 START_S = 180  # for the service to be ready, on a busy machine
 
 
+def environment_of(**settings: object) -> dict[str, str]:
+    """The environment of a service with these settings and no others."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GLOSSCAST_")}
+    return environment | {f"GLOSSCAST_{name.upper()}": str(value) for name, value in settings.items()}
+
+
 def start_service(**settings: object) -> "subprocess.Popen[str]":
     """The service with these settings and no others."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GLOSSCAST_")}
-    environment |= {f"GLOSSCAST_{name}": str(value) for name, value in settings.items()}
     return subprocess.Popen(
-        [sys.executable, "-m", "service"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "service"], cwd=ROOT, env=environment_of(**settings), stderr=subprocess.PIPE, text=True
     )
 
 

@@ -7,7 +7,6 @@ one is nobody: with the bundle of `tests.bundles` the gloss that must come out i
 import io
 import json
 import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, pack_frame
 from service.problems import CODES, MEDIA_TYPE
 from service.server import server
 from service.settings import Settings
@@ -41,7 +41,8 @@ class ColourTracker:
     def __init__(self, hold: threading.Event | None = None, entered: threading.Event | None = None) -> None:
         self.broken = False
         self.frames = 0
-        self._hold, self._entered = hold, entered
+        self._hold = hold
+        self._entered = entered
 
     def track(self, rgb: np.ndarray) -> np.ndarray:
         if self._entered is not None:
@@ -85,7 +86,8 @@ def video(frames: Sequence[tuple[int, int, int]], step_ms: float = FRAME_MS, kin
         stream.codec_context.time_base = Fraction(1, 1000)
         for index, colour in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.full((SIZE[1], SIZE[0], 3), colour, np.uint8), format="rgb24")
-            frame.time_base, frame.pts = Fraction(1, 1000), round(index * step_ms)
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = round(index * step_ms)
             target.mux(stream.encode(frame))
         target.mux(stream.encode())
     return out.getvalue()
@@ -124,20 +126,25 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def binary(seq: int, t_ms: float, payload: bytes) -> bytes:
-    header = json.dumps({"seq": seq, "t_ms": t_ms}).encode()
-    return struct.pack("<I", len(header)) + header + payload
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Client:
-    """A websocket client that remembers everything it heard."""
+    """A websocket client that remembers everything it received."""
 
     def __init__(self, address: str, **options) -> None:
-        options.setdefault("subprotocols", ["glosscast.v1"])
+        options.setdefault("subprotocols", [SUBPROTOCOL])
         self._opened = ExitStack()
-        url = f"ws://{address}/v1/stream"
+        url = f"ws://{address}{STREAM_PATH}"
         self.socket = self._opened.enter_context(connect(url, compression=None, open_timeout=TIMEOUT_S, **options))
-        self.heard: list[dict] = []
+        self.received: list[dict] = []
         self.code: int | None = None
 
     def __enter__(self) -> "Client":
@@ -154,40 +161,40 @@ class Client:
         return self.until("started")
 
     def keypoints(self, seq: int, t_ms: float, keypoints: np.ndarray) -> None:
-        self.send(binary(seq, t_ms, keypoints.astype("<f4").tobytes()))
+        self.send(pack_frame(seq, t_ms, keypoints.astype("<f4").tobytes()))
 
     def pictures(self, frames: Sequence[tuple[int, int, int]], first: int = 0) -> None:
         for index, colour in enumerate(frames, first):
-            self.send(binary(index, index * FRAME_MS, picture(colour)))
+            self.send(pack_frame(index, index * FRAME_MS, picture(colour)))
 
-    def hear(self) -> dict | None:
+    def receive(self) -> dict | None:
         """The next message, or None when the connection is closed."""
         try:
             message = json.loads(self.socket.recv(timeout=TIMEOUT_S))
         except ConnectionClosed as closed:
             self.code = closed.rcvd.code if closed.rcvd else None
             return None
-        self.heard.append(message)
+        self.received.append(message)
         return message
 
     def until(self, kind: str) -> dict:
         """The next message of a kind."""
-        while (message := self.hear()) is not None:
+        while (message := self.receive()) is not None:
             if message["type"] == kind:
                 return message
-        raise AssertionError(f"closed with {self.code}, after {self.heard}")
+        raise AssertionError(f"closed with {self.code}, after {self.received}")
 
     def until_closed(self) -> int | None:
         """Hear everything; the close code."""
-        while self.hear() is not None:
+        while self.receive() is not None:
             pass
         return self.code
 
     def finals(self) -> list[str]:
-        return [m["gloss"] for m in self.heard if m["type"] == "final"]
+        return [m["gloss"] for m in self.received if m["type"] == "final"]
 
     def of(self, kind: str) -> list[dict]:
-        return [m for m in self.heard if m["type"] == kind]
+        return [m for m in self.received if m["type"] == kind]
 
 
 def send_all(client, frames):

@@ -83,7 +83,7 @@ def test_a_stranger_is_refused_before_the_upload_is_read(guarded):
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics", "/js/app.js"])
-def test_what_tells_nothing_of_anybody_stays_open(client, path):
+def test_routes_without_personal_data_stay_open(client, path):
     assert client.get(path).status_code == 200
 
 
@@ -105,7 +105,7 @@ def test_a_key_without_the_role_is_refused(keys, client, role, path):
     assert client.get("/v1/bundle", headers=bearer(half)).status_code == 200
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(keys, client, guarded):
+def test_a_client_over_its_limit_gets_the_time_to_wait(keys, client, guarded):
     slow = add_key(keys, "slow", list(Role), requests_per_minute=2)
     answers = [client.get("/v1/bundle", headers=bearer(slow)) for _ in range(3)]
 
@@ -114,7 +114,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(keys, client, guarded):
     assert 1 <= int(answers[2].headers["retry-after"]) <= 30
     with Client(guarded, **with_key(slow)) as stream:
         assert stream.until_closed() == 4029
-    (error,) = stream.heard
+    (error,) = stream.received
     assert (error["code"], error["retryable"]) == ("too_many_requests", True)
     assert 1 <= error["retry_after_s"] <= 30
 
@@ -141,10 +141,10 @@ def test_a_key_in_the_address_opens_nothing_and_is_not_repeated(client, key):
         {"additional_headers": {"Authorization": "Basic eDp5"}},
     ],
 )
-def test_a_stranger_is_told_in_the_stream_since_browsers_show_a_page_no_http_refusal(guarded, options):
+def test_an_unauthenticated_client_gets_an_error_in_the_stream_since_browsers_hide_http_refusals(guarded, options):
     with Client(guarded, **options) as stream:
         assert stream.until_closed() == 4001
-    (error,) = stream.heard
+    (error,) = stream.received
     assert (error["type"], error["code"], error["retryable"]) == ("error", "not_authenticated", False)
 
 
@@ -166,7 +166,7 @@ def test_a_key_without_the_role_opens_no_stream(keys, guarded):
     half = add_key(keys, "clips", [Role.CLASSIFY])
     with Client(guarded, **with_key(half)) as stream:
         assert stream.until_closed() == 4001
-    assert stream.heard[0]["code"] == "not_allowed"
+    assert stream.received[0]["code"] == "not_allowed"
 
 
 def test_a_key_has_so_many_streams_however_they_were_opened_and_costs_no_other_key_any(keys, guarded, client, key):
@@ -180,7 +180,7 @@ def test_a_key_has_so_many_streams_however_they_were_opened_and_costs_no_other_k
                 with Client(guarded, **options) as refused:
                     refused.send({"type": "start", "input": "keypoints"})
                     assert refused.until_closed() == 4029
-                assert refused.heard[0]["code"] == "too_many_streams"
+                assert refused.received[0]["code"] == "too_many_streams"
             second.send({"type": "stop"})
             assert second.until_closed() == 1000
         wait_until(lambda: opens(guarded, key))  # a place is given back
@@ -190,7 +190,7 @@ def opens(address, key):
     with Client(address, **with_key(key)) as stream:
         with suppress(ConnectionClosed):
             stream.send({"type": "start", "input": "keypoints"})
-        return stream.hear()["type"] == "started"
+        return stream.receive()["type"] == "started"
 
 
 def test_a_key_that_was_removed_opens_nothing_more(keys, guarded, client):
@@ -258,7 +258,7 @@ def test_pages_of_allowed_sites_may_send_a_key_and_read_the_answers(guarded, cli
         stream.start()
 
 
-def test_the_description_says_which_routes_take_a_key(client):
+def test_the_description_names_the_routes_that_take_a_key(client):
     api = client.get("/openapi.json").json()
     secured = {path for path, item in api["paths"].items() for operation in item.values() if "security" in operation}
 
@@ -281,7 +281,7 @@ def provoke(address, key, client):
         client.post("/v1/classify", headers={**headers, "Content-Type": f"multipart/form-data; {key}"}, content=b"x")
     for options in (with_key(key), *(with_token(t) for t in tokens[1:]), with_token(tokens[1]), with_key(tokens[0])):
         with Client(address, **options) as stream:
-            with suppress(ConnectionClosed):  # those who are not let in hear it at once
+            with suppress(ConnectionClosed):  # those who are not let in receive it at once
                 stream.send({"type": "start", "input": "keypoints", key: tokens[0]})
             stream.until_closed()
         with pytest.raises(InvalidStatus):
@@ -293,7 +293,7 @@ def provoke(address, key, client):
 
 def test_neither_keys_nor_tokens_reach_a_log(bundle_folder, keys, key, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("service.rest.clips.classify", lambda *_: 1 / 0)  # a fault that nobody foresaw
+    monkeypatch.setattr("service.rest.classification.classify", lambda *_: 1 / 0)  # a fault that nobody foresaw
     with serve(bundle_folder, api_keys_file=keys) as address, browser(address) as client:
         tokens = provoke(address, key, client)
     clients = ("httpx", "httpcore", "websockets.client")

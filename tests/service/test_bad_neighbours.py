@@ -10,8 +10,9 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.uri import parse_uri
 
+from glosscast.protocol import pack_frame
 from tests.bundles import ASPECT, pose, signing
-from tests.service.serving import Client, binary, metric, serve, wait_until
+from tests.service.serving import Client, metric, serve, wait_until
 
 CONNECTS = 300
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
@@ -40,10 +41,10 @@ def flood(address):
     with Client(address) as client, suppress(ConnectionClosed):
         client.start()
         for seq in range(3000):
-            client.send(binary(seq, seq * 2.0, KEYPOINTS))
+            client.send(pack_frame(seq, seq * 2.0, KEYPOINTS))
         client.send({"type": "stop"})
         client.until_closed()
-        assert sum(m["count"] for m in client.of("warning")) == client.heard[-1]["summary"]["dropped"] > 1000
+        assert sum(m["count"] for m in client.of("warning")) == client.received[-1]["summary"]["dropped"] > 1000
 
 
 def vanish_inside_a_frame(address):
@@ -51,8 +52,8 @@ def vanish_inside_a_frame(address):
     for _ in range(20):
         connection, client = raw_connection(address)
         client.send_text(b'{"type":"start","input":"keypoints"}')
-        client.send_binary(binary(0, 0.0, KEYPOINTS))
-        client.send_binary(binary(1, 1.0, KEYPOINTS))
+        client.send_binary(pack_frame(0, 0.0, KEYPOINTS))
+        client.send_binary(pack_frame(1, 1.0, KEYPOINTS))
         data = b"".join(client.data_to_send())
         connection.sendall(data[: len(data) - 1000])
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -104,7 +105,12 @@ def test_a_good_stream_loses_nothing(address, misbehave):
         assert good.until_closed() == 1000
     assert failures == []
     assert good.finals() == ["east", "west", "east"]
-    assert good.heard[-1]["summary"] == {**good.heard[-1]["summary"], "frames": len(frames), "dropped": 0, "faulty": 0}
+    assert good.received[-1]["summary"] == {
+        **good.received[-1]["summary"],
+        "frames": len(frames),
+        "dropped": 0,
+        "faulty": 0,
+    }
     wait_until(lambda: metric(address, ACTIVE) == 0)
     with Client(address) as later:  # and there is room again
         later.start()

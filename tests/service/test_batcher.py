@@ -20,7 +20,8 @@ class Model:
 
     def __init__(self, hold=False):
         self.batches = []
-        self.entered, self.go = threading.Event(), threading.Event()
+        self.entered = threading.Event()
+        self.go = threading.Event()
         if not hold:
             self.go.set()
 
@@ -68,7 +69,7 @@ def test_each_caller_gets_its_own_rows_in_its_own_order(pool):
     batcher.close()
 
 
-def test_what_gathers_during_an_inference_is_read_together(pool):
+def test_windows_that_arrive_during_an_inference_are_read_together(pool):
     model = Model(hold=True)
     seen = []
     batcher = Batcher(model, max_batch=16, observe=lambda size, seconds: seen.append(size))
@@ -82,11 +83,13 @@ def test_what_gathers_during_an_inference_is_read_together(pool):
     assert seen == [1, 3]
 
 
-def test_a_caller_hears_of_each_inference_with_windows_of_its_own(pool):
-    model, told, others = Model(hold=True), [], []
+def test_a_caller_is_notified_of_each_inference_with_windows_of_its_own(pool):
+    model = Model(hold=True)
+    observed = []
+    others = []
     batcher = Batcher(model, max_batch=3)
     first = hold_up(batcher, model, pool)
-    second = pool.submit(batcher, [window(v) for v in (1, 2, 3, 4)], lambda size, seconds: told.append(size))
+    second = pool.submit(batcher, [window(v) for v in (1, 2, 3, 4)], lambda size, seconds: observed.append(size))
     while batcher.waiting < 4:
         pass
     third = pool.submit(batcher, [window(5)], lambda size, seconds: others.append(size))
@@ -97,7 +100,7 @@ def test_a_caller_hears_of_each_inference_with_windows_of_its_own(pool):
     batcher.close()
 
     assert model.batches == [[100], [1, 5, 2], [3, 4]]
-    assert (told, others) == ([3, 2], [3])
+    assert (observed, others) == ([3, 2], [3])
 
 
 def test_a_long_clip_does_not_hold_up_a_stream(pool):
@@ -172,7 +175,7 @@ def test_callers_are_held_when_too_much_waits(pool):
     batcher.close()
 
 
-def test_closing_refuses_what_waits_and_what_comes(pool):
+def test_closing_refuses_waiting_and_new_windows(pool):
     model = Model(hold=True)
     batcher = Batcher(model, max_batch=1, max_waiting=1)
     running = hold_up(batcher, model, pool)
@@ -192,24 +195,24 @@ def test_closing_refuses_what_waits_and_what_comes(pool):
     batcher.close()
 
 
-def test_what_can_be_left_out_is_while_it_would_wait_too_long(pool):
+def test_interims_are_left_out_while_they_would_wait_too_long(pool):
     model = Model(hold=True)
     batcher = Batcher(model, max_batch=16, budget_s=0.0)
-    assert batcher.spare()
+    assert batcher.has_capacity()
     first = hold_up(batcher, model, pool)
-    assert batcher.spare()  # nothing is known yet about how long a window takes
+    assert batcher.has_capacity()  # nothing is known yet about how long a window takes
     model.go.set()
     first.result(TIMEOUT_S)
     model.go.clear()
     model.entered.clear()
     second = hold_up(batcher, model, pool)
-    assert not batcher.spare()  # one is being read
+    assert not batcher.has_capacity()  # one is being read
     waiting = submit(batcher, pool, [1])
-    assert not batcher.spare()
+    assert not batcher.has_capacity()
     model.go.set()
     wait_for_all([second, *waiting], TIMEOUT_S)
     batcher.close()
-    assert batcher.spare()
+    assert batcher.has_capacity()
 
 
 def test_a_budget_leaves_room_for_some(pool):
@@ -220,7 +223,7 @@ def test_a_budget_leaves_room_for_some(pool):
     model.go.clear()
     model.entered.clear()
     first = hold_up(batcher, model, pool)
-    assert batcher.spare()
+    assert batcher.has_capacity()
     model.go.set()
     first.result(TIMEOUT_S)
     batcher.close()
@@ -236,7 +239,7 @@ def known(model, pool, **settings):
     return batcher
 
 
-def test_who_catches_up_waits_while_finals_would_be_late(pool):
+def test_catching_up_waits_while_finals_would_be_late(pool):
     model = Model(hold=True)
     batcher = known(model, pool, backlog_s=0.0)
     first = hold_up(batcher, model, pool)
@@ -278,7 +281,7 @@ def test_a_short_line_is_no_backlog(pool):
     batcher.close()
 
 
-def test_closing_lets_go_of_who_catches_up(pool):
+def test_closing_releases_threads_that_catch_up(pool):
     model = Model(hold=True)
     batcher = known(model, pool, backlog_s=0.0)
     hold_up(batcher, model, pool)

@@ -23,7 +23,7 @@ def frame(t_ms=0.0, height=16, width=16, rgb=PICTURE):
     return FRAME + SHAPE.pack(t_ms, height, width) + rgb
 
 
-def hear(*messages, exit_code=0):
+def receive(*messages, exit_code=0):
     """What the service makes of a decoder that says this and then goes."""
     ours, theirs = socket.socketpair()
     with ours:
@@ -74,7 +74,7 @@ def outcome(clip, mib):
         return error.code
 
 
-def test_a_decoder_with_too_little_memory_says_so():
+def test_a_decoder_with_too_little_memory_reports_it():
     with (
         pytest.raises(VideoError, match="not enough memory") as caught,
         decoding(SIGN_EAST, FPS, VideoLimits(), Budget(60, 16 * MIB)) as frames,
@@ -95,9 +95,9 @@ def test_a_decoder_with_too_little_memory_says_so():
         (None, "undecodable", clip_decoder.BROKEN),
     ],
 )
-def test_how_a_decoder_died_says_why(exit_code, code, message):
+def test_the_exit_of_a_decoder_gives_the_reason(exit_code, code, message):
     with pytest.raises(VideoError) as caught:
-        hear(frame(0), exit_code=exit_code)
+        receive(frame(0), exit_code=exit_code)
 
     assert (caught.value.code, str(caught.value)) == (code, message)
 
@@ -114,10 +114,10 @@ def test_a_decoder_ends_with_its_clip(monkeypatch):
 real = clip_decoder.Child
 
 
-def test_what_a_decoder_says_in_order():
-    assert [f.t_ms for f in hear(frame(0), frame(62.5), END)] == [0, 62.5]
+def test_frames_of_a_decoder_process_come_in_order():
+    assert [f.t_ms for f in receive(frame(0), frame(62.5), END)] == [0, 62.5]
     with pytest.raises(VideoError, match="The file is empty") as caught:
-        hear(frame(0), FAULT + b"too_long The file is empty.")
+        receive(frame(0), FAULT + b"too_long The file is empty.")
     assert caught.value.code == "too_long"
 
 
@@ -143,6 +143,6 @@ def test_what_a_decoder_says_in_order():
 )
 def test_a_decoder_is_not_trusted(messages):
     with pytest.raises(VideoError) as caught:
-        hear(*messages)
+        receive(*messages)
 
     assert (caught.value.code, str(caught.value)) == ("undecodable", clip_decoder.BROKEN)

@@ -10,11 +10,12 @@ import pytest
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
+from glosscast.protocol import pack_frame
 from service.app import create_app
 from service.server import server
 from service.settings import Settings
 from tests.bundles import FRAME_MS, pose
-from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary, running, wait_until
+from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, running, wait_until
 
 WEBSOCKET_SCOPE = {
     "type": "websocket",
@@ -37,7 +38,7 @@ def never_ending_signs():
     yield '{"type":"start","input":"keypoints","interim":false}'
     for seq in itertools.count():
         keypoints = pose((1.0, 0.2 + 0.2 * (seq % 2))).astype("<f4").tobytes()
-        yield binary(seq, seq * FRAME_MS, keypoints)
+        yield pack_frame(seq, seq * FRAME_MS, keypoints)
         if seq % 5 == 4:
             yield '{"type":"finalize"}'
 
@@ -93,7 +94,7 @@ def test_a_connection_that_uvicorn_has_closed(app, caplog, code, counted):
     assert "failed" not in caplog.text
 
 
-def test_who_comes_while_the_service_stops(app):
+def test_a_client_that_connects_while_the_service_stops_is_refused(app):
     sent = []
 
     async def send(message):

@@ -45,11 +45,11 @@ def test_the_client_in_node(address):
     asked = {"url": f"ws://{address}", "start": {"input": "keypoints", "aspect": ASPECT}, "frames": frames}
     command = [NODE, FLAG, "--input-type=module", "-e", CLIENT + HARNESS]
     answer = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=False)
-    heard = [json.loads(line) for line in answer.stdout.splitlines()]
+    received = [json.loads(line) for line in answer.stdout.splitlines()]
 
     assert answer.returncode == 0, answer.stderr
-    assert [m["gloss"] for m in heard if m["type"] == "final"] == ["east", "west"]
-    assert heard[-1]["summary"]["frames"] == len(frames)
+    assert [m["gloss"] for m in received if m["type"] == "final"] == ["east", "west"]
+    assert received[-1]["summary"]["frames"] == len(frames)
 
 
 def test_the_client_fits_on_a_page():

@@ -15,7 +15,7 @@ WANTED = st.dictionaries(NAMES, st.tuples(st.sets(st.sampled_from(Role), min_siz
 
 
 @given(WANTED)
-def test_every_key_is_found_again_with_all_that_was_said_of_it(tmp_path_factory, wanted):
+def test_every_key_is_found_again_with_all_its_attributes(tmp_path_factory, wanted):
     path = tmp_path_factory.mktemp("keys") / "keys.toml"
     path.touch()
     secrets = {name: add_key(path, name, roles, *limits) for name, (roles, *limits) in wanted.items()}
@@ -30,7 +30,7 @@ def test_every_key_is_found_again_with_all_that_was_said_of_it(tmp_path_factory,
 
 
 @given(st.text(max_size=60))
-def test_what_is_no_key_is_not_found(presented):
+def test_a_text_that_is_no_key_is_not_found(presented):
     key = Key(name="a", roles={Role.STREAM}, sha256=sha256(b"the key").hexdigest())
 
     assert find([key], presented) is None
@@ -87,7 +87,7 @@ TABLE = f'[[key]]\nname = "a"\nroles = ["stream"]\nsha256 = "{HASH}"\n'
         (None, "No such file"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line_with_the_place(tmp_path, content, says):
+def test_a_wrong_file_is_reported_in_one_line_with_the_place(tmp_path, content, says):
     path = tmp_path / "keys.toml"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -160,7 +160,7 @@ def test_the_command_prints_the_key_once_and_keeps_its_hash(tmp_path, monkeypatc
         (["a", "--role", "stream", "--file", ""], "GLOSSCAST_API_KEYS_FILE is not set"),
     ],
 )
-def test_what_the_command_cannot_do_it_says_in_one_line(tmp_path, monkeypatch, keys_add, arguments, says):
+def test_the_command_reports_faults_in_one_line(tmp_path, monkeypatch, keys_add, arguments, says):
     path = tmp_path / "keys.toml"
     add_key(path, "known", [Role.STREAM])
     before = path.read_bytes()

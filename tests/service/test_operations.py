@@ -9,6 +9,7 @@ import threading
 import httpx
 import pytest
 
+from glosscast.protocol import pack_frame
 from service.app import create_app
 from service.server import server
 from service.settings import Settings
@@ -19,7 +20,6 @@ from tests.service.serving import (
     Client,
     ColourTracker,
     assert_problem,
-    binary,
     browser,
     metric,
     picture,
@@ -129,7 +129,7 @@ def test_a_service_that_stops_is_not_ready_and_lets_streams_finish(bundle):
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         with Client(address) as client, browser(address) as rest:
             client.start(input="frames")
-            client.send(binary(0, 0, picture(EAST)))
+            client.send(pack_frame(0, 0, picture(EAST)))
             assert entered.wait(START_S)
             service.should_exit = True
             client.until("error")
@@ -141,10 +141,10 @@ def test_a_service_that_stops_is_not_ready_and_lets_streams_finish(bundle):
                 assert [m["code"] for m in late.of("error")] == ["shutting_down"]
             hold.set()
             assert client.until_closed() == 1001
-            assert client.heard[-1]["type"] == "ended"
+            assert client.received[-1]["type"] == "ended"
 
 
-def test_figures_tell_whether_it_keeps_up(bundle):
+def test_figures_show_whether_it_keeps_up(bundle):
     with serve(bundle, max_fps=1000, queue_frames=1000) as address, Client(address) as client:
         client.start()
         send_all(client, signing("east"))

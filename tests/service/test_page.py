@@ -202,7 +202,7 @@ def test_text_file_is_refused_in_plain_words(open_page: Open, tmp_path: Path) ->
         ("one that this page does not know", 500, {}, "Something went wrong", True),
     ],
 )
-def test_problem_is_told_in_plain_words(
+def test_problem_is_shown_in_plain_words(
     open_page: Open, tmp_path: Path, code: str, status: int, headers: dict[str, str], title: str, can_retry: bool
 ) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"anything")

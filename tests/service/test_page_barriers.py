@@ -48,7 +48,7 @@ def test_no_barriers_in_any_view(open_page: Open, tmp_path: Path, context: dict[
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_keyboard_alone_starts_and_pauses_and_captions_are_said_aloud(open_page: Open) -> None:
+def test_keyboard_alone_starts_and_pauses_and_captions_are_announced(open_page: Open) -> None:
     page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(STARTED, *SIGNS)))
     for _ in range(20):
         page.keyboard.press("Tab")
@@ -68,7 +68,7 @@ def test_keyboard_alone_starts_and_pauses_and_captions_are_said_aloud(open_page:
 def test_transcript_is_saved_as_text_webvtt_and_srt(open_page: Open) -> None:
     """Times count from when the page was opened; a caption stays until it can be read or the next one comes."""
     page = open_page()
-    told = page.evaluate(
+    texts = page.evaluate(
         """async () => {
           const { transcript } = await import("/js/transcript.js");
           const at = new Date(2026, 0, 2, 3, 4, 5);
@@ -80,7 +80,7 @@ def test_transcript_is_saved_as_text_webvtt_and_srt(open_page: Open) -> None:
           return ["txt", "vtt", "srt"].map((kind) => transcript(kind, signs, 500));
         }"""
     )
-    text, vtt, srt = told
+    text, vtt, srt = texts
     assert [line.split("\t")[1] for line in text.splitlines()] == ["THANK YOU", "YES", "NO"]
     assert vtt == (
         "WEBVTT\n\n1\n00:00:01.000 --> 00:00:02.100\nTHANK YOU\n\n"

@@ -107,7 +107,7 @@ def test_key_from_the_live_view_starts_the_captions(open_page: Open, guarded: st
     page.locator("#stage[data-state='running']").wait_for()
 
 
-def test_key_without_the_role_is_told_apart_from_a_wrong_one(open_page: Open, guarded: str, clips_key: str) -> None:
+def test_key_without_the_role_has_another_error_than_a_wrong_one(open_page: Open, guarded: str, clips_key: str) -> None:
     page = open_page(*ALLOWED_CAMERA, address=guarded, ready=ASKS)
     answer(page, clips_key)
     page.locator(BUNDLE).wait_for(state="attached")

@@ -42,18 +42,18 @@ def with_pace(fps: float) -> Callable[[Any], None]:
     )
 
 
-def listening(heard: list[Any]) -> Callable[[Any], None]:
+def listening(received: list[Any]) -> Callable[[Any], None]:
     """Takes the service's place at the websocket and remembers what the page says."""
 
     inputs: list[Any] = []  # of the streams, the one that runs now last
 
     def answer(socket: Any, message: str | bytes) -> None:
         if isinstance(message, bytes):
-            heard.append(parse_frame(message, inputs[-1]))
+            received.append(parse_frame(message, inputs[-1]))
         else:
-            heard.append(parse_text(message))
-            if heard[-1].type == "start":
-                inputs.append(heard[-1].input)
+            received.append(parse_text(message))
+            if received[-1].type == "start":
+                inputs.append(received[-1].input)
             socket.send(json.dumps(STARTED))
 
     return lambda page: page.route_web_socket(
@@ -61,37 +61,37 @@ def listening(heard: list[Any]) -> Callable[[Any], None]:
     )
 
 
-def start(open_page: Open, fps: float, heard: list[Any]) -> Any:
+def start(open_page: Open, fps: float, received: list[Any]) -> Any:
     def prepare(page: Any) -> None:
         with_pace(fps)(page)
-        listening(heard)(page)
+        listening(received)(page)
 
     page = open_page(*ALLOWED_CAMERA, prepare=prepare, privacy=True)
     page.locator("#start").click()
     page.locator("#stage[data-state='running']").wait_for()
     deadline = time.monotonic() + PATIENCE_MS / 1000
-    while len(heard) < 3:  # the first words and two frames
+    while len(received) < 3:  # the first words and two frames
         assert time.monotonic() < deadline
         page.wait_for_timeout(50)
     return page
 
 
 @needs_holistic
-def test_slow_device_is_sent_to_frames_mode_and_told_so(open_page: Open) -> None:
-    heard: list[Any] = []
-    page = start(open_page, 10_000, heard)
+def test_slow_device_is_switched_to_frames_mode_with_a_message(open_page: Open) -> None:
+    received: list[Any] = []
+    page = start(open_page, 10_000, received)
     assert page.locator("#stage").get_attribute("data-sends") == "too_slow"
     assert "too slow for privacy mode" in page.locator("#sent").inner_text()
-    assert heard[0].input == "frames"
+    assert received[0].input == "frames"
     assert page.witness.errors == []
 
 
 @needs_holistic
 def test_fast_device_sends_points_and_nothing_else(open_page: Open) -> None:
-    heard: list[Any] = []
-    page = start(open_page, 0.1, heard)
+    received: list[Any] = []
+    page = start(open_page, 0.1, received)
     assert page.locator("#stage").get_attribute("data-sends") == "keypoints"
-    first, *frames = heard
+    first, *frames = received
     assert (first.input, first.aspect) == ("keypoints", pytest.approx(CAMERA_ASPECT))
     assert {frame.payload.shape for frame in frames} == {(POINTS, CHANNELS)}
     assert page.witness.errors == []
@@ -102,13 +102,13 @@ def test_fast_device_sends_points_and_nothing_else(open_page: Open) -> None:
 
 def test_a_model_of_pictures_gets_pictures_without_a_question(open_page: Open) -> None:
     """Privacy mode is there, and of no use: it is not offered, and nothing of it is loaded or measured."""
-    heard: list[Any] = []
+    received: list[Any] = []
 
     def prepare(page: Any) -> None:
         page.route("**/page.json", lambda route: route.fulfill(json={"holistic": "vendor/holistic/"}))
         page.route("**/v1/bundle", lambda route: route.fulfill(json=route.fetch().json() | {"inputs": ["frames"]}))
         page.route("**/vendor/**", lambda route: loaded.append(route.request.url) or route.abort())
-        listening(heard)(page)
+        listening(received)(page)
 
     loaded: list[str] = []
     page = open_page(*ALLOWED_CAMERA, prepare=prepare, privacy=True)
@@ -119,7 +119,7 @@ def test_a_model_of_pictures_gets_pictures_without_a_question(open_page: Open) -
     page.locator("#start").click()
     page.locator("#stage[data-state='running']").wait_for()
     assert page.locator("#stage").get_attribute("data-sends") == "frames"
-    assert heard[0].input == "frames"
+    assert received[0].input == "frames"
     assert loaded == []
     assert page.witness.errors == []
 
@@ -177,21 +177,21 @@ def test_points_are_laid_out_as_the_server_reads_them(module_page: Any) -> None:
 
 def test_privacy_mode_that_does_not_run_sends_no_picture(open_page: Open) -> None:
     """Who asked for it by name must not be looked at by the server instead."""
-    heard: list[Any] = []
+    received: list[Any] = []
 
     def prepare(page: Any) -> None:
         page.route("**/page.json", lambda route: route.fulfill(json={"holistic": "vendor/broken/"}))
-        listening(heard)(page)
+        listening(received)(page)
 
     page = open_page(*ALLOWED_CAMERA, prepare=prepare, privacy=True)
     page.locator("#mode").select_option("keypoints")
     page.locator("#start").click()
     page.locator("#stage[data-state='privacy_failed']").wait_for()
-    assert heard == []
+    assert received == []
     assert page.evaluate("document.getElementById('self').srcObject") is None
-    page.locator("#notice-pictures").click()  # only when told to
+    page.locator("#notice-pictures").click()  # only on request
     page.locator("#stage[data-state='running']").wait_for()
-    assert heard[0].input == "frames"
+    assert received[0].input == "frames"
 
 
 def test_where_it_is_not_installed_the_page_says_so(open_page: Open) -> None:
@@ -212,13 +212,13 @@ FEED = """async ([folder, url, aspect, frames]) => {
     found.push([tMs, assemble(await holistic.find(await createImageBitmap(new Blob([bytes]))))]);
   }
   holistic.close();
-  const heard = [];
+  const received = [];
   await new Promise((done) => {
     const client = new StreamClient({
       url,
       start: { type: "start", input: "keypoints", aspect },
       connect: (url) => new WebSocket(url, ["glosscast.v1"]),
-      onMessage: (message) => (heard.push(message), message.type === "ended" && done()),
+      onMessage: (message) => (received.push(message), message.type === "ended" && done()),
       onState: async ({ name }) => {
         if (name !== "open") return;
         for (const [tMs, keypoints] of found) {
@@ -230,7 +230,7 @@ FEED = """async ([folder, url, aspect, frames]) => {
     });
     client.start();
   });
-  return { heard, pose: [...found.at(-1)[1].slice(0, 4)] };
+  return { received, pose: [...found.at(-1)[1].slice(0, 4)] };
 }"""
 
 
@@ -247,15 +247,15 @@ def test_clip_fed_frame_by_frame_gives_the_gloss_that_the_server_reads(playwrigh
         page = chromium.new_page()
         page.goto(f"{address}/page.json")
         stream = f"{address.replace('http', 'ws')}/v1/stream"
-        told = page.evaluate(
+        result = page.evaluate(
             FEED, [f"/{holistic_path()}", stream, width / height, [(f.t_ms, jpeg(f.rgb)) for f in frames]]
         )
         chromium.close()
-    finals = [message for message in told["heard"] if message["type"] == "final"]
+    finals = [message for message in result["received"] if message["type"] == "final"]
     assert [final["gloss"] for final in finals] == [answer.json()["predictions"][0]["gloss"]], finals
     assert 0 <= finals[0]["start_ms"] < finals[0]["end_ms"] <= frames[-1].t_ms
-    assert told["pose"][PRESENCE] > 0.9
-    assert told["heard"][-1]["summary"]["dropped"] == 0
+    assert result["pose"][PRESENCE] > 0.9
+    assert result["received"][-1]["summary"]["dropped"] == 0
 
 
 def jpeg(rgb: Any) -> str:

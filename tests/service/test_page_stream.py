@@ -111,8 +111,8 @@ def test_stream_comes_back_by_itself(open_page: Open) -> None:
     assert page.locator("#stage").get_attribute("data-state") == "running"
 
 
-def test_broken_session_is_resumed_after_the_last_final_that_was_heard(open_page: Open) -> None:
-    heard: list[dict[str, Any]] = []
+def test_broken_session_is_resumed_after_the_last_final_received(open_page: Open) -> None:
+    received: list[dict[str, Any]] = []
     limits = {**STARTED["limits"], "resume_s": 30}
     started = {**STARTED, "session": "one", "token": "secret", "resumed": False, "limits": limits}
 
@@ -120,7 +120,7 @@ def test_broken_session_is_resumed_after_the_last_final_that_was_heard(open_page
         def answer(data: str | bytes) -> None:
             if not isinstance(data, str):
                 return
-            heard.append(json.loads(data))
+            received.append(json.loads(data))
             for message in messages:
                 socket.send(json.dumps(message))
             if close is not None:
@@ -142,11 +142,11 @@ def test_broken_session_is_resumed_after_the_last_final_that_was_heard(open_page
     page.locator("#history li[data-gloss='no']").wait_for()
     assert page.locator("#history li").count() == 3
     resume = {"type": "resume", "session": "one", "token": "secret"}
-    assert [message["type"] for message in heard] == ["start", "resume", "resume", "start"]
-    assert heard[1:3] == [{**resume, "last_segment": 7}, {**resume, "last_segment": 8}]
+    assert [message["type"] for message in received] == ["start", "resume", "resume", "start"]
+    assert received[1:3] == [{**resume, "last_segment": 7}, {**resume, "last_segment": 8}]
 
 
-def test_busy_server_is_asked_again_when_it_says(open_page: Open) -> None:
+def test_busy_server_is_asked_again_after_the_time_that_it_gives(open_page: Open) -> None:
     busy = {"type": "error", "code": "overloaded", "message": "", "retryable": True, "retry_after_s": 3600}
     page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(busy, close=1013)))
     page.locator("#start").click()
@@ -156,7 +156,7 @@ def test_busy_server_is_asked_again_when_it_says(open_page: Open) -> None:
     assert 3000 < seconds <= 3600
 
 
-def test_frame_is_what_the_service_reads(open_page: Open) -> None:
+def test_frame_of_the_page_is_parsed_by_the_service(open_page: Open) -> None:
     image = bytes(range(256))
     page = open_page()
     message = page.evaluate(
@@ -170,7 +170,7 @@ def test_frame_is_what_the_service_reads(open_page: Open) -> None:
     assert (frame.seq, frame.t_ms, frame.payload) == (17, 1062.5, image)
 
 
-def test_close_codes_decide_what_happens_next(open_page: Open) -> None:
+def test_close_codes_decide_the_next_step(open_page: Open) -> None:
     cases: list[tuple[int, dict[str, Any] | None, int, tuple[str, str, float | None]]] = [
         (1000, None, 0, ("stop", "done", None)),
         (1001, None, 0, ("retry", "lost", 500)),
@@ -236,7 +236,7 @@ def test_dead_connection_is_noticed(open_page: Open) -> None:
           answer("landmarks");
           const watchedAfterAnswer = timers.size;
           client.sendFrame(2, new ArrayBuffer(8));
-          fire(); // nothing was heard for long
+          fire(); // nothing was received for long
           fire(); // the wait before the next attempt is over
           await soon();
           return { told, sockets: sockets.length, sent: sockets[0].sent.length, watchedBefore, watchedAfterAnswer };

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from glosscast.protocol import CloseCode
 from service.protocol import messages
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.site import docs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")

@@ -32,11 +32,13 @@ def landmarks(t_ms):
 STARTED = SignStarted(segment=0, t_ms=0.0)
 RESTARTED = StreamWarning(code="tracker_restarted", count=1)
 ERROR = Error(code=ErrorCode.BAD_TIME, message="", retryable=True)
-F, G, LAST = FinishSign(0.0), FinishSign(1.0), FinishSign(0.0, last=True)
+F = FinishSign(0.0)
+G = FinishSign(1.0)
+LAST = FinishSign(0.0, last=True)
 
 
 def fill(inbox, items):
-    """Put frames (numbers) and wishes; the total dropped."""
+    """Put frames (numbers) and requests; the total dropped."""
     dropped = 0
     for item in items:
         if isinstance(item, FinishSign):
@@ -47,7 +49,7 @@ def fill(inbox, items):
 
 
 def drain(inbox):
-    """What comes out, up to a last wish."""
+    """What comes out, up to a last request."""
     out = []
     while True:
         item = inbox.get()
@@ -61,13 +63,13 @@ def drain(inbox):
     [
         pytest.param([1, 2, 3], [1, 2, 3], 0, id="in order"),
         pytest.param([1, 2, 3, 4, 5], [3, 4, 5], 2, id="the oldest go first"),
-        pytest.param([1, F, 2], [1, F, 2], 0, id="a wish keeps its place"),
-        pytest.param([F, 1], [F, 1], 0, id="a wish before all frames"),
-        pytest.param([1, F], [1, F], 0, id="a wish after all frames"),
-        pytest.param([1, F, F, F, 2], [1, F, 2], 0, id="wishes with nothing between them are one"),
-        pytest.param([1, F, 2, 3, 4, 5], [F, 3, 4, 5], 2, id="a wish outlives the frames around it"),
-        pytest.param([1, F, 2, G, 3, 4, 5, 6], [G, 4, 5, 6], 3, id="wishes whose frames went are one"),
-        pytest.param([F, 1, F, 2, 3, 4], [F, 2, 3, 4], 1, id="a wish before and after the frame that goes"),
+        pytest.param([1, F, 2], [1, F, 2], 0, id="a request keeps its place"),
+        pytest.param([F, 1], [F, 1], 0, id="a request before all frames"),
+        pytest.param([1, F], [1, F], 0, id="a request after all frames"),
+        pytest.param([1, F, F, F, 2], [1, F, 2], 0, id="requests with nothing between them are one"),
+        pytest.param([1, F, 2, 3, 4, 5], [F, 3, 4, 5], 2, id="a request outlives the frames around it"),
+        pytest.param([1, F, 2, G, 3, 4, 5, 6], [G, 4, 5, 6], 3, id="requests whose frames went are one"),
+        pytest.param([F, 1, F, 2, 3, 4], [F, 2, 3, 4], 1, id="a request before and after the frame that goes"),
     ],
 )
 def test_inbox(items, expected, dropped):
@@ -91,7 +93,8 @@ def test_a_flood_of_wishes_takes_no_room():
 
 @pytest.mark.parametrize("wake", [lambda i: i.put(arrival(7)), lambda i: i.put_finish(F), lambda i: i.close()])
 def test_get_waits(wake):
-    inbox, got = FrameQueue(2), []
+    inbox = FrameQueue(2)
+    got = []
     reader = threading.Thread(target=lambda: got.append(inbox.get()))
     reader.start()
     reader.join(0.05)
@@ -148,7 +151,7 @@ async def everything(outbox):
         yield message
 
 
-def test_the_outbox_is_bounded_by_what_may_not_be_replaced():
+def test_the_outbox_is_bounded_by_irreplaceable_messages():
     outbox = MessageQueue()
     for revision in range(10 * MAX_UNSENT):
         assert outbox.put(interim(0, revision))

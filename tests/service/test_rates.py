@@ -21,7 +21,7 @@ def test_no_stretch_of_time_lets_more_pass_than_rate_and_capacity_allow(rate, ca
 
 
 @given(RATES, CAPACITIES, PAUSES)
-def test_who_waits_as_long_as_told_passes(rate, capacity, pauses):
+def test_a_caller_that_waits_the_given_time_passes(rate, capacity, pauses):
     bucket = Bucket(rate, capacity)
     for now in accumulate(pauses):
         wait = bucket.take(now)

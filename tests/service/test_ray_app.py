@@ -1,6 +1,5 @@
 """The service on a Ray of its own: the same answers as the plain one gives, whatever dies."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,11 +13,11 @@ import pytest
 from service.inference.engine import bundle_of
 from service.inference.remote import Facts
 from service.ray import app as ray_app
-from service.ray.app import Plan, serving
+from service.ray.app import ReplicaPlan, serving
 from service.ray.deployments import _connect
 from service.settings import Settings, StartError
 from tests.bundles import signing
-from tests.service.process import ROOT, START_S
+from tests.service.process import ROOT, START_S, environment_of
 from tests.service.serving import (
     DOWN,
     EAST,
@@ -51,7 +50,7 @@ def ray():
 @pytest.fixture(scope="module")
 def on_ray(ray, bundle_folder):
     settings = Settings(bundle=bundle_folder, port=free_port(), **SETTINGS)
-    with serving(settings, Plan(least=RECOGNISERS, most=RECOGNISERS), make_tracker=ColourTracker) as address:
+    with serving(settings, ReplicaPlan(least=RECOGNISERS, most=RECOGNISERS), make_tracker=ColourTracker) as address:
         yield address
 
 
@@ -127,11 +126,11 @@ def caption_pictures(address):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("caption", [caption_keypoints, caption_pictures])
-def test_a_stream_hears_the_same(on_ray, plain, caption):
+def test_a_stream_gets_the_same_error(on_ray, plain, caption):
     one, other = caption(on_ray), caption(plain)
 
     assert one.finals() == ["east", "west"]
-    assert stable(one.heard) == stable(other.heard)
+    assert stable(one.received) == stable(other.received)
 
 
 @pytest.mark.slow
@@ -189,12 +188,10 @@ def test_ray_reports_to_nobody(on_ray, ray):
 
 
 def start(bundle, *arguments, **settings):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GLOSSCAST_")}
-    environment |= {f"GLOSSCAST_{name}": str(value) for name, value in (settings | {"BUNDLE": bundle}).items()}
     return subprocess.Popen(
         [sys.executable, "-m", "service.ray", *arguments],
         cwd=ROOT,
-        env=environment,
+        env=environment_of(**settings | {"BUNDLE": bundle}),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -217,7 +214,7 @@ def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
             process.send_signal(signal.SIGTERM)
             assert asking.until_closed() == 1001
         assert asking.finals() == ["east"]
-        assert asking.heard[-1]["type"] == "ended"
+        assert asking.received[-1]["type"] == "ended"
         assert process.wait(START_S) == 0
     finally:
         process.kill()
@@ -236,7 +233,9 @@ def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
         (["--front-ends", "2"], {"KEYS": "yes"}, "GLOSSCAST_TOKEN_SECRET_FILE"),
     ],
 )
-def test_what_cannot_work_is_said_in_one_line(tmp_path, bundle_folder, monkeypatch, capsys, arguments, settings, said):
+def test_faults_of_the_input_are_reported_in_one_line(
+    tmp_path, bundle_folder, monkeypatch, capsys, arguments, settings, said
+):
     settings = {"BUNDLE": str(bundle_folder)} | settings
     if settings.pop("KEYS", None):
         settings["API_KEYS_FILE"] = str(tmp_path / "keys.toml")
@@ -254,7 +253,7 @@ def test_without_ray_the_extra_is_named(bundle_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.serve", None)
     with (
         pytest.raises(StartError, match=r"pip install 'glosscast\[scale\]'"),
-        serving(Settings(bundle=bundle_folder), Plan()),
+        serving(Settings(bundle=bundle_folder), ReplicaPlan()),
     ):
         pass
 

@@ -3,28 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
-from glosscast.decoding import Decoder, decode_clip
+from glosscast.decoding import decode_clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, Pose, X, Y
-from glosscast.recogniser import Recogniser
+from glosscast.ranking import ranked
 from glosscast.vocabulary import Vocabulary
-from service.inference.ranking import ranked
 from service.live.reader import FrameLimiter, LandmarksFeed, SignReader, effective_config
 from service.protocol.messages import Start
 from service.protocol.wire import FrameFault
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
 from tests.tagging import TAGGING, with_right_hand
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_folder):
-    return load_bundle(bundle_folder)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return Recogniser(bundle)
 
 
 def session(bundle, model, **start):
@@ -58,14 +46,14 @@ def test_messages_of_a_sign_come_in_order(bundle, model):
     assert {m.start_ms for m in messages[1:]} == {messages[0].t_ms} == {12 * FRAME_MS}
 
 
-def test_an_interim_says_whether_it_is_stable(bundle, model):
+def test_an_interim_states_whether_it_is_stable(bundle, model):
     interims = of(feed(session(bundle, model), signing("east", sign_frames=40)), "interim")
 
     assert [m.stable for m in interims[:2]] == [False, False]  # the first, and one that is too unsure
     assert interims[-1].stable
 
 
-def test_a_bundle_without_a_gloss_for_no_sign_tells_a_repetition_as_what_it_is(bundle, model):
+def test_a_bundle_without_no_sign_reports_a_repetition_as_its_gloss(bundle, model):
     silent = replace(
         bundle,
         vocabulary=Vocabulary(tuple(bundle.vocabulary)),
@@ -97,7 +85,7 @@ def test_no_interims_unless_wanted(bundle, model):
 def test_interims_are_put_off_while_there_is_no_time_and_finals_are_not(bundle, model):
     busy = [True]
     config = effective_config(Start(type="start", input="keypoints"), bundle)
-    live = SignReader(bundle, model, config, spare=lambda: not busy[0])
+    live = SignReader(bundle, model, config, has_capacity=lambda: not busy[0])
     frames = signing("east", "west")
     first = feed(live, frames[:40])
     busy[0] = False
@@ -118,8 +106,7 @@ def test_top_k_counts_the_best(bundle, model, top_k, alternatives):
 def test_streaming_equals_offline(bundle, model):
     frames = signing("east", "rest", "west", "west")
     clip = Clip(np.array([t for t, _ in frames]), np.stack([k for _, k in frames]), ASPECT)
-    manifest = bundle.manifest
-    offline = decode_clip(clip, Decoder(manifest.clip, manifest.segmenter, manifest.decoder, model, no_sign=2))
+    offline = decode_clip(clip, bundle.pipeline(model).decoder())
 
     live = session(bundle, model)
     messages = feed(live, frames) + live.finish(9.0)
@@ -129,7 +116,7 @@ def test_streaming_equals_offline(bundle, model):
     for message, event in zip(messages, offline, strict=True):
         assert message.segment == event.segment
         if event.probabilities is not None:
-            (best,) = ranked(bundle, event.probabilities, 1)
+            (best,) = ranked(bundle.vocabulary, event.probabilities, 1)
             assert (message.gloss, message.confidence) == (best.gloss, best.confidence)
             assert (message.start_ms, message.end_ms) == (event.start_ms, event.end_ms)
 
@@ -140,7 +127,10 @@ def test_arrival_in_bursts_changes_nothing(bundle, model, seed):
     frames = signing("west", "east")
     smooth = feed(session(bundle, model), frames)
 
-    rng, live, bursts, at = np.random.default_rng(seed), session(bundle, model), [], 0
+    rng = np.random.default_rng(seed)
+    live = session(bundle, model)
+    bursts = []
+    at = 0
     while at < len(frames):
         size = int(rng.integers(1, 12))
         bursts += feed(live, frames[at : at + size])
@@ -162,7 +152,7 @@ def test_finalize_closes_the_open_sign_and_the_stream_goes_on(bundle, model):
     assert live.signs == 2
 
 
-def test_finalize_with_no_sign_says_nothing(bundle, model):
+def test_finalize_without_a_sign_sends_nothing(bundle, model):
     live = session(bundle, model)
 
     assert live.finish(0.0) == []
@@ -185,7 +175,7 @@ def test_time_going_backwards_is_refused(bundle, model):
         feed(live, [(100.0, pose(None))])
 
 
-def test_the_effective_config_is_what_the_client_gets(bundle):
+def test_the_client_gets_the_effective_config(bundle):
     keypoints = effective_config(Start(type="start", input="keypoints", top_k=50), bundle)
     frames = effective_config(Start(type="start", input="frames", landmarks=True, interim=False), bundle)
 
@@ -271,19 +261,19 @@ def test_landmarks_come_at_most_eight_times_a_second():
     assert 22 <= sent <= 24
 
 
-def test_what_is_too_unsure_is_told_as_no_sign_with_the_guess_beside_it(bundle, model):
+def test_an_unsure_final_is_reported_as_no_sign_with_its_gloss_as_alternative(bundle, model):
     sure = feed(session(bundle, model), signing("east"))[-1]
     decoder = bundle.manifest.decoder.model_copy(update={"reject": sure.confidence + 0.001})
     strict = replace(bundle, manifest=bundle.manifest.model_copy(update={"decoder": decoder}))
-    told = feed(session(strict, model), signing("east"))[-1]
+    final = feed(session(strict, model), signing("east"))[-1]
 
-    assert (told.type, told.gloss) == ("final", "rest")
-    assert told.alternatives[0].gloss == "east"
-    assert told.alternatives[0].confidence == sure.confidence
-    assert len(told.alternatives) == len(sure.alternatives)
+    assert (final.type, final.gloss) == ("final", "rest")
+    assert final.alternatives[0].gloss == "east"
+    assert final.alternatives[0].confidence == sure.confidence
+    assert len(final.alternatives) == len(sure.alternatives)
 
 
-def test_a_sign_that_goes_on_is_not_told_twice(bundle, model):
+def test_a_continuing_sign_is_not_reported_twice(bundle, model):
     held = with_right_hand(pose((1.0, 0.2)))
     live = session(replace(bundle, tagging=TAGGING), model)
     finals = of(feed(live, [(i * FRAME_MS, held) for i in range(250)]), "final")

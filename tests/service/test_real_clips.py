@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from glosscast.bundle import EMBEDDED
+from glosscast.protocol import pack_frame
 from glosscast.video import decode_video
 from tests.service.process import DATA
-from tests.service.serving import Client, binary, serve
+from tests.service.serving import Client, serve
 
 CLIPS = DATA / "clips"
 FPS = 16
@@ -49,10 +50,10 @@ def uploaded(address):
     return answers
 
 
-def told_of(answer):
+def gloss_of(answer):
     """What a stream tells of the one sign of an uploaded clip."""
-    (told,) = [sign["gloss"] for sign in answer["signs"]] or ["no sign"]
-    return told
+    (gloss,) = [sign["gloss"] for sign in answer["signs"]] or ["no sign"]
+    return gloss
 
 
 def jpegs(name):
@@ -70,11 +71,13 @@ def replay(address, *names):
         begin_ms, seq = 0.0, 0
         for name in names:
             for t_ms, jpeg in jpegs(name):
-                client.send(binary(seq, begin_ms + t_ms, jpeg))
-                seq, last_ms, last = seq + 1, begin_ms + t_ms, jpeg
+                client.send(pack_frame(seq, begin_ms + t_ms, jpeg))
+                seq = seq + 1
+                last_ms = begin_ms + t_ms
+                last = jpeg
             begin_ms = last_ms + REST_MS
             for still in range(1, int(REST_MS * FPS / 1000)):
-                client.send(binary(seq, last_ms + still * 1000 / FPS, last))
+                client.send(pack_frame(seq, last_ms + still * 1000 / FPS, last))
                 seq += 1
         client.send({"type": "stop"})
         assert client.until_closed() == 1000
@@ -90,21 +93,21 @@ def replayed(request, address):
 def test_a_clip_as_live_frames_gives_exactly_one_final(replayed):
     _, client = replayed
     assert len(client.finals()) == 1
-    assert client.heard[-1]["summary"]["dropped"] == 0
+    assert client.received[-1]["summary"]["dropped"] == 0
     assert len(client.of("sign_started")) == 1
     assert len(client.of("interim")) >= 1
 
 
 def test_live_frames_read_as_the_same_gloss_as_the_upload(replayed, uploaded):
     name, client = replayed
-    assert client.finals() == [told_of(uploaded[name])]
+    assert client.finals() == [gloss_of(uploaded[name])]
 
 
 def test_two_clips_with_rest_between_them_give_two_finals(address, uploaded):
     first, second = "please__startasl_F1__please.mp4", "yes__startasl_F1__yes.mp4"
     client = replay(address, first, second)
 
-    assert client.finals() == [told_of(uploaded[name]) for name in (first, second)]
+    assert client.finals() == [gloss_of(uploaded[name]) for name in (first, second)]
     assert [m["segment"] for m in client.of("final")] == [0, 1]
 
 

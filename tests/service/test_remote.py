@@ -40,9 +40,9 @@ def test_answers_come_back_and_are_counted(clock):
 
     assert reader([3, 4]).tolist() == [[3, -3], [4, -4]]
     assert seen == [(2, 0.25)]
-    told = []
-    reader([5], observe=lambda windows, seconds: told.append((windows, seconds)))
-    assert told == seen[1:] == [(1, 0.25)]
+    observed = []
+    reader([5], observe=lambda windows, seconds: observed.append((windows, seconds)))
+    assert observed == seen[1:] == [(1, 0.25)]
     assert (reader.providers, reader.precision) == (("CPUExecutionProvider",), "fp32")
 
 
@@ -63,7 +63,10 @@ class Held:
     """Answers when it is let."""
 
     def __init__(self, clock, took_s):
-        self.entered, self.go, self._clock, self._took_s = threading.Semaphore(0), threading.Semaphore(0), clock, took_s
+        self.entered = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+        self._clock = clock
+        self._took_s = took_s
 
     def __call__(self, windows):
         self.entered.release()
@@ -72,7 +75,7 @@ class Held:
         return np.zeros((len(windows), 2), np.float32)
 
 
-def test_there_is_time_to_spare_only_while_what_is_asked_fits_into_the_budget(clock):
+def test_there_is_capacity_only_while_the_waiting_windows_fit_into_the_budget(clock):
     took_s = 0.1
     ask = Held(clock, took_s)
     budget_s = SMOOTHING * took_s * 1.5  # a window and a half, after one answer
@@ -81,18 +84,19 @@ def test_there_is_time_to_spare_only_while_what_is_asked_fits_into_the_budget(cl
     reader([0])
     ask.entered.acquire()
 
-    threads, spare = [], [reader.spare()]
+    threads = []
+    free = [reader.has_capacity()]
     for _ in range(2):
         threads.append(threading.Thread(target=reader, args=([0],)))
         threads[-1].start()
         assert ask.entered.acquire(timeout=PATIENCE_S)
-        spare.append(reader.spare())
+        free.append(reader.has_capacity())
     ask.go.release(2)
     for thread in threads:
         thread.join(PATIENCE_S)
 
-    assert spare == [True, True, False]
-    assert reader.spare()
+    assert free == [True, True, False]
+    assert reader.has_capacity()
 
 
 def test_windows_that_come_back_together_count_as_quick(clock):
@@ -108,7 +112,7 @@ def test_windows_that_come_back_together_count_as_quick(clock):
     assert together._window_s == pytest.approx(SMOOTHING * 0.1)
 
 
-def test_what_failed_is_not_under_way_any_more(clock):
+def test_failed_work_is_not_counted_as_running(clock):
     def ask(windows):
         clock.now_s += 1.0
         if windows == [1]:
@@ -120,4 +124,4 @@ def test_what_failed_is_not_under_way_any_more(clock):
     with pytest.raises(RuntimeError, match="broken"):
         reader([1])
 
-    assert reader.spare()
+    assert reader.has_capacity()

@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from glosscast.protocol import CloseCode
 from service.app import create_app
 from service.problems import CODES
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.settings import Settings
 from tests.bundles import SPEC, VOCABULARY
 from tests.service.serving import (
@@ -45,7 +46,7 @@ def test_a_clip_gives_its_gloss(client, frames, kind, expected):
     assert answer.json()["predictions"][0]["gloss"] == expected
 
 
-def test_each_sign_of_a_clip_is_told_with_its_place(client):
+def test_each_sign_of_a_clip_is_reported_with_its_times(client):
     answer = post(client, video(colours(EAST, WEST))).json()
 
     signs = answer["signs"]

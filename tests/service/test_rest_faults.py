@@ -38,7 +38,9 @@ def no_frames():
     out = io.BytesIO()
     with av.open(out, mode="w", format="matroska") as target:
         stream = target.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.width = 64
+        stream.height = 48
+        stream.pix_fmt = "yuv420p"
         target.start_encoding()
     return out.getvalue()
 
@@ -107,7 +109,7 @@ def test_bad_requests(client, request_options, status, code):
         pytest.param({"files": [("file", ("a.mp4", b"a")), ("more", ("b.mp4", b"b"))]}, "'more'", id="another file"),
     ],
 )
-def test_what_the_service_does_not_know_is_named(client, request_options, detail):
+def test_unknown_settings_are_named(client, request_options, detail):
     request_options.setdefault("files", {"file": ("clip.mp4", SIGN_EAST)})
     answer = client.post("/v1/classify", **request_options)
 
@@ -131,7 +133,7 @@ def test_wrong_addresses(client, method, path, status, code):
     assert_problem(client.request(method, path), status, code)
 
 
-def test_an_unexpected_error_tells_nothing(bundle_folder):
+def test_an_unexpected_error_reveals_nothing(bundle_folder):
     class Failing(ColourTracker):
         def track(self, rgb):
             raise RuntimeError("secret")

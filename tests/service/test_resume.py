@@ -22,7 +22,7 @@ def resume(address, started, last_segment=None, **changes):
     client = Client(address)
     said = {"type": "resume", "session": started["session"], "token": started["token"], "last_segment": last_segment}
     client.send(said | changes)
-    return client, client.hear()
+    return client, client.receive()
 
 
 def send_from(client, frames, first):
@@ -36,10 +36,10 @@ def test_a_session_goes_on_where_its_connection_broke(address):
     started = first.start(aspect=ASPECT, interim=False)
     for seq, (t_ms, keypoints) in enumerate(frames[:55]):
         first.keypoints(seq, t_ms, keypoints)
-    heard = first.until("final")
+    received = first.until("final")
     first.until("sign_started")  # the second sign is under way
     break_off(first)
-    second, again = resume(address, started, heard["segment"])
+    second, again = resume(address, started, received["segment"])
     with second:
         assert (again["type"], again["resumed"], again["last_t_ms"]) == ("started", True, 54 * FRAME_MS)
         assert {k: again[k] for k in ("session", "token", "config")} == {
@@ -48,18 +48,18 @@ def test_a_session_goes_on_where_its_connection_broke(address):
         send_from(second, frames, 55)
         second.send({"type": "stop"})
         assert second.until_closed() == 1000
-    assert [(m["type"], m.get("segment")) for m in second.heard[1:]] == [
+    assert [(m["type"], m.get("segment")) for m in second.received[1:]] == [
         *[("sign_started", 1), ("final", 1)],
         *[("sign_started", 2), ("final", 2)],
         ("ended", None),
     ]
     assert second.finals() == ["west", "east"]
-    summary = second.heard[-1]["summary"]
+    summary = second.received[-1]["summary"]
     assert (summary["frames"], summary["signs"], summary["faulty"]) == (len(frames), 3, 0)
 
 
 @pytest.mark.parametrize(("last_segment", "replayed"), [(None, [0, 1]), (0, [1]), (1, [])])
-def test_finals_that_were_missed_are_said_again(address, last_segment, replayed):
+def test_missed_finals_are_sent_again(address, last_segment, replayed):
     first = Client(address)
     started = first.start(aspect=ASPECT)
     send_all(first, signing("east", "west"))
@@ -81,7 +81,7 @@ def test_the_older_connection_is_closed(address):
         with newer:
             assert again["resumed"]
             assert older.until_closed() == 4009
-            assert older.heard[-1]["code"] == "resumed"
+            assert older.received[-1]["code"] == "resumed"
             newer.send({"type": "stop"})
             assert newer.until_closed() == 1000
 
@@ -92,10 +92,10 @@ def test_the_older_connection_is_closed(address):
 def test_a_wrong_token_resumes_nothing(address, changes):
     with Client(address) as own:
         started = own.start()
-        other, heard = resume(address, started, **changes)
+        other, received = resume(address, started, **changes)
         with other:
             assert other.until_closed() == 4008
-            assert (heard["type"], heard["code"]) == ("error", "no_session")
+            assert (received["type"], received["code"]) == ("error", "no_session")
         own.send({"type": "stop"})
         assert own.until_closed() == 1000
 
@@ -104,13 +104,13 @@ def test_a_session_outlives_a_proxy_that_is_stopped(address):
     first = Client(address)
     started = first.start()
     first.socket.close(1001)  # as Caddy does on behalf of the client
-    again, heard = resume(address, started)
+    again, received = resume(address, started)
     with again:
-        assert heard.get("resumed"), heard
+        assert received.get("resumed"), received
 
 
 @pytest.mark.parametrize("goodbye", ["stop", "close"])
-def test_who_said_goodbye_cannot_come_back(bundle_folder, goodbye):
+def test_a_client_that_closed_in_order_cannot_resume(bundle_folder, goodbye):
     with serve(bundle_folder) as address:
         with Client(address) as client:
             started = client.start()
@@ -118,9 +118,9 @@ def test_who_said_goodbye_cannot_come_back(bundle_folder, goodbye):
                 client.send({"type": "stop"})
                 client.until_closed()
         wait_until(lambda: metric(address, ACTIVE) == 0)
-        late, heard = resume(address, started)
+        late, received = resume(address, started)
         with late:
-            assert heard["code"] == "no_session"
+            assert received["code"] == "no_session"
 
 
 def test_a_session_waits_so_long_and_keeps_its_place(bundle_folder):
@@ -132,10 +132,10 @@ def test_a_session_waits_so_long_and_keeps_its_place(bundle_folder):
             other.send({"type": "start", "input": "keypoints"})
             assert other.until_closed() == 1013
         wait_until(lambda: metric(address, ACTIVE) == 0)
-        late, heard = resume(address, started)
+        late, received = resume(address, started)
         with late:
             assert late.until_closed() == 4008
-            assert (heard["code"], heard["retryable"]) == ("no_session", True)
+            assert (received["code"], received["retryable"]) == ("no_session", True)
         with Client(address) as other:
             other.start()
 
@@ -145,9 +145,9 @@ def test_resume_finds_its_place_in_a_full_service(bundle_folder):
         client = Client(address)
         started = client.start(input="frames")
         break_off(client)
-        again, heard = resume(address, started)
+        again, received = resume(address, started)
         with again:
-            assert heard["type"] == "started"
+            assert received["type"] == "started"
             assert metric(address, ACTIVE) == 1
 
 
@@ -168,7 +168,7 @@ def test_silent_connections_are_bounded(bundle_folder):
 def started_at(address):
     with Client(address) as client:
         client.send({"type": "start", "input": "keypoints"})
-        return client.hear()["type"] == "started"
+        return client.receive()["type"] == "started"
 
 
 # --- captions
@@ -203,7 +203,7 @@ def test_captions_live_and_after_the_end(address):
     assert vtt.headers["cache-control"] == "no-store"
 
 
-def test_captions_are_for_who_has_the_token(address):
+def test_captions_need_the_token(address):
     with Client(address) as one, Client(address) as two:
         started, other = one.start(), two.start()
         path = f"http://{address}/v1/sessions/{started['session']}/captions.vtt"

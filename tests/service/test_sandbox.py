@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.processes.sandbox import Channel, ChannelClosedError, Child, Limits
+from service.processes.sandbox import Channel, ChannelClosedError, Child, ProcessLimits
 
 PATIENCE_S = 60
 MIB = 1024 * 1024
@@ -19,10 +19,10 @@ def attempt(channel, limits, what):
     """Tells the name of the error that something raises, or what it returned."""
     limits.apply()
     try:
-        told = str(what())
+        answer = str(what())
     except Exception as error:
-        told = type(error).__name__
-    channel.send(told.encode())
+        answer = type(error).__name__
+    channel.send(answer.encode())
 
 
 def of_child(what, limits):
@@ -67,22 +67,22 @@ def echo(channel):
 
 @pytest.mark.parametrize("what", [open_file, open_socket])
 def test_a_closed_process_opens_nothing(what):
-    assert of_child(what, Limits()) == "True"
-    assert of_child(what, Limits(closed=True)) == "OSError"
+    assert of_child(what, ProcessLimits()) == "True"
+    assert of_child(what, ProcessLimits(closed=True)) == "OSError"
 
 
 def test_nothing_can_be_written_to_a_disk(tmp_path):
-    assert of_child(partial(write_file, tmp_path / "signer"), Limits()) == "OSError"
+    assert of_child(partial(write_file, tmp_path / "signer"), ProcessLimits()) == "OSError"
     assert not (tmp_path / "signer").read_bytes()
 
 
 def test_memory_is_bounded():
-    assert of_child(partial(bytearray, 900 * MIB), Limits(memory_bytes=800 * MIB)) == "MemoryError"
+    assert of_child(partial(bytearray, 900 * MIB), ProcessLimits(memory_bytes=800 * MIB)) == "MemoryError"
 
 
 @pytest.mark.slow
 def test_processor_time_is_bounded():
-    child = Child(partial(attempt, limits=Limits(cpu_s=1), what=spin))
+    child = Child(partial(attempt, limits=ProcessLimits(cpu_s=1), what=spin))
     with pytest.raises(ChannelClosedError):
         child.channel.receive(1000, PATIENCE_S)
 
@@ -91,7 +91,7 @@ def test_processor_time_is_bounded():
 
 
 @pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_crash_is_told(how):
+def test_a_crash_is_reported(how):
     child = Child(partial(leave, how=how))
 
     assert child.channel.receive(10, PATIENCE_S) == b"here"
@@ -101,7 +101,7 @@ def test_a_crash_is_told(how):
     child.kill()
 
 
-def test_a_hang_is_told_and_ends_with_kill():
+def test_a_hang_is_reported_and_ends_with_kill():
     child = Child(partial(leave, how="hang"))
     child.channel.receive(10, PATIENCE_S)
 
@@ -129,7 +129,7 @@ def test_a_message_that_is_too_long_is_not_read():
             Channel(ours).receive(4, PATIENCE_S)
 
 
-def test_who_does_not_read_is_told_of():
+def test_a_client_that_does_not_read_is_reported():
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(TimeoutError):
         Channel(ours).send(bytes(50 * MIB), timeout_s=0.05)

@@ -135,7 +135,7 @@ def without_opset(manifest):
     ],
 )  # fmt: skip
 @pytest.mark.slow
-def test_what_is_wrong_stops_the_start_with_one_plain_line(bundle_folder, tmp_path, variables, says):
+def test_wrong_settings_stop_the_start_with_one_plain_line(bundle_folder, tmp_path, variables, says):
     process = start_service(**variables(bundle_folder, tmp_path))
     _, stderr = process.communicate(timeout=START_S)
 
@@ -145,7 +145,7 @@ def test_what_is_wrong_stops_the_start_with_one_plain_line(bundle_folder, tmp_pa
 
 
 @pytest.mark.slow
-def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
+def test_it_starts_serves_and_ends_streams_when_it_is_stopped(bundle_folder):
     process = start_service(BUNDLE=bundle_folder, PORT=0)
     try:
         address = wait_for_address(process)
@@ -161,7 +161,7 @@ def test_it_starts_serves_and_ends_streams_when_told_to_stop(bundle_folder):
 
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn raises the signal again after a clean end
     assert "Traceback" not in stderr
-    assert [m["type"] for m in client.heard] == ["started", "error", "ended"]
+    assert [m["type"] for m in client.received] == ["started", "error", "ended"]
 
 
 @needs_litert
@@ -189,7 +189,7 @@ def test_streams_save_on_the_pose_and_clips_take_more_threads(bundle_folder, mon
         pytest.param("openpose 1.7", "WARNING", "not measured", id="not measured"),
     ],
 )
-def test_a_bundle_of_another_extractors_keypoints_is_told_in_one_line(
+def test_a_bundle_of_another_extractors_keypoints_is_reported_in_one_line(
     bundle_folder, tmp_path, monkeypatch, caplog, trained, level, says
 ):
     monkeypatch.setattr("service.inference.engine.require", lambda extractor: None)

@@ -72,12 +72,12 @@ def dripping(address, *said):
     ],
 )
 @pytest.mark.slow
-def test_what_is_not_said_in_time_is_cut_off(impatient, said):
+def test_a_request_that_does_not_come_in_time_is_cut_off(impatient, said):
     dripping(impatient, *said)
 
 
 @pytest.mark.slow
-def test_who_says_nothing_is_cut_off(impatient):
+def test_a_silent_client_is_cut_off(impatient):
     host, port = impatient.split(":")
     with socket.create_connection((host, int(port)), TIMEOUT_S) as client, suppress(ConnectionResetError):
         assert client.recv(1) == b""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from glosscast.bundle import load_bundle
+from glosscast.protocol import pack_frame
 from glosscast.recogniser import Recogniser
 from service.live.reader import SignReader, effective_config
 from service.protocol.messages import Start
@@ -14,7 +15,6 @@ from tests.service.serving import (
     ROOMY,
     WEST,
     Client,
-    binary,
     colours,
     picture,
     send_all,
@@ -43,8 +43,8 @@ def test_keypoints_from_start_to_end(address, bundle_folder):
     assert abs(expires - before - timedelta(hours=1)) < timedelta(seconds=10)
     assert client.finals() == ["east", "west"]
     assert [m["segment"] for m in client.of("sign_started")] == [m["segment"] for m in client.of("final")] == [0, 1]
-    assert client.heard[-1]["type"] == "ended"
-    summary = client.heard[-1]["summary"]
+    assert client.received[-1]["type"] == "ended"
+    summary = client.received[-1]["summary"]
     assert summary["duration_ms"] > 0
     assert summary == {**summary, "frames": 76, "dropped": 0, "faulty": 0, "signs": 2}
 
@@ -81,7 +81,7 @@ def test_the_wire_changes_nothing(address, bundle_folder):
     def comparable(messages):
         return [{k: v for k, v in m.items() if k != "latency_ms"} for m in messages]
 
-    assert comparable(client.heard[1:-1]) == comparable(expected)
+    assert comparable(client.received[1:-1]) == comparable(expected)
 
 
 def test_pictures_from_start_to_end(address):
@@ -101,7 +101,7 @@ def test_pictures_of_other_kinds(address, kind):
     with Client(address) as client:
         client.start(input="frames")
         for index, colour in enumerate(colours(EAST)):
-            client.send(binary(index, index * FRAME_MS, picture(colour, kind=kind)))
+            client.send(pack_frame(index, index * FRAME_MS, picture(colour, kind=kind)))
         client.send({"type": "stop"})
         client.until_closed()
 
@@ -111,7 +111,7 @@ def test_pictures_of_other_kinds(address, kind):
 def test_landmarks_where_wanted(address):
     with Client(address) as client:
         assert client.start(input="frames", landmarks=True)["config"]["landmarks"] is True
-        client.send(binary(0, 5.0, picture(EAST)))
+        client.send(pack_frame(0, 5.0, picture(EAST)))
         message = client.until("landmarks")
 
     assert set(message) == {"type", "t_ms", "pose", "left_hand", "right_hand"}
@@ -128,7 +128,7 @@ def test_no_interims_unless_wanted(address):
         client.send({"type": "stop"})
         client.until_closed()
 
-    assert [m["type"] for m in client.heard] == ["started", "sign_started", "final", "ended"]
+    assert [m["type"] for m in client.received] == ["started", "sign_started", "final", "ended"]
 
 
 def test_finalize_gives_the_final_now(address):
@@ -151,7 +151,7 @@ def test_stop_closes_the_open_sign(address):
 
         assert client.until_closed() == 1000
     assert client.finals() == ["west"]
-    assert client.heard[-1]["summary"]["frames"] == 45
+    assert client.received[-1]["summary"]["frames"] == 45
 
 
 def test_streams_are_batched_together(bundle_folder):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from glosscast.protocol import pack_frame
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
 from tests.service.serving import (
     EAST,
     TIMEOUT_S,
     Client,
     ColourTracker,
-    binary,
     colours,
     metric,
     picture,
@@ -25,7 +25,7 @@ from tests.service.serving import (
 )
 
 START = json.dumps({"type": "start", "input": "keypoints"})
-GOOD = binary(0, 0.0, pose(None).astype("<f4").tobytes())
+GOOD = pack_frame(0, 0.0, pose(None).astype("<f4").tobytes())
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ GOOD = binary(0, 0.0, pose(None).astype("<f4").tobytes())
         pytest.param([START, struct.pack("<I", 2) + b"no" + bytes(10)], id="header no JSON"),
         pytest.param([START, GOOD[:-1]], id="keypoints too short"),
         pytest.param([START, GOOD + b"\0"], id="keypoints too long"),
-        pytest.param([START, binary(0, 0, picture(EAST))], id="picture instead of keypoints"),
+        pytest.param([START, pack_frame(0, 0, picture(EAST))], id="picture instead of keypoints"),
     ],
 )
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_violations_end_the_stream_and_no_other(address, messages):
         healthy.send({"type": "stop"})
         assert healthy.until_closed() == 1000
 
-    error = client.heard[-1]
+    error = client.received[-1]
     assert set(error) == {"type", "code", "message", "retryable", "retry_after_s"}
     assert (error["type"], error["code"], error["retryable"]) == ("error", "bad_message", False)
     assert error["message"]
@@ -75,16 +75,16 @@ def test_violations_end_the_stream_and_no_other(address, messages):
 @pytest.mark.parametrize(
     ("code", "bad"),
     [
-        pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, b"no picture"), id="no picture"),
-        pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, b""), id="empty picture"),
-        pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, picture(EAST)[:300]), id="cut off"),
-        pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, picture(EAST, (8, 8))), id="tiny"),
-        pytest.param("undecodable", lambda i: binary(i, i * FRAME_MS, picture(EAST, (1, 1), "PNG")), id="1 x 1"),
-        pytest.param("too_large", lambda i: binary(i, i * FRAME_MS, claiming(20_000)), id="20,000 x 20,000"),
-        pytest.param("bad_time", lambda i: binary(i, 0.0, picture(EAST)), id="time going backwards"),
-        pytest.param("bad_time", lambda i: binary(i, (i - 1) * FRAME_MS, picture(EAST)), id="time standing still"),
-        pytest.param("bad_time", lambda i: binary(i, float("nan"), picture(EAST)), id="time NaN"),
-        pytest.param("bad_time", lambda i: binary(i, float("inf"), picture(EAST)), id="time infinite"),
+        pytest.param("undecodable", lambda i: pack_frame(i, i * FRAME_MS, b"no picture"), id="no picture"),
+        pytest.param("undecodable", lambda i: pack_frame(i, i * FRAME_MS, b""), id="empty picture"),
+        pytest.param("undecodable", lambda i: pack_frame(i, i * FRAME_MS, picture(EAST)[:300]), id="cut off"),
+        pytest.param("undecodable", lambda i: pack_frame(i, i * FRAME_MS, picture(EAST, (8, 8))), id="tiny"),
+        pytest.param("undecodable", lambda i: pack_frame(i, i * FRAME_MS, picture(EAST, (1, 1), "PNG")), id="1 x 1"),
+        pytest.param("too_large", lambda i: pack_frame(i, i * FRAME_MS, claiming(20_000)), id="20,000 x 20,000"),
+        pytest.param("bad_time", lambda i: pack_frame(i, 0.0, picture(EAST)), id="time going backwards"),
+        pytest.param("bad_time", lambda i: pack_frame(i, (i - 1) * FRAME_MS, picture(EAST)), id="time standing still"),
+        pytest.param("bad_time", lambda i: pack_frame(i, float("nan"), picture(EAST)), id="time NaN"),
+        pytest.param("bad_time", lambda i: pack_frame(i, float("inf"), picture(EAST)), id="time infinite"),
     ],
 )
 def test_one_bad_picture_is_left_out_and_the_stream_goes_on(address, code, bad):
@@ -100,7 +100,7 @@ def test_one_bad_picture_is_left_out_and_the_stream_goes_on(address, code, bad):
     (error,) = client.of("error")
     assert (error["code"], error["retryable"]) == (code, True)
     assert client.finals() == ["east"]
-    assert client.heard[-1]["summary"] == {**client.heard[-1]["summary"], "frames": 44, "faulty": 1, "signs": 1}
+    assert client.received[-1]["summary"] == {**client.received[-1]["summary"], "frames": 44, "faulty": 1, "signs": 1}
 
 
 def claiming(side):
@@ -129,12 +129,12 @@ def test_a_flood_of_bad_frames_makes_few_errors(address):
     with Client(address) as client:
         client.start(input="frames")
         for seq in range(500):
-            client.send(binary(seq, seq, b"no picture"))
+            client.send(pack_frame(seq, seq, b"no picture"))
         client.send({"type": "stop"})
 
         assert client.until_closed() == 1000
     assert 1 <= len(client.of("error")) <= 10
-    assert client.heard[-1]["summary"]["faulty"] == 500
+    assert client.received[-1]["summary"]["faulty"] == 500
 
 
 @pytest.mark.parametrize("message", [bytes(100_001), "x" * 100_001])
@@ -183,7 +183,7 @@ def test_a_message_far_above_the_limit_before_started(bundle_folder, caplog):
 def test_the_largest_message_passes(address):
     with Client(address) as client:
         client.start(input="frames")
-        frame = binary(0, 0, picture(EAST))
+        frame = pack_frame(0, 0, picture(EAST))
         client.send(frame + bytes(100_000 - len(frame)))  # JPEG ignores what comes after its end
         client.send({"type": "stop"})
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from glosscast.protocol import pack_frame
 from tests.bundles import ASPECT, FRAME_MS, pose, signing
 from tests.service.serving import (
     EAST,
@@ -16,7 +17,6 @@ from tests.service.serving import (
     TIMEOUT_S,
     Client,
     ColourTracker,
-    binary,
     colours,
     metric,
     picture,
@@ -26,8 +26,9 @@ from tests.service.serving import (
 )
 
 
-def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_told(bundle_folder):
-    hold, seen = threading.Event(), []
+def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_warned(bundle_folder):
+    hold = threading.Event()
+    seen = []
 
     class Slow(ColourTracker):
         def track(self, rgb):
@@ -38,13 +39,13 @@ def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_told(bundle_fol
     with serve(bundle_folder, Slow, queue_frames=5, max_fps=1000) as address, Client(address) as client:
         client.start(input="frames")
         for i in range(30):
-            client.send(binary(i, i * FRAME_MS, picture((100 + 5 * i,) * 3)))
+            client.send(pack_frame(i, i * FRAME_MS, picture((100 + 5 * i,) * 3)))
         wait_until(lambda: metric(address, 'glosscast_frames_received_total{input="frames"}') == 30)
         hold.set()
         client.send({"type": "stop"})
         assert client.until_closed() == 1000
 
-    dropped = client.heard[-1]["summary"]["dropped"]
+    dropped = client.received[-1]["summary"]["dropped"]
     assert dropped in (24, 25)  # the worker may have taken the first before the queue was full
     assert [int(v) for v in seen[-5:]] == pytest.approx([100 + 5 * i for i in range(25, 30)], abs=2)
     assert len(seen) == 30 - dropped
@@ -63,7 +64,7 @@ def test_frames_above_the_rate_are_dropped_before_any_work(bundle_folder):
         client.until_closed()
         text = httpx.get(f"http://{address}/metrics").text
 
-    summary = client.heard[-1]["summary"]
+    summary = client.received[-1]["summary"]
     assert summary["frames"] == 200
     assert summary["dropped"] >= 150
     assert f'glosscast_frames_dropped_total{{reason="too_fast"}} {summary["dropped"]}.0' in text
@@ -87,7 +88,7 @@ def test_a_stuck_stream_does_not_hold_up_another(bundle_folder):
     assert healthy.finals() == ["west"]
 
 
-def test_what_follows_stop_does_not_keep_it_from_ending(bundle_folder):
+def test_messages_after_stop_do_not_keep_it_from_ending(bundle_folder):
     hold, entered = threading.Event(), threading.Event()
     with serve(bundle_folder, lambda: ColourTracker(hold, entered)) as address, Client(address) as client:
         client.start(input="frames")
@@ -102,7 +103,7 @@ def test_what_follows_stop_does_not_keep_it_from_ending(bundle_folder):
         hold.set()
 
         assert client.until_closed() == 1000
-    assert client.heard[-1]["summary"]["frames"] == 1
+    assert client.received[-1]["summary"]["frames"] == 1
 
 
 def test_more_streams_than_allowed_are_turned_away(bundle_folder):
@@ -114,7 +115,7 @@ def test_more_streams_than_allowed_are_turned_away(bundle_folder):
             with Client(address) as third:
                 third.send({"type": "start", "input": "keypoints"})
                 assert third.until_closed() == 1013
-            (error,) = third.heard
+            (error,) = third.received
             assert (error["code"], error["retryable"]) == ("overloaded", True)
             assert error["retry_after_s"] > 0
         wait_until(lambda: metric(address, "glosscast_active_streams") == 0)
@@ -129,7 +130,7 @@ def test_more_frame_streams_than_trackers_are_turned_away(bundle_folder):
             with Client(address) as second:
                 second.send({"type": "start", "input": "frames"})
                 assert second.until_closed() == 1013
-            assert [m["code"] for m in second.heard] == ["overloaded"]
+            assert [m["code"] for m in second.received] == ["overloaded"]
             with Client(address) as third:
                 third.start(input="keypoints")
         wait_until(lambda: metric(address, "glosscast_active_streams") == 0)
@@ -156,13 +157,13 @@ def test_an_idle_stream_is_closed(bundle_folder):
         assert client.until_closed() == 4031
     assert [m["code"] for m in client.of("error")] == ["idle"]
     assert client.finals() == ["east"]  # the sign that was under way is not lost
-    assert client.heard[-1]["type"] == "ended"
+    assert client.received[-1]["type"] == "ended"
 
 
 def test_a_stream_that_never_starts_is_idle(bundle_folder):
     with serve(bundle_folder, idle_s=0.2) as address, Client(address) as client:
         assert client.until_closed() == 4031
-    assert [m["type"] for m in client.heard] == ["error"]
+    assert [m["type"] for m in client.received] == ["error"]
 
 
 @pytest.mark.slow
@@ -191,12 +192,12 @@ def test_a_session_expires(bundle_folder):
 
 
 def test_a_stopping_service_ends_streams_in_order(bundle_folder):
-    heard = threading.Event()
+    received = threading.Event()
     client = None
 
     def listen():
         client.until_closed()
-        heard.set()
+        received.set()
 
     with serve(bundle_folder, **ROOMY) as address:
         client = Client(address)
@@ -205,14 +206,14 @@ def test_a_stopping_service_ends_streams_in_order(bundle_folder):
             client.keypoints(seq, t_ms, keypoints)
         client.until("sign_started")
         threading.Thread(target=listen).start()
-    assert heard.wait(TIMEOUT_S)
+    assert received.wait(TIMEOUT_S)
 
     assert client.code == 1001
     assert client.finals() == ["east"]
-    assert [m["type"] for m in client.heard][-1] == "ended"
+    assert [m["type"] for m in client.received][-1] == "ended"
 
 
-def test_an_unexpected_error_tells_nothing(bundle_folder):
+def test_an_unexpected_error_reveals_nothing(bundle_folder):
     class Failing(ColourTracker):
         def track(self, rgb):
             self.broken = True
@@ -227,5 +228,5 @@ def test_an_unexpected_error_tells_nothing(bundle_folder):
                 assert client.until_closed() == 1011
             (error,) = client.of("error")
             assert (error["code"], error["retryable"]) == ("internal", True)
-            assert "secret" not in json.dumps(client.heard)
+            assert "secret" not in json.dumps(client.received)
             wait_until(lambda: metric(address, "glosscast_active_streams") == 0)

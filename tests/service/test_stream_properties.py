@@ -9,35 +9,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
-from glosscast.decoding import Decoder, decode_clip
-from glosscast.recogniser import Recogniser
+from glosscast.decoding import decode_clip
+from glosscast.protocol import CloseCode, pack_frame
 from service.app import create_app
 from service.live.queues import Arrival, FinishSign, FrameQueue
 from service.live.reader import SignReader, effective_config
 from service.live.registry import Registry
-from service.protocol.codes import CloseCode, ErrorCode
+from service.protocol.codes import ErrorCode
 from service.protocol.messages import SERVER_MESSAGES, Start
 from service.protocol.wire import FrameMessage
 from service.settings import Settings
 from tests.bundles import ASPECT, FRAME_MS, pose
-from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker, binary
+from tests.service.serving import ROOMY, TIMEOUT_S, ColourTracker
 
 PLACES = {"down": None, "east": (1.2, 0.2), "east too": (1.2, 0.4), "west": (-1.2, 0.2), "low": (0.3, 1.1)}
 # What a signer does, as runs of frames in one place, and the time to the next frame in frame intervals.
 RUNS = st.lists(st.tuples(st.sampled_from(list(PLACES)), st.integers(1, 30)), min_size=1, max_size=10)
 STEPS = st.lists(st.sampled_from([1.0, 1.0, 1.0, 0.3, 3.0, 40.0]), min_size=1, max_size=7)
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_folder):
-    return load_bundle(bundle_folder)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return Recogniser(bundle)
 
 
 def recording(runs, steps):
@@ -59,10 +48,13 @@ def read(session, frames):
 
 @settings(max_examples=40, deadline=None)
 @given(RUNS, STEPS, st.lists(st.integers(1, 50), min_size=1, max_size=10))
-def test_streaming_equals_offline_however_the_input_is_cut_up(bundle, model, runs, steps, chops):
+def test_streaming_equals_offline_for_any_chunks_of_input(bundle, model, runs, steps, chops):
     """Frames come to the worker in chunks of any size; the whole recording is read at once."""
     frames = recording(runs, steps)
-    inbox, session, said, at = FrameQueue(len(frames)), new_session(bundle, model), [], 0
+    inbox = FrameQueue(len(frames))
+    session = new_session(bundle, model)
+    said = []
+    at = 0
     while at < len(frames):
         chunk = frames[at : at + chops[at % len(chops)]]
         for t_ms, keypoints in chunk:
@@ -73,15 +65,13 @@ def test_streaming_equals_offline_however_the_input_is_cut_up(bundle, model, run
         at += len(chunk)
     said += session.finish(0.0)
     times, keypoints = zip(*frames, strict=True)
-    manifest = bundle.manifest
     vocabulary = bundle.vocabulary
-    how = manifest.clip, manifest.segmenter, manifest.decoder
-    decoder = Decoder(*how, model, interim=False, no_sign=vocabulary.no_sign_id)
+    decoder = bundle.pipeline(model).decoder(interim=False)
     offline = [e for e in decode_clip(Clip(np.array(times), np.stack(keypoints), ASPECT), decoder) if e.kind == "final"]
 
     finals = [m for m in said if m.type == "final"]
     assert [(m.segment, m.start_ms, m.end_ms) for m in finals] == [(e.segment, e.start_ms, e.end_ms) for e in offline]
-    best = [vocabulary.no_sign if e.quiet else vocabulary.gloss(int(e.probabilities.argmax())) for e in offline]
+    best = [vocabulary.no_sign if e.suppressed else vocabulary.gloss(int(e.probabilities.argmax())) for e in offline]
     assert [m.gloss for m in finals] == best
 
 
@@ -90,7 +80,9 @@ def test_streaming_equals_offline_however_the_input_is_cut_up(bundle, model, run
 def test_two_sessions_share_nothing(bundle, model, one, two, steps, turns):
     recordings = [recording(one, steps), recording(two, steps)]
     alone = [read(new_session(bundle, model), frames) for frames in recordings]
-    sessions, together, rests = [new_session(bundle, model) for _ in recordings], [[], []], [*map(list, recordings)]
+    sessions = [new_session(bundle, model) for _ in recordings]
+    together = [[], []]
+    rests = [*map(list, recordings)]
     turn = 0
     while any(rests):
         which = int(turns[turn % len(turns)])
@@ -105,8 +97,10 @@ def test_two_sessions_share_nothing(bundle, model, one, two, steps, turns):
 
 
 @given(st.lists(st.one_of(st.just("frame"), st.just("break")), max_size=60), st.integers(1, 6))
-def test_the_inbox_loses_the_oldest_frames_and_no_wish(items, size):
-    inbox, sent, dropped = FrameQueue(size), 0, 0
+def test_the_inbox_loses_the_oldest_frames_and_no_request(items, size):
+    inbox = FrameQueue(size)
+    sent = 0
+    dropped = 0
     for item in items:
         if item == "frame":
             dropped += inbox.put(Arrival(FrameMessage(sent, float(sent), b""), 0.0))
@@ -114,15 +108,15 @@ def test_the_inbox_loses_the_oldest_frames_and_no_wish(items, size):
         else:
             inbox.put_finish(FinishSign(0.0))
     inbox.put_finish(FinishSign(0.0, last=True))
-    taken, wishes = [], []
+    taken, requests = [], []
     while not (isinstance(item := inbox.get(), FinishSign) and item.last):
-        (wishes if isinstance(item, FinishSign) else taken).append(item)
+        (requests if isinstance(item, FinishSign) else taken).append(item)
 
     assert [item.frame.seq for item in taken] == list(range(sent))[-size:]
     assert dropped == sent - len(taken)
-    assert len(wishes) <= items.count("break")
+    assert len(requests) <= items.count("break")
     if items and "frame" in items and "break" in items[: -items[::-1].index("frame")]:
-        assert wishes  # one that came before a frame is still heard
+        assert requests  # one that came before a frame is still received
 
 
 # --- any order of messages
@@ -141,10 +135,10 @@ MESSAGES = st.one_of(
             '{"type":"stop"}',
             '{"type":"nonsense"}',
             "[]",
-            binary(0, 0.0, b"no picture"),
+            pack_frame(0, 0.0, b"no picture"),
         ]
     ),
-    st.integers(0, 40).map(lambda at: binary(at, at * FRAME_MS, FRAME)),
+    st.integers(0, 40).map(lambda at: pack_frame(at, at * FRAME_MS, FRAME)),
     st.text(max_size=20),
     st.binary(max_size=40),
 )
@@ -166,7 +160,8 @@ def app(bundle_folder):
 
 async def converse(app, messages):
     """What is sent to a client that says this, and then goes with a goodbye."""
-    inbound, sent = asyncio.Queue(), []
+    inbound = asyncio.Queue()
+    sent = []
     inbound.put_nowait({"type": "websocket.connect"})
     for message in messages:
         inbound.put_nowait({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})

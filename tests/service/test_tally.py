@@ -17,28 +17,28 @@ def tally(now):
 
 
 def test_a_flood_of_faults_makes_one_error_a_second_and_code(tally, now):
-    told = []
+    sent = []
     for i in range(3000):
         now[0] = i / 1000
-        told += tally.faulty(FrameFault(ErrorCode.BAD_TIME, "again"))
-        told += tally.faulty(FrameFault(ErrorCode.UNDECODABLE, "again"))
+        sent += tally.faulty(FrameFault(ErrorCode.BAD_TIME, "again"))
+        sent += tally.faulty(FrameFault(ErrorCode.UNDECODABLE, "again"))
 
-    assert len(told) == 6
-    assert all(error.retryable for error in told)
+    assert len(sent) == 6
+    assert all(error.retryable for error in sent)
     assert tally.summary(0).faulty == 6000
 
 
 def test_warnings_count_every_dropped_frame_once(tally, now):
-    told = []
+    sent = []
     for i in range(2500):
         now[0] = i / 1000
         tally.dropped("queue_full")
-        told += tally.warning()
-    told += tally.warning(at_once=True)
+        sent += tally.warning()
+    sent += tally.warning(at_once=True)
 
-    assert len(told) == 4
-    assert told[0].count == 1  # the first at once
-    assert sum(warning.count for warning in told) == 2500 == tally.summary(0).dropped
+    assert len(sent) == 4
+    assert sent[0].count == 1  # the first at once
+    assert sum(warning.count for warning in sent) == 2500 == tally.summary(0).dropped
 
 
 def test_no_warning_without_a_drop(tally):

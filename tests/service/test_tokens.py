@@ -7,25 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.access.tokens import SecretFileError, Tokens, read_secret
+from tests.service.serving import Clock
 
 LIFETIME_S = 30
 SECRET = b"s" * 32
 HOLDERS = {"kiosk": "hash of its key", "other": "hash of another"}
 BASE64 = string.ascii_letters + string.digits + "-_"
 NAMES = st.text(st.characters(codec="utf-8"), max_size=64)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture
@@ -65,7 +53,8 @@ def test_a_token_ends_with_the_key_that_it_was_issued_for(tokens):
 
 def test_replicas_take_each_others_tokens_only_with_the_same_secret(clock):
     issuer, twin = Tokens(SECRET, LIFETIME_S, clock), Tokens(SECRET, LIFETIME_S, clock)
-    stranger, alone = Tokens(b"t" * 32, LIFETIME_S, clock), Tokens(None, LIFETIME_S, clock)
+    stranger = Tokens(b"t" * 32, LIFETIME_S, clock)
+    alone = Tokens(None, LIFETIME_S, clock)
     token, _ = issuer.issue("kiosk", HOLDERS["kiosk"])
 
     assert [redeem(t, token) for t in (twin, stranger, alone)] == ["kiosk", None, None]
@@ -121,7 +110,7 @@ def test_any_holder_gets_a_token_of_their_own(holder, binding):
 
 
 @pytest.mark.parametrize("holder", ["k", "kiosk", "a" * 64])
-def test_a_token_may_stand_in_a_subprotocol_and_in_a_log_would_tell_nothing_of_the_key(tokens, holder):
+def test_a_token_fits_into_a_subprotocol_and_reveals_nothing_of_the_key(tokens, holder):
     token, _ = tokens.issue(holder, "hash of its key")
 
     assert re.fullmatch(r"[\w-]+", token)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from glosscast.crop import CropSpec, SignerCrop
+from glosscast.protocol import pack_frame
 from glosscast.video import VideoError, decode_image
 from service.processes import tracker as module
 from service.processes.tracker import ProcessTracker, TrackerLostError, track_encoded
@@ -20,7 +21,6 @@ from tests.service.serving import (
     Client,
     ColourTracker,
     assert_problem,
-    binary,
     browser,
     colours,
     picture,
@@ -127,7 +127,7 @@ def test_a_tracker_that_cannot_be_made():
 
 
 @pytest.mark.slow
-def test_a_stream_is_told_and_goes_on(bundle_folder):
+def test_a_stream_is_warned_and_goes_on(bundle_folder):
     """A process is killed between two signs; the other stream hears nothing of it."""
     with serve(bundle_folder, fragile_tracker, **ROOMY) as address, Client(address) as one, Client(address) as other:
         one.start(input="frames")
@@ -135,9 +135,9 @@ def test_a_stream_is_told_and_goes_on(bundle_folder):
         frames = [picture(colour) for colour in colours(EAST, WEST)]
         for index, data in enumerate(frames):
             for client in (one, other):
-                client.send(binary(2 * index, 2 * index * FRAME_MS / 2, data))
+                client.send(pack_frame(2 * index, 2 * index * FRAME_MS / 2, data))
             if index == 38:  # both hands are down
-                one.send(binary(2 * index + 1, (2 * index + 1) * FRAME_MS / 2, fragile(CRASH)))
+                one.send(pack_frame(2 * index + 1, (2 * index + 1) * FRAME_MS / 2, fragile(CRASH)))
         for client in (one, other):
             client.send({"type": "stop"})
             assert client.until_closed() == 1000
@@ -152,7 +152,7 @@ def test_a_stream_that_brings_its_tracker_down_again_and_again_is_ended(bundle_f
     with serve(bundle_folder, fragile_tracker, **ROOMY) as address, Client(address) as client:
         client.start(input="frames")
         for index in range(6):
-            client.send(binary(index, index * FRAME_MS, fragile(CRASH)))
+            client.send(pack_frame(index, index * FRAME_MS, fragile(CRASH)))
         assert client.until_closed() == 1011
         assert len(client.of("warning")) == 3
         with Client(address) as next_one:
@@ -172,7 +172,7 @@ def test_answers_of_another_shape_are_a_crash(tracker, monkeypatch):
         tracker.track_picture(picture(EAST))
 
 
-def test_a_killed_process_is_told_from_outside(tracker):
+def test_a_killed_process_is_reported_by_its_parent(tracker):
     os.kill(tracker.pid, signal.SIGKILL)
     with pytest.raises(TrackerLostError):
         tracker.track_picture(picture(EAST))

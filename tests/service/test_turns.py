@@ -47,8 +47,9 @@ def join(threads):
         assert not thread.is_alive()
 
 
-def test_of_equals_who_has_waited_longest_is_next():
-    turns, order = Turns(QUEUE), []
+def test_of_equals_the_longest_waiting_thread_is_next():
+    turns = Turns(QUEUE)
+    order = []
     with Turn(turns):
         threads = queue_up(turns, order, {name: Turn(turns) for name in "abcd"})
     join(threads)
@@ -56,8 +57,9 @@ def test_of_equals_who_has_waited_longest_is_next():
     assert order == ["a", "b", "c", "d"]
 
 
-def test_who_comes_again_at_once_stands_behind_the_others():
-    turns, order = Turns(QUEUE), []
+def test_a_thread_that_returns_at_once_queues_behind_the_others():
+    turns = Turns(QUEUE)
+    order = []
     greedy = Turn(turns)
     with greedy:
         threads = queue_up(turns, order, {"other": Turn(turns)})
@@ -68,8 +70,9 @@ def test_who_comes_again_at_once_stands_behind_the_others():
     assert order == ["other", "greedy"]
 
 
-def test_who_has_had_fewer_turns_is_next():
-    turns, order = Turns(QUEUE), []
+def test_the_thread_with_fewer_turns_is_next():
+    turns = Turns(QUEUE)
+    order = []
     often, seldom = Turn(turns), Turn(turns)
     for _ in range(3):
         with often:
@@ -82,8 +85,10 @@ def test_who_has_had_fewer_turns_is_next():
 
 
 def test_turns_of_long_ago_are_not_caught_up_on():
-    turns, order = Turns(2), []
-    late, others = Turn(turns), [Turn(turns) for _ in range(2)]
+    turns = Turns(2)
+    order = []
+    late = Turn(turns)
+    others = [Turn(turns) for _ in range(2)]
     for _ in range(50):
         for other in others:
             with other:
@@ -125,10 +130,13 @@ class Crowd:
     """Streams whose frames come in ticks, and readers of which so many can read in each."""
 
     def __init__(self, every: list[int], reads: int) -> None:
-        self.every, self.reads = every, reads
+        self.every = every
+        self.reads = reads
         self.sent, self.dropped, self.read = ([0] * len(every) for _ in range(3))
-        self._turns, self._inboxes = Turns(QUEUE), [FrameQueue(QUEUE) for _ in every]
-        self._may, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._turns = Turns(QUEUE)
+        self._inboxes = [FrameQueue(QUEUE) for _ in every]
+        self._may = threading.Semaphore(0)
+        self._done = threading.Semaphore(0)
 
     def run(self) -> None:
         threads = [in_thread(lambda index=index: self._work(index)) for index in range(len(self.every))]
@@ -184,7 +192,9 @@ class Model:
     """Answers when `go` is set; `entered` is set when it is asked."""
 
     def __init__(self, classes: int) -> None:
-        self.entered, self.go, self._classes = threading.Event(), threading.Event(), classes
+        self.entered = threading.Event()
+        self.go = threading.Event()
+        self._classes = classes
         self.caught_up = 0
 
     def __call__(self, windows, observe):
@@ -192,7 +202,7 @@ class Model:
         assert self.go.wait(TIMEOUT_S)
         return np.full((len(windows), self._classes), 1 / self._classes, np.float32)
 
-    def spare(self):
+    def has_capacity(self):
         return False
 
     def catch_up(self):
@@ -224,29 +234,34 @@ def put(inbox, frames):
 
 
 def test_a_stream_is_read_while_another_waits_for_the_model(bundle_folder):
-    bundle, turns, heard, others = load_bundle(bundle_folder), Turns(QUEUE), [], []
+    bundle = load_bundle(bundle_folder)
+    turns = Turns(QUEUE)
+    received = []
+    others = []
     model, free = Model(3), Model(3)
     free.go.set()
-    waiting, _ = worker(bundle, model, turns, heard)
+    waiting, _ = worker(bundle, model, turns, received)
     put(waiting, signing("east"))
     assert model.entered.wait(TIMEOUT_S)
     reading, metrics = worker(bundle, free, turns, others)
     frames = signing("west")
     put(reading, frames)
     wait_until(lambda: read(metrics) == len(frames))
-    assert [m.type for m in heard] == ["sign_started"]
+    assert [m.type for m in received] == ["sign_started"]
     model.go.set()
     for inbox in (waiting, reading):
         inbox.put_finish(FinishSign(0.0, last=True))
-    wait_until(lambda: [m.type for m in heard] == [m.type for m in others] == ["sign_started", "final"])
+    wait_until(lambda: [m.type for m in received] == [m.type for m in others] == ["sign_started", "final"])
 
 
 def test_a_worker_reads_frames_in_its_turn_only(bundle_folder):
-    bundle, turns, heard = load_bundle(bundle_folder), Turns(QUEUE), []
+    bundle = load_bundle(bundle_folder)
+    turns = Turns(QUEUE)
+    received = []
     model = Model(3)
     model.go.set()
     turns.begin(0)
-    inbox, metrics = worker(bundle, model, turns, heard)
+    inbox, metrics = worker(bundle, model, turns, received)
     frames = signing("east")
     put(inbox, frames)
     wait_until(lambda: turns.waiting == 1)

@@ -1,17 +1,18 @@
-"""The types that the page's JavaScript is checked with are those of the code."""
+"""The generated files of the page agree with the code that defines their content."""
 
 import re
 
 import pytest
 
 from service import typescript
+from service.site.vendor import WEB
 
 FILES = typescript.files()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_file_is_what_the_code_says(name: str) -> None:
-    stored = (typescript.TYPES / name).read_text(encoding="utf-8")
+def test_the_stored_file_is_up_to_date(name: str) -> None:
+    stored = (WEB / name).read_text(encoding="utf-8")
     assert stored == FILES[name], "write it anew: make page-types"
 
 
@@ -38,6 +39,8 @@ def test_elements_by_their_ids() -> None:
 
 
 def declared(name: str) -> str:
-    found = re.search(rf"^export interface {name} {{\n(.*?)^}}$", FILES["messages.d.ts"], re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^export interface {name} {{\n(.*?)^}}$", FILES["types/messages.d.ts"], re.MULTILINE | re.DOTALL
+    )
     assert found is not None, name
     return found[1]

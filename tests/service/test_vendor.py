@@ -46,7 +46,7 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_package_is_fetched_once_and_only_what_is_needed(npm: Path) -> None:
+def test_package_is_fetched_once_and_only_needed_files_are_kept(npm: Path) -> None:
     content = tarball({**FILES, "unused.tflite": b"large"})
     (npm / "thing.tgz").write_bytes(content)
     assert prepare(package(content), npm / "vendor")
@@ -87,7 +87,7 @@ def test_set_up_goes_on_without_it(
     assert "no privacy mode" in capsys.readouterr().err
 
 
-def test_page_is_told_where_it_lies_or_that_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_gets_the_path_or_null_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendor, "VENDOR", tmp_path / "vendor")
     assert asyncio.run(described()) == {"holistic": None}
     (tmp_path / "vendor" / HOLISTIC.folder).mkdir(parents=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from glosscast.keypoints import CHANNELS, POINTS
+from glosscast.protocol import pack_frame
 from service.protocol import messages
 from service.protocol.wire import (
     KEYPOINT_BYTES,
@@ -16,7 +17,6 @@ from service.protocol.wire import (
     parse_frame,
     parse_text,
 )
-from tests.service.serving import binary
 
 KEYPOINTS = np.linspace(0, 1, POINTS * CHANNELS, dtype="<f4").reshape(POINTS, CHANNELS)
 
@@ -97,7 +97,7 @@ def test_an_empty_picture_is_for_the_decoder_to_refuse(payload):
 
 
 def test_keypoints_are_float32_little_endian():
-    frame = parse_frame(binary(0, 5, KEYPOINTS.tobytes()), "keypoints")
+    frame = parse_frame(pack_frame(0, 5, KEYPOINTS.tobytes()), "keypoints")
 
     assert frame.payload.dtype == np.float32
     np.testing.assert_array_equal(frame.payload, KEYPOINTS)
@@ -153,14 +153,14 @@ def test_keypoints_that_are_no_places_are_one_frames_fault(value):
     keypoints = KEYPOINTS.copy()
     keypoints[-1, -1] = value
     with pytest.raises(FrameFault) as fault:
-        parse_frame(binary(0, 0, keypoints.tobytes()), "keypoints")
+        parse_frame(pack_frame(0, 0, keypoints.tobytes()), "keypoints")
 
     assert fault.value.code == "bad_keypoints"
 
 
 def test_random_bytes_raise_nothing_else():
     rng = np.random.default_rng(0)
-    good = bytearray(binary(3, 4.5, KEYPOINTS.tobytes()))
+    good = bytearray(pack_frame(3, 4.5, KEYPOINTS.tobytes()))
     for _ in range(500):
         data = bytearray(good)
         for at in rng.integers(0, 40, 3):

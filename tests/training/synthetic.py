@@ -16,7 +16,9 @@ from training.datasets.crops import add, encode
 GLOSSES = ("high", "low", "no sign")
 HEIGHTS = {"high": -0.7, "low": 0.7, "no sign": 1.8}  # of the hand, in shoulder widths below the shoulders
 SIGNERS = ("ann", "bea", "cem")
-FPS, FRAMES, ASPECT = 15.0, 18, 4 / 3
+FPS = 15.0
+FRAMES = 18
+ASPECT = 4 / 3
 
 CONFIG = """
 name = "tiny"

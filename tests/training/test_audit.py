@@ -41,7 +41,8 @@ def test_a_clip_under_the_wrong_gloss_is_found_wherever_the_signer_stands() -> N
 
 def test_the_same_clip_twice_and_the_same_signer_in_two_files_are_found() -> None:
     clips = examples()
-    seen, unseen = clips[:24], [*clips[24:], clips[3]]
+    seen = clips[:24]
+    unseen = [*clips[24:], clips[3]]
     audit = audit_files({FILE: seen, Path("b.npz"): unseen})
     assert audit.duplicates == [["a.npz#3", "b.npz#12"]]
     assert audit.signers_in_splits == {"ann": ["a.npz", "b.npz"]}
@@ -59,7 +60,7 @@ def test_few_signers_and_clips_without_hands_are_found() -> None:
     assert "rare: 1" in text(audit)
 
 
-def test_a_file_that_says_its_sources_is_told_of_by_source() -> None:
+def test_a_file_with_sources_is_described_by_source() -> None:
     clips = [replace(e, source="repo/ann", language="ASL") if e.signer == "ann" else e for e in examples()]
     bare = clips[0].clip.keypoints.copy()
     bare[:, LEFT_HAND.start : FACE.start] = 0

@@ -22,7 +22,7 @@ def readings(count: int, sharpness: float, seed: int = 0) -> ClipReadings:
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.0])
-def test_the_temperature_undoes_what_a_model_exaggerates(sharpness: float) -> None:
+def test_the_temperature_undoes_overconfidence(sharpness: float) -> None:
     found = readings(4000, sharpness)
     assert best_temperature(found.known, found.labels) == pytest.approx(sharpness, rel=0.15)
 
@@ -77,7 +77,7 @@ def test_a_background_that_hides_known_signs_is_shifted() -> None:
     assert calibration.unknown_told <= 0.1 + 0.01
 
 
-def test_what_is_told_as_no_sign_has_no_confidence() -> None:
+def test_clips_reported_as_no_sign_have_no_confidence() -> None:
     confidence, right = reported(np.array([[0.2, 0.1, 0.7], [0.6, 0.1, 0.3]]), np.array([0, 1]), 2)
     assert confidence.tolist() == [0.0, 0.6]
     assert right.tolist() == [False, False]

@@ -7,7 +7,7 @@ import pytest
 from tests.training.synthetic import ADAPTIVE, arrays, config, write, write_rgb
 from training.__main__ import main
 from training.comparison import runs
-from training.comparison.plan import Key, make_plan
+from training.comparison.plan import RunKey, make_plan
 from training.comparison.predictions import load_predictions
 from training.comparison.robustness import conditions_for
 from training.data import load_sets
@@ -61,7 +61,7 @@ def test_every_variant_seed_and_fold_is_kept_and_scored_on_signers_left_out(made
     assert (checkpoint.config.seed, checkpoint.config.data.held_out) == (2, FOLDS[1])
     assert checkpoint.config.loss.adaptive is not None
     found = load_predictions(made / "report" / "predictions" / "lstm+ce.seed3.fold0.npz")
-    assert (found.key, found.held_out) == (Key("lstm+ce", 3, 0), ("ann",))
+    assert (found.key, found.held_out) == (RunKey("lstm+ce", 3, 0), ("ann",))
     assert found.embeddings.shape == (8, 32)
     conditions = conditions_for(checkpoint.config.model)
     assert list(found.perturbed) == [condition.name for condition in conditions]
@@ -92,7 +92,7 @@ def test_the_report_holds_the_numbers_and_the_pictures(made: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_there_is_neither_trained_nor_read_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_runs_are_neither_trained_nor_read_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (copy / "report" / "README.md").read_text()
     for name in ("fit", "fit_lstm", "decode"):
         monkeypatch.setattr(runs, name, no_training)
@@ -126,7 +126,7 @@ def test_a_run_that_is_missing_is_trained(copy: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
-def test_several_processes_do_what_one_does(copy: Path) -> None:
+def test_several_processes_give_the_same_as_one(copy: Path) -> None:
     names = [f"keypoints+ce.seed{seed}.fold{fold}" for seed in (1, 2) for fold in (0, 1)]
     paths = [copy / "report" / "predictions" / f"{name}.npz" for name in names]
     before = [load_predictions(path) for path in paths]
@@ -289,7 +289,7 @@ def test_a_model_of_pixels_is_compared_on_pictures_kept_beside_the_clips(tmp_pat
     checkpoint = load_checkpoint(tmp_path / "report" / "checkpoints" / "rgb+ce.seed1.fold0.pt")
     c = checkpoint.config
     clips = [e for e in load_sets(c.data, tmp_path, c.model) if e.signer == "ann" and e.gloss != "no sign"]
-    scores = score(clips, c.data.vocabulary, c.clip, c.segmenter, c.decoder, TorchClassifier(checkpoint.build(), 3))
+    scores = score(clips, c.data.vocabulary, c.pipeline(TorchClassifier(checkpoint.build(), 3)))
     run = next(
         r
         for r in load_report(tmp_path / "report" / "runs.json").runs

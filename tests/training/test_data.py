@@ -36,14 +36,14 @@ def test_clips_come_with_gloss_signer_and_times(tmp_path: Path) -> None:
     assert loaded[0].clip.t_ms[3] == pytest.approx(200.0)
 
 
-def test_what_a_file_says_of_its_frames_counts(tmp_path: Path) -> None:
+def test_the_frame_rate_of_a_file_counts(tmp_path: Path) -> None:
     said = {"fps": np.array(10.0), "aspect": np.full(36, 0.75), "frames": np.arange(36) % 18 + 1}
     loaded = load_npz(save(tmp_path / "a.npz", **said), fps=15.0, aspect=4 / 3)
     assert [len(e.clip.t_ms) for e in loaded] == said["frames"].tolist()
     assert (loaded[3].clip.t_ms[1], loaded[3].clip.aspect) == (100.0, 0.75)
 
 
-def test_clips_say_what_found_their_keypoints_and_else_it_was_mediapipe(tmp_path: Path) -> None:
+def test_clips_name_their_extractor_and_it_defaults_to_mediapipe(tmp_path: Path) -> None:
     said = np.array(["litert-holistic 2.3.0"] * 20 + ["none"] * 16)
     loaded = load_npz(save(tmp_path / "a.npz", extractor=said), fps=15.0, aspect=4 / 3)
     assert [e.extractor for e in loaded] == said.tolist()
@@ -246,7 +246,7 @@ def test_clips_without_a_signer_are_kept_for_pixels_alone(tmp_path: Path) -> Non
     assert len(load_sets(alone.data, tmp_path)) == 35
 
 
-def test_thinning_spreads_what_it_keeps_of_each_signers_gloss() -> None:
+def test_thinning_spreads_the_kept_clips_of_each_signers_gloss() -> None:
     clip = examples(1)[0].clip
     clips = [Example(clip, "high", "ann", share=float(i)) for i in range(5)] + [Example(clip, "high", "bea")]
     kept = thinned(clips, 3)

@@ -48,7 +48,8 @@ def test_a_frame_asked_for_often_is_decoded_once(path: Path, monkeypatch: pytest
     import cv2
 
     source = open_frames(path, LENGTHS, SIZE)[0]
-    decoded, decode = [], cv2.imdecode
+    decoded = []
+    decode = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *args: decoded.append(1) or decode(*args))
     source.read(np.array([1, 1, 1, 2, 1]))
     assert len(decoded) == 2
@@ -113,7 +114,7 @@ def test_a_damaged_picture_is_found_when_it_is_read_and_named(path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture"])
-def test_what_is_whole_and_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_complete_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.frames.zip"
     with ZipFile(path, "w") as out:
         add(out, "0/0.jpg", encode(clips()[0][0]))

@@ -47,6 +47,6 @@ def test_inspect_prints_json_for_any_size_and_number_of_classes(capsys: pytest.C
 
 
 @pytest.mark.parametrize("option", ["--size", "--classes"])
-def test_inspect_refuses_what_is_not_positive(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_refuses_values_that_are_not_positive(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--model", "slowfast_tiny", option, "0"]) == 2
     assert capsys.readouterr().err == "classes and size must be at least 1\n"

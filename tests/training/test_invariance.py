@@ -46,7 +46,7 @@ def test_a_hand_outside_the_frame_is_lost() -> None:
     assert reshaped(away, LANDSCAPE).keypoints[:, RIGHT_HAND].any()
 
 
-def test_distance_and_turning_change_what_normalisation_takes_out_or_not() -> None:
+def test_distance_and_rotation_change_the_keypoints_as_expected() -> None:
     np.testing.assert_allclose(normalised(zoomed(CLIP, 1.0)), normalised(CLIP), atol=1e-4)
     far = normalised(zoomed(CLIP, 0.5))
     assert 0 < np.abs(far - normalised(CLIP)).max() < 0.05  # only the rounding is left

@@ -6,12 +6,12 @@ from torch import Tensor
 from glosscast.keypoints import CHANNELS, FACE, LEFT_HAND, POINTS, PRESENCE, X, Z
 from training.config import ModelConfig
 from training.models.keypoint_encoder import KeypointEncoder
-from training.models.recogniser import Recogniser, drop_one, normalise_pixels
+from training.models.recogniser import IsolatedRecogniser, drop_one, normalise_pixels
 
 CLASSES, FRAMES, ALPHA, SIZE = 5, 16, 4, 16
 
 
-def build(*streams: str, dropout: float = 0.0, modality_dropout: float = 0.0, face: bool = True) -> Recogniser:
+def build(*streams: str, dropout: float = 0.0, modality_dropout: float = 0.0, face: bool = True) -> IsolatedRecogniser:
     torch.manual_seed(0)
     config = ModelConfig(
         streams=streams,
@@ -23,7 +23,7 @@ def build(*streams: str, dropout: float = 0.0, modality_dropout: float = 0.0, fa
         rgb_size=SIZE,
         face=face,
     )
-    return Recogniser(config, CLASSES, ALPHA).eval()
+    return IsolatedRecogniser(config, CLASSES, ALPHA).eval()
 
 
 def inputs(batch: int = 3) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,7 +57,8 @@ def test_a_window_gets_logits_and_an_embedding_of_length_one(streams: tuple[str,
 @pytest.mark.parametrize("streams", STREAMS)
 @torch.no_grad()
 def test_windows_of_a_batch_do_not_touch_each_other(streams: tuple[str, ...]) -> None:
-    model, window = build(*streams), inputs()
+    model = build(*streams)
+    window = inputs()
     together = model(*window).logits
     alone = torch.cat([model(*(part[i : i + 1] for part in window)).logits for i in range(3)])
     assert torch.allclose(together, alone, atol=1e-5)
@@ -82,7 +83,8 @@ def test_every_weight_gets_a_gradient(streams: tuple[str, ...]) -> None:
 
 @torch.no_grad()
 def test_the_order_of_frames_matters() -> None:
-    model, (keypoints, mask, _) = build("pose", "keypoints"), inputs()
+    model = build("pose", "keypoints")
+    keypoints, mask, _ = inputs()
     assert not torch.allclose(model(keypoints, mask).logits, model(keypoints.flip(1), mask).logits, atol=1e-4)
 
 
@@ -102,7 +104,8 @@ def test_the_keypoint_encoder_does_not_see_masked_frames_out_of_reach_of_its_con
 
 @torch.no_grad()
 def test_the_keypoint_encoder_does_not_use_depth_of_body_and_face() -> None:
-    encoder, (keypoints, mask, _) = KeypointEncoder().eval(), inputs()
+    encoder = KeypointEncoder().eval()
+    keypoints, mask, _ = inputs()
     changed = keypoints.clone()
     changed[:, :, : LEFT_HAND.start, Z] += 1.0
     changed[:, :, 75:, Z] += 1.0
@@ -111,15 +114,18 @@ def test_the_keypoint_encoder_does_not_use_depth_of_body_and_face() -> None:
 
 @torch.no_grad()
 def test_a_missing_hand_gives_no_hand_features() -> None:
-    encoder, (keypoints, _, _) = KeypointEncoder().eval(), inputs()
+    encoder = KeypointEncoder().eval()
+    keypoints, _, _ = inputs()
     hand = keypoints[..., LEFT_HAND, :] * 0.0
     assert (encoder.hand(hand, keypoints[..., :7, :]) == 0).all()
 
 
 @torch.no_grad()
 def test_hand_shape_does_not_depend_on_a_target_that_is_missing() -> None:
-    encoder, (keypoints, _, _) = KeypointEncoder().eval(), inputs()
-    hand, targets = keypoints[..., LEFT_HAND, :], keypoints[..., :7, :].clone()
+    encoder = KeypointEncoder().eval()
+    keypoints, _, _ = inputs()
+    hand = keypoints[..., LEFT_HAND, :]
+    targets = keypoints[..., :7, :].clone()
     targets[..., 3, :] = 0.0
     moved = targets.clone()
     moved[..., 3, X] = 1.0
@@ -191,13 +197,14 @@ def test_without_face_the_mesh_is_not_seen() -> None:
     keypoints, mask, _ = inputs()
     faceless = keypoints.clone()
     faceless[..., FACE, :] = 0.0
-    blind, seeing = build("pose", "keypoints", face=False), build("pose", "keypoints")
+    blind = build("pose", "keypoints", face=False)
+    seeing = build("pose", "keypoints")
     assert torch.equal(blind(keypoints, mask).logits, seeing(faceless, mask).logits)
     assert not torch.allclose(blind(keypoints, mask).logits, seeing(keypoints, mask).logits, atol=1e-4)
     assert blind.state_dict().keys() == seeing.state_dict().keys()
 
 
-def test_what_a_model_looks_at_follows_from_its_streams() -> None:
+def test_the_inputs_of_a_model_follow_from_its_streams() -> None:
     assert [build(*s).config.frame_size for s in STREAMS] == [SIZE if "rgb" in s else None for s in STREAMS]
     assert [build(*s).config.needs_signer for s in STREAMS] == [s != ("rgb",) for s in STREAMS]
 
@@ -209,7 +216,8 @@ def test_without_modality_dropout_nothing_is_left_out() -> None:
 
 @torch.no_grad()
 def test_modality_dropout_is_for_training_only() -> None:
-    model, (keypoints, mask, _) = build("pose", "keypoints", modality_dropout=0.49), inputs()
+    model = build("pose", "keypoints", modality_dropout=0.49)
+    keypoints, mask, _ = inputs()
     assert torch.equal(model(keypoints, mask).logits, model(keypoints, mask).logits)
 
 

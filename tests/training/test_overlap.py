@@ -12,7 +12,8 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 def test_against_loops_and_scikit_learn() -> None:
     rng = np.random.default_rng(0)
-    glosses, signers = rng.choice(["a", "b", "c"], 40), rng.choice(["ann", "bea"], 40)
+    glosses = rng.choice(["a", "b", "c"], 40)
+    signers = rng.choice(["ann", "bea"], 40)
     embeddings = unit(rng.normal(size=(40, 5)) + 2 * np.eye(5)[np.unique(glosses, return_inverse=True)[1]])
     found = overlap(embeddings, glosses, signers)
     for share, foreign in ((found.neighbour, False), (found.stranger, True)):

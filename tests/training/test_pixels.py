@@ -42,7 +42,7 @@ def test_all_pictures_of_a_clip_change_alike_and_clips_differently() -> None:
     assert np.abs(changed[0, 0].astype(int) - changed[1, 0]).mean() > 5
 
 
-def test_each_strength_changes_what_it_says() -> None:
+def test_each_strength_changes_its_own_property() -> None:
     before = np.stack(clips()).astype(float)
     means = before.mean(axis=(1, 2, 3, 4))
     brighter = change(brightness=0.5, seed=1).astype(float)

@@ -17,7 +17,8 @@ from training.models.slowfast import SlowFast
 @torch.no_grad()
 def test_a_pytorchvideo_file_gives_the_model_that_pytorchvideo_has(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    theirs, ours = randomise(narrow(CLASSES)), model()
+    theirs = randomise(narrow(CLASSES))
+    ours = model()
     torch.save({"model_state": theirs.state_dict()}, tmp_path / "SLOWFAST.pyth")
     report = load(ours, tmp_path / "SLOWFAST.pyth")
     assert set(report.matched) == set(ours.state_dict())
@@ -84,7 +85,7 @@ def test_an_encoder_takes_all_but_the_head(pkl: Path) -> None:
     assert report.unused == ("pred_w", "pred_b")
 
 
-def test_what_the_optimiser_left_in_a_file_is_reported_as_unused(trained: SlowFast, tmp_path: Path) -> None:
+def test_optimiser_state_in_a_file_is_reported_as_unused(trained: SlowFast, tmp_path: Path) -> None:
     extra = {"conv1_w_momentum": np.zeros(3), "lr": np.float32(0.1), "model_iter": np.array(7), "note": "by hand"}
     report = load(model(), write_pkl(tmp_path / "x.pkl", blobs_of(trained) | extra))
     assert set(report.unused) == set(extra)

@@ -14,7 +14,7 @@ from training.config import ModelConfig
 from training.models import pretrained, slowfast
 from training.models.checkpoint import load_checkpoint
 from training.models.pretrained import PretrainedError, k400, load, load_stream, stream_weights
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 from training.models.slowfast import LAYOUTS, initialise
 
 
@@ -22,10 +22,13 @@ class Zoo:
     """A server of one file; `body` is what it sends, `length` what it claims."""
 
     def __init__(self) -> None:
-        self.body, self.length, self.requests = b"", 0, 0
+        self.body = b""
+        self.length = 0
+        self.requests = 0
 
     def serve(self, body: bytes) -> None:
-        self.body, self.length = body, len(body)
+        self.body = body
+        self.length = len(body)
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ def test_there_are_none_for_the_tiny_model(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.slow
-def test_inspect_says_what_became_of_a_file(
+def test_inspect_reports_which_weights_of_a_file_matched(
     monkeypatch: pytest.MonkeyPatch, pkl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(LAYOUTS, "slowfast_8x8_r50", NARROW)
@@ -141,7 +144,7 @@ def rgb_config(visual: str = "slowfast_8x8_r50", *streams: str) -> ModelConfig:
 
 def test_an_rgb_stream_starts_from_the_file(monkeypatch: pytest.MonkeyPatch, pkl: Path) -> None:
     monkeypatch.setitem(LAYOUTS, "slowfast_8x8_r50", NARROW)
-    recogniser = Recogniser(rgb_config(), 3, alpha=4)
+    recogniser = IsolatedRecogniser(rgb_config(), 3, alpha=4)
     alone = slowfast.build("slowfast_8x8_r50")
     load(alone, pkl)
     report = load_stream(recogniser, pkl)
@@ -150,7 +153,7 @@ def test_an_rgb_stream_starts_from_the_file(monkeypatch: pytest.MonkeyPatch, pkl
     assert all(torch.equal(value, stream[name]) for name, value in alone.state_dict().items())
     assert report.describe(pkl).startswith(f"{pkl}: {len(report.matched)} weights matched, ")
     with pytest.raises(PretrainedError, match="no rgb stream"):
-        load_stream(Recogniser(rgb_config("slowfast_tiny", "keypoints"), 3, alpha=4), pkl)
+        load_stream(IsolatedRecogniser(rgb_config("slowfast_tiny", "keypoints"), 3, alpha=4), pkl)
 
 
 def test_weights_that_a_config_cannot_use_are_refused_before_anything_else(pkl: Path) -> None:
@@ -164,7 +167,7 @@ def test_weights_that_a_config_cannot_use_are_refused_before_anything_else(pkl: 
 
 
 @pytest.mark.slow
-def test_training_starts_from_the_file_and_says_so(
+def test_training_starts_from_the_file_and_reports_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pkl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(LAYOUTS, "slowfast_8x8_r50", NARROW)

@@ -53,7 +53,7 @@ def checkpoint(config: Path, *, together: bool) -> Checkpoint:
     ],
     ids=["batch", "prototype", "triplet"],
 )
-def test_two_processes_learn_what_one_learns(tmp_path: Path, table: str, changes: list[tuple[str, str]]) -> None:
+def test_two_processes_learn_the_same_as_one(tmp_path: Path, table: str, changes: list[tuple[str, str]]) -> None:
     config = written(tmp_path, table, *changes)
     one, two = checkpoint(config, together=False), checkpoint(config, together=True)
     assert one.state.keys() == two.state.keys()

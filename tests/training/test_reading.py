@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from glosscast.clip import Clip
-from glosscast.decoding import classify_clip
 from tests.training.synthetic import FPS, config, examples
 from training.data import Example
-from training.evaluation.reading import LstmReader, RecogniserReader, decode
+from training.evaluation.reading import LstmReader, RecogniserReader, window_clips
 from training.evaluation.scores import TorchClassifier
 from training.models.checkpoint import Checkpoint
 from training.models.lstm import LstmCheckpoint, LstmClassifier, fit_lstm, load_lstm, raw_windows
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 
 
 def joined(clips: list[Clip]) -> Clip:
@@ -32,31 +31,31 @@ def unlabelled(clips: list[Clip]) -> list[Example]:
 
 def test_many_clips_at_once_are_read_as_the_service_reads_each(tmp_path: Path) -> None:
     c = config(tmp_path)
-    checkpoint = Checkpoint(c, c.data.vocabulary, Recogniser(c.model, 3, c.clip.alpha).state_dict(), None, {})
+    checkpoint = Checkpoint(c, c.data.vocabulary, IsolatedRecogniser(c.model, 3, c.clip.alpha).state_dict(), None, {})
     clips = some_clips()
-    decoded = decode(unlabelled(clips), c)
-    assert len(decoded.windows) > len(clips)
-    reading = RecogniserReader(checkpoint)(decoded)
+    windowed = window_clips(unlabelled(clips), c)
+    assert len(windowed.windows) > len(clips)
+    reading = RecogniserReader(checkpoint)(windowed)
     classify = TorchClassifier(checkpoint.build(), 3)
     for i, clip in enumerate(clips):
         if i == 2:
             assert not reading.probabilities[i].any()
             assert not reading.embeddings[i].any()
             continue
-        expected = classify_clip(clip, c.clip, c.segmenter, c.decoder, classify)
+        expected = c.pipeline(classify).read(clip).probabilities
         np.testing.assert_allclose(reading.probabilities[i], expected, atol=1e-5)
         assert np.linalg.norm(reading.embeddings[i]) == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.slow
-def test_the_yardstick_learns_and_is_kept_whole(tmp_path: Path) -> None:
+def test_the_reference_model_learns_and_is_saved_whole(tmp_path: Path) -> None:
     c = config(tmp_path)
     seen = [e for e in examples(4) if e.signer != "cem"]
     checkpoint = fit_lstm(c, seen, epochs=120)
     checkpoint.save(tmp_path / "lstm.pt")
     loaded = load_lstm(tmp_path / "lstm.pt")
     assert (loaded.config, loaded.classes) == (c, c.data.vocabulary)
-    reading = LstmReader(loaded)(decode(seen, c))
+    reading = LstmReader(loaded)(window_clips(seen, c))
     np.testing.assert_allclose(reading.probabilities.sum(axis=1), 1.0, atol=1e-5)
     right = [c.data.vocabulary[i] for i in reading.probabilities.argmax(axis=1)] == np.array([e.gloss for e in seen])
     assert right.mean() > 0.9
@@ -67,7 +66,7 @@ def test_the_yardstick_learns_and_is_kept_whole(tmp_path: Path) -> None:
         load_lstm(tmp_path / "bad.pt")
 
 
-def test_the_yardstick_sees_raw_image_coordinates_of_the_whole_clip(tmp_path: Path) -> None:
+def test_the_reference_model_sees_raw_image_coordinates_of_the_whole_clip(tmp_path: Path) -> None:
     c = config(tmp_path)
     clip = some_clips()[1]
     windows = raw_windows(clip, c)
@@ -76,11 +75,11 @@ def test_the_yardstick_sees_raw_image_coordinates_of_the_whole_clip(tmp_path: Pa
     np.testing.assert_allclose(windows[0, 0, 132:135], clip.keypoints[0, 33, :3])
 
 
-def test_a_clips_windows_count_alike_for_the_yardstick(tmp_path: Path) -> None:
+def test_a_clips_windows_count_alike_for_the_reference_model(tmp_path: Path) -> None:
     c = config(tmp_path)
     checkpoint = LstmCheckpoint(c, c.data.vocabulary, LstmClassifier(3).state_dict())
     clips = some_clips()
-    together = LstmReader(checkpoint)(decode(unlabelled(clips), c))
+    together = LstmReader(checkpoint)(window_clips(unlabelled(clips), c))
     for i, clip in enumerate(clips):
-        alone = LstmReader(checkpoint)(decode(unlabelled([clip]), c))
+        alone = LstmReader(checkpoint)(window_clips(unlabelled([clip]), c))
         np.testing.assert_allclose(alone.probabilities[0], together.probabilities[i], atol=1e-6)

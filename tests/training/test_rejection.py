@@ -6,14 +6,16 @@ from training.evaluation.rejection import OUTSIDE, OpenSet, auroc, measure, oscr
 
 
 def test_auroc_is_the_share_of_pairs_in_order() -> None:
-    known, unknown = np.array([0.9, 0.5, 0.5]), np.array([0.1, 0.5])
+    known = np.array([0.9, 0.5, 0.5])
+    unknown = np.array([0.1, 0.5])
     pairs = [(k > u) + (k == u) / 2 for k in known for u in unknown]
     assert auroc(known, unknown) == pytest.approx(np.mean(pairs))
     assert auroc(known, known) == pytest.approx(0.5)
 
 
-def test_oscr_counts_what_is_right_and_above() -> None:
-    known, right = np.array([0.9, 0.8, 0.7, 0.2]), np.array([True, False, True, True])
+def test_oscr_counts_right_clips_above_the_score() -> None:
+    known = np.array([0.9, 0.8, 0.7, 0.2])
+    right = np.array([True, False, True, True])
     # Above 0.75 there is one right clip of four, above 0.1 there are three.
     assert oscr(known, right, np.array([0.75, 0.1])) == pytest.approx((1 / 4 + 3 / 4) / 2)
 

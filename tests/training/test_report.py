@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.synthetic import GLOSSES, config
 from training.comparison.analysis import Analysis
-from training.comparison.plan import Key, make_plan
+from training.comparison.plan import RunKey, make_plan
 from training.comparison.predictions import Predictions
 from training.comparison.report import markdown, write_report
 from training.comparison.robustness import NAMES
@@ -72,7 +72,7 @@ def test_sentences_get_a_column_of_their_own(tmp_path: Path) -> None:
     text = markdown(found, "")
     assert "error on confusable pairs | WER |" in text
     assert "| 10.0 % ± 0.0 | 25.0 % ± 0.0 |" in text
-    key = Key(CE, 1, 0)
+    key = RunKey(CE, 1, 0)
     only_one = {**found.everything, key: replace(found.everything[key], wer=None)}
     assert "| 20.0 % ± 0.0 | 25.0 % ± 0.0 |" in markdown(Analysis(found.plan, only_one), "")
     assert all(run.wer == 0.25 for run in found.report.runs)
@@ -80,13 +80,13 @@ def test_sentences_get_a_column_of_their_own(tmp_path: Path) -> None:
 
 def test_variants_that_differ_by_chance_are_said_to(tmp_path: Path) -> None:
     found = analysis(tmp_path)
-    same = {key: replace(found.everything[Key(CE, key.seed, key.fold)], key=key) for key in found.everything}
+    same = {key: replace(found.everything[RunKey(CE, key.seed, key.fold)], key=key) for key in found.everything}
     text = markdown(Analysis(found.plan, same), "")
     assert f"**{ADAPTIVE}**: accuracy +0.0 (+0.0 to +0.0) points: no difference can be told from chance." in text
     assert "No pair changed." in text
 
 
-def test_the_yardstick_is_explained_where_it_is(tmp_path: Path) -> None:
+def test_the_reference_model_is_explained_where_it_is_compared(tmp_path: Path) -> None:
     assert "the LSTM of tutorials" in markdown(analysis(tmp_path, (CE, LSTM)), "")
 
 

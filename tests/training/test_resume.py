@@ -72,7 +72,8 @@ def recogniser(folder: Path, form: str) -> Config:
 def test_a_recogniser_resumes_with_confusions_and_prototypes(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings, clips = recogniser(tmp_path, form), examples()
+    settings = recogniser(tmp_path, form)
+    clips = examples()
     whole = fit(settings, clips, progress=False)
     with monkeypatch.context() as patch:
         step = IsolatedTask.step
@@ -92,7 +93,8 @@ def test_a_recogniser_resumes_with_confusions_and_prototypes(
 
 
 def test_a_resumed_run_must_be_the_same_run(tmp_path: Path) -> None:
-    settings, clips = config(tmp_path, epochs=1), examples()
+    settings = config(tmp_path, epochs=1)
+    clips = examples()
     fit(settings, clips, progress=False, out=tmp_path)
     longer = settings.model_copy(update={"optimiser": settings.optimiser.model_copy(update={"epochs": 2})})
     narrow = settings.model_copy(
@@ -108,7 +110,7 @@ def test_a_resumed_run_must_be_the_same_run(tmp_path: Path) -> None:
     fit(settings, clips, progress=False, out=tmp_path, resume=True)
 
 
-def test_what_cannot_be_resumed_is_named(tmp_path: Path) -> None:
+def test_runs_that_cannot_be_resumed_are_named(tmp_path: Path) -> None:
     options = {"progress": False, "out": tmp_path, "resume": True}
     with pytest.raises(CheckpointError, match=r"resume\.ckpt: no such file: there is nothing to resume"):
         run(Line(), OPTIMISER, 3, **options)  # type: ignore[arg-type]

@@ -51,7 +51,8 @@ def test_a_low_frame_rate_keeps_the_times_of_its_frames() -> None:
 def test_every_condition_is_the_same_for_every_model_and_changes_the_clip() -> None:
     assert len(set(NAMES)) == len(CONDITIONS)
     clip = Example(long_clip(12), "high", "ann", frames=Film())
-    all_frames, seen = np.arange(3), clip.frames
+    all_frames = np.arange(3)
+    seen = clip.frames
     assert seen is not None
     for condition in CONDITIONS:
         worse, again = condition(clip, 3), condition(clip, 3)
@@ -84,7 +85,7 @@ def test_a_low_frame_rate_keeps_pictures_and_keypoints_together() -> None:
 
 
 @pytest.mark.parametrize(("streams", "families"), [(("keypoints",), 3), (("rgb",), 4), (("rgb", "keypoints"), 6)])
-def test_a_model_is_tried_with_what_it_can_see(tmp_path: Path, streams: tuple[str, ...], families: int) -> None:
+def test_a_model_is_tested_with_inputs_that_it_uses(tmp_path: Path, streams: tuple[str, ...], families: int) -> None:
     model = config(tmp_path).model.model_copy(update={"streams": streams})
     assert len({condition.family for condition in conditions_for(model)}) == families
 

@@ -56,7 +56,9 @@ def test_the_same_seed_draws_the_same_partners() -> None:
 def test_a_feed_mixes_partners_into_every_batch_the_same_for_the_same_seed(tmp_path: Path) -> None:
     feed = Feed(config(tmp_path), CLASSES, examples())
     partners = Partners(np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], np.float32), 0.75)
-    plain, first, again = list(feed.epoch(0, 48)), list(feed.epoch(0, 48, partners)), list(feed.epoch(0, 48, partners))
+    plain = list(feed.epoch(0, 48))
+    first = list(feed.epoch(0, 48, partners))
+    again = list(feed.epoch(0, 48, partners))
     for one, other in zip(first, again, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
     confusable = [[(batch.labels < 2).float().mean().item() for batch in batches] for batches in (plain, first)]

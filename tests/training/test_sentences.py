@@ -79,7 +79,8 @@ def test_points_that_both_frames_have_are_eased() -> None:
 
 
 def test_a_hand_that_comes_or_goes_travels_with_its_wrist() -> None:
-    hand, wrist = (RIGHT_HAND, 0.1, 0.0), Pose.RIGHT_WRIST
+    hand = (RIGHT_HAND, 0.1, 0.0)
+    wrist = Pose.RIGHT_WRIST
     before = frame(hand=hand, wrist=(wrist, 0.0, 0.0))
     after = frame(wrist=(wrist, 1.0, 0.0))
     for gone, there in (
@@ -111,7 +112,7 @@ def test_drawing_is_repeatable_and_a_larger_count_only_adds() -> None:
     assert not all(same(a, b) for a, b in zip(few, draw_sentences(examples(), SIGNS, CONFIG, 5, seed=4), strict=True))
 
 
-def test_sentences_are_as_the_config_says() -> None:
+def test_sentences_follow_the_config() -> None:
     sentences = draw_sentences(examples(), SIGNS, CONFIG, 40, seed=1)
     assert {len(s.signs) for s in sentences} == {2, 3, 4}
     assert {g for s in sentences for g in s.glosses} == set(SIGNS)
@@ -126,7 +127,7 @@ def test_no_signer_is_on_both_sides_of_a_split() -> None:
     assert {s.signer for s in unseen} == {"cem"}
 
 
-def test_what_cannot_be_a_sentence_is_refused() -> None:
+def test_clips_that_cannot_form_a_sentence_are_refused() -> None:
     high = ann("high")
     with pytest.raises(ValueError, match="one signer, got ann, bea"):
         join([*high, replace(high[0], signer="bea")], [300.0], FPS)

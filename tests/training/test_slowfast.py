@@ -11,9 +11,10 @@ CLASSES = 7
 
 @pytest.mark.parametrize("name", ["slowfast_8x8_r50", "slowfast_8x8_r101"])
 @pytest.mark.slow
-def test_the_published_models_compute_what_pytorchvideo_computes(name: str) -> None:
+def test_the_published_models_compute_the_same_as_pytorchvideo(name: str) -> None:
     torch.manual_seed(0)
-    theirs, ours = randomise(published(name, CLASSES)), build(name, CLASSES).eval()
+    theirs = randomise(published(name, CLASSES))
+    ours = build(name, CLASSES).eval()
     ours.load_state_dict({translate_pytorchvideo(key): value for key, value in theirs.state_dict().items()})
     frames = clip()
     with torch.no_grad():
@@ -67,7 +68,8 @@ def test_the_slow_pathway_sees_every_alpha_th_frame() -> None:
 
 @torch.no_grad()
 def test_without_a_mask_every_frame_counts() -> None:
-    model, frames = build("slowfast_tiny", CLASSES).eval(), torch.randn(2, 3, 16, 32, 32)
+    model = build("slowfast_tiny", CLASSES).eval()
+    frames = torch.randn(2, 3, 16, 32, 32)
     assert torch.equal(model(frames), model(frames, torch.ones(2, 16)))
     half = torch.ones(2, 16)
     half[:, 8:] = 0
@@ -96,7 +98,8 @@ def test_pooling_is_the_mean_over_space_and_the_frames_in_the_mask() -> None:
 
 
 def test_pooling_does_not_see_masked_frames() -> None:
-    features, mask = torch.randn(1, 3, 4, 5, 5), torch.tensor([[1.0, 0.0, 1.0, 0.0]])
+    features = torch.randn(1, 3, 4, 5, 5)
+    mask = torch.tensor([[1.0, 0.0, 1.0, 0.0]])
     changed = features.clone()
     changed[:, :, [1, 3]] = 99.0
     assert torch.equal(pool(features, mask), pool(changed, mask))

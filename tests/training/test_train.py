@@ -90,7 +90,8 @@ def test_the_learning_rate_rises_then_falls_to_a_hundredth(tmp_path: Path) -> No
 
 def test_steps_are_counted_as_the_optimiser_makes_them(tmp_path: Path) -> None:
     optimiser = config(tmp_path, epochs=10).optimiser
-    halved, same = LrFactor(optimiser.model_copy(update={"accumulate": 2}), 7), LrFactor(optimiser, 4)
+    halved = LrFactor(optimiser.model_copy(update={"accumulate": 2}), 7)
+    same = LrFactor(optimiser, 4)
     assert [halved(step) for step in range(41)] == [same(step) for step in range(41)]
 
 
@@ -113,19 +114,20 @@ def test_a_gloss_without_a_clip_is_named(tmp_path: Path) -> None:
 
 def test_dev_clips_are_scored_and_teach_nothing(tmp_path: Path) -> None:
     tiny = config(tmp_path, epochs=2)
-    seen, dev = examples(), [e for e in examples() if e.signer == "cem"]
+    seen = examples()
+    dev = [e for e in examples() if e.signer == "cem"]
     watched = fit(tiny, seen, progress=False, dev=dev, out=tmp_path)
     unwatched = fit(tiny, seen, progress=False)
     assert all(torch.equal(value, unwatched.state[name]) for name, value in watched.state.items())
     last = (tmp_path / "logs" / "log.csv").read_text().splitlines()[-1]
     classify = TorchClassifier(watched.build(), 3)
-    scores = score(dev, tiny.data.vocabulary, tiny.clip, tiny.segmenter, tiny.decoder, classify)
+    scores = score(dev, tiny.data.vocabulary, tiny.pipeline(classify))
     assert float(last.split(",")[4]) == pytest.approx(scores.accuracy, abs=1e-5)
     with pytest.raises(DataError, match="no dev clip has a gloss of the vocabulary"):
         fit(tiny, seen, progress=False, dev=[replace(dev[0], gloss="other")])
 
 
-def test_what_is_kept_is_the_average_of_the_weights(tmp_path: Path) -> None:
+def test_the_average_of_the_weights_is_saved(tmp_path: Path) -> None:
     tiny = config(tmp_path, epochs=1)
     last = tiny.model_copy(update={"optimiser": tiny.optimiser.model_copy(update={"ema": 0.0})})
     averaged, plain = fit(tiny, examples(), progress=False), fit(last, examples(), progress=False)
@@ -175,9 +177,9 @@ def test_clips_without_pictures_cannot_feed_an_rgb_stream(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("streams", [(), ("pose",), ("pose", "keypoints")])
 @pytest.mark.slow
-def test_a_model_with_pixels_learns_what_they_show(tmp_path: Path, streams: tuple[str, ...]) -> None:
+def test_a_model_with_pixels_learns_from_them(tmp_path: Path, streams: tuple[str, ...]) -> None:
     rgb = load_config(write_rgb(tmp_path, *streams, epochs=8))
     seen, unseen = split_by_signer(load_sets(rgb.data, tmp_path, rgb.model), rgb.data.held_out)
     model = fit(rgb, seen, progress=False).build()
-    scores = score(unseen, CLASSES, rgb.clip, rgb.segmenter, rgb.decoder, TorchClassifier(model, 3))
+    scores = score(unseen, CLASSES, rgb.pipeline(TorchClassifier(model, 3)))
     assert scores.accuracy > 0.8

@@ -66,7 +66,7 @@ def plain_loop(task: Line, config: OptimiserConfig) -> State:
 
 
 @pytest.mark.parametrize("noise", [0.1, 100.0])  # the larger one's gradients are clipped
-def test_the_trainer_does_what_a_plain_loop_does(noise: float) -> None:
+def test_the_trainer_gives_the_same_as_a_plain_loop(noise: float) -> None:
     assert alike(trained(Line(noise=noise)), plain_loop(Line(noise=noise), OPTIMISER))
 
 
@@ -173,7 +173,7 @@ run(Line(), OPTIMISER, 3, progress=False)
 
 
 @pytest.mark.slow
-def test_it_says_nothing_writes_nothing_and_connects_to_nothing(tmp_path: Path) -> None:
+def test_it_prints_nothing_writes_nothing_and_connects_to_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x"}
     done = subprocess.run(
         [sys.executable, "-c", QUIETLY], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

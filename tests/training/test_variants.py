@@ -31,12 +31,12 @@ def test_without_a_loss_a_variant_has_the_configs_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["smell+ce", "keypoints+", "keypoints+magic", "lstm", "lstm+focal", "", "keypoints+ce+ce"]
 )
-def test_an_unknown_variant_is_told_what_there_is(tmp_path: Path, name: str) -> None:
+def test_an_unknown_variant_gets_an_error_that_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"unknown variant '.*one of fusion, keypoints, pose, .*; or lstm\+ce"):
         variant_of(config(tmp_path), name, 1)
 
 
-def test_the_yardstick_has_plain_cross_entropy(tmp_path: Path) -> None:
+def test_the_reference_model_has_plain_cross_entropy(tmp_path: Path) -> None:
     assert variant_of(config(tmp_path, fusion=True), LSTM, 3).loss == LossConfig(label_smoothing=0.05)
 
 

@@ -119,7 +119,9 @@ def sclite_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
         row = [(3 * (i + 1), 0, i + 1)]
         for j, got in enumerate(hypothesis):
             wrong = int(wanted != got)
-            (cross, _, cross_n), (up, _, up_n), (left, _, left_n) = errors[i][j], errors[i][j + 1], row[j]
+            cross, _, cross_n = errors[i][j]
+            up, _, up_n = errors[i][j + 1]
+            left, _, left_n = row[j]
             row.append(min((cross + 4 * wrong, 0, cross_n + wrong), (left + 3, 1, left_n + 1), (up + 3, 2, up_n + 1)))
         errors.append(row)
     return errors[-1][-1][2]

@@ -55,7 +55,10 @@ class Line(Task[Points]):
         np.random.seed(seed)
         self.model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Dropout(dropout), nn.Linear(6, 1))
         self.criterion = Scaled()
-        self.batch, self.noise, self.stop, self.scores = batch, noise, stop, scores
+        self.batch = batch
+        self.noise = noise
+        self.stop = stop
+        self.scores = scores
         self.steps_per_epoch = 24 // batch
         self.dev = "dev_score" if scores else None
         self.ended: list[int] = []

@@ -1,1 +1,1 @@
-"""What the commands of `python -m training` do with their arguments; what loads torch is imported where it is run."""
+"""The commands of `python -m training`. Modules that load torch are imported where a command needs them."""

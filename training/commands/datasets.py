@@ -1,4 +1,4 @@
-"""What `audit` and `extract` do with their arguments."""
+"""The commands that audit data sets and extract their keypoints."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The commands that measure on left-out signers, and that learn what a bundle takes from them."""
+"""The commands that measure on left-out signers, and that fit a bundle's segmenter and calibration."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ def folds_of(config: Config, args: argparse.Namespace) -> "Iterator[LeftOutFold]
 
 
 def segmenter_of(config: Config) -> "Callable[[LeftOutFold], Tagging]":
-    """What gives the segmenter of a fold; training one takes minutes, so recognisers of all seeds share it."""
+    """A function that returns the segmenter of a fold; training one takes minutes, so all seeds share it."""
     from training.segmentation.evaluate import train_segmenter
 
     trained: dict[int, Tagging] = {}
@@ -96,9 +96,9 @@ def run_evaluate_rejection(args: argparse.Namespace) -> int:
     )
 
     config = load_config(args.config)
-    if config.data.no_sign is None:
+    no_sign = config.data.no_sign_id
+    if no_sign is None:
         raise ValueError(f"{args.config}: without a no_sign no sign is rejected")
-    no_sign = config.data.vocabulary.index(config.data.no_sign)
     seeds = defaultdict[int, list[dict[str, RejectionScores]]](list)
     for fold in folds_of(config, args):
         found = read_open_set(fold.recogniser, fold.test)

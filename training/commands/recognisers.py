@@ -18,7 +18,7 @@ DEFAULT_DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def data_folder() -> Path:
-    """Where the .npz files are that a config names, unless a command is told."""
+    """The folder of the .npz files that a config names, unless a command names another."""
     return Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
 
 
@@ -74,8 +74,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
         clips = with_frames(clips, frames_path(args.data), bundle.crop.size)
     alias = read_aliases(args.alias, {clip.gloss for clip in clips}, manifest.vocabulary)
     examples = select(clips, manifest.vocabulary, alias)
-    how = manifest.clip, manifest.segmenter, manifest.decoder
-    scores = score(examples, manifest.vocabulary, *how, Recogniser(bundle), bundle.needs_signer)
+    # The published figures were measured with segments of the rule.
+    scores = score(examples, manifest.vocabulary, replace(bundle.pipeline(Recogniser(bundle)), tagging=None))
     if args.json:
         print(scores.model_dump_json())
         return 0
@@ -96,7 +96,8 @@ def run_evaluate_sentences(args: argparse.Namespace) -> int:
     if min(args.count, args.beam) < 1 or args.seed < 0:
         raise ValueError("evaluate-sentences: --count and --beam must be 1 or more, --seed 0 or more")
     checkpoint = load_checkpoint(args.checkpoint)
-    config, model = checkpoint.config, checkpoint.build_continuous()
+    config = checkpoint.config
+    model = checkpoint.build_continuous()
     examples = held_out_examples(config, args.data, args.signers)
     sentences = sentences_of(config, examples, args.count, args.seed)
     scores = score_sentences(model, sentences, config.data.vocabulary, config.clip.fps, args.beam)
@@ -111,7 +112,8 @@ def run_compare(args: argparse.Namespace) -> int:
 
     if args.jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, got {args.jobs}")
-    config, folds = load_config(args.config), chosen_folds(args.fold, args.folds, args.use)
+    config = load_config(args.config)
+    folds = chosen_folds(args.fold, args.folds, args.use)
     comparison = COMPARISONS[config.kind]
     variants = args.variants.split(",") if args.variants else comparison.variants
     plan = make_plan(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.comparison.bootstrap import Difference, FoldOutcome, paired, point_figures
 from training.comparison.overlap import Overlap, overlap
 from training.comparison.pairs import PairChange, changes, confusable, confusion_counts, totals
-from training.comparison.plan import Key, Plan
+from training.comparison.plan import Plan, RunKey
 from training.comparison.predictions import Predictions
 from training.comparison.robustness import CONDITIONS
 from training.evaluation.fold_report import FoldReport, Run, without_seed, worst_share
@@ -21,7 +21,7 @@ class Analysis:
     """The figures of a comparison; `everything` holds the predictions of each run of the plan."""
 
     plan: Plan
-    everything: Mapping[Key, Predictions]
+    everything: Mapping[RunKey, Predictions]
 
     @cached_property
     def report(self) -> FoldReport:
@@ -37,7 +37,7 @@ class Analysis:
         """Confusable pairs by (seed, fold)."""
         return confusable(self.plan, self.everything)
 
-    def of(self, variant: str) -> dict[Key, Predictions]:
+    def of(self, variant: str) -> dict[RunKey, Predictions]:
         """The runs of one variant."""
         return {key: found for key, found in self.everything.items() if key.variant == variant}
 
@@ -45,7 +45,7 @@ class Analysis:
         """One variant's runs, fold by fold."""
         out = []
         for fold in range(len(self.plan.folds)):
-            runs = [self.everything[Key(variant, seed, fold)] for seed in self.plan.seeds]
+            runs = [self.everything[RunKey(variant, seed, fold)] for seed in self.plan.seeds]
             pairs = np.stack([self.masks[seed, fold] for seed in self.plan.seeds])
             out.append(FoldOutcome(runs[0].truth, np.stack([run.predicted for run in runs]), pairs))
         return out
@@ -118,7 +118,8 @@ class Analysis:
 
     def confusion_rates(self, variant: str) -> NDArray[np.float64]:
         """(V, V) share of the row's clips that are read as the column's gloss, over all folds and seeds."""
-        runs, size = list(self.of(variant).values()), len(self.plan.config.data.vocabulary)
+        runs = list(self.of(variant).values())
+        size = len(self.plan.config.data.vocabulary)
         return np.asarray(confusion_counts(runs, size) / np.maximum(totals(runs, size), 1)[:, None])
 
 

@@ -79,7 +79,7 @@ def figures(folds: Sequence[FoldOutcome], weights: Sequence[Floats]) -> dict[str
 
 
 def _mean(values: Floats) -> Floats:
-    """Mean over axis 0 of what is a number."""
+    """Mean over axis 0, NaN left out."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
@@ -127,6 +127,6 @@ def _weighted(values: Floats, weights: Floats) -> Floats:
 
 
 def _middle(values: Floats) -> tuple[float, float]:
-    """The middle 95 % of what is a number."""
+    """The middle 95 % of the values, NaN left out."""
     low, high = np.nanpercentile(values, (2.5, 97.5))
     return float(low), float(high)

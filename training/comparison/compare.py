@@ -1,4 +1,4 @@
-"""The whole of a comparison: train, read, report; each stage only does what is not there yet."""
+"""A whole comparison: train, read, report. Each stage skips finished work."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,6 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
     with locked(plan.out):
         complete(plan, clips, data, jobs)
         from training.comparison.analysis import Analysis
-        from training.comparison.report import write_report  # takes what may not be installed
+        from training.comparison.report import write_report  # needs packages that may not be installed
 
         return write_report(Analysis(plan, {key: load_run(plan, key, clips) for key in plan.keys}), command)

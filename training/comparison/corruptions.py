@@ -14,7 +14,8 @@ def motion_blur(frames: Frames, pixels: int) -> Frames:
     """
     if pixels < 1:
         raise ValueError(f"motion blur needs 1 pixel or more, got {pixels}")
-    before, after = (pixels - 1) // 2, pixels // 2
+    before = (pixels - 1) // 2
+    after = pixels // 2
     padded = np.pad(frames.astype(np.float32), ((0, 0), (0, 0), (before, after), (0, 0)), mode="edge")
     width = frames.shape[2]
     mean = sum(padded[:, :, shift : shift + width] for shift in range(pixels)) / pixels

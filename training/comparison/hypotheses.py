@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glosscast.faults import first_fault
-from training.comparison.plan import Key, Plan
+from training.comparison.plan import Plan, RunKey
 from training.comparison.predictions import PredictionsError
 from training.evaluation.wer import align
 from training.tasks.sentence_scores import SentenceScores, tally_sentences
@@ -40,12 +40,12 @@ class SentenceHypotheses(BaseModel):
         return np.array([sum(s.reference != s.hypothesis for s in align(*pair)) for pair in pairs], float)
 
 
-def hypotheses_path(plan: Plan, key: Key) -> Path:
+def hypotheses_path(plan: Plan, key: RunKey) -> Path:
     """The file of a run's hypotheses."""
     return plan.out / "predictions" / f"{key.name}.json"
 
 
-def load_hypotheses(plan: Plan, key: Key) -> SentenceHypotheses:
+def load_hypotheses(plan: Plan, key: RunKey) -> SentenceHypotheses:
     """The hypotheses of a run.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How each kind of task is compared."""
+"""The comparison of each kind of task."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +10,16 @@ from training.comparison.sentences import compare_sentences
 from training.config import Kind
 
 
-class Comparison(NamedTuple):
-    """The variants that are compared unless others are named, and what compares them and writes the report."""
+class ComparisonKind(NamedTuple):
+    """The variants that are compared unless others are named, and the function that compares them."""
 
     variants: tuple[str, ...]
     run: Callable[[Plan, Path, str, int], Path]
 
 
-COMPARISONS: dict[Kind, Comparison] = {
+COMPARISONS: dict[Kind, ComparisonKind] = {
     # The paper's Table I, with a baseline from tutorials.
-    "isolated": Comparison(
+    "isolated": ComparisonKind(
         (
             "keypoints+ce",
             "keypoints+triplet",
@@ -30,7 +30,7 @@ COMPARISONS: dict[Kind, Comparison] = {
         ),
         compare,
     ),
-    "continuous": Comparison(
+    "continuous": ComparisonKind(
         ("keypoints+ctc", "keypoints+ctc+focal", "keypoints+ctc+triplet", "keypoints+adaptive"),
         compare_sentences,
     ),

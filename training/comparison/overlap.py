@@ -1,4 +1,4 @@
-"""How far the glosses overlap in a model's embeddings, as numbers."""
+"""Measures of the overlap of glosses in a model's embeddings."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class Overlap(NamedTuple):
-    """Of one run's test clips, by cosine distance; NaN where no clip has what is asked.
+    """The measures of one run's test clips, by cosine distance; NaN where no clip has them.
 
     Attributes:
         neighbour: share of clips whose nearest other clip has another gloss.

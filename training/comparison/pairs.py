@@ -1,4 +1,4 @@
-"""Confusable pairs of glosses: which ones count, how often they are confused, and what a variant changes of that."""
+"""Confusable pairs of glosses: their choice, the share that is confused, and its change by a variant."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.comparison.plan import Key, Plan
+from training.comparison.plan import Plan, RunKey
 from training.comparison.predictions import Predictions
 
 RATE = 0.05  # how often the baseline must confuse two glosses, mean of both directions
@@ -33,7 +33,7 @@ def symmetric_rates(runs: Sequence[Predictions], size: int) -> NDArray[np.float6
     return np.asarray((rates + rates.T) / 2)
 
 
-def confusable(plan: Plan, everything: Mapping[Key, Predictions]) -> dict[tuple[int, int], NDArray[np.bool_]]:
+def confusable(plan: Plan, everything: Mapping[RunKey, Predictions]) -> dict[tuple[int, int], NDArray[np.bool_]]:
     """For each (seed, fold), the (V, V) mask of pairs of scored glosses that the baseline confuses.
 
     Counted on the other folds alone, over all seeds, so that chance in the scored clips does not choose the pairs; with
@@ -54,7 +54,7 @@ def confusable(plan: Plan, everything: Mapping[Key, Predictions]) -> dict[tuple[
 
 
 class PairChange(NamedTuple):
-    """How often two glosses are taken for each other, by the baseline and by another variant."""
+    """The number of confusions of two glosses, by the baseline and by another variant."""
 
     glosses: tuple[str, str]
     baseline: float
@@ -66,7 +66,7 @@ class PairChange(NamedTuple):
         return self.variant - self.baseline
 
 
-def changes(plan: Plan, everything: Mapping[Key, Predictions], variant: str) -> list[PairChange]:
+def changes(plan: Plan, everything: Mapping[RunKey, Predictions], variant: str) -> list[PairChange]:
     """All pairs that the baseline or the variant confuses, over all folds and seeds, the most improved first."""
     vocabulary = plan.config.data.vocabulary
     before, after = (

@@ -1,4 +1,4 @@
-"""What a comparison is made of: variants, seeds and folds, and the files of each run."""
+"""The plan of a comparison: variants, seeds and folds, and the files of each run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from training.config.variants import LSTM, has_plain_loss, variant_of
 from training.data import Example, Split, load_sets, load_split, split_by_signer
 from training.evaluation.fold_report import FoldReport, load_report, save, without_seed
 
-NAMED = 5  # signers of a fold; of more than these, tables and pictures tell the first and the last
+NAMED = 5  # signers of a fold; of more than these, tables and charts name the first and the last
 
 
-class Key(NamedTuple):
+class RunKey(NamedTuple):
     """One run: a variant, a seed and the number of its fold."""
 
     variant: str
@@ -22,7 +22,7 @@ class Key(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """The name of its files."""
         return f"{self.variant}.seed{self.seed}.fold{self.fold}"
 
 
@@ -35,7 +35,7 @@ class Plan:
         out: the report folder.
         folds: signers left out together; one fold of nobody stands for the sets with the role test.
         unlearned: for each fold, the glosses outside the vocabulary that it leaves out as well.
-        glosses: what is scored; the whole vocabulary stays in play.
+        glosses: those that are scored; the whole vocabulary stays in play.
         baseline: the variant that the others are held against.
         temperature, background: of a calibration that all recognisers are read with, as in a manifest.
     """
@@ -52,17 +52,17 @@ class Plan:
     background: float = 0.0
 
     @property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[RunKey]:
         """Every run; one seed is complete before the next begins."""
         folds = range(len(self.folds))
-        return [Key(v, seed, fold) for seed in self.seeds for fold in folds for v in self.variants]
+        return [RunKey(v, seed, fold) for seed in self.seeds for fold in folds for v in self.variants]
 
     @property
     def rivals(self) -> list[str]:
         """The variants that are held against the baseline."""
         return [variant for variant in self.variants if variant != self.baseline]
 
-    def config_of(self, key: Key) -> Config:
+    def config_of(self, key: RunKey) -> Config:
         """The config of one run."""
         config = variant_of(self.config, key.variant, key.seed)
         held_out = self.folds[key.fold] or config.data.held_out
@@ -70,18 +70,18 @@ class Plan:
         return config.model_copy(update={"data": data})
 
     def fold_name(self, fold: int) -> str:
-        """What a fold is called in tables."""
+        """The name of a fold in tables."""
         signers = self.folds[fold]
         if len(signers) > NAMED:
             return f"{len(signers)} signers, {signers[0]} to {signers[-1]}"
         return ", ".join(signers) or "test sets"
 
-    def checkpoint(self, key: Key) -> Path:
-        """Where the model of a run is."""
+    def checkpoint(self, key: RunKey) -> Path:
+        """The path of a run's model."""
         return self.out / "checkpoints" / f"{key.name}.pt"
 
-    def predictions(self, key: Key) -> Path:
-        """Where its predictions are."""
+    def predictions(self, key: RunKey) -> Path:
+        """The path of its predictions."""
         return self.out / "predictions" / f"{key.name}.npz"
 
 
@@ -95,7 +95,7 @@ def make_plan(
     baseline: str | None = None,
     unlearned: Sequence[Sequence[str]] = (),
 ) -> Plan:
-    """Check and complete what was asked for.
+    """Check and complete a plan.
 
     Args:
         config: see `Plan`.
@@ -161,7 +161,8 @@ class Clips:
     """
 
     def __init__(self, plan: Plan, data: Path) -> None:
-        self.plan, self._data = plan, data
+        self.plan = plan
+        self._data = data
         role: Role = "train" if any(plan.folds) else "test"
         examples = load_sets(plan.config.data, data, plan.config.model, role)
         self._test = [self._chosen(fold, examples) for fold in range(len(plan.folds))]
@@ -183,7 +184,7 @@ class Clips:
             DataError: nothing is left to learn from.
         """
         if self._split is None or self._split[0] != fold:
-            config = self.plan.config_of(Key(self.plan.baseline, self.plan.seeds[0], fold))
+            config = self.plan.config_of(RunKey(self.plan.baseline, self.plan.seeds[0], fold))
             self._split = fold, load_split(config.data, self._data, self.plan.config.model)
         return self._split[1]
 

@@ -1,4 +1,4 @@
-"""What a run's model says of its test clips, kept in a file, so that figures can be made anew without the model."""
+"""The predictions of a run's model for its test clips, in a file: figures can be made anew without the model."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from training.comparison.plan import Clips, Key, Plan
+from training.comparison.plan import Clips, Plan, RunKey
 from training.evaluation.scores import TOP, Scores, tally
 from training.runtime.files import write_arrays
 
@@ -16,7 +16,7 @@ NOBODY = "(no signer)"
 
 
 class PredictionsError(ValueError):
-    """A predictions file is not what it should be; the message names the file."""
+    """A predictions file is malformed; the message names the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Predictions:
         held_out: the signers of its fold.
         vocabulary: V glosses.
         clips: (N,) number of each clip among all clips of the config's data sets.
-        glosses: (N,) what is signed.
+        glosses: (N,) the signed glosses.
         signers: (N,) who signs.
         probabilities: (N, V); all zero where nobody was in view.
         embeddings: (N, D), of unit length.
@@ -36,7 +36,7 @@ class Predictions:
         wer: word error rate, of a model that reads sentences.
     """
 
-    key: Key
+    key: RunKey
     held_out: tuple[str, ...]
     vocabulary: tuple[str, ...]
     clips: NDArray[np.int64]
@@ -100,7 +100,7 @@ def load_predictions(path: Path) -> Predictions:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays["about"]))
         found = Predictions(
-            key=Key(*about["key"]),
+            key=RunKey(*about["key"]),
             held_out=tuple(about["held_out"]),
             vocabulary=tuple(about["vocabulary"]),
             **{name: arrays[name] for name in ("clips", "glosses", "signers", "probabilities", "embeddings")},
@@ -116,7 +116,7 @@ def load_predictions(path: Path) -> Predictions:
     return found
 
 
-def load_run(plan: Plan, key: Key, clips: Clips) -> Predictions:
+def load_run(plan: Plan, key: RunKey, clips: Clips) -> Predictions:
     """The predictions of one run of a plan.
 
     Raises:

@@ -7,8 +7,8 @@ import numpy as np
 from training.comparison import tables
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, Difference
+from training.comparison.charts import draw_all
 from training.comparison.pairs import RATE
-from training.comparison.pictures import draw_all
 from training.config.variants import LSTM
 from training.evaluation.fold_report import save
 from training.models.lstm import EPOCHS
@@ -68,8 +68,9 @@ def markdown(analysis: Analysis, command: str) -> str:
 
 
 def introduction(analysis: Analysis) -> str:
-    """What was compared on what."""
-    plan, optimiser = analysis.plan, analysis.plan.config.optimiser
+    """The paragraph about the variants and the data."""
+    plan = analysis.plan
+    optimiser = analysis.plan.config.optimiser
     clips = {(key.fold, int(number)) for key, run in analysis.everything.items() for number in run.clips}
     signers = {str(signer) for run in analysis.everything.values() for signer in run.signers}
     unseen = (
@@ -77,11 +78,11 @@ def introduction(analysis: Analysis) -> str:
         if plan.config.data.shared_signers
         else "Every clip is of a signer whom its model never saw, by the names in the data: "
     )
-    yardstick = ""
+    reference = ""
     if LSTM in plan.variants:
-        yardstick = (
-            f"\n\n`{LSTM}` is the yardstick, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of the "
-            "same clips, no augmentation."
+        reference = (
+            f"\n\n`{LSTM}` is the reference model, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of "
+            "the same clips, no augmentation."
         )
     sets = ", ".join(source.file for source in plan.config.data.sets)
     return (
@@ -90,7 +91,7 @@ def introduction(analysis: Analysis) -> str:
         f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
         f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was "
         f"read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} "
-        f"in play. The clips show {plan.config.card.seen}.{yardstick}"
+        f"in play. The clips show {plan.config.card.seen}.{reference}"
     )
 
 
@@ -99,7 +100,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def verdicts(analysis: Analysis) -> str:
-    """One line for each rival: what can be said of it."""
+    """One line with a verdict for each rival."""
     lines = []
     for variant, found in analysis.differences.items():
         accuracy, error = found["accuracy"], found["pair_error"]
@@ -114,7 +115,7 @@ def verdicts(analysis: Analysis) -> str:
 
 
 def _judgement(difference: Difference, above: str) -> str:
-    """What an interval allows to say; `above` is what a figure above the baseline's is."""
+    """A verdict by an interval; `above` names a figure above the baseline's."""
     if difference.interval is None:
         return "too few seeds to say whether that is chance"
     if not difference.certain:

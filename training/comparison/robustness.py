@@ -101,7 +101,7 @@ class Condition:
     """One way of making clips worse, and how much of it.
 
     Attributes:
-        family: what is done, for people.
+        family: its description for readers.
         level: how much.
         clean: the level at which nothing would change.
         apply: from a clip and a random generator to the worse clip.
@@ -114,7 +114,7 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """What it is called in files and tables."""
+        """Its name in files and tables."""
         return f"{self.family} {self.level:g}"
 
     def __call__(self, example: Example, number: int) -> Example:
@@ -136,7 +136,7 @@ NAMES = [condition.name for condition in CONDITIONS]
 
 
 def conditions_for(model: ModelConfig) -> list[Condition]:
-    """Those that change what a model looks at."""
+    """Those that change an input of the model."""
     blind = set() if model.needs_signer else {JITTER, LOST_HANDS}
     if model.frame_size is None:
         blind |= {BLUR, DARK, BRIGHT}

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.comparison.plan import Clips, Key, Plan
+from training.comparison.plan import Clips, Plan, RunKey
 from training.comparison.predictions import Predictions, load_run, winners
 from training.comparison.robustness import conditions_for
 from training.config.variants import LSTM
 from training.data import Example
-from training.evaluation.reading import LstmReader, Reader, Reading, RecogniserReader, decode
+from training.evaluation.reading import LstmReader, Reader, Reading, RecogniserReader, window_clips
 from training.models.checkpoint import Checkpoint, load_checkpoint
 from training.models.lstm import LstmCheckpoint, fit_lstm, load_lstm
 from training.tasks.train import fit
@@ -69,7 +69,7 @@ Job = Callable[[Clips], str]  # a part of a comparison's work; returns what to s
 
 
 def each(work: Sequence[Job], clips: Clips, data: Path, jobs: int) -> None:
-    """Do all jobs, here or in up to `jobs` processes; the first failure ends it, and what is done stays."""
+    """Do all jobs, here or in up to `jobs` processes; the first failure ends it, and finished work stays."""
     if jobs == 1 or len(work) < 2:
         for job in work:
             print(job(clips), flush=True)
@@ -94,9 +94,10 @@ def _run(job: Job) -> str:
     return job(_own[0])
 
 
-def train_run(key: Key, clips: Clips) -> str:
+def train_run(key: RunKey, clips: Clips) -> str:
     """Train one run and save its checkpoint; returns what to say of it."""
-    config, split = clips.plan.config_of(key), clips.split(key.fold)
+    config = clips.plan.config_of(key)
+    split = clips.split(key.fold)
     checkpoint: Checkpoint | LstmCheckpoint
     if key.variant == LSTM:
         checkpoint = fit_lstm(config, split.train)
@@ -106,7 +107,7 @@ def train_run(key: Key, clips: Clips) -> str:
     return f"{key.name}: trained"
 
 
-def load_model(plan: Plan, key: Key) -> Checkpoint | LstmCheckpoint:
+def load_model(plan: Plan, key: RunKey) -> Checkpoint | LstmCheckpoint:
     """The checkpoint of a run.
 
     Raises:
@@ -120,19 +121,20 @@ def load_model(plan: Plan, key: Key) -> Checkpoint | LstmCheckpoint:
     return checkpoint
 
 
-def _reader(plan: Plan, key: Key) -> Reader:
+def _reader(plan: Plan, key: RunKey) -> Reader:
     checkpoint = load_model(plan, key)
     if isinstance(checkpoint, LstmCheckpoint):
         return LstmReader(checkpoint)
     return RecogniserReader(checkpoint, plan.temperature, plan.background)
 
 
-def read_runs(keys: Sequence[Key], clips: Clips) -> str:
+def read_runs(keys: Sequence[RunKey], clips: Clips) -> str:
     """Read the clips of one fold, as they are and perturbed, with the models of several runs, and save predictions."""
-    plan, fold = clips.plan, keys[0].fold
+    plan = clips.plan
+    fold = keys[0].fold
     readers = {key: _reader(plan, key) for key in keys}
     test = clips.test(fold)
-    perturbed: dict[Key, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}
+    perturbed: dict[RunKey, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}
     clean = _read(plan, readers, test)
     for condition in conditions_for(plan.config.model):
         worse = {number: condition(example, number) for number, example in test.items()}
@@ -153,12 +155,12 @@ def read_runs(keys: Sequence[Key], clips: Clips) -> str:
     return "\n".join(f"{key.name}: {len(test)} clips read" for key in keys)
 
 
-def _read(plan: Plan, readers: dict[Key, Reader], clips: dict[int, Example]) -> dict[Key, Reading]:
+def _read(plan: Plan, readers: dict[RunKey, Reader], clips: dict[int, Example]) -> dict[RunKey, Reading]:
     """Each model's reading of all clips."""
-    parts: dict[Key, list[Reading]] = {key: [] for key in readers}
+    parts: dict[RunKey, list[Reading]] = {key: [] for key in readers}
     every = list(clips.values())
     for start in range(0, len(every), CHUNK):
-        decoded = decode(every[start : start + CHUNK], plan.config)
+        windowed = window_clips(every[start : start + CHUNK], plan.config)
         for key, reader in readers.items():
-            parts[key].append(reader(decoded))
+            parts[key].append(reader(windowed))
     return {key: Reading(*map(np.concatenate, zip(*readings, strict=True))) for key, readings in parts.items()}

@@ -8,7 +8,7 @@ import numpy as np
 
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS
 from training.comparison.hypotheses import SentenceHypotheses
-from training.comparison.plan import Key, Plan
+from training.comparison.plan import Plan, RunKey
 from training.comparison.tables import percent_and_std, table
 
 PAPER_RELATIVE = -0.127  # of the word error rate, Alishzade et al., Table I
@@ -23,16 +23,17 @@ class WerDifference:
     relative_interval: tuple[float, float] | None
 
 
-def paired_wer(plan: Plan, runs: Mapping[Key, SentenceHypotheses], variant: str, seed: int = 0) -> WerDifference:
+def paired_wer(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], variant: str, seed: int = 0) -> WerDifference:
     """The difference to the baseline; drawn are the sentences of each fold and the seeds, alike for both.
 
     Figures are means over folds, then over seeds, as in the tables.
     """
     rng = np.random.default_rng(seed)
     drawn_seeds = rng.multinomial(len(plan.seeds), [1 / len(plan.seeds)] * len(plan.seeds), DRAWS) / len(plan.seeds)
-    point, drawn = np.zeros(2), np.zeros((2, DRAWS))
+    point = np.zeros(2)
+    drawn = np.zeros((2, DRAWS))
     for fold in range(len(plan.folds)):
-        of = [[runs[Key(v, s, fold)] for s in plan.seeds] for v in (variant, plan.baseline)]
+        of = [[runs[RunKey(v, s, fold)] for s in plan.seeds] for v in (variant, plan.baseline)]
         tokens = np.array([len(glosses) for glosses in of[0][0].references], float)
         errors = np.array([[run.errors for run in row] for row in of])  # (2, S, N)
         weights = rng.multinomial(len(tokens), [1 / len(tokens)] * len(tokens), DRAWS).astype(float)  # (B, N)
@@ -45,9 +46,9 @@ def paired_wer(plan: Plan, runs: Mapping[Key, SentenceHypotheses], variant: str,
     return WerDifference(float(point[0] - point[1]), float(point[0] / max(point[1], 1e-12) - 1), interval)
 
 
-def markdown(plan: Plan, runs: Mapping[Key, SentenceHypotheses], command: str) -> str:
+def markdown(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], command: str) -> str:
     """The report."""
-    some = [runs[Key(plan.baseline, plan.seeds[0], fold)] for fold in range(len(plan.folds))]
+    some = [runs[RunKey(plan.baseline, plan.seeds[0], fold)] for fold in range(len(plan.folds))]
     about = (
         f"{sum(len(r.references) for r in some)} sentences of {len({s for r in some for s in r.signers})} signers, "
         f"each read by models that never saw the signer; {len(plan.folds)} fold(s), {len(plan.seeds)} seed(s) "
@@ -76,23 +77,24 @@ def markdown(plan: Plan, runs: Mapping[Key, SentenceHypotheses], command: str) -
     return "\n\n".join(sections) + "\n"
 
 
-def figure_table(plan: Plan, runs: Mapping[Key, SentenceHypotheses]) -> str:
+def figure_table(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses]) -> str:
     """WER and its parts, by variant."""
     rows = []
     for variant in plan.variants:
-        found = np.array([[_figures(runs[Key(variant, s, f)]) for f in range(len(plan.folds))] for s in plan.seeds])
+        found = np.array([[_figures(runs[RunKey(variant, s, f)]) for f in range(len(plan.folds))] for s in plan.seeds])
         rows.append([variant, *(percent_and_std(column) for column in found.mean(axis=1).T)])
     return table(["variant", "WER", "substitutions", "deletions", "insertions", "accuracy", "macro F1"], rows)
 
 
 def _figures(run: SentenceHypotheses) -> list[float]:
-    scores, rate = run.scores, run.scores.rate
+    scores = run.scores
+    rate = run.scores.rate
     parts = [count / rate.tokens for count in (rate.substitutions, rate.deletions, rate.insertions)]
     return [rate.wer, *parts, scores.accuracy, scores.macro_f1]
 
 
-def difference_table(plan: Plan, runs: Mapping[Key, SentenceHypotheses]) -> str:
-    """How each rival's WER differs from the baseline's."""
+def difference_table(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses]) -> str:
+    """The difference of each rival's WER from the baseline's."""
     rows = []
     for variant in plan.rivals:
         found = paired_wer(plan, runs, variant)
@@ -102,14 +104,14 @@ def difference_table(plan: Plan, runs: Mapping[Key, SentenceHypotheses]) -> str:
     return table(["variant", "WER", "relative", "95 %"], rows)
 
 
-def signer_table(plan: Plan, runs: Mapping[Key, SentenceHypotheses]) -> str:
+def signer_table(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses]) -> str:
     """WER of each signer, over seeds."""
     signers = sorted({signer for run in runs.values() for signer in run.signers})
     rows = [[s, *(f"{100 * _of_signer(plan, runs, v, s):.1f} %" for v in plan.variants)] for s in signers]
     return table(["signer", *plan.variants], rows)
 
 
-def _of_signer(plan: Plan, runs: Mapping[Key, SentenceHypotheses], variant: str, signer: str) -> float:
+def _of_signer(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], variant: str, signer: str) -> float:
     errors = tokens = 0.0
     for key in plan.keys:
         run = runs[key]
@@ -120,7 +122,7 @@ def _of_signer(plan: Plan, runs: Mapping[Key, SentenceHypotheses], variant: str,
     return errors / max(tokens, 1.0)
 
 
-def substitutions(plan: Plan, runs: Mapping[Key, SentenceHypotheses], variant: str, most: int = 6) -> str:
+def substitutions(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], variant: str, most: int = 6) -> str:
     """The most frequent ones of a variant, over all its runs."""
     counts: Counter[tuple[str, str]] = Counter()
     for key in plan.keys:

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from training.comparison.hypotheses import SentenceHypotheses, hypotheses_path, load_hypotheses
-from training.comparison.plan import Clips, Key, Plan, open_folder
+from training.comparison.plan import Clips, Plan, RunKey, open_folder
 from training.comparison.runs import each, load_model, locked, train_run
 from training.comparison.sentence_report import markdown
 from training.models.checkpoint import Checkpoint
@@ -33,8 +33,8 @@ def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Pa
         return path
 
 
-def read_run(key: Key, clips: Clips) -> str:
-    """Read a fold's sentences with one model and keep what was read; returns what to say of it."""
+def read_run(key: RunKey, clips: Clips) -> str:
+    """Read a fold's sentences with one model and keep the hypotheses; returns a summary."""
     plan = clips.plan
     checkpoint = load_model(plan, key)
     assert isinstance(checkpoint, Checkpoint)

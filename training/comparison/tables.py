@@ -98,8 +98,9 @@ def fold_table(analysis: Analysis) -> str:
 
 
 def pair_table(analysis: Analysis) -> str:
-    """Which pairs count as confusable where, and how often each variant confuses them there."""
-    plan, rows = analysis.plan, []
+    """The confusable pairs of each fold, and the share of clips in which each variant confuses them."""
+    plan = analysis.plan
+    rows = []
     vocabulary = plan.config.data.vocabulary
     for fold in range(len(plan.folds)):
         pairs = np.stack([analysis.masks[seed, fold] for seed in plan.seeds]).any(axis=0)
@@ -126,7 +127,8 @@ def change_table(analysis: Analysis, variant: str, most: int = 5) -> str:
 
 
 def _change(change: PairChange) -> list[str]:
-    pair, points_ = " / ".join(change.glosses), f"{100 * change.difference:+.1f}"
+    pair = " / ".join(change.glosses)
+    points_ = f"{100 * change.difference:+.1f}"
     return [pair, percent(change.baseline), percent(change.variant), points_]
 
 

@@ -7,7 +7,7 @@ from training.config.table import Table
 
 
 class SentenceConfig(Table):
-    """How sentences are drawn; both ends of a range are included."""
+    """The drawing of sentences; both ends of a range are included."""
 
     fps: float = Field(gt=0, description="frame rate of the sentences")
     signs: tuple[int, int] = Field(description="range of the number of signs")
@@ -40,7 +40,7 @@ class ContinuousConfig(Table):
 
     @property
     def taught(self) -> SentenceConfig | None:
-        """How sentences are drawn in training: short ones bring CTC off its first answer, nothing, much sooner."""
+        """The drawing of sentences in training. With short ones, CTC stops predicting only blanks much sooner."""
         if self.sentences is None or self.taught_signs is None:
             return self.sentences
         return self.sentences.model_copy(update={"signs": self.taught_signs})

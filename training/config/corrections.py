@@ -11,17 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Correction(BaseModel):
-    """What is wrong with the labels of one signer's clips of one gloss."""
+    """A correction of the labels of one signer's clips of one gloss."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(min_length=1, description="the set's file")
     signer: str = Field(min_length=1)
-    gloss: str = Field(min_length=1, description="what the clips are called, after language, alias and prefix")
+    gloss: str = Field(min_length=1, description="gloss of the clips, after language, alias and prefix")
     clips: tuple[int, ...] | None = Field(
         default=None, min_length=1, description="indices in the file; absent: all clips of the signer and gloss"
     )
-    to: str | None = Field(default=None, min_length=1, description="what they are called from now on; absent: left out")
+    to: str | None = Field(default=None, min_length=1, description="their new gloss; absent: left out")
     why: str = Field(min_length=1, description="one sentence")
 
     @model_validator(mode="after")
@@ -32,7 +32,7 @@ class Correction(BaseModel):
 
     @property
     def name(self) -> str:
-        """How errors name it."""
+        """Its name in errors."""
         return f"correction of {self.signer}'s {self.gloss}"
 
 

@@ -19,7 +19,7 @@ class SetConfig(Table):
     fps: float = Field(gt=0, description="frame rate to assume where the file does not say")
     aspect: float = Field(gt=0, description="frame width / height to assume")
     about: str = Field(min_length=1, description="for the model card, Markdown: who was recorded, licence")
-    alias: dict[str, str] = Field(default_factory=dict, description="gloss in the file -> what it is called here")
+    alias: dict[str, str] = Field(default_factory=dict, description="gloss in the file -> its name here")
     prefix: str = Field(
         default="", description="put before every gloss without an alias, to keep another language's words apart"
     )
@@ -39,7 +39,7 @@ class DataConfig(Table):
     """The `[data]` table."""
 
     vocabulary: tuple[str, ...] = Field(min_length=2, description="the glosses that the bundle will know, in order")
-    no_sign: str | None = Field(default=None, description="the vocabulary's class for hands that say nothing, if any")
+    no_sign: str | None = Field(default=None, description="the vocabulary's class for hands that sign nothing, if any")
     distractors: bool = Field(description="also learn glosses outside the vocabulary, as classes that are not exported")
     background: bool = Field(
         default=False, description="learn the distractors as no_sign instead of as classes of their own"
@@ -58,6 +58,11 @@ class DataConfig(Table):
     shared_signers: bool = Field(default=False, description="signers may occur both in training and in dev or test")
     corrections: tuple[Correction, ...] = Field(default=(), description="labels that are wrong; in TOML a file's name")
     sets: tuple[SetConfig, ...] = Field(min_length=1)
+
+    @property
+    def no_sign_id(self) -> int | None:
+        """The vocabulary's class for hands that sign nothing; None where there is none."""
+        return Vocabulary(self.vocabulary, self.no_sign).no_sign_id
 
     @model_validator(mode="before")
     @classmethod

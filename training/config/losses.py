@@ -8,7 +8,7 @@ from training.config.table import Table
 
 
 class ConfusionConfig(Table):
-    """How confusions become pairs, weights and margins."""
+    """The rule by which confusions become pairs, weights and margins."""
 
     momentum: float = Field(ge=0, lt=1, description="of the confusion average")
     kappa: float = Field(ge=0, description="added to a class's count, so that rare classes do not dominate")

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from glosscast.clip import ClipSpec
-from glosscast.decoding import DecoderSettings
+from glosscast.decoding import Classify, DecoderSettings, Pipeline
 from glosscast.faults import first_fault
+from glosscast.learned_segmentation import Tagging
 from glosscast.segmentation import SegmenterSettings
 from training.config.augmentation import AugmentationConfig
 from training.config.continuous import ContinuousConfig
@@ -20,12 +21,12 @@ from training.config.model import ModelConfig
 from training.config.optimiser import OptimiserConfig
 from training.config.table import Table
 
-# What a model is trained to read: clips of one sign each, or sentences.
+# A model is trained to read clips of one sign each, or sentences.
 Kind = Literal["isolated", "continuous"]
 
 
 class CardConfig(Table):
-    """The `[card]` table: what the model card cannot know from the rest."""
+    """The `[card]` table: facts for the model card that are nowhere else in the config."""
 
     language: str = Field(min_length=1, description="the sign language")
     seen: str = Field(min_length=1, description="whom the clips show, as in 'It has seen ...'")
@@ -50,8 +51,20 @@ class Config(Table):
 
     @property
     def kind(self) -> Kind:
-        """The kind of task; whatever treats the kinds differently chooses by it from a table."""
+        """The kind of task; code that treats the kinds differently chooses by it from a table."""
         return "isolated" if self.continuous is None else "continuous"
+
+    def pipeline(self, classify: Classify, tagging: Tagging | None = None) -> Pipeline:
+        """The pipeline of a model of this config; `classify` is the model, `tagging` the learned segmenter, if any."""
+        return Pipeline(
+            self.clip,
+            self.segmenter,
+            self.decoder,
+            classify,
+            tagging=tagging,
+            no_sign=self.data.no_sign_id,
+            needs_signer=self.model.needs_signer,
+        )
 
     @model_validator(mode="after")
     def _one_task(self) -> "Config":

@@ -1,4 +1,4 @@
-"""Variants of a config: what a comparison or an ablation changes about a run, and nothing else.
+"""Variants of a config: the changes that a comparison or an ablation makes to a run, and no others.
 
 A variant is named `STREAMS` or `STREAMS+LOSS`; without a loss it has the config's own. Where sentences are learned, the
 losses are those of `training.config.continuous_variants`.
@@ -10,7 +10,7 @@ from training.config.losses import FocalConfig, LossConfig, TripletConfig
 from training.config.model import ModelConfig
 from training.config.run import Config
 
-# What each name changes of the `[model]` table.
+# The changes of each name to the `[model]` table.
 STREAMS: dict[str, dict[str, object]] = {
     "fusion": {"streams": ("pose", "keypoints")},
     "keypoints": {"streams": ("keypoints",)},

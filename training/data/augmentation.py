@@ -45,7 +45,7 @@ class Augmentation:
         return drawn.keypoints, drawn.mask
 
     def draw(self, clips: Sequence[Clip], rng: np.random.Generator) -> Augmented:
-        """The same, with what is needed to change pictures alike."""
+        """The same, with the parameters for the same change of pictures."""
         sampled = [self._sample(clip, rng) for clip in clips]
         keypoints, mask, taken = (np.stack(part) for part in zip(*sampled, strict=True))
         windows = normalise(keypoints, np.array([clip.aspect for clip in clips]))
@@ -77,7 +77,8 @@ class Augmentation:
         # A stretched clip is centred on the window before it is moved.
         start = (clip.duration_ms - spec.window_ms * speed) / 2 + rng.uniform(-c.start_ms, c.start_ms)
         at_ms = clip.t_ms[0] + start + spec.times_ms * speed
-        first, kept = 0, len(clip.t_ms)
+        first = 0
+        kept = len(clip.t_ms)
         if rng.random() < c.crop:
             # A live window often holds less than the whole sign: it has just begun, or the recording ends early.
             count = len(clip.t_ms)
@@ -89,7 +90,8 @@ class Augmentation:
 
     def _move(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
         """Rotate, scale, shear and shift whole windows in place."""
-        c, n = self.config, len(windows)
+        c = self.config
+        n = len(windows)
         angle = np.radians(rng.uniform(-c.rotation, c.rotation, n))
         scale, aspect = np.exp(rng.uniform(-c.scale, c.scale, n)), np.exp(rng.uniform(-c.aspect, c.aspect, n))
         shear = rng.uniform(-c.shear, c.shear, n)
@@ -105,14 +107,16 @@ class Augmentation:
 
     def _move_hand(self, hands: NDArray[np.float32], rng: np.random.Generator) -> None:
         """Shift and scale one hand (B, T, 21, 4) about its own wrist, in place."""
-        c, n = self.config, len(hands)
+        c = self.config
+        n = len(hands)
         wrist = hands[:, :, :1, :3].copy()
         scale = np.exp(rng.uniform(-c.hand_scale, c.hand_scale, (n, 1, 1, 1)))
         hands[..., :3] = wrist + (hands[..., :3] - wrist) * scale
         hands[..., [X, Y]] += rng.normal(0.0, c.hand_shift, (n, 1, 1, 2))
 
     def _drop(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
-        c, (n, t) = self.config, windows.shape[:2]
+        c = self.config
+        n, t = windows.shape[:2]
         windows[rng.random(n) < c.drop_face, :, FACE] = 0.0
         windows[:, :, ELBOWS] *= rng.random((n, 1, 1, 1)) >= c.drop_elbows
         windows[:, :, POSE, PRESENCE] **= np.exp(rng.uniform(-c.presence, c.presence, (n, 1, 1)))

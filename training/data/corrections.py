@@ -1,4 +1,4 @@
-"""Which clips of a data file the corrections of a config are about."""
+"""The clips of a data file that the corrections of a config concern."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from training.data.example import DataError
 def match(
     corrections: Sequence[Correction], file: str, signers: Sequence[str], glosses: Sequence[Sequence[str]]
 ) -> dict[tuple[int, str], Correction]:
-    """Which correction is about which clip and gloss of a file.
+    """The correction of each clip and gloss of a file.
 
     Args:
         corrections: of this file or of others.

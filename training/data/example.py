@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from glosscast.clip import Clip
 from glosscast.holistic import UNSTATED
+from glosscast.keypoints import PRESENCE, SHOULDERS
 from training.data.frames import Pictures
 
 
 class DataError(ValueError):
-    """A data file is not what it should be; the message names the file and what is wrong."""
+    """A data file is malformed; the message names the file and the fault."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,18 +18,18 @@ class Example:
 
     Attributes:
         clip: its keypoints.
-        gloss: what is signed; all of it, joined by spaces, where `sentence` is given.
+        gloss: the signed gloss; all of them, joined by spaces, where `sentence` is given.
         signer: by whom.
         share: how often it is drawn, relative to others.
         frames: its pictures, one for each frame, where a model looks at them.
         sentence: the glosses of a clip that shows several, in order.
-        extractor: what found the keypoints.
+        extractor: the extractor of the keypoints.
         file: the file that it is from.
         index: its number in that file, counted from 0.
         source: where the recording is from, for one a repository; empty where the file does not say.
         language: the sign language, likewise.
-        licence: what the source says of its use, likewise.
-        renamed_from: what the file calls it, where a correction gave it another gloss.
+        licence: the licence that the source states, likewise.
+        renamed_from: its gloss in the file, where a correction gave it another one.
     """
 
     clip: Clip
@@ -47,5 +48,10 @@ class Example:
 
     @property
     def glosses(self) -> tuple[str, ...]:
-        """What is signed, in order."""
+        """The signed glosses, in order."""
         return self.sentence or (self.gloss,)
+
+    @property
+    def shows_shoulders(self) -> bool:
+        """Whether both shoulders are seen in some frame; without them a clip has no place and size."""
+        return bool((self.clip.keypoints[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any())

@@ -23,11 +23,11 @@ NAME = re.compile(r"(0|[1-9]\d*)/(0|[1-9]\d*)\.jpg")
 
 
 class FramesError(ValueError):
-    """Pictures cannot be used; the message names the file and what is wrong."""
+    """Pictures cannot be used; the message names the file and the fault."""
 
 
 def frames_path(npz: Path) -> Path:
-    """Where the pictures of an .npz file's clips are."""
+    """The path of the pictures of an .npz file's clips."""
     return npz.with_suffix(".frames.zip")
 
 

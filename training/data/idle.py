@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, Y
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, Y
 from training.config import DataConfig
 from training.data.example import DataError, Example
 from training.data.sentences import ASPECT, Sentence, seen_by_camera, steady, transition
@@ -31,7 +31,7 @@ RAISED = (0.25, 0.75)  # share of the way from rest to the first frame of a sign
 MOVE_MS = (300.0, 1200.0)
 TOUCH_MS = (200.0, 2500.0)
 FIDGETS = (1, 5)  # places that a hand touches one after the other
-# Where a fidgeting wrist goes: shoulder widths from mid-shoulder outwards, to the hand's own side, and down. A touching
+# Places of a fidgeting wrist: shoulder widths from mid-shoulder outwards, to the hand's own side, and down. A touching
 # hand lies above its wrist.
 PLACES = {
     "hair": (0.25, -0.75),
@@ -70,7 +70,7 @@ def draw_idle(
     """
     of_signer: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        shown = (example.clip.keypoints[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any()
+        shown = example.shows_shoulders
         if shown and (kind != "recorded" or example.gloss in no_sign):
             of_signer[example.signer].append(example)
     if not of_signer:
@@ -126,7 +126,7 @@ def _stream(signer: str, clips: Sequence[Frames], kind: Kind, rng: np.random.Gen
 
 
 def _next(clips: Sequence[Frames], kind: Kind, rest: Rest, last: Frames, rng: np.random.Generator) -> Frames:
-    """What follows the frame `last`, from there on."""
+    """The frames that follow the frame `last`."""
     clip = clips[rng.integers(len(clips))]
     if kind == "resting":
         return joined(last, [rest.still(clip[0], RESTING_MS)], rng)
@@ -159,7 +159,8 @@ def _touched(frame: Frames, clip: Frames, rng: np.random.Generator) -> Frames:
     frames = held(frame, TOUCH_MS, rng)
     if rng.random() >= RUBBED:
         return frames
-    times, angle = np.arange(len(frames)) / FPS, rng.uniform(0.0, np.pi)
+    times = np.arange(len(frames)) / FPS
+    angle = rng.uniform(0.0, np.pi)
     swing = rng.uniform(*RUB_WIDTH) / 2 * np.sin(2 * np.pi * rng.uniform(*RUB_HZ) * times)
     moved = (swing[:, None, None] * (np.cos(angle), np.sin(angle))).astype(np.float32)
     for wrist, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):

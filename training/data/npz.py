@@ -91,7 +91,7 @@ def _check_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
 
 
 def _check_timing(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """What a file says of its frames makes sense."""
+    """Check the properties that a file gives of its frames."""
     clips, most = arrays["pose"].shape[:2]
     for name, shape, highest in (("fps", (), np.inf), ("aspect", (clips,), np.inf), ("frames", (clips,), most)):
         values = arrays.get(name)

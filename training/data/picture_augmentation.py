@@ -38,7 +38,8 @@ class PixelAugmentation:
 
     def _move(self, frames: NDArray[np.uint8], flip: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Turn, scale and shift about the centre, then mirror; where the picture ends its border goes on."""
-        c, size = self.config, frames.shape[1]
+        c = self.config
+        size = frames.shape[1]
         centre = (size - 1) / 2
         scale = float(np.exp(rng.uniform(-c.frame_scale, c.frame_scale)))
         angle = rng.uniform(-c.frame_rotation, c.frame_rotation)

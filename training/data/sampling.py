@@ -1,4 +1,4 @@
-"""Which clips a training draws, how often, and which are kept back to count confusions on."""
+"""The sampling of training clips, and the choice of those kept back to count confusions on."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence

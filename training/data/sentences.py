@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip, sample_recording
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y, Z
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, X, Y, Z
 from training.config import SentenceConfig
 from training.data.example import DataError, Example
 
@@ -41,7 +41,7 @@ class Sentence:
 
     @property
     def glosses(self) -> tuple[str, ...]:
-        """What is signed, in order."""
+        """The signed glosses, in order."""
         return tuple(sign.gloss for sign in self.signs)
 
 
@@ -65,7 +65,7 @@ def draw_sentences(
     """
     clips: defaultdict[str, defaultdict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
     for example in examples:
-        if example.gloss in glosses and (example.clip.keypoints[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any():
+        if example.gloss in glosses and example.shows_shoulders:
             clips[example.signer][example.gloss].append(example)
     if not clips:
         raise DataError("no clip has a gloss that sentences are to be made of")

@@ -26,7 +26,7 @@ def load_sets(
     Args:
         config: the sets.
         folder: where their files are.
-        model: what they are for; None is for a model of keypoints.
+        model: the model that they are for; None is for a model of keypoints.
         role: which of the sets.
 
     Raises:
@@ -112,7 +112,7 @@ class Split(NamedTuple):
 
 
 def load_split(config: DataConfig, folder: Path, model: ModelConfig | None = None) -> Split:
-    """The clips of a config's sets by role, without what is held out; `dev_signers` go from training to dev.
+    """The clips of a config's sets by role, without the held-out ones; `dev_signers` go from training to dev.
 
     Raises:
         DataError: as `load_sets`; a held-out or dev signer or a held-out gloss does not occur; nothing is left of a

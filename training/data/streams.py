@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
-from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, X, Y
+from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, X, Y
 from training.data.example import DataError, Example
 from training.data.sentences import ASPECT, Sentence, Sign, seen_by_camera, steady, transition
 
@@ -22,9 +22,9 @@ LOWER_MS = (250.0, 600.0)  # from a sign to the rest, and back
 REST_MS = (400.0, 2500.0)
 HOLD_MS = (300.0, 2000.0)
 HOLD_AT = (0.3, 0.7)  # share of a sign after which it may be held
-SIGN_MIN_MS = 250.0  # what is shorter is too little of a clip to be a sign
+SIGN_MIN_MS = 250.0  # a shorter part of a clip is no sign
 TREMBLE = 0.006  # shoulder widths: standard deviation of the points of a hand at rest
-# Where wrists are at rest, hanging or in the lap: shoulder widths from mid-shoulder outwards and down.
+# Places of wrists at rest, hanging or in the lap: shoulder widths from mid-shoulder outwards and down.
 HANG_ACROSS, HANG_DOWN = (0.1, 0.9), (1.35, 2.4)
 ELBOWS = {Pose.LEFT_ELBOW: (0.75, 1.15), Pose.RIGHT_ELBOW: (-0.75, 1.15)}
 SEEN_AT_REST = 0.5  # share of the streams in which the hand model sees the hands at rest
@@ -34,7 +34,7 @@ HAND_OF_POSE = slice(17, 23)  # pose points of the fingers, which travel with th
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How streams are drawn.
+    """The drawing of streams.
 
     Attributes:
         signs: range of the number of signs, both ends included.
@@ -60,7 +60,7 @@ def draw_streams(
     """Draw streams; the same arguments give the same ones, and a larger `count` only adds to them.
 
     Each begins and ends at rest. Signers are drawn alike, then each sign from the signer's glosses alike, then one
-    of its clips. A gloss follows itself only after a rest: without one nobody can tell where it was repeated.
+    of its clips. A gloss follows itself only after a rest: without one it cannot be known where it was repeated.
 
     Args:
         examples: clips of one side of a split by signer.
@@ -76,7 +76,7 @@ def draw_streams(
     clips: defaultdict[str, defaultdict[str, list[NDArray[np.float32]]]] = defaultdict(lambda: defaultdict(list))
     idle: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for example in examples:
-        if not (example.clip.keypoints[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any():
+        if not example.shows_shoulders:
             continue
         if example.gloss in no_sign:
             idle[example.signer].append(steady(example, FPS))
@@ -112,7 +112,8 @@ def _stream(
     rest = Rest(rng, idle)
     pieces: list[NDArray[np.float32]] = []
     signs: list[Sign] = []
-    frames, last = 0, ""
+    frames = 0
+    last = ""
 
     def add(piece: NDArray[np.float32]) -> None:
         nonlocal frames
@@ -123,7 +124,8 @@ def _stream(
         direct = number > 0 and rng.random() < config.direct
         choice = [gloss for gloss in known if not (direct and gloss == last)]
         if not choice:
-            direct, choice = False, known
+            direct = False
+            choice = known
         last = choice[rng.integers(len(choice))]
         sign = played(clips[last][rng.integers(len(clips[last]))], rng.uniform(*config.speed))
         if config.held and rng.random() < config.held:
@@ -145,7 +147,8 @@ class Rest:
     """Makes the rests of one stream."""
 
     def __init__(self, rng: np.random.Generator, idle: Sequence[NDArray[np.float32]]) -> None:
-        self._rng, self._idle = rng, idle
+        self._rng = rng
+        self._idle = idle
         self._visibility = rng.uniform(*HUNG_VISIBILITY, 2).astype(np.float32)
         across, down = rng.uniform(*HANG_ACROSS, 2), rng.uniform(*HANG_DOWN) + rng.normal(0.0, 0.1, 2)
         self._hang = np.stack([across * (1, -1), down], axis=1).astype(np.float32)

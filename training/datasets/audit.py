@@ -1,4 +1,4 @@
-"""What is wrong with a data set before anything is learned from it.
+"""The audit of a data set: faults that make its scores meaningless.
 
 A signer on both sides of a split, clips that are there twice, and clips that look exactly like ones of another gloss
 make scores that mean nothing; glosses of one signer and clips without hands teach nothing that holds elsewhere.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from glosscast.keypoints import PRESENCE
 from training.data import Example
 from training.datasets.item import Item, frame_paths
-from training.datasets.neighbours import HANDS, NEAR, Suspect, find_suspects
+from training.datasets.neighbours import HANDS, NEAR, SuspectClip, find_suspects
 
 FEW_SIGNERS = 3  # below: one to train on, one to choose by and one to test on is not possible
 
@@ -34,7 +34,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found; names of clips are `FILE#INDEX`, or those of the data set.
+    """The findings; names of clips are `FILE#INDEX`, or those of the data set.
 
     Attributes:
         signers_in_splits: signer -> the splits or files that share them.
@@ -53,7 +53,7 @@ class Audit:
     few_signers: dict[str, int]
     unsigned: int
     duplicates: list[list[str]] = field(default_factory=list)
-    suspects: list[Suspect] = field(default_factory=list)
+    suspects: list[SuspectClip] = field(default_factory=list)
     without_hands: dict[str, list[str]] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
 

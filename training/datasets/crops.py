@@ -36,7 +36,8 @@ def write_crops(item: Item, clip: Clip, path: Path, size: int) -> None:
         VideoError: the video or a picture cannot be decoded.
         OSError: a file cannot be read or written.
     """
-    crop, count = SignerCrop(CropSpec(size)), 0
+    crop = SignerCrop(CropSpec(size))
+    count = 0
     with whole_file(path) as file, ZipFile(file, "w") as out:
         for count, frame in enumerate(read_frames(item), start=1):
             keypoints = clip.keypoints[min(count, len(clip.keypoints)) - 1]

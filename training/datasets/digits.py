@@ -1,7 +1,7 @@
 """Sign Language Digits: photos of hands, 0 to 9, one folder a digit, of students of a school in Ankara.
 
 The root is the folder of the ten class folders, with photos `IMG_NNNN.JPG`. Signers are not given, but the camera's
-numbers tell them: each student signed 0, 1, …, 9 in turn, so, in the order of NNNN, another student starts wherever
+numbers identify them: each student signed 0, 1, …, 9 in turn, so, in the order of NNNN, another student starts wherever
 the digit is not larger than the one before. Where photos are missing, two students may pass for one, which takes
 nothing from a split by signer; a digit that was photographed twice makes two of one student, and that may.
 Source: github.com/ardamavi/Sign-Language-Digits-Dataset, Apache-2.0.
@@ -27,7 +27,8 @@ def read_digits(root: Path) -> list[Item]:
         require(root, digit, kind="the digits data set")
     photos = [(_number(path), digit, path) for digit, path in class_pictures(root, DIGITS)]
     items: list[Item] = []
-    student, before = 0, ""
+    student = 0
+    before = ""
     for _, digit, path in sorted(photos):
         student += digit <= before or not items
         items.append(Item(f"{digit}/{path.name}", (digit,), path, signer=f"student{student:03}"))

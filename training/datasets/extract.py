@@ -36,7 +36,7 @@ UNSIGNED = "unknown"  # signer of clips that do not say
 PARTS = {"pose": (POSE, 4), "left_hand": (LEFT_HAND, 3), "right_hand": (RIGHT_HAND, 3), "face": (FACE, 3)}
 
 Read = Callable[[Item, TrackerPool], Clip]
-Work = Callable[[Item], str | None]  # writes what a clip lacks, or returns why it cannot
+Work = Callable[[Item], str | None]  # writes the missing parts of a clip, or returns why it cannot
 Outcome = tuple[str, str | None]  # a clip's name and what its work returned
 Outcomes = Generator[Outcome, None, None]
 Driver = Callable[[Sequence[Item], Work, int], Outcomes]
@@ -56,7 +56,7 @@ def extract_all(
     *,
     driver: Driver | None = None,
 ) -> tuple[list[Path], dict[str, str]]:
-    """Extract what has no part yet and join the parts.
+    """Extract the clips that have no part yet and join the parts.
 
     Args:
         items: clips with names of their own.
@@ -71,7 +71,7 @@ def extract_all(
         The files, one a split, and why each clip that failed did.
 
     Raises:
-        DiskFullError: the disk is full; what is there stays usable.
+        DiskFullError: the disk is full; the finished parts stay usable.
         DataError: no clip could be read, or a part is damaged.
         OSError: `out` cannot be written to.
     """
@@ -98,12 +98,12 @@ def extract_all(
 
 
 def part_path(out: Path, item: Item, read: Read = read_clip) -> Path:
-    """Where the keypoints of one clip are kept; apart where none were looked for, lest they pass for not found."""
+    """The path of one clip's keypoints; it differs where none were extracted, lest they count as not found."""
     return out / ("parts-unseen" if read is read_unseen else "parts") / f"{quote(item.name, safe='')}.npz"
 
 
 def crops_path(part: Path, rgb: int) -> Path:
-    """Where the pictures of one clip are kept, beside its keypoints."""
+    """The path of one clip's pictures, beside its keypoints."""
     return part.with_suffix(f".rgb{rgb}.zip")
 
 
@@ -151,7 +151,7 @@ def _work(item: Item, out: Path, read: Read, rgb: int | None) -> str | None:
 
 
 def _write_part(item: Item, path: Path, read: Read, rgb: int | None) -> str | None:
-    """Extract of one clip what is not there yet; returns why it failed. Only a full disk ends the run."""
+    """Extract the missing parts of one clip; returns why it failed. Only a full disk ends the run."""
     try:
         if not path.exists():
             _write_keypoints(item, path, read)
@@ -181,7 +181,7 @@ def _write_keypoints(item: Item, path: Path, read: Read) -> None:
 
 
 def extractor_of(item: Item, read: Read) -> str:
-    """What finds an item's keypoints: none where nobody looks, MediaPipe's Holistic where the file brings its own."""
+    """The extractor of an item's keypoints: none where none run, MediaPipe's Holistic where the file has its own."""
     if read is read_unseen:
         return UNSEEN
     return UNSTATED if item.media.suffix.lower() in LANDMARKS else description(chosen())
@@ -231,7 +231,7 @@ def _read_part(path: Path) -> Clip:
 
 
 def _found_by(part: Path) -> str:
-    """What found the keypoints of a part; those written before parts said it came from MediaPipe's package."""
+    """The extractor of a part's keypoints; parts written before it was stored are from MediaPipe's package."""
     with np.load(part, allow_pickle=False) as arrays:
         return str(arrays["extractor"]) if "extractor" in arrays else UNSTATED
 

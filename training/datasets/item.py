@@ -19,7 +19,7 @@ class Item:
 
     Attributes:
         name: unique in its data set.
-        glosses: what is signed, in order; one for isolated signs.
+        glosses: the signed glosses, in order; one for isolated signs.
         media: a video, a folder of numbered pictures, one picture, a `.pose` file or a Kaggle `.parquet` file.
         split: the data set's own name for it, or None where it has no splits.
         signer: None where the data set does not say.

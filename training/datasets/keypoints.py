@@ -27,7 +27,7 @@ def read_clip(item: Item, trackers: TrackerPool) -> Clip:
         trackers: one is taken where there are pictures to look at.
 
     Raises:
-        DataError: the landmark file is not what it should be, or no frame lies between start and end.
+        DataError: the landmark file is malformed, or no frame lies between start and end.
         VideoError: the video or a picture cannot be decoded.
         RuntimeError: the tracker broke.
         OSError: a file cannot be read.
@@ -52,7 +52,8 @@ def read_unseen(item: Item, trackers: TrackerPool) -> Clip:
         VideoError: the video or a picture cannot be decoded.
         OSError: a file cannot be read.
     """
-    times, aspect = [], 1.0
+    times = []
+    aspect = 1.0
     for frame in read_frames(item):
         times.append(frame.t_ms)
         aspect = frame.rgb.shape[1] / frame.rgb.shape[0]

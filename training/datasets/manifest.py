@@ -36,7 +36,8 @@ def read_manifest(root: Path) -> list[Item]:
         if media.is_dir() and not fps:
             raise DataError(f"{where}: a folder of pictures needs fps, their rate")
         name = row["path"] if start_s == 0 and end_s is None else f"{row['path']}@{start_s:g}"
-        signer, split = row["signer"] or None, row.get("split") or None
+        signer = row["signer"] or None
+        split = row.get("split") or None
         items.append(Item(name, tuple(row["gloss"].split()), media, split, signer, start_s, end_s, fps))
     return items
 

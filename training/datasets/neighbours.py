@@ -18,7 +18,7 @@ BLOCK = 1024  # clips whose distances to all others are held at a time
 
 
 @dataclass(frozen=True)
-class Suspect:
+class SuspectClip:
     """A clip whose nearest neighbour has another gloss; `distance` in shoulder widths."""
 
     clip: str
@@ -30,7 +30,7 @@ class Suspect:
 
 def find_suspects(
     names: Sequence[str], examples: Sequence[Example], chosen: NDArray[np.intp], near: float
-) -> list[Suspect]:
+) -> list[SuspectClip]:
     """Clips, out of those with hands, that are nearest to one of another gloss and nearer than `near`."""
     if len(chosen) < 2:
         return []
@@ -43,11 +43,12 @@ def find_suspects(
         rows = np.arange(len(apart))
         apart[rows, start + rows] = np.inf  # a clip is no neighbour of its own
         for row, other in zip(rows, apart.argmin(axis=1), strict=True):
-            mine, its = chosen[start + row], chosen[other]
+            mine = chosen[start + row]
+            its = chosen[other]
             distance = float(np.sqrt(max(apart[row, other], 0.0) / (MOMENTS * len(COMPARED))))
             if distance < near and examples[mine].gloss != examples[its].gloss:
                 pair = (names[mine], examples[mine].gloss, names[its], examples[its].gloss)
-                found.append(Suspect(*pair, round(distance, 4)))
+                found.append(SuspectClip(*pair, round(distance, 4)))
     return sorted(found, key=lambda suspect: suspect.distance)
 
 

@@ -50,12 +50,13 @@ def read_pose_file(path: Path) -> Clip:
 
 
 def _columns(path: Path, components: list[Any]) -> list[NDArray[np.intp]]:
-    """Where the points of pose, left hand, right hand and face are among all points of the file."""
+    """The indices of pose, left hand, right hand and face among all points of the file."""
     found: dict[str, list[int]] = {}
     names: dict[str, list[str]] = {}
     start = 0
     for component in components:
-        name, points = component.name, list(component.points)
+        name = component.name
+        points = list(component.points)
         found[name], names[name] = list(range(start, start + len(points))), points
         start += len(points)
     wanted = {"POSE_LANDMARKS": POSE, "LEFT_HAND_LANDMARKS": HAND, "RIGHT_HAND_LANDMARKS": HAND}

@@ -70,7 +70,7 @@ def _drive(items: Sequence[Item], work: Work, workers: int, *, address: str, dea
 
 
 class _Worker:
-    """What an actor does with a record: the work, unless the clip's processes died too often."""
+    """The actor's work on a record, which is skipped where the clip's processes died too often."""
 
     def __init__(self, work: Work, deaths: Path) -> None:
         self.work = work
@@ -99,7 +99,7 @@ class _Worker:
 
 @contextmanager
 def _fresh_folder(path: Path) -> Iterator[None]:
-    """An empty folder while the block runs; what a run that was killed left there goes first."""
+    """An empty folder while the block runs; files of a killed run are removed first."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     try:

@@ -27,7 +27,9 @@ def read_wlasl(root: Path) -> list[Item]:
             raise DataError(f"{path}: gloss {entry['gloss']} has no instances")
         for instance in entry["instances"]:
             try:
-                name, split, signer = instance["video_id"], instance["split"], str(instance["signer_id"])
+                name = instance["video_id"]
+                split = instance["split"]
+                signer = str(instance["signer_id"])
             except KeyError as error:
                 raise DataError(f"{path}: an instance of {entry['gloss']} has no {error.args[0]}") from error
             items.append(Item(name, (entry["gloss"],), videos / f"{name}.mp4", split, signer))

@@ -1,1 +1,1 @@
-"""What a trained model is worth: its scores, calibration and rejection on signers that it has not seen."""
+"""The evaluation of a trained model: scores, calibration and rejection on signers that it has not seen."""

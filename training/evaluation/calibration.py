@@ -1,4 +1,4 @@
-"""How sure a model may claim to be, and from which confidence on it speaks at all.
+"""The calibration of a model's confidence, and the confidence from which its glosses are reported.
 
 Temperature scaling is that of Guo et al. (ICML 2017). All is found on signers and, where folds leave them out, on signs
 that the models have not seen: on those it was trained on, every model is sure and right.
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from glosscast.probabilities import softmax
 from training.data import DataError, Example
 from training.data.sampling import thinned
-from training.evaluation.reading import RecogniserReader, decode
+from training.evaluation.reading import RecogniserReader, window_clips
 from training.models.checkpoint import Checkpoint
 from training.runtime.files import read_json
 
@@ -26,12 +27,12 @@ BINS = 15  # of the expected calibration error
 BACKGROUNDS = np.arange(-4.0, 2.01, 0.25)  # with less than the lowest hardly anything would be "no sign"
 WORTH = 0.01  # share of the known clips that a shift of the background may cost
 MOST = 12  # clips that are read of each signer's gloss
-UNKNOWN_TOLD = 0.10  # share of the clips of other signs that may be told
+MAX_UNKNOWN = 0.10  # share of the clips of other signs that may be reported
 KEPT = 0.95  # share of the rightly read clips that stay above the threshold, where there are no other signs
 
 
 class ClipReadings(NamedTuple):
-    """What a model made of the clips of unseen signers.
+    """A model's readings of the clips of unseen signers.
 
     Attributes:
         known: (N, V) probabilities of clips whose gloss is in the vocabulary, those of "no sign" left out.
@@ -50,8 +51,8 @@ class Calibration(BaseModel):
     """`calibration.json`.
 
     Attributes:
-        temperature: what logits are divided by.
-        background: what is then added to the logit of "no sign".
+        temperature: logits are divided by it.
+        background: added to the logit of "no sign" after that.
         reject: confidence, after that, below which a final is not reported.
         ece: expected calibration error before and after, see `crossed_error`.
         kept: share of the rightly read clips that is reported still.
@@ -73,13 +74,13 @@ class Calibration(BaseModel):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What a bundle's report says about it."""
+        """The metrics of a bundle's report."""
         before, after = self.ece
         found = {"calibration_error_before": before, "calibration_error": after, "kept_by_threshold": self.kept}
         return found if self.unknown_told is None else {**found, "unknown_told": self.unknown_told}
 
     def describe(self) -> str:
-        """In words."""
+        """The figures in words."""
 
         def share(value: float | None) -> str:
             return "none there" if value is None else f"{100 * value:.1f} %"
@@ -113,27 +114,27 @@ def read_clips(checkpoint: Checkpoint, examples: Sequence[Example]) -> ClipReadi
     """
     data = checkpoint.config.data
     signs = thinned([e for e in examples if e.gloss != data.no_sign], MOST)
-    decoded = decode(signs, checkpoint.config)
-    found = RecogniserReader(checkpoint)(decoded).probabilities.astype(np.float64)
-    seen = decoded.weights.any(axis=1)
+    windowed = window_clips(signs, checkpoint.config)
+    found = RecogniserReader(checkpoint)(windowed).probabilities.astype(np.float64)
+    seen = windowed.weights.any(axis=1)
     known = seen & np.array([e.gloss in data.vocabulary for e in signs], bool)
     if not known.any():
         raise DataError("no clip has a gloss of the vocabulary")
     labels = np.array([data.vocabulary.index(e.gloss) for e, chosen in zip(signs, known, strict=True) if chosen])
-    no_sign = None if data.no_sign is None else data.vocabulary.index(data.no_sign)
-    return ClipReadings(found[known], labels, found[seen & ~known], no_sign)
+    return ClipReadings(found[known], labels, found[seen & ~known], data.no_sign_id)
 
 
 def joined(parts: Sequence[ClipReadings]) -> ClipReadings:
-    """What models of several seeds or folds made of their clips."""
+    """The readings of models of several seeds or folds."""
     known, labels, unknown = (np.concatenate([part[field] for part in parts]) for field in range(3))
     return ClipReadings(known, labels, unknown, parts[0].no_sign)
 
 
 def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
-    """How common other signs are held to be, the temperature, and the threshold that goes with them.
+    """Find the background, the temperature and the threshold.
 
-    The background is one with which most known clips are told rightly where `UNKNOWN_TOLD` of the others are told.
+    The background is one with which most known clips are reported rightly where `MAX_UNKNOWN` of the
+    others are reported.
     The temperature is the one with the least cross-entropy, where other signs should be read as "no sign" if there is
     such a class; it stays 1 where one found on the other folds' signers does not bring confidence nearer to the truth.
 
@@ -144,7 +145,8 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     folds = [_shifted(fold, background) for fold in folds]
     judged = [labelled(fold) for fold in folds]
     every = _together(judged)
-    before, after = calibration_error(*every), crossed_error(judged)
+    before = calibration_error(*every)
+    after = crossed_error(judged)
     temperature = best_temperature(*every) if after < before else 1.0
     known, labels, unknown, no_sign = joined(folds)
     cooled = scaled(known, temperature)
@@ -152,7 +154,7 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
     if not right.any():
         raise DataError("not one clip is read rightly: there is nothing to calibrate")
     others = reported(scaled(unknown, temperature), None, no_sign)[0]
-    reject = float(np.quantile(others, 1 - UNKNOWN_TOLD) if len(others) else np.quantile(confidence[right], 1 - KEPT))
+    reject = float(np.quantile(others, 1 - MAX_UNKNOWN) if len(others) else np.quantile(confidence[right], 1 - KEPT))
     return Calibration(
         temperature=temperature,
         background=background / temperature,
@@ -167,10 +169,10 @@ def calibrate(folds: Sequence[ClipReadings]) -> Calibration:
 
 
 def best_background(folds: Sequence[ClipReadings]) -> float:
-    """The lowest of `BACKGROUNDS` with which known clips are told rightly as often as with the best, but for `WORTH`.
+    """The lowest of `BACKGROUNDS` that reports nearly as many known clips rightly as the best (see `WORTH`).
 
     The lowest, since a clip that is asked about then has its likeliest gloss as the answer, however unsure; what is
-    told unasked depends on the threshold. It is 0 without "no sign" or other signs.
+    reported in a stream depends on the threshold. It is 0 without "no sign" or other signs.
     """
     if folds[0].no_sign is None or not any(len(fold.unknown) for fold in folds):
         return 0.0
@@ -178,7 +180,7 @@ def best_background(folds: Sequence[ClipReadings]) -> float:
     for background in BACKGROUNDS:
         moved = [_shifted(fold, float(background)) for fold in folds]
         threshold = np.quantile(
-            np.concatenate([reported(f.unknown, None, f.no_sign)[0] for f in moved]), 1 - UNKNOWN_TOLD
+            np.concatenate([reported(f.unknown, None, f.no_sign)[0] for f in moved]), 1 - MAX_UNKNOWN
         )
         known = [reported(f.known, f.labels, f.no_sign) for f in moved]
         shares.append(np.concatenate([right & (confidence >= threshold) for confidence, right in known]).mean())
@@ -230,9 +232,7 @@ def crossed_error(folds: Sequence[Labelled]) -> float:
 
 def scaled(probabilities: Floats, temperature: float) -> Floats:
     """Probabilities (N, V) of logits divided by a temperature."""
-    logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
-    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
+    return softmax(np.log(np.maximum(probabilities, 1e-12)) / temperature)
 
 
 def best_temperature(probabilities: Floats, labels: NDArray[np.intp]) -> float:
@@ -244,7 +244,8 @@ def best_temperature(probabilities: Floats, labels: NDArray[np.intp]) -> float:
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.intp]) -> float:
     """Expected calibration error: mean distance between confidence and accuracy over bins of confidence."""
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     gaps = [abs(sure[bins == b].sum() - right[bins == b].sum()) for b in np.unique(bins)]
     return float(np.sum(gaps) / len(labels))

@@ -15,7 +15,7 @@ from training.config.variants import variant_name
 from training.evaluation.scores import Scores
 from training.runtime.files import read_json, write_text
 
-WORST = 0.1  # share of the signers, those read worst, whose mean is told on its own
+WORST = 0.1  # share of the signers, those read worst, whose mean is reported on its own
 
 
 class _Part(BaseModel):
@@ -118,7 +118,7 @@ def worst_share(signers: Sequence[float]) -> float:
 
 
 def without_seed(config: Config) -> Config:
-    """The config without what a fold evaluation varies."""
+    """The config without the fields that a fold evaluation varies."""
     data = config.data.model_copy(update={"held_out": (), "held_out_glosses": ()})
     return config.model_copy(update={"seed": 0, "data": data})
 

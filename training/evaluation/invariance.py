@@ -1,4 +1,4 @@
-"""How readings hold where only the camera or the signer's handedness differs: the same clips, seen in another way."""
+"""The invariance of readings to the camera and to the signer's handedness: the same clips, transformed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from glosscast.clip import Clip, resample
 from glosscast.keypoints import LEFT_HAND, MIRROR, PRESENCE, RIGHT_HAND, SHOULDERS, X, Y, Z
 from training.data import DataError, Example
-from training.evaluation.reading import RecogniserReader, decode
+from training.evaluation.reading import RecogniserReader, window_clips
 from training.evaluation.seeds import mean_and_std
 from training.models.checkpoint import Checkpoint
 
@@ -122,10 +122,11 @@ def read_conditions(checkpoint: Checkpoint, examples: Sequence[Example]) -> Cond
     chosen = [e for e in examples if e.gloss in glosses][::EVERY]
     if not chosen:
         raise DataError("no clip has a gloss of the vocabulary")
-    reader, labels = RecogniserReader(checkpoint), np.array([glosses.index(e.gloss) for e in chosen])
+    reader = RecogniserReader(checkpoint)
+    labels = np.array([glosses.index(e.gloss) for e in chosen])
     found = {}
     for name, change in CONDITIONS.items():
-        seen = decode([replace(e, clip=change(e.clip)) for e in chosen], checkpoint.config)
+        seen = window_clips([replace(e, clip=change(e.clip)) for e in chosen], checkpoint.config)
         probabilities = reader(seen).probabilities[:, columns]
         right = (probabilities.argmax(axis=1) == labels) & probabilities.any(axis=1)
         found[name] = len(chosen), int(right.sum())

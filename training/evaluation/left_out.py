@@ -39,7 +39,7 @@ def left_out_folds(
 
     Args:
         config: whose data sets the clips are from.
-        folds: who and what is left out.
+        folds: the signers and glosses that are left out.
         checkpoints: one for each fold, then one for each fold with the next seed, and so on.
         data: the data folder.
 

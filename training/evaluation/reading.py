@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from glosscast.clip import Window, nearest
-from glosscast.decoding import NoSignerError, classify_clip
+from glosscast.decoding import NoSignerError
+from glosscast.probabilities import softmax
 from training.config import Config
 from training.data import DataError, Example
 from training.models.checkpoint import Checkpoint
@@ -24,7 +25,7 @@ BATCH = 128  # windows at a time
 
 
 class Reading(NamedTuple):
-    """What a model made of N clips; zero where nobody was in view.
+    """A model's readings of N clips; zero where nobody was in view.
 
     Attributes:
         logits: (N, V) over the vocabulary, pooled as the probabilities are.
@@ -38,8 +39,8 @@ class Reading(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
-    """What the decoder cuts from clips.
+class WindowedClips:
+    """The windows that the decoder cuts from clips.
 
     Attributes:
         examples: N clips.
@@ -69,7 +70,7 @@ class Decoded:
 class Reader(Protocol):
     """A trained model as a comparison sees it."""
 
-    def __call__(self, decoded: Decoded) -> Reading:
+    def __call__(self, windowed: WindowedClips) -> Reading:
         """Read clips."""
 
 
@@ -86,8 +87,8 @@ class _Recorder:
         return self._units[start : len(self.windows)]
 
 
-def decode(examples: Sequence[Example], config: Config) -> Decoded:
-    """Cut clips as `classify_clip` does."""
+def window_clips(examples: Sequence[Example], config: Config) -> WindowedClips:
+    """Cut clips into windows as `Pipeline.read` does."""
     windows: list[Window] = []
     owners: list[int] = []
     pooled: list[tuple[int, NDArray[np.float32]]] = []
@@ -95,9 +96,7 @@ def decode(examples: Sequence[Example], config: Config) -> Decoded:
         # Segments have a frame each at least, and windows in them are a hop apart, but for the first and last.
         recorder = _Recorder(2 * len(clip.t_ms) + int(clip.duration_ms / config.decoder.hop_ms) + 2)
         try:
-            weights = classify_clip(
-                clip, config.clip, config.segmenter, config.decoder, recorder, config.model.needs_signer
-            )
+            weights = config.pipeline(recorder).read(clip).probabilities
         except NoSignerError:
             weights = np.zeros(0, np.float32)
         pooled.append((len(windows), weights[: len(recorder.windows)]))
@@ -106,7 +105,7 @@ def decode(examples: Sequence[Example], config: Config) -> Decoded:
     matrix = np.zeros((len(examples), len(windows)), np.float32)
     for row, (start, weights) in zip(matrix, pooled, strict=True):
         row[start : start + len(weights)] = weights
-    return Decoded(examples, windows, owners, matrix, config.clip.times_ms)
+    return WindowedClips(examples, windows, owners, matrix, config.clip.times_ms)
 
 
 class RecogniserReader:
@@ -117,31 +116,32 @@ class RecogniserReader:
         self.sees_pictures = checkpoint.config.model.frame_size is not None
 
     @torch.inference_mode()
-    def __call__(self, decoded: Decoded) -> Reading:
+    def __call__(self, windowed: WindowedClips) -> Reading:
         """See `Reader`; a clip's embedding is that of its windows, pooled as their probabilities are."""
         logits, embeddings = [], []
-        for start in range(0, len(decoded.windows), BATCH):
+        for start in range(0, len(windowed.windows), BATCH):
             which = slice(start, start + BATCH)
-            batch = decoded.windows[which]
+            batch = windowed.windows[which]
             keypoints = torch.from_numpy(np.stack([w.keypoints for w in batch]))
             mask = torch.from_numpy(np.stack([w.mask for w in batch]))
-            frames = torch.from_numpy(decoded.frames(which)) if self.sees_pictures else None
+            frames = torch.from_numpy(windowed.frames(which)) if self.sees_pictures else None
             output = self.model(keypoints, mask, frames)
             logits.append(output.logits)
             embeddings.append(output.embedding.numpy())
-        return _pool(decoded.weights, torch.cat(logits), np.concatenate(embeddings))
+        return _pool(windowed.weights, torch.cat(logits), np.concatenate(embeddings))
 
 
 class LstmReader:
     """The reference model, reading clips in image coordinates."""
 
     def __init__(self, checkpoint: LstmCheckpoint) -> None:
-        self.model, self.config = checkpoint.build(), checkpoint.config
+        self.model = checkpoint.build()
+        self.config = checkpoint.config
 
     @torch.inference_mode()
-    def __call__(self, decoded: Decoded) -> Reading:
+    def __call__(self, windowed: WindowedClips) -> Reading:
         """See `Reader`; a clip's windows count alike."""
-        cut = [raw_windows(e.clip, self.config) for e in decoded.examples]
+        cut = [raw_windows(e.clip, self.config) for e in windowed.examples]
         weights = np.zeros((len(cut), sum(map(len, cut))), np.float32)
         starts = np.cumsum([0, *map(len, cut)])
         for row, start, windows in zip(weights, starts, cut, strict=False):
@@ -154,6 +154,6 @@ def _pool(weights: NDArray[np.float32], logits: torch.Tensor, embeddings: NDArra
     mean = weights @ embeddings
     return Reading(
         weights @ logits.numpy(),
-        weights @ logits.softmax(dim=1).numpy(),
+        weights @ softmax(logits.numpy()),
         mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12),
     )

@@ -1,6 +1,6 @@
-"""How well a score tells the vocabulary's signs from other signs, on signers and glosses that were left out.
+"""The separation of the vocabulary's signs from other signs, on left-out signers and glosses.
 
-Four scores are compared, each higher for what is more likely a sign of the vocabulary:
+Four scores are compared, each higher for a clip that is more likely a sign of the vocabulary:
 
 - `background`: the probability of the likeliest gloss, where "no sign" is a class that was learned from other signs;
 - `closed`: the same among the glosses alone (Hendrycks and Gimpel, ICLR 2017);
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from training.config import Config
 from training.data import DataError, Example
 from training.data.sampling import thinned
-from training.evaluation.reading import RecogniserReader, decode
+from training.evaluation.reading import RecogniserReader, window_clips
 from training.evaluation.seeds import mean_and_std
 from training.models.checkpoint import Checkpoint
 from training.runtime.files import read_json
@@ -64,10 +64,10 @@ class RejectionScores(BaseModel):
 
 
 class Rejection(BaseModel):
-    """What `evaluate-rejection --json` prints.
+    """The output of `evaluate-rejection --json`.
 
     Attributes:
-        config: what the models were trained from, without seed and held-out signers.
+        config: the config of the models, without seed and held-out signers.
         seeds: for each seed and fold the figures of each score.
     """
 
@@ -78,7 +78,7 @@ class Rejection(BaseModel):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What a bundle's report says: figures of `SERVED`, mean over folds and seeds."""
+        """The metrics of a bundle's report: figures of `SERVED`, mean over folds and seeds."""
         mean = mean_scores([fold[SERVED] for folds in self.seeds for fold in folds])
         return {"unknown_auroc": mean.auroc, "unknown_fpr95": mean.fpr95, "oscr": mean.oscr}
 
@@ -90,9 +90,9 @@ def read_open_set(checkpoint: Checkpoint, examples: Sequence[Example]) -> OpenSe
     """
     data = checkpoint.config.data
     signs = thinned([e for e in examples if e.gloss != data.no_sign], MOST)
-    decoded = decode(signs, checkpoint.config)
-    reading = RecogniserReader(checkpoint)(decoded)
-    seen = decoded.weights.any(axis=1)
+    windowed = window_clips(signs, checkpoint.config)
+    reading = RecogniserReader(checkpoint)(windowed)
+    seen = windowed.weights.any(axis=1)
     labels = np.array([data.vocabulary.index(e.gloss) if e.gloss in data.vocabulary else OUTSIDE for e in signs])
     return OpenSet(reading.logits[seen].astype(float), reading.embeddings[seen].astype(float), labels[seen])
 
@@ -178,7 +178,7 @@ def mean_scores(scores: Sequence[RejectionScores]) -> RejectionScores:
 
 
 def load_rejection(path: Path) -> Rejection:
-    """Read what `evaluate-rejection --json` printed.
+    """Read the output of `evaluate-rejection --json`.
 
     Raises:
         ValueError: not that; names the file.

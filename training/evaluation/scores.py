@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.clip import ClipSpec, Window, nearest
-from glosscast.decoding import Classify, DecoderSettings, NoSignerError, classify_clip
-from glosscast.segmentation import SegmenterSettings
+from glosscast.decoding import Classify, NoSignerError, Pipeline
+from glosscast.probabilities import softmax
 from training.data import DataError, Example
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 
 TOP = 5
 
@@ -38,7 +38,7 @@ class SignerScore(_Part):
 
 
 class Confusion(_Part):
-    """How often one gloss was taken for another."""
+    """The number of clips of one gloss that were read as another."""
 
     gloss: str
     predicted: str
@@ -60,14 +60,10 @@ class Scores(_Part):
 class TorchClassifier:
     """A torch recogniser behind the decoder's `Classify`: probabilities over the vocabulary only."""
 
-    def __init__(self, model: Recogniser, vocabulary: int) -> None:
-        self.model, self.vocabulary = model.eval(), vocabulary
+    def __init__(self, model: IsolatedRecogniser, vocabulary: int) -> None:
+        self.model = model.eval()
+        self.vocabulary = vocabulary
         self.device = next(model.parameters()).device
-
-    @property
-    def needs_signer(self) -> bool:
-        """Whether the model looks at keypoints."""
-        return self.model.config.needs_signer
 
     @torch.inference_mode()
     def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
@@ -80,7 +76,7 @@ class TorchClassifier:
         mask = torch.from_numpy(np.stack([w.mask for w in windows])).to(self.device)
         pixels = None if self.model.config.frame_size is None else _pictures(windows).to(self.device)
         logits = self.model(keypoints, mask, pixels).logits[:, : self.vocabulary]
-        return np.asarray(logits.softmax(dim=1).cpu().numpy(), np.float32)
+        return softmax(np.asarray(logits.float().cpu().numpy(), np.float32))
 
 
 def _pictures(windows: Sequence[Window]) -> torch.Tensor:
@@ -90,16 +86,17 @@ def _pictures(windows: Sequence[Window]) -> torch.Tensor:
     return torch.from_numpy(np.stack(pictures))
 
 
-def watching(classify: Classify, example: Example, spec: ClipSpec) -> Classify:
+def with_pictures(classify: Classify, example: Example, spec: ClipSpec) -> Classify:
     """A classifier for windows of one clip, which puts the clip's pictures into them where there are any."""
-    source, t_ms = example.frames, example.clip.t_ms
+    source = example.frames
+    t_ms = example.clip.t_ms
     if source is None:
         return classify
 
-    def look(windows: Sequence[Window]) -> NDArray[np.float32]:
+    def classify_with_pictures(windows: Sequence[Window]) -> NDArray[np.float32]:
         return classify([replace(w, frames=[*source.read(nearest(t_ms, w.start_ms + spec.times_ms))]) for w in windows])
 
-    return look
+    return classify_with_pictures
 
 
 def select(examples: Iterable[Example], vocabulary: Sequence[str], alias: Mapping[str, str]) -> list[Example]:
@@ -108,32 +105,21 @@ def select(examples: Iterable[Example], vocabulary: Sequence[str], alias: Mappin
     return [e for e in renamed if e.gloss in vocabulary]
 
 
-def score(
-    examples: Sequence[Example],
-    vocabulary: Sequence[str],
-    spec: ClipSpec,
-    segmenter: SegmenterSettings,
-    decoder: DecoderSettings,
-    classify: Classify,
-    needs_signer: bool = True,
-) -> Scores:
+def score(examples: Sequence[Example], vocabulary: Sequence[str], pipeline: Pipeline) -> Scores:
     """Classify every clip with the whole vocabulary in play.
 
-    A clip in which nobody is seen counts as wrong, predicted "(no signer)", unless the model is one of pixels alone:
-    a `TorchClassifier` knows that, of others `needs_signer` says it.
+    A clip in which nobody is seen counts as wrong, predicted "(no signer)", unless the model needs no signer.
 
     Raises:
         ValueError: no clip to score.
     """
     if not examples:
         raise ValueError("no clip has a gloss of the vocabulary")
-    if isinstance(classify, TorchClassifier):
-        needs_signer = classify.needs_signer
     ranked: list[list[str]] = []
     for example in examples:
-        look = watching(classify, example, spec)
+        classify = with_pictures(pipeline.classify, example, pipeline.spec)
         try:
-            probabilities = classify_clip(example.clip, spec, segmenter, decoder, look, needs_signer)
+            probabilities = replace(pipeline, classify=classify).read(example.clip).probabilities
             ranked.append([vocabulary[i] for i in np.argsort(-probabilities)[:TOP]])
         except NoSignerError:
             ranked.append(["(no signer)"])
@@ -147,7 +133,8 @@ def tally(glosses: Sequence[str], signers: Sequence[str], ranked: Sequence[Seque
     per_gloss = {}
     for gloss in sorted(set(glosses)):
         of_gloss = np.array([g == gloss for g in glosses])
-        hits, called = int(right[of_gloss].sum()), sum(p == gloss for p in predicted)
+        hits = int(right[of_gloss].sum())
+        called = sum(p == gloss for p in predicted)
         per_gloss[gloss] = GlossScore(
             n=int(of_gloss.sum()),
             accuracy=float(right[of_gloss].mean()),

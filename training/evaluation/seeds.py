@@ -1,4 +1,4 @@
-"""How figures over several seeds are written."""
+"""The notation of figures over several seeds."""
 
 from collections.abc import Sequence
 

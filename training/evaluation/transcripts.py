@@ -15,7 +15,7 @@ TRN_LINE = re.compile(r"(.*?)\(([^()\s]+)\)")
 
 
 class TranscriptError(ValueError):
-    """A transcript is not what it should be; the message names the file and the line."""
+    """A transcript is malformed; the message names the file and the line."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Transcript:
+class GlossTranscript:
     """A file's glosses.
 
     Attributes:
@@ -44,7 +44,7 @@ class Transcript:
     lines: dict[str, int] = field(default_factory=dict)
 
 
-def read_transcript(path: Path) -> Transcript:
+def read_transcript(path: Path) -> GlossTranscript:
     """Read a transcript.
 
     - `.trn`: `gloss gloss … (id)`
@@ -72,14 +72,14 @@ def read_transcript(path: Path) -> Transcript:
         except ValueError as error:
             raise TranscriptError(f"{path}:{number}: {error}") from None
         stretches.setdefault(name, []).append(stretch)
-    return Transcript(
+    return GlossTranscript(
         path,
         {name: _join(path, parts) for name, parts in stretches.items()},
         {name: parts[0].line for name, parts in stretches.items()},
     )
 
 
-def pair(reference: Transcript, hypothesis: Transcript) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+def pair(reference: GlossTranscript, hypothesis: GlossTranscript) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Reference and hypothesis of each utterance, in the reference's order.
 
     A .ctm file has no line for a recording in which nothing was recognised: one that it lacks is an empty hypothesis.

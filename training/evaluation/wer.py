@@ -1,4 +1,4 @@
-"""Gloss error rate of continuous recognition (WER): what it takes to turn a hypothesis into its reference.
+"""Gloss error rate of continuous recognition (WER): the edits that turn a hypothesis into its reference.
 
 Hypotheses are aligned with the fewest edits (Levenshtein 1966). NIST's sclite weighs edits differently and can count
 more of them; docs/continuous.md has the figures.
@@ -25,7 +25,7 @@ class _Part(BaseModel):
 
 
 class Substitution(_Part):
-    """How often one gloss was recognised in the place of another."""
+    """The number of times that one gloss was recognised in the place of another."""
 
     reference: str
     hypothesis: str

@@ -1,4 +1,4 @@
-"""The whole of an audit of labels: train, read, judge, and write what a person needs to decide."""
+"""A whole audit of labels: train, read, judge, and write a report for the person who decides."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.config import Config
 from training.data import Example
-from training.labels.findings import Group, LabelAudit, Suspect, find
+from training.labels.findings import Group, LabelAudit, SuspectLabel, find
 from training.labels.out_of_sample import AuditPlan, load_everybody, plan_audit, read_everybody
 from training.labels.text import propose, report, to_toml
 from training.runtime.files import write_text
@@ -22,7 +22,7 @@ def audit_labels(config: Config, data: Path, out: Path, groups: int) -> LabelAud
     """Find likely wrong labels; `out` gets labels.json, labels.md, corrections.toml and pictures.
 
     Args:
-        config: the sets, and what the models' recipe is derived from.
+        config: the sets, and the recipe that the models' configs are derived from.
         data: the data folder.
         out: where the models are kept, too: those that it holds are not trained again.
         groups: how many groups the signers are left out in.
@@ -52,7 +52,7 @@ def draw_groups(
     audit: LabelAudit, plan: AuditPlan, examples: Sequence[Example], probabilities: NDArray[np.float32], folder: Path
 ) -> dict[Group, Path]:
     """Draw a sheet for each group with suspects; pictures of an earlier audit are removed."""
-    from training.labels.pictures import Strip, draw_sheet  # takes what may not be installed
+    from training.labels.sheets import Strip, draw_sheet  # needs packages that may not be installed
 
     for old in folder.glob("*.png"):
         old.unlink()
@@ -69,7 +69,7 @@ def draw_groups(
     return paths
 
 
-def _said(suspect: Suspect) -> str:
+def _said(suspect: SuspectLabel) -> str:
     return f"clip {suspect.clip}: {suspect.suggested} {suspect.probability:.2f}, as labelled {suspect.own:.2f}"
 
 

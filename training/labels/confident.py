@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.intp]) -> NDArray[np.float64]:
-    """How sure the model is of each class, on average over the clips that are labelled so.
+    """The mean probability of each class over the clips with its label.
 
     Args:
         probabilities: (N, C), each row by a model that has not seen the clip or its signer.
@@ -29,7 +29,7 @@ def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.intp]) -> 
 
 
 def suggestions(probabilities: NDArray[np.float32], labels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """What each clip's label should likely be; where nothing speaks against a label, it is the label itself.
+    """The likeliest label of each clip; where nothing contradicts the label, it is the label itself.
 
     A label is contradicted where another class is at least as probable as its threshold asks and more probable than the
     label. The paper's confident joint does not ask for the latter where the label is below its own threshold; with it,

@@ -1,4 +1,4 @@
-"""What the models' readings say about the labels, for each gloss of each signer."""
+"""Contradictions between labels and the models' readings, for each gloss of each signer."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Suspect(_Part):
+class SuspectLabel(_Part):
     """A clip, by its index in its file, whose label is contradicted.
 
     `probability` is that of the suggested gloss, `own` that of the label.
@@ -39,9 +39,9 @@ class Group(_Part):
         own: the mean probability of their label.
         verdict: `renamed` where more than half of the clips are suspected to be the same other gloss, `wrong clips`
             where fewer are, `fine` where none is.
-        suggested: what a renamed gloss likely is.
+        suggested: the likely gloss of a renamed group.
         suspects: the clips whose label is contradicted.
-        sure: the mean probability of what they are suspected to be; 0 without suspects.
+        sure: the mean probability of their suggested glosses; 0 without suspects.
     """
 
     file: str
@@ -53,7 +53,7 @@ class Group(_Part):
     own: float
     verdict: Literal["renamed", "wrong clips", "fine"]
     suggested: str | None
-    suspects: tuple[Suspect, ...]
+    suspects: tuple[SuspectLabel, ...]
     sure: float
 
 
@@ -116,10 +116,10 @@ def _group(
     better: NDArray[np.intp],
     glosses: Sequence[str],
 ) -> Group:
-    """What was found about clips that share signer and gloss."""
+    """The findings about clips that share signer and gloss."""
     file, source, signer, gloss = key
     suspects = [
-        Suspect(
+        SuspectLabel(
             clip=example.index,
             suggested=glosses[other],
             probability=float(row[other]),

@@ -23,7 +23,7 @@ BATCH = 256  # windows at a time
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """Which signers are left out together, and what the models are asked.
+    """The groups of signers that are left out together, and the glosses that the models read.
 
     Attributes:
         config: the run that the models' recipe is derived from.

@@ -17,7 +17,7 @@ probability of the label, "sure" that of what the suspects are suspected to be."
 
 
 def report(audit: LabelAudit, pictures: dict[Group, Path]) -> str:
-    """Tables of what is suspect, by verdict, source and gloss.
+    """Tables of suspect groups, by verdict, source and gloss.
 
     Args:
         audit: the findings.
@@ -52,7 +52,8 @@ def _totals(audit: LabelAudit, column: str) -> str:
     rows = []
     for value in sorted({str(getattr(group, column)) for group in audit.groups}):
         groups = [group for group in audit.groups if getattr(group, column) == value]
-        clips, suspects = sum(g.clips for g in groups), sum(len(g.suspects) for g in groups)
+        clips = sum(g.clips for g in groups)
+        suspects = sum(len(g.suspects) for g in groups)
         taken = Counter((g.gloss, s.suggested) for g in groups for s in g.suspects).most_common(1)
         most = f"{taken[0][0][0]} → {taken[0][0][1]}, {taken[0][1]}" if taken else ""
         own = sum(g.own * g.clips for g in groups) / clips
@@ -82,7 +83,7 @@ def propose(audit: LabelAudit) -> list[Correction]:
         if not suspects:
             continue
         read = Counter(suspect.suggested for suspect in suspects)
-        told = ", ".join(f"{count} as {gloss}" for gloss, count in read.most_common())
+        found = ", ".join(f"{count} as {gloss}" for gloss, count in read.most_common())
         proposals.append(
             Correction(
                 file=group.file,
@@ -90,7 +91,7 @@ def propose(audit: LabelAudit) -> list[Correction]:
                 gloss=group.gloss,
                 clips=None if group.suggested else tuple(suspect.clip for suspect in suspects),
                 to=group.suggested,
-                why=f"Of {group.clips} clips, models that did not see the signer read {told} ({_share(group.sure)}).",
+                why=f"Of {group.clips} clips, models that did not see the signer read {found} ({_share(group.sure)}).",
             )
         )
     return proposals

@@ -1,4 +1,4 @@
-"""What a training run says of itself: a progress bar, a CSV table and TensorBoard curves, a row an epoch."""
+"""The logs of a training run: a progress bar, a CSV table and TensorBoard curves, with a row for each epoch."""
 
 import csv
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from tqdm import tqdm
 Row = Mapping[str, float]  # column -> number, the same columns every epoch
 
 
-class Bar:
-    """The one progress bar, of epochs."""
+class ProgressBar:
+    """A progress bar over epochs."""
 
     def __init__(self, epochs: int, done: int) -> None:
         self._bar = tqdm(total=epochs, initial=done, unit="epoch")
@@ -27,10 +27,10 @@ class Bar:
         self._bar.close()
 
 
-class Files:
+class LogFiles:
     """`log.csv` and TensorBoard's event files in a folder.
 
-    Rows after epoch `done` are dropped first: of an earlier run, or of an epoch whose end was not checkpointed.
+    Rows after epoch `done` are dropped first: they are of an earlier run, or of an epoch that was not checkpointed.
     """
 
     def __init__(self, folder: Path, done: int) -> None:

@@ -1,4 +1,4 @@
-"""What the trainer does in each step and at the end of each epoch, for any `Task`."""
+"""The steps and the ends of epochs of a training, for any `Task`."""
 
 import signal
 import threading
@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.config import OptimiserConfig
 from training.loop.batch_norm import recount
-from training.loop.logs import Bar, Files
+from training.loop.logs import LogFiles, ProgressBar
 from training.loop.resume import random_states, set_random_states
 from training.loop.schedule import LrFactor
 from training.loop.task import Task
@@ -28,18 +28,23 @@ State = dict[str, Tensor]
 
 
 class Loop(LightningModule):
-    """A task as Lightning wants it, its average, and what is told and kept of each epoch."""
+    """A task as Lightning wants it, the average of its weights, and the records of each epoch."""
 
     def __init__(self, task: Task[Any], config: OptimiserConfig, seed: int, progress: bool, out: Path | None) -> None:
         super().__init__()
-        self.task, self.settings, self.seed, self.progress, self.out = task, config, seed, progress, out
-        self.model, self.criterion = task.model, task.criterion
+        self.task = task
+        self.settings = config
+        self.seed = seed
+        self.progress = progress
+        self.out = out
+        self.model = task.model
+        self.criterion = task.criterion
         # Not Lightning's EMA callback: that averages the criterion too, and has no average at hand within an epoch.
         self.average = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.average.requires_grad_(False)
         self.best: tuple[int, float, State] | None = None  # epoch, dev score and weights, with `patience` only
         self.random: list[Any] | None = None
-        self.told: list[Bar | Files] = []
+        self.epoch_logs: list[ProgressBar | LogFiles] = []
         self.terminate = signal.getsignal(signal.SIGTERM)
         self.totals: dict[str, Tensor] = {}
         self.rate = self.started = self.waited = 0.0
@@ -56,7 +61,7 @@ class Loop(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
-        """Put the generators where they were, and open what is told."""
+        """Restore the random generators, and open the progress bar and the log files."""
         if threading.current_thread() is threading.main_thread():
             # Lightning's handler would wait for the end of a step, and for processes that may be gone.
             signal.signal(signal.SIGTERM, self.terminate)
@@ -65,14 +70,16 @@ class Loop(LightningModule):
         if self.random is not None:
             set_random_states(self.random[rank()])
         if rank() == 0 and self.progress:
-            self.told.append(Bar(self.settings.epochs, self.current_epoch))
+            self.epoch_logs.append(ProgressBar(self.settings.epochs, self.current_epoch))
         if rank() == 0 and self.out is not None:
-            self.told.append(Files(self.out / "logs", self.current_epoch))
+            self.epoch_logs.append(LogFiles(self.out / "logs", self.current_epoch))
         self.trainer.should_stop = self._is_over(self.current_epoch - 1)
 
     def on_train_epoch_start(self) -> None:
         """Start the clocks and the means."""
-        self.totals, self.waited, self.started = {}, 0.0, time.perf_counter()
+        self.totals = {}
+        self.waited = 0.0
+        self.started = time.perf_counter()
 
     def batches(self) -> Iterator[tuple[Tensor, ...]]:
         """The batches of the current epoch, with the time spent waiting for them."""
@@ -105,8 +112,9 @@ class Loop(LightningModule):
         self.average.update_parameters(self.model)
 
     def on_train_epoch_end(self) -> None:
-        """End the task's epoch, score the average, tell, and checkpoint."""
-        epoch, seconds = self.current_epoch, time.perf_counter() - self.started
+        """End the task's epoch, score the average, log the figures, and checkpoint."""
+        epoch = self.current_epoch
+        seconds = time.perf_counter() - self.started
         average = self.average.module.eval()
         row = {name: (summed(t) / processes() / self.task.steps_per_epoch).item() for name, t in self.totals.items()}
         row["lr"] = self.rate
@@ -118,8 +126,8 @@ class Loop(LightningModule):
                 row[self.task.dev] = self.task.dev_score(average)
                 self._select(epoch, row[self.task.dev])
         row |= {"seconds": seconds, "waiting": self.waited / seconds}
-        for told in self.told:
-            told.epoch(epoch + 1, row)
+        for log in self.epoch_logs:
+            log.epoch(epoch + 1, row)
         self.trainer.should_stop = self._is_over(epoch)
         if self.out is not None:
             self.trainer.save_checkpoint(self.out / RESUME)
@@ -141,21 +149,22 @@ class Loop(LightningModule):
         return self.average.module.state_dict() if self.best is None else self.best[2]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what Lightning does not know of."""
+        """Add the random states and the best epoch, which Lightning does not know."""
         checkpoint |= {"random": gathered_objects(random_states()), "best": self.best}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it back."""
-        self.random, self.best = checkpoint["random"], checkpoint["best"]
+        """Restore it."""
+        self.random = checkpoint["random"]
+        self.best = checkpoint["best"]
 
     def close(self) -> None:
-        """Close what is told."""
-        for told in self.told:
-            told.close()
+        """Close the progress bar and the log files."""
+        for log in self.epoch_logs:
+            log.close()
 
 
-class Batches:
-    """What Lightning iterates over each epoch; no `DataLoader`, which would draw from the generator of dropout."""
+class TaskBatches:
+    """The batches of each epoch for Lightning; no `DataLoader`, which would draw from the generator of dropout."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop

@@ -1,4 +1,4 @@
-"""What can be trained: the interface between a kind of training and the trainer, which knows nothing of signs."""
+"""The interface between a kind of training and the trainer, which knows nothing of signs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
-# A NamedTuple of tensors; None for what a batch does not have.
+# A NamedTuple of tensors; None for those that a batch does not have.
 B = TypeVar("B", bound=tuple[Tensor | None, ...])
 
 
@@ -17,7 +17,7 @@ class Task(ABC, Generic[B]):
     the gradients of the processes are averaged.
 
     Attributes:
-        model: trained; what is kept is its average.
+        model: the trained model; the average of its weights is kept.
         criterion: the loss. Its parameters are optimised too, without weight decay; its buffers are checkpointed.
         steps_per_epoch: batches of an epoch.
         dev: name of the dev score in the logs, None where there are no dev clips.
@@ -34,7 +34,7 @@ class Task(ABC, Generic[B]):
 
     @abstractmethod
     def forward(self, model: nn.Module, batch: B) -> object:
-        """What the model, `self.model` or its average, makes of a batch; runs under autocast."""
+        """The output of the model, `self.model` or its average, for a batch; runs under autocast."""
 
     @abstractmethod
     def step(self, epoch: int, batch: B) -> tuple[Tensor, Mapping[str, Tensor]]:
@@ -46,7 +46,7 @@ class Task(ABC, Generic[B]):
 
     @abstractmethod
     def dev_score(self, average: nn.Module) -> float:
-        """How good the averaged model is on the dev clips, higher is better, the same in all processes.
+        """The score of the averaged model on the dev clips; higher is better, and all processes get the same.
 
         Called where there are dev clips, in eval mode, without gradients, and in float32, as in an evaluation.
         """

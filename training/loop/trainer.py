@@ -20,7 +20,7 @@ from lightning.pytorch import Trainer
 from torch.distributed import is_torchelastic_launched
 
 from training.config import OptimiserConfig
-from training.loop.module import RESUME, Batches, Loop, State
+from training.loop.module import RESUME, Loop, State, TaskBatches
 from training.loop.resume import ResumeFile
 from training.loop.task import Task
 
@@ -65,7 +65,7 @@ def run(
     with quiet():
         trainer = make_trainer(config, ResumeFile(identity or {}))
         try:
-            trainer.fit(loop, Batches(loop), ckpt_path=out / RESUME if out and resume else None, weights_only=True)
+            trainer.fit(loop, TaskBatches(loop), ckpt_path=out / RESUME if out and resume else None, weights_only=True)
         finally:
             loop.close()
     return {name: value.detach().cpu().clone() for name, value in loop.kept().items()}
@@ -108,7 +108,7 @@ def make_trainer(config: OptimiserConfig, file: ResumeFile) -> Trainer:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Lightning's advice left out, on other products and on what is so on purpose here; errors are exceptions."""
+    """Suppress Lightning's advice about other products and about deliberate settings; errors are exceptions."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

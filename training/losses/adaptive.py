@@ -75,7 +75,7 @@ class AdaptiveLoss(IsolatedLoss):
         return alpha * entropy + (1.0 - alpha) * separation
 
     def partners(self, epoch: int) -> Partners | None:
-        """What to mix into the batches of an epoch; None while L_CS takes no part, or where the config does not ask."""
+        """The clips to mix into the batches of an epoch; None while L_CS takes no part or the config asks for none."""
         if self.config.confusable_share == 0.0 or self.config.alpha_at(epoch) == 1.0:
             return None
         weights, _ = self.confusion.weights_and_margins()

@@ -1,4 +1,4 @@
-"""What every loss of isolated training is to its task."""
+"""The interface of losses of isolated training."""
 
 from torch import Tensor, nn
 
@@ -25,5 +25,5 @@ class IsolatedLoss(nn.Module):
         raise NotImplementedError
 
     def partners(self, epoch: int) -> Partners | None:
-        """What is mixed into the batches of an epoch; None for nothing."""
+        """The clips that are mixed into the batches of an epoch; None for none."""
         return None

@@ -1,4 +1,4 @@
-"""Which classes a model confuses, averaged over epochs: the state behind the adaptive loss."""
+"""The confusions of a model's classes, averaged over epochs: the state of the adaptive loss."""
 
 from collections.abc import Sequence
 

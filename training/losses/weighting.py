@@ -1,4 +1,4 @@
-"""How several losses on one shared embedding are weighted against each other."""
+"""The weighting of several losses on one shared embedding."""
 
 from collections.abc import Sequence
 
@@ -64,7 +64,8 @@ class GradientWeighting(nn.Module):
             factors: K fixed factors λ, not all 0.
             shared: what all losses are computed from, of any shape; its gradients are measured in training mode.
         """
-        terms, scale = torch.stack(list(losses)), self.norms.new_tensor(factors)
+        terms = torch.stack(list(losses))
+        scale = self.norms.new_tensor(factors)
         if self.training:
             self._measure(terms, shared)
         return (scale * self.weights(scale > 0) * terms).sum()

@@ -35,7 +35,8 @@ def translate(blob: str) -> str | None:
     parts = re.fullmatch(rf"(t_)?(.+?)_({'|'.join(LEAVES)})", blob)
     if parts is None:
         return None
-    pathway, leaf = "fast" if parts[1] else "slow", LEAVES[parts[3]]
+    pathway = "fast" if parts[1] else "slow"
+    leaf = LEAVES[parts[3]]
     if parts[2] in ("conv1", "res_conv1"):
         return f"{pathway}_stem.{leaf}"
     if parts[2] == "pool1_subsample":
@@ -66,7 +67,8 @@ class _DType:
     """Stands in for `numpy.dtype`: plain numbers only."""
 
     def __init__(self, code: str, *_: object) -> None:
-        self.code, self.order = code, "="
+        self.code = code
+        self.order = "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = state[1]

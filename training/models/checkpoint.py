@@ -1,4 +1,4 @@
-"""What a training run leaves behind: weights, config and what the model card must say about the data."""
+"""The checkpoint of a training run: weights, config and the facts about the data that the model card needs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from glosscast.keypoints import UNSEEN
 from training.config import Config, Kind
 from training.data import Example
 from training.models.continuous import ContinuousRecogniser, continuous_recogniser
-from training.models.recogniser import Recogniser, isolated_recogniser, rows
+from training.models.recogniser import IsolatedRecogniser, isolated_recogniser, rows
 from training.runtime.checkpoint_file import CheckpointError, write_checkpoint
 
 
@@ -26,7 +26,7 @@ class Checkpoint:
         state: the model's weights.
         confusion: (C, C) class similarity of the adaptive loss, of signs or sentences, at the end of training, or None.
         signers: for each vocabulary gloss, the number of signers it was learned from.
-        extractor: what found the keypoints that it was learned from, for the manifest.
+        extractor: the extractor of the training keypoints, for the manifest.
     """
 
     config: Config
@@ -38,10 +38,10 @@ class Checkpoint:
 
     @property
     def kind(self) -> Kind:
-        """What the model reads: isolated signs or sentences."""
+        """The kind of the model: isolated signs or sentences."""
         return self.config.kind
 
-    def build(self) -> Recogniser:
+    def build(self) -> IsolatedRecogniser:
         """The model of isolated signs, in eval mode.
 
         Raises:
@@ -53,21 +53,22 @@ class Checkpoint:
         model.load_state_dict(self.state)
         return model.eval()
 
-    def build_calibrated(self, temperature: float = 1.0, background: float = 0.0) -> Recogniser:
+    def build_calibrated(self, temperature: float = 1.0, background: float = 0.0) -> IsolatedRecogniser:
         """The same with the vocabulary as its only classes, as a bundle has it.
 
         Args:
-            temperature: what logits are divided by.
-            background: what is then added to the logit of "no sign", if there is such a class.
+            temperature: logits are divided by it.
+            background: added to the logit of "no sign" after that, if there is such a class.
 
         Raises:
             CheckpointError: it is one of sentences.
         """
-        model, data = self.build(), self.config.data
+        model = self.build()
+        data = self.config.data
         model.classify = rows(model.classify, range(len(data.vocabulary)), temperature)
-        if data.no_sign is not None:
+        if data.no_sign_id is not None:
             with torch.no_grad():
-                model.classify.bias[data.vocabulary.index(data.no_sign)] += background
+                model.classify.bias[data.no_sign_id] += background
         return model
 
     def build_continuous(self) -> ContinuousRecogniser:
@@ -100,7 +101,7 @@ class Checkpoint:
         write_checkpoint(content, path)
 
 
-# What makes the model of each kind of task.
+# Makers of the model of each kind of task.
 BUILDERS: dict[Kind, Callable[[Checkpoint], nn.Module]] = {
     "isolated": Checkpoint.build,
     "continuous": Checkpoint.build_continuous,
@@ -132,10 +133,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def count_signers(examples: Sequence[Example], vocabulary: Sequence[str]) -> dict[str, int]:
-    """How many signers each gloss of the vocabulary was seen from."""
+    """The number of signers of each gloss of the vocabulary."""
     return {gloss: len({e.signer for e in examples if gloss in e.glosses}) for gloss in vocabulary}
 
 
 def extractors_of(examples: Sequence[Example]) -> str:
-    """What found the keypoints of these clips, as a manifest says it."""
+    """The extractors of these clips' keypoints, in the notation of a manifest."""
     return BOTH.join(sorted({e.extractor for e in examples} - {UNSEEN})) or UNSEEN

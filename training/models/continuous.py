@@ -13,7 +13,7 @@ from training.models.slowfast import build
 
 
 class ContinuousOutput(NamedTuple):
-    """Of each step: logits (B, steps, classes + 1), blank last, and features (B, steps, embedding) they come from.
+    """The outputs of each step: logits (B, steps, classes + 1), blank last, and their features (B, steps, embedding).
 
     `steps` (B,) says how many belong to each sentence; the rest is padding.
     """
@@ -83,7 +83,8 @@ class ContinuousRecogniser(nn.Module):
 def mean_steps(x: Tensor, mask: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     """Mean over every `stride` frames inside the mask: (B, T, D) and (B, T) to (B, ⌈T / stride⌉, D) and their mask."""
     short = -x.shape[1] % stride
-    x, mask = nn.functional.pad(x, (0, 0, 0, short)), nn.functional.pad(mask, (0, short))
+    x = nn.functional.pad(x, (0, 0, 0, short))
+    mask = nn.functional.pad(mask, (0, short))
     inside = mask.unflatten(1, (-1, stride))
     total = (x.unflatten(1, (-1, stride)) * inside[..., None]).sum(dim=2)
     return total / inside.sum(dim=2).clamp(min=1.0)[..., None], inside.amax(dim=2)

@@ -1,4 +1,4 @@
-"""What a visual model costs: its parameters and the multiply-adds of one window."""
+"""The cost of a visual model: its parameters and the multiply-adds of one window."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ FRAMES = 32  # of the fast pathway: 2 s at 16 fps
 
 
 class Cost(NamedTuple):
-    """Of one window in eval mode.
+    """The cost of one window in eval mode.
 
     Attributes:
         parameters: numbers that training sets.

@@ -8,28 +8,13 @@ PoseConv3D's (Duan et al., CVPR 2022).
 import torch
 from torch import Tensor, nn
 
-from glosscast.keypoints import LEFT_HAND, OTHER_FINGERS, PRESENCE, RIGHT_HAND, THUMB_AND_INDEX, Pose, X, Y
+from glosscast.keypoints import ARMS, HEAD, LEFT_HAND, OTHER_FINGERS, PRESENCE, RIGHT_HAND, THUMB_AND_INDEX, X, Y
 
 # Points rendered together, as indices into the layout. A hand is two groups, thumb with index finger and the rest,
 # because one blob of 21 points hides which fingers are stretched.
 GROUPS: tuple[tuple[int, ...], ...] = (
-    (
-        Pose.LEFT_SHOULDER,
-        Pose.RIGHT_SHOULDER,
-        Pose.LEFT_ELBOW,
-        Pose.RIGHT_ELBOW,
-        Pose.LEFT_WRIST,
-        Pose.RIGHT_WRIST,
-    ),
-    (
-        Pose.NOSE,
-        Pose.LEFT_EYE,
-        Pose.RIGHT_EYE,
-        Pose.LEFT_EAR,
-        Pose.RIGHT_EAR,
-        Pose.MOUTH_LEFT,
-        Pose.MOUTH_RIGHT,
-    ),
+    tuple(ARMS),
+    tuple(HEAD),
     tuple(LEFT_HAND.start + i for i in THUMB_AND_INDEX),
     tuple(LEFT_HAND.start + i for i in OTHER_FINGERS),
     tuple(RIGHT_HAND.start + i for i in THUMB_AND_INDEX),

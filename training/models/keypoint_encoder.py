@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from glosscast.keypoints import (
+    ARMS,
     BROWS,
     EYES,
     FACE,
@@ -11,6 +12,7 @@ from glosscast.keypoints import (
     HAND_MIDDLE_KNUCKLE,
     HAND_POINTS,
     HAND_WRIST,
+    HEAD,
     LEFT_HAND,
     LIPS,
     PRESENCE,
@@ -21,21 +23,7 @@ from glosscast.keypoints import (
     Z,
 )
 
-BODY = [
-    Pose.NOSE,
-    Pose.LEFT_EYE,
-    Pose.RIGHT_EYE,
-    Pose.LEFT_EAR,
-    Pose.RIGHT_EAR,
-    Pose.MOUTH_LEFT,
-    Pose.MOUTH_RIGHT,
-    Pose.LEFT_SHOULDER,
-    Pose.RIGHT_SHOULDER,
-    Pose.LEFT_ELBOW,
-    Pose.RIGHT_ELBOW,
-    Pose.LEFT_WRIST,
-    Pose.RIGHT_WRIST,
-]
+BODY = [*HEAD, *ARMS]
 # Every other mouth point and every fourth of eyes and brows: enough for mouthing and brow raise.
 FACE_POINTS = [
     *range(LIPS.start, LIPS.stop, 2),

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from training.config import ModelConfig
 from training.models import caffe2
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 from training.models.slowfast import SlowFast, build
 
 # PyTorchVideo's model zoo, Apache-2.0.
@@ -36,8 +36,8 @@ class PretrainedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of a file.
+class WeightMatch:
+    """The match between a file's weights and a model.
 
     Attributes:
         matched: weights of the model that are now the file's.
@@ -50,14 +50,14 @@ class Report:
     unused: tuple[str, ...]
 
     def describe(self, path: Path) -> str:
-        """What to tell of the file, in two lines."""
+        """A summary of the file, in two lines."""
         return (
             f"{path}: {len(self.matched)} weights matched, {len(self.unused)} in the file unused\n"
             f"  fresh: {', '.join(self.fresh) or 'none'}"
         )
 
 
-def load(model: SlowFast, path: Path) -> Report:
+def load(model: SlowFast, path: Path) -> WeightMatch:
     """Put the weights of a file into a model: `.pyth` from PyTorchVideo, `.pkl` from PySlowFast's Caffe2 zoo.
 
     Only the head may differ; a file that lacks any other weight leaves the model untouched.
@@ -70,7 +70,7 @@ def load(model: SlowFast, path: Path) -> Report:
     return report
 
 
-def fit(model: SlowFast, path: Path) -> tuple[dict[str, Tensor], Report]:
+def fit(model: SlowFast, path: Path) -> tuple[dict[str, Tensor], WeightMatch]:
     """The weights of a file by the names in the model, and the report; changes nothing.
 
     Raises:
@@ -93,7 +93,7 @@ def fit(model: SlowFast, path: Path) -> tuple[dict[str, Tensor], Report]:
     body = [name for name in missing if not name.startswith("head.")]
     if body:
         raise PretrainedError(f"{path}: weights of another model: {len(body)} do not match, the first is {body[0]}")
-    return weights, Report(tuple(weights), tuple(missing), tuple(unused))
+    return weights, WeightMatch(tuple(weights), tuple(missing), tuple(unused))
 
 
 def stream_weights(config: ModelConfig, given: str) -> Path:
@@ -114,7 +114,7 @@ def stream_weights(config: ModelConfig, given: str) -> Path:
     return Path(given)
 
 
-def load_stream(model: Recogniser, path: Path) -> Report:
+def load_stream(model: IsolatedRecogniser, path: Path) -> WeightMatch:
     """Put the weights of a file into a recogniser's rgb stream.
 
     Raises:
@@ -130,7 +130,7 @@ Translate = Callable[[str], str | None]
 
 
 def layout_of(path: Path) -> tuple[Reader, Translate]:
-    """How to read a file and to translate its names, by its ending."""
+    """The functions that read a file and translate its names, by its ending."""
     match path.suffix:
         case ".pyth":
             return read_pytorchvideo, translate_pytorchvideo
@@ -182,7 +182,7 @@ def k400(name: str, folder: Path) -> Path:
     """The file with a model's Kinetics-400 weights: from `folder`, or from the network into it, whole or not at all.
 
     Raises:
-        PretrainedError: there are none for the model, no network, or what came is not those weights.
+        PretrainedError: there are none for the model, no network, or the download is another file.
     """
     if name not in K400:
         raise PretrainedError(f"no Kinetics-400 weights for {name}, only for {' and '.join(K400)}")

@@ -22,7 +22,7 @@ class Output(NamedTuple):
     embedding: Tensor
 
 
-class Recogniser(nn.Module):
+class IsolatedRecogniser(nn.Module):
     """Normalised keypoints (B, T, 171, 4), mask (B, T) and, for the rgb stream, frames (B, T, H, W, 3) to `Output`."""
 
     points: Tensor
@@ -78,7 +78,7 @@ class Recogniser(nn.Module):
             features = drop_one(features, self.config.modality_dropout)
         feature = self.fuse(torch.cat(features, dim=1))
         logits = self.classify(torch.relu(feature))
-        # In float32 even under autocast: distances of neighbours are smaller than bfloat16 can tell apart.
+        # In float32 even under autocast: distances of neighbours are smaller than bfloat16 can distinguish.
         return Output(logits, nn.functional.normalize(feature.float(), dim=1, eps=1e-6))
 
 
@@ -107,6 +107,6 @@ def drop_one(features: list[Tensor], chance: float) -> list[Tensor]:
     return [f * ((draw < i * chance) | (draw >= (i + 1) * chance)) for i, f in enumerate(features)]
 
 
-def isolated_recogniser(config: Config, classes: int) -> Recogniser:
+def isolated_recogniser(config: Config, classes: int) -> IsolatedRecogniser:
     """A new recogniser of isolated signs, as a config describes it."""
-    return Recogniser(config.model, classes, config.clip.alpha)
+    return IsolatedRecogniser(config.model, classes, config.clip.alpha)

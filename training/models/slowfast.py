@@ -17,11 +17,11 @@ Kernel = tuple[int, int, int]  # time, height, width
 
 @dataclass(frozen=True)
 class Layout:
-    """What tells one SlowFast from another; the first entry of `slow` and `fast` is the stem, the others are stages.
+    """The parameters of a SlowFast; the first entry of `slow` and `fast` is the stem, the others are stages.
 
     Attributes:
         depths: residual blocks of each stage, the same in both pathways.
-        slow: channels that leave the slow stem and its stages, without what the lateral connections add.
+        slow: channels that leave the slow stem and its stages, without the channels that the lateral connections add.
         fast: the same for the fast pathway.
         slow_stem: kernel of the slow stem.
         fast_stem: kernel of the fast stem.
@@ -112,9 +112,12 @@ class SlowFast(nn.Module):
         self.features = self.frame_features = slow[-1] + fast[-1]
         self.slow_stem = stem(inputs, slow[0], layout.slow_stem, layout.stem_pool)
         self.fast_stem = stem(inputs, fast[0], layout.fast_stem, layout.stem_pool)
-        self.laterals, self.slow_stages, self.fast_stages = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        self.laterals = nn.ModuleList()
+        self.slow_stages = nn.ModuleList()
+        self.fast_stages = nn.ModuleList()
         for i, (depth, temporal) in enumerate(zip(layout.depths, layout.slow_temporal, strict=True)):
-            lateral, stride = 2 * fast[i], 1 if i == 0 else 2
+            lateral = 2 * fast[i]
+            stride = 1 if i == 0 else 2
             self.laterals.append(conv_bn(fast[i], lateral, (layout.lateral, 1, 1), (alpha, 1, 1)))
             self.slow_stages.append(
                 stage(depth, slow[i] + lateral, slow[i + 1], temporal, stride, bottleneck=layout.bottleneck)
@@ -149,7 +152,7 @@ class SlowFast(nn.Module):
         return torch.cat([held, fast], dim=2)
 
     def _pathways(self, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What both pathways make of the frames, (B, C, T / alpha, H, W) and (B, C, T, H, W)."""
+        """The outputs of both pathways for the frames, (B, C, T / alpha, H, W) and (B, C, T, H, W)."""
         slow_mask = None if mask is None else mask[:, :: self.alpha]
         frames = masked(frames, mask)
         # [::alpha], never linspace: both pathways must agree on which instant a slow frame shows.
@@ -187,7 +190,7 @@ class Block(nn.Module):
 
 
 class Blocks(nn.Sequential):
-    """Blocks one after the other, each of which is told the mask."""
+    """Blocks one after the other, each of which gets the mask."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """See `Block`."""

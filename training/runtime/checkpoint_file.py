@@ -1,4 +1,4 @@
-"""What all checkpoint files have in common: the error of one that cannot be used, and how they are written."""
+"""The common part of checkpoint files: the error of one that cannot be used, and writing."""
 
 from io import BytesIO
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What processes that train together share."""
+"""Processes that train together."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from torch import Tensor
 
 
 def processes() -> int:
-    """How many processes train together; 1 where there is no group."""
+    """The number of processes that train together; 1 where there is no group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is, counted from 0."""
+    """The number of this process among them, counted from 0."""
     return dist.get_rank() if processes() > 1 else 0
 
 
 def share(batch: int) -> slice:
-    """What this process takes of a batch that all of them have drawn.
+    """The share of this process of a batch that all of them have drawn.
 
     Raises:
         ValueError: the batch cannot be divided evenly, so that means over shares would not be means over the batch.

@@ -64,7 +64,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Write an .npz file that appears under its name when it is complete, and not at all otherwise.
 
     Raises:
-        OSError: it cannot be written; what was written so far is removed.
+        OSError: it cannot be written; the incomplete file is removed.
     """
     with whole_file(path) as file:
         np.savez(file, **arrays)

@@ -1,1 +1,1 @@
-"""Where signs start and end in streams: streams made of real clips, what is learned from them, and how it is scored."""
+"""The learned segmenter: training on streams made of real clips, and its scores."""

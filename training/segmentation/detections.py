@@ -1,4 +1,4 @@
-"""What the decoder reports on left-out signers: for their signs, for other signs, and for idle hands."""
+"""Counts of the decoder's reports on left-out signers: for their signs, for other signs, and for idle hands."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,9 +7,7 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.decoding import Decoder
 from glosscast.learned_segmentation import Tagging
-from glosscast.vocabulary import Vocabulary
 from training.data import Example
 from training.data.idle import KINDS, draw_idle, outside
 from training.data.streams import StreamConfig, draw_streams
@@ -24,11 +22,12 @@ ALONE = StreamConfig(signs=(1, 1), direct=0.0)  # rest, one sign, rest
 
 
 class FoldDetections(BaseModel):
-    """What was reported in one fold.
+    """The decoder's reports in one fold.
 
     Attributes:
         known: of streams of one sign of the vocabulary each, with rests before and after; signers are drawn alike.
-        unknown: of such streams of other signs, where telling anything is wrong; each signer's glosses are drawn alike.
+        unknown: of such streams of other signs, where every reported gloss is wrong; a signer's glosses are drawn
+            alike.
         idle: by kind, of streams without a sign; kinds that no left-out signer has clips for are absent.
     """
 
@@ -73,10 +72,8 @@ def count_fold(
     model = checkpoint.build_calibrated(calibration.temperature, calibration.background)
     classify = TorchClassifier(model, len(vocabulary))
     settings = config.decoder.model_copy(update={"reject": calibration.reject})
-    how = config.clip, config.segmenter, settings, classify
-    no_sign = Vocabulary(vocabulary, none).no_sign_id
-    decoder = partial(Decoder, *how, interim=False, tagging=tagging, no_sign=no_sign)
-    count = partial(count_detections, decoder=decoder, vocabulary=vocabulary, no_sign=none)
+    pipeline = replace(config.pipeline(classify, tagging), settings=settings)
+    count = partial(count_detections, pipeline=pipeline, vocabulary=vocabulary, no_sign=none)
     glosses = {e.gloss for e in examples} - {none}
     draw = partial(draw_streams, no_sign=[], config=ALONE, seed=SEED + number)
     unread = outside(examples, vocabulary, none)
@@ -84,7 +81,7 @@ def count_fold(
     kinds = [kind for kind in KINDS if kind != "recorded" or any(e.gloss == none for e in examples)]
     for kind in kinds:
         streams = draw_idle(unread, [none or ""], kind, hours / len(kinds), SEED + number)
-        idle[kind] = count_false_alarms(streams, decoder, vocabulary, none)
+        idle[kind] = count_false_alarms(streams, pipeline, vocabulary, none)
     return FoldDetections(
         known=count(draw(examples, glosses=sorted(glosses & set(vocabulary)), count=KNOWN)),
         unknown=count(draw(_one_gloss_each(examples), glosses=sorted(glosses - set(vocabulary)), count=UNKNOWN)),

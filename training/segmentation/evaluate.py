@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.decoding import Decoder
 from glosscast.learned_segmentation import Tagging
-from glosscast.vocabulary import Vocabulary
 from training.config import Config
 from training.data import Example
 from training.data.idle import Kind, draw_idle, outside
@@ -67,20 +65,15 @@ def score_fold(
 ) -> list[FoldScores]:
     """Both segmenters on all kinds of streams of these signers' clips."""
     config = checkpoint.config
-    vocabulary, none = config.data.vocabulary, no_signs(config)
-    no_sign = Vocabulary(vocabulary, config.data.no_sign).no_sign_id
+    vocabulary = config.data.vocabulary
+    none = no_signs(config)
     classify = TorchClassifier(checkpoint.build(), len(vocabulary))
     glosses = [gloss for gloss in vocabulary if gloss not in none]
     result = []
     for kind, direct in RESTS.items():
         streams = draw_streams(examples, glosses, sorted(none), StreamConfig(direct=direct), TESTED, TESTED_SEED)
         for name, learned in (("rule", None), ("learned", tagging)):
-
-            def decoder(learned: Tagging | None = learned) -> Decoder:
-                how = config.clip, config.segmenter, config.decoder
-                return Decoder(*how, classify, interim=False, tagging=learned, no_sign=no_sign)
-
-            scores = score(streams, decoder, vocabulary, config.data.no_sign)
+            scores = score(streams, config.pipeline(classify, learned), vocabulary, config.data.no_sign)
             result.append(FoldScores(held_out=tuple(held_out), streams=kind, segmenter=name, scores=scores))
     return result
 

@@ -1,25 +1,25 @@
-"""How often something is told while nothing is signed, and how often a sign is missed, by the whole decoder."""
+"""How often the whole decoder reports a gloss while nothing is signed, and how often it misses a sign."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.decoding import Decoder
+from glosscast.decoding import Pipeline
 from training.data.sentences import Sentence
-from training.segmentation.score import watch
+from training.segmentation.score import find_signs
 
-TOLERANCE_MS = 500.0  # what a told sign may lie off the one that was signed, at either end
+TOLERANCE_MS = 500.0  # how far a reported sign may lie from the one that was signed, at either end
 HOUR_MS = 3_600_000.0
 
 
 class FalseAlarms(BaseModel):
-    """What was told in streams without a sign.
+    """The glosses that were reported in streams without a sign.
 
     Attributes:
         hours: how long they are together.
-        told: how many glosses were told, "no sign" left out.
-        glosses: how often each of them was.
+        told: how many glosses were reported, "no sign" left out.
+        glosses: how often each of them was reported.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,11 +44,11 @@ class DetectionCounts(BaseModel):
 
     Attributes:
         signs: how many were signed.
-        right: told exactly once, and rightly.
-        missed: not told at all.
-        wrong: told, but as another gloss, once or more often.
-        repeated: told rightly, but more than once.
-        stray: glosses told where nothing was signed.
+        right: reported exactly once, and rightly.
+        missed: not reported at all.
+        wrong: reported as another gloss, once or more often.
+        repeated: reported rightly, but more than once.
+        stray: glosses reported where nothing was signed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,26 +62,27 @@ class DetectionCounts(BaseModel):
 
 
 def count_false_alarms(
-    streams: Iterable[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
+    streams: Iterable[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> FalseAlarms:
     """Read streams without a sign with a new decoder each."""
-    length_ms, glosses = 0.0, dict[str, int]()
+    length_ms = 0.0
+    glosses = dict[str, int]()
     for stream in streams:
         length_ms += stream.clip.duration_ms
-        for found in watch(stream, decoder(), vocabulary):
+        for found in find_signs(stream, pipeline.decoder(interim=False), vocabulary):
             if found.gloss is not None and found.gloss != no_sign:
                 glosses[found.gloss] = glosses.get(found.gloss, 0) + 1
     return FalseAlarms(hours=length_ms / HOUR_MS, told=sum(glosses.values()), glosses=glosses)
 
 
 def count_detections(
-    streams: Iterable[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
+    streams: Iterable[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> DetectionCounts:
     """Read streams of signs with a new decoder each."""
     signs = right = missed = wrong = repeated = stray = 0
     for stream in streams:
-        told: list[list[str]] = [[] for _ in stream.signs]
-        for found in watch(stream, decoder(), vocabulary):
+        reported: list[list[str]] = [[] for _ in stream.signs]
+        for found in find_signs(stream, pipeline.decoder(interim=False), vocabulary):
             if found.gloss is None or found.gloss == no_sign:
                 continue
             shared = [min(s.end_ms, found.end_ms) - max(s.start_ms, found.start_ms) for s in stream.signs]
@@ -89,8 +90,8 @@ def count_detections(
             if nearest is None or shared[nearest] < -TOLERANCE_MS:
                 stray += 1
             else:
-                told[nearest].append(found.gloss)
-        for sign, glosses in zip(stream.signs, told, strict=True):
+                reported[nearest].append(found.gloss)
+        for sign, glosses in zip(stream.signs, reported, strict=True):
             signs += 1
             missed += not glosses
             wrong += any(gloss != sign.gloss for gloss in glosses)

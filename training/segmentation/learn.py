@@ -60,7 +60,7 @@ def features_of(stream: Sentence, settings: SegmenterSettings) -> NDArray[np.flo
 
 
 def tags_of(stream: Sentence) -> NDArray[np.int64]:
-    """(T,) what the network should say at each tick: the tag of the tick `LOOKAHEAD` before."""
+    """(T,) the network's target at each tick: the tag of the tick `LOOKAHEAD` before."""
     tags = np.full(len(stream.clip.t_ms), OUTSIDE, np.int64)
     for sign in stream.signs:
         first, last = round(sign.start_ms * FPS / 1000), round(sign.end_ms * FPS / 1000)

@@ -1,12 +1,12 @@
-"""How well a segmenter finds signs in streams, and what is then read."""
+"""How well a segmenter finds signs in streams, and how well they are then read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from glosscast.decoding import Decoder, SignEvent
+from glosscast.decoding import Decoder, Pipeline, SignEvent
 from training.data.sentences import Sentence, Sign
 from training.evaluation.wer import ErrorRate, error_rate
 
@@ -14,18 +14,18 @@ IOU = 0.5
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSign:
     """A sign that was found.
 
     Attributes:
-        start_ms, end_ms: where, in the stream's time.
-        told_ms: time of the frame with which its final came.
-        gloss: what it was read as; None where that is not reported.
+        start_ms, end_ms: where it lies, in the stream's time.
+        reported_ms: time of the frame with which its final came.
+        gloss: its gloss; None where it is not reported.
     """
 
     start_ms: float
     end_ms: float
-    told_ms: float
+    reported_ms: float
     gloss: str | None
 
 
@@ -49,14 +49,14 @@ class SegmentScores(BaseModel):
     delay_ms: tuple[float, float]
 
 
-def overlap(sign: Sign, found: Found) -> float:
+def overlap(sign: Sign, found: FoundSign) -> float:
     """Intersection over union of two stretches of time."""
     shared = min(sign.end_ms, found.end_ms) - max(sign.start_ms, found.start_ms)
     union = max(sign.end_ms, found.end_ms) - min(sign.start_ms, found.start_ms)
     return max(shared, 0.0) / union if union > 0 else 0.0
 
 
-def matched(signs: Sequence[Sign], found: Sequence[Found]) -> list[tuple[Sign, Found]]:
+def matched(signs: Sequence[Sign], found: Sequence[FoundSign]) -> list[tuple[Sign, FoundSign]]:
     """Pairs with an overlap of at least `IOU`, one to one; above a half no other assignment is possible."""
     pairs = []
     free = list(found)
@@ -68,7 +68,7 @@ def matched(signs: Sequence[Sign], found: Sequence[Found]) -> list[tuple[Sign, F
     return pairs
 
 
-def watch(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list[Found]:
+def find_signs(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list[FoundSign]:
     """All finals of a stream, each with the time of the frame that brought it."""
     found = []
     clip = stream.clip
@@ -77,18 +77,20 @@ def watch(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list
     return found + _finals(decoder.finish(), float(clip.t_ms[-1]), vocabulary)
 
 
-def _finals(events: Sequence[SignEvent], told_ms: float, vocabulary: Sequence[str]) -> list[Found]:
+def _finals(events: Sequence[SignEvent], reported_ms: float, vocabulary: Sequence[str]) -> list[FoundSign]:
     return [
-        Found(e.start_ms, e.end_ms, told_ms, None if e.quiet else vocabulary[int(e.probabilities.argmax())])
+        FoundSign(
+            e.start_ms, e.end_ms, reported_ms, None if e.suppressed else vocabulary[int(e.probabilities.argmax())]
+        )
         for e in events
         if e.probabilities is not None and e.kind == "final"
     ]
 
 
 def score(
-    streams: Sequence[Sentence], decoder: Callable[[], Decoder], vocabulary: Sequence[str], no_sign: str | None
+    streams: Sequence[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> SegmentScores:
-    """Read streams with a new decoder each, and compare what is found with what is there.
+    """Read streams with a new decoder each, and compare the found signs with the true ones.
 
     A final that is not reported still is a segment that was found; only the gloss error leaves it out.
     """
@@ -96,10 +98,12 @@ def score(
     delays: list[float] = []
     readings: list[tuple[tuple[str, ...], list[str]]] = []
     for stream in streams:
-        found = watch(stream, decoder(), vocabulary)
+        found = find_signs(stream, pipeline.decoder(interim=False), vocabulary)
         pairs = matched(stream.signs, found)
-        signs, found_signs, hits = signs + len(stream.signs), found_signs + len(found), hits + len(pairs)
-        delays += [f.told_ms - sign.end_ms for sign, f in pairs]
+        signs = signs + len(stream.signs)
+        found_signs = found_signs + len(found)
+        hits = hits + len(pairs)
+        delays += [f.reported_ms - sign.end_ms for sign, f in pairs]
         readings.append((stream.glosses, [f.gloss for f in found if f.gloss not in (None, no_sign)]))
     median, late = np.percentile(delays or [np.nan], [50, 95])
     return SegmentScores(

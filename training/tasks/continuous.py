@@ -1,4 +1,4 @@
-"""Training on sentences: frame-wise logits taught by CTC and what the continuous loss adds to it."""
+"""Training on sentences: frame-wise logits, trained by CTC and the other terms of the continuous loss."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 

@@ -13,7 +13,7 @@ from training.evaluation.scores import TorchClassifier, score
 from training.loop.task import Task
 from training.losses.base import IsolatedLoss
 from training.losses.isolated import isolated_loss
-from training.models.recogniser import Output, Recogniser, isolated_recogniser
+from training.models.recogniser import IsolatedRecogniser, Output, isolated_recogniser
 from training.runtime.distributed import gathered, processes, rank, summed
 from training.tasks.window_feed import Batch, Feed
 
@@ -26,7 +26,7 @@ class IsolatedTask(Task[Batch]):
             gloss of the vocabulary.
     """
 
-    model: Recogniser
+    model: IsolatedRecogniser
     criterion: IsolatedLoss
 
     def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
@@ -37,7 +37,8 @@ class IsolatedTask(Task[Batch]):
         self.config = config
         self.classes = classes_of(examples, config.data)
         training, mining = split_mining(examples)
-        self._feed, self._mining = Feed(config, self.classes, training), Feed(config, self.classes, mining)
+        self._feed = Feed(config, self.classes, training)
+        self._mining = Feed(config, self.classes, mining)
         self._dev = [e for e in dev if e.gloss in vocabulary]
         if dev and not self._dev:
             raise DataError("no dev clip has a gloss of the vocabulary")
@@ -73,10 +74,11 @@ class IsolatedTask(Task[Batch]):
     def dev_score(self, average: nn.Module) -> float:
         """Share of the dev clips recognised, as `evaluate` counts them."""
         own = self._dev[rank() :: processes()]
-        config, right = self.config, 0.0
+        config = self.config
+        right = 0.0
         if own:
-            classify = TorchClassifier(cast(Recogniser, average), len(config.data.vocabulary))
-            scores = score(own, config.data.vocabulary, config.clip, config.segmenter, config.decoder, classify)
+            classify = TorchClassifier(cast(IsolatedRecogniser, average), len(config.data.vocabulary))
+            scores = score(own, config.data.vocabulary, config.pipeline(classify))
             right = scores.accuracy * scores.n
         device = next(average.parameters()).device
         return summed(torch.tensor(right, device=device)).item() / len(self._dev)

@@ -103,7 +103,9 @@ class SentenceFeed:
 
     def _sample(self, signed: Signed, rng: np.random.Generator) -> NDArray[np.float32]:
         """Augmented keypoints (T, 171, 4) at the model's frame rate; every sign and transition has its own speed."""
-        clip, spec, limit = signed.clip, self.config.clip, self.config.augmentation.speed
+        clip = signed.clip
+        spec = self.config.clip
+        limit = self.config.augmentation.speed
         lengths = np.diff(signed.knots_ms) * np.exp(rng.uniform(-limit, limit, len(signed.knots_ms) - 1))
         stretched = np.concatenate([[0.0], np.cumsum(lengths)])
         times = np.arange(0.0, stretched[-1] + 1e-6, 1000.0 / spec.fps)

@@ -1,4 +1,4 @@
-"""Read sentences with a continuous recogniser, and score what was read."""
+"""Read sentences with a continuous recogniser, and score the hypotheses."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ TOGETHER = 16  # sentences read in one batch
 
 
 class Signing(Protocol):
-    """A recording and what is signed in it: a `Sentence`, or an `Example`."""
+    """A recording and the signed glosses: a `Sentence`, or an `Example`."""
 
     @property
     def clip(self) -> Clip:
@@ -66,7 +66,7 @@ class SentenceScores(BaseModel):
         rate: word error rate and its parts.
         accuracy: share of the signs read rightly among those that the alignment sets beside a sign that was read.
         macro_f1: mean F1 over the glosses of the references; a hit is a sign aligned with its own gloss.
-        hypotheses: what was read, sentence by sentence.
+        hypotheses: the hypothesis of each sentence.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,7 +97,7 @@ def score_sentences(
 
 
 def tally_sentences(references: Sequence[tuple[str, ...]], read: Sequence[tuple[str, ...]]) -> SentenceScores:
-    """Figures from glosses and what was read, sentence by sentence.
+    """Figures from references and hypotheses, sentence by sentence.
 
     Raises:
         ValueError: no gloss in any reference.

@@ -67,7 +67,7 @@ def fit(
         PretrainedError: the weights cannot be used.
         CheckpointError: there is nothing to resume, or it is of another run.
         OSError: a file cannot be written.
-        ValueError: the loss is no number any more, or the config asks for what is not there.
+        ValueError: the loss is no number any more, or the config names missing files.
     """
     recorded = examples
     examples = [*recorded, *idle_examples(recorded, config.data, config.seed)]

@@ -65,7 +65,7 @@ class Feed:
         rng = np.random.default_rng(seed)
         examples = [self.examples[i] for i in indices]
         drawn = self.augment.draw([e.clip for e in examples], rng)
-        # Drawn whole and shared out afterwards: what a batch draws does not depend on how many train together.
+        # Drawn whole and shared out afterwards: a batch does not depend on the number of processes that train together.
         own = share(len(indices))
         keypoints, mask, labels = (
             torch.from_numpy(array[own]) for array in (drawn.keypoints, drawn.mask, self.labels[indices])

@@ -4,7 +4,8 @@
  */
 
 import { byId } from "./dom.js";
-import { SUBPROTOCOL, closeOf } from "./protocol.js";
+import { SUBPROTOCOL } from "./codes.js";
+import { closeOf } from "./protocol.js";
 
 /** @import { StreamToken } from "../types/messages.js" */
 

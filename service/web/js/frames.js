@@ -3,7 +3,7 @@
 const TARGET_FPS = 16; // what the recogniser samples; more would be thrown away there
 const SLOWEST_MS = 100; // between frames, for a server that cannot keep up
 const EASED_MS = 20_000; // then back to the usual pace
-const COUNTED_MS = 2000; // the pace is told over so long
+const COUNTED_MS = 2000; // the frame rate is measured over this time
 
 /** @import { Limits } from "../types/messages.js" */
 /** @import { Reader } from "./readers.js" */

@@ -1,4 +1,4 @@
-/** The live view: camera, stream, captions and what the person is told about them. */
+/** The live view: camera, stream, captions and the messages about them. */
 
 import { askForKey, openStream } from "./access.js";
 import { CameraError, closeCamera, listCameras, openCamera, watchPermission } from "./camera.js";
@@ -22,7 +22,7 @@ const SLOW_AFTER = 5; // seconds in a row below the pace that signs need
 export class Live {
   /**
    * @param {import("./captions.js").Captions} captions
-   * @param {{staysOn?: boolean}} options staysOn: the camera goes on while the page is out of sight
+   * @param {{staysOn?: boolean}} options staysOn: the camera goes on while the page is hidden
    */
   constructor(captions, { staysOn = false } = {}) {
     this.captions = captions;

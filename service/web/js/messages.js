@@ -214,7 +214,7 @@ const BY_STATUS = {
 };
 
 /**
- * The function returns what a person is told about a clip that was not read.
+ * The function returns the message about a clip that was not read.
  *
  * @param {number} status HTTP status; 0 where no answer came
  * @param {{code?: string}|null} problem the problem document, if there was one
@@ -223,8 +223,8 @@ const BY_STATUS = {
  */
 export function clipProblem(status, problem, retryAfterS) {
   const byStatus = status === 0 ? "network" : BY_STATUS[status];
-  const told = problem?.code ?? "";
-  const code = Object.hasOwn(CLIP_PROBLEMS, told) ? told : (byStatus ?? "unknown");
+  const given = problem?.code ?? "";
+  const code = Object.hasOwn(CLIP_PROBLEMS, given) ? given : (byStatus ?? "unknown");
   const found = CLIP_PROBLEMS[code];
   const wait = found.retry && retryAfterS ? ` Try again in ${retryAfterS === 1 ? "a second" : `${retryAfterS} seconds`}.` : "";
   return { code, retry: false, ...found, body: found.body + wait };

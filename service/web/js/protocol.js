@@ -5,6 +5,7 @@
  * without a network.
  */
 
+import { CloseCode } from "./codes.js";
 import { Session } from "./session.js";
 
 /** @import { ErrorMessage, ServerMessage, StartMessage } from "../types/messages.js" */
@@ -39,7 +40,6 @@ import { Session } from "./session.js";
  * @property {(id: number|undefined) => void} clearTimeout
  */
 
-export const SUBPROTOCOL = "glosscast.v1";
 export const MAX_BUFFERED_BYTES = 256 * 1024; // about six frames; beyond, the network is slower than the camera
 const GIVE_UP_AFTER = 8; // failed attempts in a row, together about a minute and a half
 const STABLE_MS = 10_000; // a session that lived this long was a good one: start counting anew
@@ -48,6 +48,8 @@ const STOP_TIMEOUT_MS = 3_000;
 const START_TIMEOUT_MS = 30_000; // from connecting to `started`
 const SILENCE_MS = 12_000; // frames go out and nothing comes back: the network is gone, though nobody has said so
 
+const ABNORMAL = 1006; // what browsers report of a connection that ended without a close code
+const HEADER_LENGTH_BYTES = 4;
 const RETRY = "retry";
 const STOP = "stop";
 
@@ -61,10 +63,10 @@ const STOP = "stop";
  */
 export function encodeFrame(seq, tMs, payload) {
   const header = new TextEncoder().encode(JSON.stringify({ seq, t_ms: tMs }));
-  const message = new Uint8Array(4 + header.length + payload.byteLength);
+  const message = new Uint8Array(HEADER_LENGTH_BYTES + header.length + payload.byteLength);
   new DataView(message.buffer).setUint32(0, header.length, true);
-  message.set(header, 4);
-  message.set(new Uint8Array(payload), 4 + header.length);
+  message.set(header, HEADER_LENGTH_BYTES);
+  message.set(new Uint8Array(payload), HEADER_LENGTH_BYTES + header.length);
   return message;
 }
 
@@ -98,10 +100,10 @@ export function backoffMs(attempt, random = Math.random) {
  * @returns {Close}
  */
 export function closeOf(status, retryAfterS) {
-  if (status === 401) return { code: 4001, error: null };
-  if (status === 403) return { code: 4001, error: { code: "not_allowed", retryable: false } };
-  if (status === 429) return { code: 4029, error: { retryable: true, retry_after_s: retryAfterS } };
-  return { code: 1006, error: null };
+  if (status === 401) return { code: CloseCode.NOT_AUTHENTICATED, error: null };
+  if (status === 403) return { code: CloseCode.NOT_AUTHENTICATED, error: { code: "not_allowed", retryable: false } };
+  if (status === 429) return { code: CloseCode.TOO_MANY_STREAMS, error: { retryable: true, retry_after_s: retryAfterS } };
+  return { code: ABNORMAL, error: null };
 }
 
 /**
@@ -116,12 +118,18 @@ export function closeOf(status, retryAfterS) {
 export function afterClose(code, error, attempt, random = Math.random) {
   const unauthorised = error?.code === "not_allowed" ? "not_allowed" : "unauthorised";
   /** @type {Record<number, StopReason|undefined>} */
-  const finals = { 1000: "done", 1009: "disagree", 4000: "disagree", 4001: unauthorised, 4031: "idle" };
+  const finals = {
+    [CloseCode.DONE]: "done",
+    [CloseCode.TOO_BIG]: "disagree",
+    [CloseCode.BAD_MESSAGE]: "disagree",
+    [CloseCode.NOT_AUTHENTICATED]: unauthorised,
+    [CloseCode.IDLE]: "idle",
+  };
   const final = finals[code];
   if (final) return { action: STOP, reason: final };
-  if (code === 4008) return { action: RETRY, reason: "renew", delayMs: 0 };
+  if (code === CloseCode.EXPIRED) return { action: RETRY, reason: "renew", delayMs: 0 };
   if (error?.retryable === false) return { action: STOP, reason: "refused" };
-  const busy = code === 1013 || code === 4029;
+  const busy = code === CloseCode.OVERLOADED || code === CloseCode.TOO_MANY_STREAMS;
   if (!busy && attempt >= GIVE_UP_AFTER) return { action: STOP, reason: "gone" };
   const asked = error?.retry_after_s ?? 0;
   const delayMs = asked > 0 ? asked * 1000 : Math.max(backoffMs(attempt, random), busy ? 3000 : 0);
@@ -200,7 +208,7 @@ export class StreamClient {
     if (socket && this.ready) {
       this.ready = false;
       socket.send(JSON.stringify({ type: "stop" }));
-      this.timer.setTimeout(() => socket.close(1000), STOP_TIMEOUT_MS);
+      this.timer.setTimeout(() => socket.close(CloseCode.DONE), STOP_TIMEOUT_MS);
     } else {
       socket?.close();
     }
@@ -229,7 +237,7 @@ export class StreamClient {
     try {
       return await this.connect(this.url);
     } catch (error) {
-      return { code: 1006, error: null, .../** @type {Partial<Close>} */ (error) };
+      return { code: ABNORMAL, error: null, .../** @type {Partial<Close>} */ (error) };
     }
   }
 
@@ -254,7 +262,7 @@ export class StreamClient {
     this.watchdog = this.timer.setTimeout(() => {
       if (socket !== this.socket) return;
       socket.close(); // on a dead network its close event would take minutes
-      this.#closed(socket, 1006);
+      this.#closed(socket, ABNORMAL);
     }, patienceMs);
   }
 
@@ -272,7 +280,7 @@ export class StreamClient {
     /** @type {ServerMessage} */
     const message = JSON.parse(data);
     if (this.ready) this.#unwatch();
-    this.session.heard(message);
+    this.session.receive(message);
     if (message.type === "error") this.error = message;
     if (message.type === "started" && this.running) {
       this.#unwatch();

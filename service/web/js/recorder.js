@@ -90,12 +90,12 @@ export class Recorder {
 
   /** @param {number} began */
   #count(began) {
-    const tell = () => {
+    const update = () => {
       const seconds = (performance.now() - began) / 1000;
       byId("record-time").textContent = `${seconds.toFixed(0)} of ${this.longestS} s`;
       if (seconds >= this.longestS) this.finish();
     };
-    tell();
-    this.timer = setInterval(tell, 250);
+    update();
+    this.timer = setInterval(update, 250);
   }
 }

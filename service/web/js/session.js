@@ -5,7 +5,7 @@
 /**
  * The class remembers a session that outlives its connection, as far as the client has to.
  *
- * `heard` takes every message of the server; `opening(nowMs, start)` is what to say first on a connection, `start` or
+ * `receive` takes every message of the server; `opening(nowMs, start)` is what to say first on a connection, `start` or
  * `resume`.
  */
 export class Session {
@@ -24,7 +24,7 @@ export class Session {
   }
 
   /** @param {ServerMessage} message */
-  heard(message) {
+  receive(message) {
     if (message.type === "started") {
       if (!message.resumed) this.lastSegment = null;
       this.known = message.token ? { id: message.session, token: message.token } : null;

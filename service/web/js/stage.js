@@ -44,7 +44,7 @@ export class Stage {
    * The method shows a state.
    *
    * @param {State} state
-   * @param {BannerName|null} banner what the state "waiting" is told by
+   * @param {BannerName|null} banner the banner of the state "waiting"
    */
   show(state, banner = null) {
     this.state = state;
@@ -77,15 +77,15 @@ export class Stage {
     const until = performance.now() + delayMs;
     this.show("waiting", banner);
     clearInterval(this.countdown);
-    const tell = () => {
+    const update = () => {
       if (this.state !== "waiting" || !this.banner) return clearInterval(this.countdown);
       const seconds = Math.ceil((until - performance.now()) / 1000);
       const body = `${BANNERS[this.banner].body}${seconds > 0 ? ` in ${seconds} s.` : "…"}`;
       byId("banner-body").textContent = body;
       return undefined;
     };
-    tell();
-    this.countdown = setInterval(tell, 500);
+    update();
+    this.countdown = setInterval(update, 500);
   }
 
   /**

@@ -195,7 +195,7 @@ export class Upload {
 
   /**
    * @param {string} title
-   * @param {number|null} share null: it cannot be told
+   * @param {number|null} share null: it is not known
    * @param {string} note
    */
   #progress(title, share, note) {

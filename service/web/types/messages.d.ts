@@ -11,7 +11,7 @@ export interface StartMessage {
   top_k?: number;
   /** whether `landmarks` messages are wanted (input frames only) */
   landmarks?: boolean;
-  /** frame width / height (input keypoints only; pictures tell theirs) */
+  /** frame width / height (input keypoints only; pictures have their own) */
   aspect?: number;
 }
 
@@ -22,7 +22,7 @@ export interface ResumeMessage {
   session: string;
   /** `token` of `started` */
   token: string;
-  /** segment of the last `final` that was heard, null where there was none */
+  /** segment of the last `final` that was received, null where there was none */
   last_segment?: number | null;
 }
 
@@ -41,7 +41,7 @@ export interface StopMessage {
   type: "stop";
 }
 
-/** What is in effect for a stream. */
+/** The options in effect for a stream. */
 export interface Config {
   input: "frames" | "keypoints";
   interim: boolean;
@@ -52,9 +52,9 @@ export interface Config {
   aspect: number | null;
 }
 
-/** What a stream must keep within. */
+/** The limits of a stream. */
 export interface Limits {
-  /** frames per second; what comes faster is dropped */
+  /** frames per second; frames that come faster are dropped */
   max_fps: number;
   /** size of one binary message; a larger one ends the stream */
   max_frame_bytes: number;
@@ -67,7 +67,7 @@ export interface StartedMessage {
   type: "started";
   /** random id of this session */
   session: string;
-  /** secret of this session: who has it may resume it and read its captions */
+  /** secret of this session: its holder may resume it and read its captions */
   token: string;
   /** whether this answers `resume` */
   resumed: boolean;
@@ -78,7 +78,7 @@ export interface StartedMessage {
   config: Config;
   /** name and version, "asl-demo@1" */
   bundle: string;
-  /** the gloss that stands for hands that say nothing, null where there is none */
+  /** the gloss that stands for hands that sign nothing, null where there is none */
   no_sign: string | null;
   limits: Limits;
 }
@@ -92,9 +92,9 @@ export interface SignStartedMessage {
 }
 
 /**
- * The best guess inside a sign; replaced by the next revision or the final. Unsent ones are left out.
+ * The likeliest gloss inside a sign so far; replaced by the next revision or the final. Unsent ones are left out.
  *
- * Early guesses are often wrong: show the gloss of a stable one only, until another stable one or the final comes.
+ * Early ones are often wrong: show the gloss of a stable one only, until another stable one or the final comes.
  */
 export interface InterimMessage {
   type: "interim";
@@ -110,14 +110,14 @@ export interface InterimMessage {
   end_ms: number;
 }
 
-/** Another gloss that it could be. */
+/** Another gloss that the sign may be. */
 export interface Alternative {
   gloss: string;
   /** 0..1 */
   confidence: number;
 }
 
-/** What the sign was; never changes. */
+/** The reading of a sign; it never changes. */
 export interface FinalMessage {
   type: "final";
   segment: number;
@@ -135,7 +135,7 @@ export interface FinalMessage {
 }
 
 /**
- * Where the signer is, for an overlay; at most 8 a second.
+ * The signer's points, for an overlay; at most 8 a second.
  *
  * Points are [x, y] in 0..1 of the frame, x to the right and y down, null where unseen.
  */
@@ -150,7 +150,7 @@ export interface LandmarksMessage {
   right_hand: [number, number][] | null;
 }
 
-/** Frames were left out: they came faster than they could be read, or what finds keypoints had to be restarted. */
+/** Frames were left out: they came faster than they could be read, or the extractor had to be restarted. */
 export interface StreamWarningMessage {
   type: "warning";
   /** why */
@@ -159,10 +159,10 @@ export interface StreamWarningMessage {
   count: number;
 }
 
-/** What an `error` message is about. */
+/** The subject of an `error` message. */
 export type ErrorCode = "bad_time" | "bad_keypoints" | "undecodable" | "too_large" | "out_of_memory" | "bad_message" | "unsupported_input" | "frame_too_big" | "not_authenticated" | "not_allowed" | "too_many_requests" | "too_many_streams" | "overloaded" | "slow_reader" | "idle" | "session_expired" | "no_session" | "resumed" | "shutting_down" | "internal";
 
-/** Something went wrong. A retryable one leaves the stream open, or tells that a new one may succeed. */
+/** Something went wrong. A retryable one leaves the stream open, or means that a new one may succeed. */
 export interface ErrorMessage {
   type: "error";
   /** stable, for a program to decide by; see the error codes */
@@ -174,7 +174,7 @@ export interface ErrorMessage {
   retry_after_s: number | null;
 }
 
-/** What a stream was, in numbers. */
+/** The counts of a stream. */
 export interface Summary {
   /** from `start` to `ended`, by the server's clock */
   duration_ms: number;
@@ -215,14 +215,14 @@ export interface Prediction {
   confusable_with: string[];
 }
 
-/** Where the time went, in ms. */
+/** The time of each step, in ms. */
 export interface Timings {
   decode: number;
   keypoints: number;
   inference: number;
 }
 
-/** What a clip shows, taken as one sign. */
+/** The reading of a clip, taken as one sign. */
 export interface Classification {
   /** name and version */
   bundle: string;
@@ -237,7 +237,7 @@ export interface Classification {
   timings_ms: Timings;
 }
 
-/** What `POST /v1/classify` takes. */
+/** The limits of `POST /v1/classify`. */
 export interface ClipLimits {
   max_upload_bytes: number;
   max_clip_s: number;
@@ -259,7 +259,7 @@ export interface ConfusablePair {
   similarity: number;
 }
 
-/** One gloss of the vocabulary, and what is known about it. */
+/** One gloss of the vocabulary, with its figures. */
 export interface GlossEntry {
   gloss: string;
   /** signers that it was learned from */
@@ -271,7 +271,7 @@ export interface GlossEntry {
   confusable_with: string[];
 }
 
-/** What websocket clients with input keypoints must send, and what the model was trained on. */
+/** The keypoints that websocket clients must send, and those that the model was trained on. */
 export interface KeypointLayout {
   layout: string;
   points: number;
@@ -282,7 +282,7 @@ export interface KeypointLayout {
   extractor: string;
 }
 
-/** The bundle in use, and what the service takes for it. */
+/** The bundle in use, and the inputs that the service takes for it. */
 export interface BundleDescription {
   name: string;
   version: string;
@@ -300,11 +300,11 @@ export interface BundleDescription {
   limits: ClipLimits;
   /** ONNX Runtime execution providers in use, best first */
   providers: string[];
-  /** what they compute in */
+  /** in which they compute */
   precision: "fp32" | "bf16" | "int8";
 }
 
-/** What opens one stream. */
+/** A token that opens one stream. */
 export interface StreamToken {
   token: string;
   /** ISO 8601, UTC; it must be used before, and can be used once */

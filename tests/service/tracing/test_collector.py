@@ -92,7 +92,7 @@ def test_a_collector_alone_gets_nothing(bundle_folder, collector, monkeypatch):
     assert collector == []
 
 
-def test_other_code_that_traces_the_process_hears_nothing(bundle_folder, monkeypatch):
+def test_other_tracing_in_the_process_gets_nothing(bundle_folder, monkeypatch):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -116,7 +116,7 @@ def test_other_code_that_traces_the_process_hears_nothing(bundle_folder, monkeyp
         ),
     ],
 )
-def test_what_cannot_be_sent_is_refused_at_the_start(bundle_folder, monkeypatch, environment, says):
+def test_unusable_trace_settings_are_refused_at_the_start(bundle_folder, monkeypatch, environment, says):
     for name in ("ENDPOINT", "TRACES_ENDPOINT", "PROTOCOL", "TRACES_PROTOCOL"):
         monkeypatch.delenv(f"OTEL_EXPORTER_OTLP_{name}", raising=False)
     for name, value in environment.items():

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from tests.service.tracing.spans import CALLER, PARENT_ID, TRACE_ID, seconds, within
 
 
-def test_a_clip_tells_where_its_time_went(bundle_folder, seen, lines):
+def test_a_clip_has_spans_for_its_steps(bundle_folder, seen, lines):
     with serve(bundle_folder) as address, browser(address) as client:
         client.headers.update({"authorization": "Bearer hush", **CALLER})
         assert post(client, SIGN_EAST, name="of-anna.mp4", top_k=2).status_code == 200
@@ -58,14 +58,15 @@ def test_time_that_a_tracker_takes_is_its_own(bundle_folder, seen):
         assert post(client, SIGN_EAST).status_code == 200
         root = seen.one("POST /v1/classify")
     extraction = seen.one("extraction")
-    parts, frames = seen.parts(extraction), extraction.attributes["glosscast.frames"]
+    parts = seen.parts(extraction)
+    frames = extraction.attributes["glosscast.frames"]
 
     assert parts["keypoints"].attributes["glosscast.busy_ms"] >= 20 * frames
     assert seconds(parts["keypoints"]) >= 0.02 * frames
     assert seconds(root) >= seconds(extraction)
 
 
-def test_a_clip_that_is_refused_says_at_which_stage(bundle_folder, seen):
+def test_a_refused_clip_shows_its_stage(bundle_folder, seen):
     with serve(bundle_folder) as address, browser(address) as client:
         assert post(client, b"no video at all").status_code == 415
         root = seen.one("POST /v1/classify")
@@ -101,7 +102,7 @@ def test_nothing_but_the_interface_is_traced(bundle_folder, seen):
 
 
 @pytest.mark.parametrize("traceparent", ["", "00-zz-b7ad6b7169203331-01", f"00-{'0' * 32}-b7ad6b7169203331-01"])
-def test_a_header_that_says_nothing_begins_a_trace(bundle_folder, seen, traceparent):
+def test_an_empty_header_begins_a_trace(bundle_folder, seen, traceparent):
     with serve(bundle_folder) as address, browser(address) as client:
         assert client.get("/v1/bundle", headers={"traceparent": traceparent}).status_code == 200
         assert seen.one("GET /v1/bundle").parent is None

@@ -75,8 +75,9 @@ def test_a_sign_that_the_end_of_the_stream_ends_is_traced(bundle_folder, seen):
     assert set(seen.parts(seen.one("final"))) == {"queue", "recognition"}
 
 
-def test_a_frame_that_waits_shows_what_for(bundle_folder, seen):
-    hold, frames = threading.Event(), colours(EAST)
+def test_a_waiting_frame_shows_the_reason(bundle_folder, seen):
+    hold = threading.Event()
+    frames = colours(EAST)
     with serve(bundle_folder, lambda: ColourTracker(hold), queue_frames=1000, max_fps=1000) as address:
         with Client(address) as client:
             client.start(input="frames")

@@ -9,7 +9,7 @@ from tests.training.continuous.tiny import text, write
 from training.__main__ import main
 from training.comparison.bootstrap import DRAWS
 from training.comparison.hypotheses import SentenceHypotheses
-from training.comparison.plan import Key, make_plan
+from training.comparison.plan import RunKey, make_plan
 from training.comparison.sentence_report import paired_wer
 from training.config import load_config
 from training.evaluation.wer import error_rate
@@ -57,7 +57,7 @@ def test_the_report_has_the_word_error_rates(made: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_there_is_not_done_again(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_work_is_not_done_again(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = Path(shutil.copytree(made, tmp_path / "copy"))
     shutil.rmtree(copy / "report" / "checkpoints")
     monkeypatch.setattr("training.comparison.runs.fit", None)
@@ -93,7 +93,7 @@ def test_the_paired_difference_against_a_count_by_hand(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, text()))
     plan = make_plan(config, tmp_path / "report", [["ann"]], [1, 2, 3], VARIANTS)
     runs = {
-        Key(v, s, 0): made_up(v, s, wrong) for v, wrong in zip(VARIANTS, (0.6, 0.3), strict=True) for s in (1, 2, 3)
+        RunKey(v, s, 0): made_up(v, s, wrong) for v, wrong in zip(VARIANTS, (0.6, 0.3), strict=True) for s in (1, 2, 3)
     }
     found = paired_wer(plan, runs, VARIANTS[1])
     wers = {}
@@ -105,7 +105,7 @@ def test_the_paired_difference_against_a_count_by_hand(tmp_path: Path) -> None:
     assert found.relative_interval is not None
     low, high = found.relative_interval
     assert -0.8 < low < found.relative < high < 0.0
-    twins = {Key(VARIANTS[1], s, 0): runs[Key(VARIANTS[0], s, 0)] for s in (1, 2, 3)}
+    twins = {RunKey(VARIANTS[1], s, 0): runs[RunKey(VARIANTS[0], s, 0)] for s in (1, 2, 3)}
     same = paired_wer(plan, {**runs, **twins}, VARIANTS[1])
     assert same.relative_interval == (0.0, 0.0)
     assert DRAWS > 1000

@@ -40,7 +40,9 @@ def test_sentences_are_as_long_as_their_signs_and_speeds_say(tmp_path: Path) -> 
     assert {i for ids in batch.signed() for i in ids} == {0, 1}
     assert batch.keypoints.shape == (12, batch.frames.max(), 171, 4)
     signs = batch.lengths.double()
-    sign_ms, transition_ms = 17 * 1000 / 15, (200.0 - 67, 400.0 + 67)  # transitions become whole frames
+    # transitions become whole frames
+    sign_ms = 17 * 1000 / 15
+    transition_ms = (200.0 - 67, 400.0 + 67)
     slow = (signs * sign_ms + (signs - 1) * transition_ms[1]) * np.exp(0.1)
     fast = (signs * sign_ms + (signs - 1) * transition_ms[0]) * np.exp(-0.1)
     frame_ms = 1000 / 16

@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert not torch.equal(first.state["classify.weight"], other.state["classify.weight"])
 
 
-def test_a_checkpoint_says_what_it_reads(tmp_path: Path) -> None:
+def test_a_checkpoint_states_its_kind(tmp_path: Path) -> None:
     checkpoint = learn(config(tmp_path, epochs=1))
     path = tmp_path / "checkpoint.pt"
     checkpoint.save(path)

@@ -42,7 +42,7 @@ def test_clips_are_extracted_joined_and_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_run_extracts_only_what_is_missing(tmp_path: Path) -> None:
+def test_a_second_run_extracts_only_missing_clips(tmp_path: Path) -> None:
     clips = items(tmp_path, "5", "bad")
     assert extract_all(clips, tmp_path / "out", 1, 15.0, read)[1].keys() == {"c/1"}
     before = part_path(tmp_path / "out", clips[0]).stat().st_mtime_ns
@@ -55,7 +55,7 @@ def test_a_second_run_extracts_only_what_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_the_run_and_keeps_what_is_whole(tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_run_and_keeps_complete_files(tmp_path: Path) -> None:
     with pytest.raises(DiskFullError, match=r"the disk is full. 1 of 2 clips are done") as error:
         extract_all(items(tmp_path, "5", "full"), tmp_path / "out", 1, 15.0, read)
     assert str(tmp_path / "out") in str(error.value)
@@ -131,7 +131,8 @@ def test_pictures_are_of_the_same_instants_as_keypoints(tmp_path: Path) -> None:
 
 def test_without_keypoints_the_middle_is_kept_and_nothing_passes_for_not_found(tmp_path: Path) -> None:
     items = photos(tmp_path, 2)
-    (unseen,), (seen,) = parts(items, tmp_path / "out", keypoints=False), parts(items, tmp_path / "out")
+    unseen = parts(items, tmp_path / "out", keypoints=False)
+    seen = parts(items, tmp_path / "out")
     assert unseen.parent != seen.parent
     (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, read_unseen, 32)
     clips = with_frames(load_npz(npz, 1.0, 1.0), tmp_path / "out" / "all.frames.zip", 32)
@@ -143,7 +144,7 @@ def test_without_keypoints_the_middle_is_kept_and_nothing_passes_for_not_found(t
 
 
 @pytest.mark.slow
-def test_each_clip_says_what_found_its_keypoints(tmp_path: Path) -> None:
+def test_each_clip_names_its_extractor(tmp_path: Path) -> None:
     items = photos(tmp_path, 2)
     (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, watch)
     assert [e.extractor for e in load_npz(npz, 1.0, 1.0)] == [description(chosen())]

@@ -40,7 +40,7 @@ def arrays(out: Path) -> dict[tuple[str, str], tuple[str, tuple[int, ...], bytes
 
 
 @pytest.mark.slow
-def test_a_cluster_writes_what_one_machine_writes_whatever_dies(tmp_path: Path, address: str) -> None:
+def test_a_cluster_writes_the_same_files_as_one_machine_even_if_workers_die(tmp_path: Path, address: str) -> None:
     one, ray = tmp_path / "one", tmp_path / "ray"
     clips = items(tmp_path, "30", "7", "bad", "31", "6")
     _, failed = extract_all(clips, one, WORKERS, 15.0, read)
@@ -78,7 +78,7 @@ def test_more_workers_than_cores_are_refused(tmp_path: Path, address: str) -> No
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:10001", "127.0.0.1:99999"])
-def test_a_cluster_that_is_not_there_is_said_in_one_line(tmp_path: Path, address: str) -> None:
+def test_a_missing_cluster_is_reported_in_one_line(tmp_path: Path, address: str) -> None:
     pytest.importorskip("ray.data", reason="Ray is not installed")
     with pytest.raises(RayError, match=rf"{address}") as error:
         extract_all(items(tmp_path, "5"), tmp_path, 1, 15.0, read, driver=on_ray(address, tmp_path))

@@ -17,7 +17,7 @@ from training.labels.findings import LabelAudit, find
 from training.labels.out_of_sample import AuditPlan, load_everybody, plan_audit, read, read_everybody
 from training.labels.text import propose, report, to_toml
 from training.models.checkpoint import Checkpoint
-from training.models.recogniser import Recogniser
+from training.models.recogniser import IsolatedRecogniser
 
 
 def reader(examples: list[Example]) -> np.ndarray:
@@ -39,7 +39,7 @@ def loaded(tmp_path: Path) -> tuple[AuditPlan, list[Example]]:
 def untrained(config: Config, examples: list[Example]) -> Checkpoint:
     """What training would leave behind, less the training."""
     classes = classes_of(examples, config.data)
-    state = Recogniser(config.model, len(classes), config.clip.alpha).state_dict()
+    state = IsolatedRecogniser(config.model, len(classes), config.clip.alpha).state_dict()
     return Checkpoint(config, classes, state, confusion=None, signers={})
 
 
@@ -90,7 +90,7 @@ def test_the_proposal_is_a_correction_file_that_mends_the_labels(
     assert len(mended) == 71
 
 
-def test_what_a_correction_has_renamed_is_not_proposed_again(loaded: tuple[AuditPlan, list[Example]]) -> None:
+def test_a_gloss_that_a_correction_renamed_is_not_proposed_again(loaded: tuple[AuditPlan, list[Example]]) -> None:
     plan, examples = loaded
     renamed = [replace(e, renamed_from="no sign") if e.signer == "ann1" and e.gloss == "low" else e for e in examples]
     assert {(c.signer, c.gloss) for c in propose(found(plan, renamed))} == {("ann1", "high"), ("bea2", "no sign")}
@@ -161,7 +161,7 @@ def test_pictures_show_suspects_beside_well_read_clips(
     audit = found(plan, examples)
     drawn: list[list[str]] = []
     monkeypatch.setattr(
-        "training.labels.pictures.draw_sheet", lambda _title, strips, _path: drawn.append([s.title for s in strips])
+        "training.labels.sheets.draw_sheet", lambda _title, strips, _path: drawn.append([s.title for s in strips])
     )
     (tmp_path / "of_before.png").write_text("old")
     pictures = whole.draw_groups(audit, plan, examples, reader(examples), tmp_path)
@@ -180,7 +180,7 @@ def test_pictures_show_suspects_beside_well_read_clips(
 
 
 def test_a_sheet_is_a_picture_of_all_its_clips(tmp_path: Path, loaded: tuple[AuditPlan, list[Example]]) -> None:
-    from training.labels.pictures import Strip, draw_sheet
+    from training.labels.sheets import Strip, draw_sheet
 
     _, examples = loaded
     sizes = []
@@ -228,7 +228,9 @@ def test_the_command_finds_planted_labels_and_trains_once(
     assert json.loads(capsys.readouterr().out) == json.loads(audit.model_dump_json())
 
 
-def test_what_cannot_be_audited_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_that_cannot_be_audited_are_reported_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = made.write(tmp_path)
     command = ["audit", "--labels", str(tmp_path / "out"), "--config", str(path), "--data", str(tmp_path)]
 

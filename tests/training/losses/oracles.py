@@ -72,7 +72,9 @@ def best_path(logits: Tensor, target: Sequence[int]) -> list[int]:
     """For each frame of the likeliest path the position in the target, −1 for blank."""
     path, _ = max(paths(logits, target), key=lambda item: item[1])
     blank = logits.shape[1] - 1
-    positions, position, before = [], -1, blank
+    positions = []
+    position = -1
+    before = blank
     for label in path:
         if label != blank and label != before:
             position += 1

@@ -33,7 +33,8 @@ def test_separation_equals_a_loop_over_pairs(seed: int) -> None:
 
 
 def test_the_whole_loss_is_the_weighted_sum() -> None:
-    loss, (output, labels) = adaptive(alpha=0.6), batch(0)
+    loss = adaptive(alpha=0.6)
+    output, labels = batch(0)
     wanted = oracle(output.embedding, labels, *loss.confusion.weights_and_margins())
     assert wanted > 0
     entropy = cross_entropy(output.logits, labels, 0.1).item()
@@ -43,7 +44,8 @@ def test_the_whole_loss_is_the_weighted_sum() -> None:
 @pytest.mark.parametrize("form", ["batch", "prototype"])
 @pytest.mark.parametrize("changes", [{"alpha": 1.0}, {"warmup_epochs": 1}])
 def test_with_alpha_one_it_is_cross_entropy_bit_for_bit(form: str, changes: dict[str, object]) -> None:
-    loss, (output, labels) = adaptive(form=form, **changes), batch(1)
+    loss = adaptive(form=form, **changes)
+    output, labels = batch(1)
     broken = Output(output.logits, output.embedding * torch.nan)  # embeddings must take no part
     assert torch.equal(loss(0, broken, labels), cross_entropy(output.logits, labels, 0.1))
 
@@ -86,7 +88,9 @@ def test_embeddings_of_length_zero_give_a_finite_gradient() -> None:
 
 
 def test_a_step_moves_confusable_embeddings_apart() -> None:
-    raw, labels, margins = torch.tensor([[1.0, 0.1], [1.0, -0.1]]), torch.tensor([0, 1]), torch.full((2, 2), 0.6)
+    raw = torch.tensor([[1.0, 0.1], [1.0, -0.1]])
+    labels = torch.tensor([0, 1])
+    margins = torch.full((2, 2), 0.6)
     before, gradient = loss_and_gradient(raw, labels, PAIR, margins)
     after, _ = loss_and_gradient(raw - 0.1 * gradient, labels, PAIR, margins)
     assert after < before

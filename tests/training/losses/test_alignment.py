@@ -39,7 +39,8 @@ def test_a_target_too_long_has_no_alignment() -> None:
 
 
 def test_segments_equal_a_loop_over_signs() -> None:
-    x, features = logits(1), torch.randn(4, 6, 5)
+    x = logits(1)
+    features = torch.randn(4, 6, 5)
     alignment = forced_alignment(log_probabilities(x), FRAMES, TARGETS, LENGTHS)
     wanted = []
     for row, positions, target, n in zip(features, alignment.tolist(), TARGETS.tolist(), LENGTHS.tolist(), strict=True):

@@ -52,7 +52,8 @@ def oracle(logits: Tensor, features: Tensor, loss: ContinuousLoss) -> float:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_it_equals_paths_and_loops(seed: int) -> None:
-    loss, (logits, features) = continuous(), batch(seed)
+    loss = continuous()
+    logits, features = batch(seed)
     with torch.no_grad():
         found = loss(0, logits, features, FRAMES, TARGETS, LENGTHS).item()
     assert found == pytest.approx(oracle(logits.detach(), features.detach(), loss), rel=1e-4)
@@ -83,7 +84,8 @@ def test_with_alpha_one_confusions_take_no_part(adaptive: dict[str, object], wei
 
 
 def test_gradient_weighting_looks_at_the_features() -> None:
-    loss, (logits, features) = continuous(weighting="gradient"), batch(0)
+    loss = continuous(weighting="gradient")
+    logits, features = batch(0)
     loss(0, logits, features, FRAMES, TARGETS, LENGTHS)
     assert (loss.weighting.norms > 0).all()
     assert loss.weighting.norms.tolist() != pytest.approx([loss.weighting.norms[0].item()] * 4)
@@ -91,7 +93,8 @@ def test_gradient_weighting_looks_at_the_features() -> None:
 
 def test_sentences_without_an_alignment_give_exactly_zero_and_touch_the_graph() -> None:
     for weighting in ("static", "gradient"):
-        loss, (logits, features) = continuous(weighting=weighting), batch(1)
+        loss = continuous(weighting=weighting)
+        logits, features = batch(1)
         one = torch.ones(4, dtype=torch.long)
         total = loss(0, logits, features, one, TARGETS, 2 * one)
         assert total.item() == 0.0
@@ -109,7 +112,8 @@ def test_identical_features_give_a_finite_gradient() -> None:
 
 
 def test_under_autocast_it_is_computed_in_float32() -> None:
-    loss, (logits, features) = continuous(), batch(2)
+    loss = continuous()
+    logits, features = batch(2)
     half, f = logits.detach().bfloat16(), features.detach().bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         found = loss(0, half, f, FRAMES, TARGETS, LENGTHS)

@@ -11,7 +11,8 @@ from training.models.recogniser import Output
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_it_equals_a_loop_over_clips_and_classes(smoothing: float) -> None:
     torch.manual_seed(0)
-    logits, labels = torch.randn(6, 5), torch.randint(0, 5, (6,))
+    logits = torch.randn(6, 5)
+    labels = torch.randint(0, 5, (6,))
     total = 0.0
     for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
         for c, p in enumerate(softmax(row)):
@@ -20,14 +21,16 @@ def test_it_equals_a_loop_over_clips_and_classes(smoothing: float) -> None:
 
 
 def test_bfloat16_logits_are_taken_in_float32() -> None:
-    logits, labels = (10 * torch.randn(6, 5)).bfloat16(), torch.randint(0, 5, (6,))
+    logits = (10 * torch.randn(6, 5)).bfloat16()
+    labels = torch.randint(0, 5, (6,))
     loss = cross_entropy(logits, labels, 0.1)
     assert loss.dtype == torch.float32
     assert torch.equal(loss, cross_entropy(logits.float(), labels, 0.1))
 
 
 def test_embeddings_and_epoch_take_no_part() -> None:
-    logits, labels = torch.randn(6, 5), torch.randint(0, 5, (6,))
+    logits = torch.randn(6, 5)
+    labels = torch.randint(0, 5, (6,))
     output = Output(logits, torch.full((6, 3), torch.nan))
     for epoch in (0, 9):
         assert torch.equal(CrossEntropyLoss(0.1)(epoch, output, labels), cross_entropy(logits, labels, 0.1))

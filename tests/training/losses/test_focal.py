@@ -14,7 +14,8 @@ from training.models.recogniser import Output
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_it_equals_a_loop_over_clips_and_classes(gamma: float, smoothing: float) -> None:
     torch.manual_seed(0)
-    logits, labels = torch.randn(6, 5), torch.randint(0, 5, (6,))
+    logits = torch.randn(6, 5)
+    labels = torch.randint(0, 5, (6,))
     total = 0.0
     for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
         for c, p in enumerate(softmax(row)):
@@ -24,12 +25,14 @@ def test_it_equals_a_loop_over_clips_and_classes(gamma: float, smoothing: float)
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_with_gamma_zero_it_is_cross_entropy(smoothing: float) -> None:
-    logits, labels = torch.randn(64, 5), torch.randint(0, 5, (64,))
+    logits = torch.randn(64, 5)
+    labels = torch.randint(0, 5, (64,))
     assert torch.allclose(focal(logits, labels, 0.0, smoothing), cross_entropy(logits, labels, smoothing), rtol=1e-5)
 
 
 def test_easy_clips_count_less_than_with_cross_entropy() -> None:
-    easy, hard = torch.tensor([[3.0, 0.0]]), torch.tensor([[-3.0, 0.0]])
+    easy = torch.tensor([[3.0, 0.0]])
+    hard = torch.tensor([[-3.0, 0.0]])
     label = torch.tensor([0])
     share = [focal(x, label, 2.0, 0.0) / cross_entropy(x, label, 0.0) for x in (easy, hard)]
     assert share[0] < 0.01
@@ -46,14 +49,16 @@ def test_certainty_right_or_wrong_gives_a_finite_gradient(gamma: float, smoothin
 
 
 def test_bfloat16_logits_are_taken_in_float32() -> None:
-    logits, labels = (10 * torch.randn(6, 5)).bfloat16(), torch.randint(0, 5, (6,))
+    logits = (10 * torch.randn(6, 5)).bfloat16()
+    labels = torch.randint(0, 5, (6,))
     loss = focal(logits, labels, 2.0, 0.1)
     assert loss.dtype == torch.float32
     assert torch.equal(loss, focal(logits.float(), labels, 2.0, 0.1))
 
 
 def test_embeddings_and_epoch_take_no_part() -> None:
-    logits, labels = torch.randn(6, 5), torch.randint(0, 5, (6,))
+    logits = torch.randn(6, 5)
+    labels = torch.randint(0, 5, (6,))
     output = Output(logits, torch.full((6, 3), torch.nan))
     for epoch in (0, 9):
         loss = FocalLoss(FocalConfig(gamma=1.5), 0.1)(epoch, output, labels)

@@ -33,7 +33,8 @@ class Oracle:
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_run_of_batches_equals_loops_over_clips_and_prototypes(momentum: float) -> None:
-    separation, oracle = PrototypeSeparation(4, 6, momentum), Oracle(momentum)
+    separation = PrototypeSeparation(4, 6, momentum)
+    oracle = Oracle(momentum)
     found = []
     for seed in range(7):
         # The fourth class turns up in the second batch, stays away for two, and comes back for good.
@@ -75,7 +76,8 @@ def test_beyond_the_margin_loss_and_gradient_are_zero() -> None:
 
 @pytest.mark.parametrize("labels", [[0, 0, 0], []])
 def test_without_a_confusable_class_it_is_exactly_zero_and_touches_the_graph(labels: list[int]) -> None:
-    raw, ids = torch.randn(len(labels), 2), torch.tensor(labels, dtype=torch.long)
+    raw = torch.randn(len(labels), 2)
+    ids = torch.tensor(labels, dtype=torch.long)
     for separation, weights in (
         (separation_of(torch.ones(2, 2)), torch.zeros(2, 2)),
         (PrototypeSeparation(2, 2, 0.9), PAIR),
@@ -92,7 +94,8 @@ def test_identical_embeddings_and_prototypes_give_the_margin_and_a_finite_gradie
 
 
 def test_a_step_moves_a_clip_away_from_the_confusable_prototype() -> None:
-    prototypes, raw = torch.tensor([[1.0, 0.3], [1.0, -0.3]]), torch.tensor([[1.0, 0.0]])
+    prototypes = torch.tensor([[1.0, 0.3], [1.0, -0.3]])
+    raw = torch.tensor([[1.0, 0.0]])
     before, gradient = loss_and_gradient(separation_of(prototypes), raw, torch.tensor([0]))
     after, _ = loss_and_gradient(separation_of(prototypes), raw - 0.1 * gradient, torch.tensor([0]))
     assert after < before

@@ -48,7 +48,8 @@ def test_identical_embeddings_give_the_margin_and_a_finite_gradient() -> None:
 
 
 def test_a_step_brings_companions_nearer_than_others() -> None:
-    raw, labels = torch.tensor([[1.0, 0.2], [1.0, -0.2], [1.0, 0.0]]), torch.tensor([0, 0, 1])
+    raw = torch.tensor([[1.0, 0.2], [1.0, -0.2], [1.0, 0.0]])
+    labels = torch.tensor([0, 0, 1])
     before, gradient = loss_and_gradient(raw, labels)
     after, _ = loss_and_gradient(raw - 0.1 * gradient, labels)
     assert after < before

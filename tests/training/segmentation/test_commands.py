@@ -9,10 +9,11 @@ import pytest
 
 from export.__main__ import main as export_main
 from glosscast.bundle import BundleError, load_bundle
-from glosscast.decoding import Decoder
+from glosscast.decoding import Pipeline
 from tests.training.synthetic import write
 from training.__main__ import main
 from training.segmentation import detections, evaluate
+from training.segmentation.false_alarms import DetectionCounts
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,8 @@ def test_a_bundle_takes_both_and_verifies(made: Path, tmp_path: Path, capsys: py
     assert bundle.manifest.decoder.reject == pytest.approx(found["reject"])
     assert bundle.manifest.decoder.stable == max(0.5, bundle.manifest.decoder.reject)
     assert bundle.report.metrics["calibration_error"] == pytest.approx(found["ece"][1])
-    cool, hot = bundle.golden()["logits"], load_bundle(plain).golden()["logits"]
+    cool = bundle.golden()["logits"]
+    hot = load_bundle(plain).golden()["logits"]
     np.testing.assert_allclose(cool * found["temperature"], hot, rtol=1e-3, atol=1e-4)
     assert export_main(["verify", "--bundle", str(both)]) == 0
     assert load_bundle(plain).tagging is None
@@ -91,7 +93,7 @@ def test_a_bundle_takes_both_and_verifies(made: Path, tmp_path: Path, capsys: py
         (["--fold", "cem", "--checkpoint", "nowhere.pt"], "nowhere.pt: no such file"),
     ],
 )
-def test_who_was_trained_on_is_not_evaluated(
+def test_signers_that_were_trained_on_are_not_evaluated(
     made: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
 ) -> None:
     options = [str(made / "run" / "checkpoint.pt") if m == "RUN" else m for m in more]
@@ -113,16 +115,17 @@ def test_files_that_are_neither_are_refused(made: Path, tmp_path: Path, capsys: 
 
 
 @pytest.mark.slow
-def test_what_is_told_and_rejected_is_measured_with_a_gloss_left_out(
+def test_reports_and_rejections_are_measured_with_a_gloss_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_sign_ids: list[int | None] = []
+    count_detections = detections.count_detections
 
-    def decoder(*how: Any, no_sign: int | None = None, **more: Any) -> Decoder:
-        no_sign_ids.append(no_sign)
-        return Decoder(*how, no_sign=no_sign, **more)
+    def count(streams: Any, pipeline: Pipeline, **more: Any) -> DetectionCounts:
+        no_sign_ids.append(pipeline.no_sign)
+        return count_detections(streams, pipeline, **more)
 
-    monkeypatch.setattr(detections, "Decoder", decoder)
+    monkeypatch.setattr(detections, "count_detections", count)
     path = write(tmp_path, epochs=4)
     wide = 'distractors = true\nbackground = true\nvocabulary_share = 0.5\nidle_clips = 20\nheld_out = ["cem"]\n'
     text = path.read_text().replace('vocabulary = ["high", "low", "no sign"]', 'vocabulary = ["high", "no sign"]')

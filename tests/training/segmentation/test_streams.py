@@ -48,7 +48,8 @@ def test_a_hand_is_seen_at_both_ends_of_a_sign() -> None:
 
 
 def test_a_held_sign_is_longer_by_frames_that_stand_still() -> None:
-    plain, held = draw(direct=0.0), draw(direct=0.0, held=1.0)
+    plain = draw(direct=0.0)
+    held = draw(direct=0.0, held=1.0)
     assert np.mean([s.end_ms - s.start_ms for t in held for s in t.signs]) > 300 + np.mean(
         [s.end_ms - s.start_ms for t in plain for s in t.signs]
     )

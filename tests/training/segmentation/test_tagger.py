@@ -69,7 +69,7 @@ def test_weights_survive_a_file(net: TaggerNet, tmp_path: Path) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_what_are_no_weights_is_refused(net: TaggerNet, tmp_path: Path) -> None:
+def test_files_that_are_no_weights_are_refused(net: TaggerNet, tmp_path: Path) -> None:
     path = tmp_path / "segmenter.npz"
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"segmenter\.npz: not an \.npz of enter"):

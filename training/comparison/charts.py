@@ -1,4 +1,4 @@
-"""The pictures of a report, drawn to be told apart without seeing colours."""
+"""The charts of a report, drawn so that a reader can distinguish them without colours."""
 
 import matplotlib
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from training.comparison.analysis import Analysis
-from training.comparison.plan import Key
+from training.comparison.plan import RunKey
 from training.comparison.robustness import CONDITIONS
 from training.comparison.tsne import tsne
 
@@ -76,7 +76,8 @@ def _matrix(axes: Axes, rates: NDArray[np.float64], names: list[str], cmap: str,
 
 def confusions(analysis: Analysis) -> Figure:
     """A confusion matrix for each variant."""
-    shown, vocabulary = _shown(analysis), analysis.plan.config.data.vocabulary
+    shown = _shown(analysis)
+    vocabulary = analysis.plan.config.data.vocabulary
     figure, panels = _grid(len(analysis.plan.variants), 1.8 + 0.28 * len(shown))
     for axes, variant in zip(panels, analysis.plan.variants, strict=True):
         rates = analysis.confusion_rates(variant)[np.ix_(shown, shown)]
@@ -90,7 +91,8 @@ def confusions(analysis: Analysis) -> Figure:
 
 def differences(analysis: Analysis) -> Figure:
     """Each rival's confusion matrix less the baseline's: violet less often, orange more often."""
-    plan, shown = analysis.plan, _shown(analysis)
+    plan = analysis.plan
+    shown = _shown(analysis)
     baseline = analysis.confusion_rates(plan.baseline)[np.ix_(shown, shown)]
     changed = [analysis.confusion_rates(v)[np.ix_(shown, shown)] - baseline for v in plan.rivals]
     # One scale for all, and one that a variant far from the rest does not spoil: the cells say the rest in figures.
@@ -112,7 +114,7 @@ def embeddings(analysis: Analysis) -> Figure:
     plan = analysis.plan
     figure, panels = _grid(len(plan.variants), 3.6)
     for axes, variant in zip(panels, plan.variants, strict=True):
-        run = analysis.everything[Key(variant, plan.seeds[0], 0)]
+        run = analysis.everything[RunKey(variant, plan.seeds[0], 0)]
         places = tsne(run.embeddings)
         for number, index in enumerate(_shown(analysis)):
             of = places[run.truth == index]
@@ -129,7 +131,7 @@ def embeddings(analysis: Analysis) -> Figure:
 
 
 def robustness(analysis: Analysis) -> Figure:
-    """What making clips worse costs each variant, against how much worse they are."""
+    """The loss of each variant on corrupted clips, against the strength of the corruption."""
     read = {name for of in analysis.robustness.values() for name in of}
     known = [condition for condition in CONDITIONS if condition.name in read]
     families = list(dict.fromkeys(condition.family for condition in known))

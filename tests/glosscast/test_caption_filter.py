@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glosscast.telling import Teller
+from glosscast.caption_filter import CaptionFilter
 
 EAST, WEST, NOTHING = range(3)
 STABLE, REJECT = 0.7, 0.6
@@ -16,18 +16,19 @@ def probabilities(best: int, confidence: float) -> np.ndarray:
     return p
 
 
-def teller() -> Teller:
-    return Teller(STABLE, REJECT, NOTHING)
+def new_filter() -> CaptionFilter:
+    return CaptionFilter(STABLE, REJECT, NOTHING)
 
 
 def reported(pieces: list[Piece]) -> list[int]:
     """Classes of the finals that are reported, of segments in this order."""
-    live, told = teller(), []
+    live = new_filter()
+    found = []
     for rested, best, confidence in pieces:
         live.begin(rested)
         if live.is_reported(probabilities(best, confidence)):
-            told.append(best)
-    return told
+            found.append(best)
+    return found
 
 
 def pieces_of(text: str) -> list[Piece]:
@@ -38,7 +39,7 @@ def pieces_of(text: str) -> list[Piece]:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "told"),
+    ("pieces", "expected"),
     [
         pytest.param("E", "E", id="one sign"),
         pytest.param("EEE", "E", id="a sign in three pieces"),
@@ -53,14 +54,14 @@ def pieces_of(text: str) -> list[Piece]:
         pytest.param("E.E", "E.", id="a piece that is no sign"),
         pytest.param("E.e,E", "E.", id="several of these"),
         pytest.param("EwE", "EE", id="again after what is perhaps another sign"),
-        pytest.param("E|e|E", "EE", id="rests count where nothing was told"),
+        pytest.param("E|e|E", "EE", id="rests count where nothing was reported"),
         pytest.param("E|eE", "EE", id="unsure at first"),
         pytest.param("eE", "E", id="surer in the second piece"),
         pytest.param("e|w|,", "", id="nothing is sure"),
     ],
 )
-def test_a_sign_is_told_once(pieces: str, told: str) -> None:
-    assert ["EW."[best] for best in reported(pieces_of(pieces))] == list(told)
+def test_a_sign_is_reported_once(pieces: str, expected: str) -> None:
+    assert ["EW."[best] for best in reported(pieces_of(pieces))] == list(expected)
 
 
 PIECES = st.lists(
@@ -69,22 +70,22 @@ PIECES = st.lists(
 
 
 @given(PIECES)
-def test_a_sign_is_never_told_twice_without_a_rest_or_another_sign(pieces: list[Piece]) -> None:
-    live = teller()
-    last = None  # the sign that was told, until a rest or another sign
+def test_a_sign_is_never_reported_twice_without_a_rest_or_another_sign(pieces: list[Piece]) -> None:
+    live = new_filter()
+    last = None  # the sign that was reported, until a rest or another sign
     for rested, best, confidence in pieces:
         live.begin(rested)
-        told = live.is_reported(probabilities(best, confidence))
+        is_reported = live.is_reported(probabilities(best, confidence))
         last = None if rested else last
-        assert not (told and best == last)
-        assert told <= (confidence >= REJECT)
-        assert told or confidence < REJECT or best == last, "a sure sign that is new was kept back"
+        assert not (is_reported and best == last)
+        assert is_reported <= (confidence >= REJECT)
+        assert is_reported or confidence < REJECT or best == last, "a sure sign that is new was kept back"
         if best not in (NOTHING, last):
-            last = best if told else None
+            last = best if is_reported else None
 
 
 @given(PIECES)
-def test_after_a_rest_all_is_as_at_the_start(pieces: list[Piece]) -> None:
+def test_a_rest_resets_the_filter(pieces: list[Piece]) -> None:
     again = [(i == 0 or rested, best, confidence) for i, (rested, best, confidence) in enumerate(pieces)]
     assert reported([*again, *again]) == 2 * reported(again)
 
@@ -104,20 +105,20 @@ def test_after_a_rest_all_is_as_at_the_start(pieces: list[Piece]) -> None:
 def test_an_interim_is_stable_where_two_agree_and_it_is_sure(
     revisions: list[tuple[int, float]], stable: list[bool]
 ) -> None:
-    live = teller()
+    live = new_filter()
     live.begin(rested=True)
     assert [live.is_stable(probabilities(*revision)) for revision in revisions] == stable
 
 
-def test_the_last_guess_of_one_segment_makes_none_of_the_next_stable() -> None:
-    live = teller()
+def test_the_last_interim_of_one_segment_makes_none_of_the_next_stable() -> None:
+    live = new_filter()
     for rested in (True, True):
         live.begin(rested)
         assert not live.is_stable(probabilities(EAST, 0.9))
 
 
-def test_what_its_final_would_not_tell_is_not_stable() -> None:
-    live = teller()
+def test_an_interim_whose_final_would_not_be_reported_is_not_stable() -> None:
+    live = new_filter()
     live.begin(rested=True)
     assert live.is_reported(probabilities(EAST, 0.9))
     live.begin(rested=False)

@@ -18,7 +18,7 @@ from glosscast.clip import Clip, resample
 from glosscast.keypoints import FACE, LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, normalise
 
 MOMENTS = 8  # of a clip, evenly from its first frame to its last
-LEFT, RIGHT, TOP, BOTTOM = -1.6, 1.6, -1.7, 1.6  # what a panel shows, in shoulder widths from between the shoulders
+LEFT, RIGHT, TOP, BOTTOM = -1.6, 1.6, -1.7, 1.6  # the range of a panel, in shoulder widths from between the shoulders
 DPI = 80
 PANEL_IN = 1.5  # width, inches
 
@@ -42,7 +42,7 @@ BONES = {
 
 
 class Strip(NamedTuple):
-    """A clip on a sheet, with what is said of it."""
+    """A clip on a sheet, with its caption."""
 
     clip: Clip
     title: str
@@ -54,7 +54,8 @@ def draw_sheet(title: str, strips: Sequence[Strip], path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    wide, high = MOMENTS * (RIGHT - LEFT), len(strips) * (BOTTOM - TOP)
+    wide = MOMENTS * (RIGHT - LEFT)
+    high = len(strips) * (BOTTOM - TOP)
     figure, axes = plt.subplots(
         figsize=(PANEL_IN * MOMENTS, PANEL_IN * high / (RIGHT - LEFT) + 0.4), dpi=DPI, layout="constrained"
     )

@@ -9,11 +9,11 @@ from time import monotonic
 from starlette.requests import ClientDisconnect
 
 from glosscast.clip import Clip
-from glosscast.decoding import ClipReading, NoSignerError, SignEvent, read_clip
+from glosscast.decoding import ClipReading, NoSignerError, SignEvent
 from glosscast.holistic import extract
-from glosscast.video import MIB, Frame, VideoError, VideoLimits
+from glosscast.ranking import ranked
+from glosscast.video import MIB, Frame, TimedFrames, VideoError, VideoLimits
 from service.inference.engine import Engine
-from service.inference.ranking import ranked
 from service.observe.tracing import Span, Step, batch
 from service.problems import ProblemError
 from service.processes.clip_decoder import Budget, decoding
@@ -53,7 +53,7 @@ def classify(engine: Engine, state: State, data: bytes, top_k: int, disconnected
             confidence=best.confidence,
             confusable_with=engine.bundle.report.confusable_with(best.gloss),
         )
-        for best in ranked(engine.bundle, reading.probabilities, top_k)
+        for best in ranked(engine.bundle.vocabulary, reading.probabilities, top_k)
     ]
     return Classification(
         bundle=engine.bundle.id,
@@ -69,25 +69,15 @@ def _read(engine: Engine, clip: Clip, span: Span) -> ClipReading:
     def observe(windows: int, seconds: float) -> None:
         span.step(batch(windows, seconds))
 
-    manifest = engine.bundle.manifest
     try:
-        return read_clip(
-            clip,
-            manifest.clip,
-            manifest.segmenter,
-            manifest.decoder,
-            partial(engine.classify, observe=observe),
-            needs_signer=engine.bundle.needs_signer,
-            tagging=engine.bundle.tagging,
-            no_sign=engine.bundle.vocabulary.no_sign_id,
-        )
+        return engine.bundle.pipeline(partial(engine.classify, observe=observe)).read(clip)
     except NoSignerError:
         raise ProblemError("no_signer") from None
 
 
 def _sign(engine: Engine, final: SignEvent, first_ms: float) -> ClipSign:
     assert final.probabilities is not None  # a final has them
-    (best,) = ranked(engine.bundle, final.probabilities, 1)
+    (best,) = ranked(engine.bundle.vocabulary, final.probabilities, 1)
     return ClipSign(
         gloss=best.gloss,
         confidence=best.confidence,
@@ -109,7 +99,7 @@ def _keypoints(
     try:
         with decoding(data, engine.bundle.manifest.clip.fps, limits, budget) as decoded:
             opened = monotonic()
-            frames = _Frames(decoded, opened - began, disconnected)
+            frames = _ClientFrames(decoded, opened - began, disconnected)
             with engine.clip_trackers.lease() as tracker:
                 leased = monotonic()
                 clip = extract(frames, tracker, engine.bundle.new_crop())
@@ -118,8 +108,8 @@ def _keypoints(
         raise ProblemError("tracker_failed", headers={"Retry-After": "1"}) from None
     except VideoError as error:
         raise ProblemError(error.code, str(error)) from error
-    inside = frames.seconds - frames.before
-    timings = Timings(decode=_ms(frames.seconds), keypoints=_ms(ended - leased - inside), inference=0.0)
+    between_s = frames.seconds - (opened - began)  # spent on frames while the tracker was leased
+    timings = Timings(decode=_ms(frames.seconds), keypoints=_ms(ended - leased - between_s), inference=0.0)
     # A frame is decoded when the one before has been read, so the two steps alternate, each for its `busy_ms` in all.
     span.note(frames=len(clip.t_ms))
     span.step(Step("decode", began, ended, notes={"busy_ms": timings.decode}))
@@ -128,20 +118,17 @@ def _keypoints(
     return clip, timings
 
 
-class _Frames(Iterator[Frame]):
-    """Frames until the client disconnects, and the seconds they took: `before` to open the file, `seconds` in all."""
+class _ClientFrames(TimedFrames):
+    """Frames of a client's clip, until the client disconnects."""
 
-    def __init__(self, frames: Iterator[Frame], before: float, disconnected: Event) -> None:
-        self._frames, self.before, self.seconds, self._disconnected = frames, before, before, disconnected
+    def __init__(self, frames: Iterator[Frame], seconds: float, disconnected: Event) -> None:
+        super().__init__(frames, seconds)
+        self._disconnected = disconnected
 
     def __next__(self) -> Frame:
         if self._disconnected.is_set():
             raise ClientDisconnect
-        began = monotonic()
-        try:
-            return next(self._frames)
-        finally:
-            self.seconds += monotonic() - began
+        return super().__next__()
 
 
 def _ms(seconds: float) -> float:

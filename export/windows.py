@@ -11,10 +11,12 @@ from glosscast.manifest import TensorSpec
 from training.config import Config, SetConfig
 from training.data import Example, load_npz, load_sets, with_frames, without_glosses
 from training.data.frames import frames_path
-from training.evaluation.reading import Decoded, decode
+from training.evaluation.reading import WindowedClips, window_clips
 
 BATCH = 16  # windows at a time; 16 windows of pictures at 224 px are 77 MB
-FPS, ASPECT = 15.0, 4 / 3  # of clips in files that neither say nor are among the sets of the model's config
+# of clips in files that neither say nor are among the sets of the model's config
+FPS = 15.0
+ASPECT = 4 / 3
 
 Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
@@ -74,26 +76,26 @@ def known_sets(path: Path, config: Config) -> tuple[SetConfig, ...]:
     return tuple(source for source in config.data.sets if source.file == path.name)
 
 
-def cut(examples: Sequence[Example], config: Config) -> Decoded:
+def cut(examples: Sequence[Example], config: Config) -> WindowedClips:
     """The windows of clips: as the decoder takes them, or of sentences one after the other."""
     if config.kind == "isolated":
-        return decode(examples, config)
+        return window_clips(examples, config)
     windows, owners = [], []
     for number, clip in enumerate(e.clip for e in examples):
         for start in np.arange(clip.t_ms[0], clip.t_ms[-1] + 1e-6, config.clip.window_ms):
             windows.append(cut_window(clip, float(start), config.clip))
             owners.append(number)
     nothing_pooled = np.zeros((len(examples), len(windows)), np.float32)
-    return Decoded(examples, windows, owners, nothing_pooled, config.clip.times_ms)
+    return WindowedClips(examples, windows, owners, nothing_pooled, config.clip.times_ms)
 
 
-def inputs_of(decoded: Decoded, which: slice, specs: Sequence[TensorSpec]) -> dict[str, Array]:
+def inputs_of(windowed: WindowedClips, which: slice, specs: Sequence[TensorSpec]) -> dict[str, Array]:
     """A graph's inputs for some of the windows."""
-    batch = decoded.windows[which]
+    batch = windowed.windows[which]
     take: dict[str, Callable[[], Array]] = {
         "keypoints": lambda: np.stack([w.keypoints for w in batch]),
         "mask": lambda: np.stack([w.mask for w in batch]),
-        "frames": lambda: decoded.frames(which),
+        "frames": lambda: windowed.frames(which),
     }
     return {spec.name: take[spec.name]() for spec in specs}
 
@@ -103,9 +105,9 @@ def in_batches(count: int) -> list[slice]:
     return [slice(start, start + BATCH) for start in range(0, count, BATCH)]
 
 
-def run_windows(run: Run, decoded: Decoded, specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """What a graph makes of all windows, by output name."""
-    return joined([run(inputs_of(decoded, which, specs)) for which in in_batches(len(decoded.windows))])
+def run_windows(run: Run, windowed: WindowedClips, specs: Sequence[TensorSpec]) -> dict[str, Array]:
+    """The outputs of a graph for all windows, by name."""
+    return joined([run(inputs_of(windowed, which, specs)) for which in in_batches(len(windowed.windows))])
 
 
 def joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
