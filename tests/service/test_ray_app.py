@@ -44,7 +44,7 @@ SETTINGS = {"max_clip_s": 5, **ROOMY}
 
 @pytest.fixture(scope="module")
 def ray():
-    pytest.importorskip("ray.serve", reason="Ray Serve is not installed: pip install 'glosscast[scale]'")
+    pytest.importorskip("ray.serve", reason="Ray Serve is not installed: pip install --group scale")
     return import_module("ray")
 
 
@@ -250,10 +250,10 @@ def test_what_cannot_work_is_said_in_one_line(tmp_path, bundle_folder, monkeypat
     assert said in line
 
 
-def test_without_ray_the_extra_is_named(bundle_folder, monkeypatch):
+def test_without_ray_the_group_is_named(bundle_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.serve", None)
     with (
-        pytest.raises(StartError, match=r"pip install 'glosscast\[scale\]'"),
+        pytest.raises(StartError, match="pip install --group scale"),
         serving(Settings(bundle=bundle_folder), Plan()),
     ):
         pass
