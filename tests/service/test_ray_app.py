@@ -24,6 +24,7 @@ from tests.service.serving import (
     EAST,
     NOBODY,
     ROOMY,
+    TIMEOUT_S,
     WEST,
     Client,
     ColourTracker,
@@ -209,7 +210,9 @@ def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
         while f"ready at http://127.0.0.1:{port}" not in "".join(said[-1:]):
             said.append(process.stderr.readline())
             assert said[-1], "".join(said)
-        Thread(target=deque, args=(process.stderr, 0), daemon=True).start()  # a full pipe would stop it
+        last = deque(maxlen=50)
+        reader = Thread(target=last.extend, args=(process.stderr,), daemon=True)  # a full pipe would stop it
+        reader.start()
         with Client(f"127.0.0.1:{port}") as asking:
             asking.start(aspect=4 / 3)
             send_all(asking, BEGUN["east"])
@@ -218,7 +221,9 @@ def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
             assert asking.until_closed() == 1001
         assert asking.finals() == ["east"]
         assert asking.heard[-1]["type"] == "ended"
-        assert process.wait(START_S) == 0
+        if code := process.wait(START_S):
+            reader.join(TIMEOUT_S)
+            pytest.fail(f"it ended with {code}:\n{''.join(last)}")
     finally:
         process.kill()
         process.wait()
