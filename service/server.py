@@ -136,6 +136,7 @@ def server(settings: Settings, make_tracker: MakeTracker | None = None) -> uvico
         port=settings.port,
         log_config=None,  # its lines go to this service's handler
         log_level="warning",
+        loop="asyncio",  # uvicorn alone would take uvloop where something else, as Ray Serve, has brought it
         http=HttpProtocol,
         ws=WebSocketProtocol,
         timeout_keep_alive=settings.request_s,

@@ -9,8 +9,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.bundles import make_bundle
+
+# A busy machine may take any time for an example.
+settings.register_profile("glosscast", deadline=None)
+settings.load_profile("glosscast")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Spans recorded with OpenTelemetry's SDK (extra `tracing`) and sent as OTLP over HTTP; see `service.observe.tracing`.
+"""Spans recorded with OpenTelemetry's SDK (group `tracing`) and sent as OTLP over HTTP; see `service.observe.tracing`.
 
 The tracer is not registered globally, so that other code of the process cannot find it and write to it.
 """

@@ -109,9 +109,7 @@ def tracing_of(settings: Settings) -> Tracing:
     try:
         spans = import_module("service.observe.spans")
     except ImportError as error:
-        raise TracingError(
-            f"{PREFIX}TRACES: this needs OpenTelemetry: pip install 'glosscast[tracing]' ({error})"
-        ) from error
+        raise TracingError(f"{PREFIX}TRACES: it needs OpenTelemetry: pip install --group tracing ({error})") from error
     recording: Tracing = spans.recording()
     return recording
 

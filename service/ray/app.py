@@ -170,7 +170,7 @@ def _ray() -> tuple[Any, Any]:
     try:
         return import_module("ray"), import_module("ray.serve")
     except ImportError as error:
-        raise StartError(f"this needs Ray Serve: pip install 'glosscast[scale]' ({error})") from error
+        raise StartError(f"this needs Ray Serve: pip install --group scale ({error})") from error
 
 
 def _join(ray: Any, address: str, cores: int) -> None:

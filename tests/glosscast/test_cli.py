@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,24 @@ def test_it_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"glosscast {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [["info"], ["info", "--json"]])
+@pytest.mark.parametrize("buffered", [True, False])  # whether it fails when it ends, or at the first line
+def test_a_reader_that_has_read_enough_ends_it_quietly(command: list[str], buffered: bool) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, *([] if buffered else ["-u"]), "-m", "glosscast.cli", *command],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        os.close(write)
+    assert done.stderr == ""
+    assert done.returncode == 141
 
 
 @pytest.mark.parametrize("content", [None, b"", b"just text"])

@@ -23,6 +23,7 @@ from tests.service.serving import (
     EAST,
     NOBODY,
     ROOMY,
+    TIMEOUT_S,
     WEST,
     Client,
     ColourTracker,
@@ -43,7 +44,7 @@ SETTINGS = {"max_clip_s": 5, **ROOMY}
 
 @pytest.fixture(scope="module")
 def ray():
-    pytest.importorskip("ray.serve", reason="Ray Serve is not installed: pip install 'glosscast[scale]'")
+    pytest.importorskip("ray.serve", reason="Ray Serve is not installed: pip install --group scale")
     return import_module("ray")
 
 
@@ -206,7 +207,9 @@ def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
         while f"ready at http://127.0.0.1:{port}" not in "".join(said[-1:]):
             said.append(process.stderr.readline())
             assert said[-1], "".join(said)
-        Thread(target=deque, args=(process.stderr, 0), daemon=True).start()  # a full pipe would stop it
+        last = deque(maxlen=50)
+        reader = Thread(target=last.extend, args=(process.stderr,), daemon=True)  # a full pipe would stop it
+        reader.start()
         with Client(f"127.0.0.1:{port}") as asking:
             asking.start(aspect=4 / 3)
             send_all(asking, BEGUN["east"])
@@ -215,7 +218,9 @@ def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
             assert asking.until_closed() == 1001
         assert asking.finals() == ["east"]
         assert asking.received[-1]["type"] == "ended"
-        assert process.wait(START_S) == 0
+        if code := process.wait(START_S):
+            reader.join(TIMEOUT_S)
+            pytest.fail(f"it ended with {code}:\n{''.join(last)}")
     finally:
         process.kill()
         process.wait()
@@ -249,10 +254,10 @@ def test_faults_of_the_input_are_reported_in_one_line(
     assert said in line
 
 
-def test_without_ray_the_extra_is_named(bundle_folder, monkeypatch):
+def test_without_ray_the_group_is_named(bundle_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.serve", None)
     with (
-        pytest.raises(StartError, match=r"pip install 'glosscast\[scale\]'"),
+        pytest.raises(StartError, match="pip install --group scale"),
         serving(Settings(bundle=bundle_folder), ReplicaPlan()),
     ):
         pass

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from glosscast import __version__
 from glosscast.protocol import CloseCode
 from service.app import create_app
 from service.problems import CODES
@@ -154,7 +155,7 @@ def test_metrics(client):
         'glosscast_stage_seconds_count{stage="decode"}',
         'glosscast_stage_seconds_count{stage="keypoints"}',
         'glosscast_stage_seconds_count{stage="inference"}',
-        'glosscast_bundle_info{bundle="compass@1",glosscast="0.1.0",precision="fp32",provider="',
+        f'glosscast_bundle_info{{bundle="compass@1",glosscast="{__version__}",precision="fp32",provider="',
         "glosscast_active_streams 0.0",
         "glosscast_inferences_total",
         'glosscast_batch_windows_bucket{le="1.0"}',

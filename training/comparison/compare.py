@@ -25,7 +25,7 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
     """
     absent = [name for name, module in (("matplotlib",) * 2, ("scikit-learn", "sklearn")) if find_spec(module) is None]
     if absent:
-        raise ValueError(f"{', '.join(absent)} not installed: pip install '.[report]'")
+        raise ValueError(f"{', '.join(absent)} not installed: pip install --group report")
     clips = Clips(plan, data)
     open_folder(plan)
     with locked(plan.out):

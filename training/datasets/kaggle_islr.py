@@ -73,7 +73,7 @@ def _columns(path: Path) -> tuple[Any, Any, Any, Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise DataError("Parquet files need pyarrow: pip install 'glosscast[datasets]'") from error
+        raise DataError("Parquet files need pyarrow: pip install --group datasets") from error
     try:
         table = parquet.read_table(path, columns=list(COLUMNS))
         frame, kind, index, *xyz = (table.column(name).to_numpy() for name in COLUMNS)

@@ -29,7 +29,7 @@ def read_pose_file(path: Path) -> Clip:
     try:
         from pose_format import Pose
     except ImportError as error:
-        raise DataError(".pose files need pose-format: pip install 'glosscast[datasets]'") from error
+        raise DataError(".pose files need pose-format: pip install --group datasets") from error
     data = path.read_bytes()
     try:
         pose = Pose.read(data)

@@ -50,7 +50,7 @@ def on_ray(address: str, out: Path) -> Driver:
     try:
         import_module("ray.data")
     except ImportError as error:
-        raise RayError(f"--ray needs Ray Data: pip install 'glosscast[ray]' ({error})") from error
+        raise RayError(f"--ray needs Ray Data: pip install --group ray ({error})") from error
     return partial(_drive, address=address, deaths=out.absolute() / "deaths")
 
 

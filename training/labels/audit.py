@@ -34,7 +34,7 @@ def audit_labels(config: Config, data: Path, out: Path, groups: int) -> LabelAud
         OSError: a file cannot be written.
     """
     if find_spec("matplotlib") is None:
-        raise ValueError("matplotlib not installed: pip install '.[report]'")
+        raise ValueError("matplotlib not installed: pip install --group report")
     examples = load_everybody(config, data)
     plan = plan_audit(config, examples, groups)
     for folder in ("models", "pictures"):

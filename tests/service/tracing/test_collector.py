@@ -14,7 +14,7 @@ from service.settings import Settings, StartError
 from tests.service.process import ROOT, START_S, start_service, wait_for_address
 from tests.service.serving import EAST, ColourTracker, browser, colours, post, serve, video
 
-pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed: pip install 'glosscast[tracing]'")
+pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed: pip install --group tracing")
 pytest.importorskip("opentelemetry.exporter.otlp.json.http")
 
 from opentelemetry import trace
@@ -127,10 +127,10 @@ def test_unusable_trace_settings_are_refused_at_the_start(bundle_folder, monkeyp
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_extra_is_named(bundle_folder, collector, monkeypatch):
+def test_a_missing_group_is_named(bundle_folder, collector, monkeypatch):
     monkeypatch.delitem(sys.modules, "service.observe.spans", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.json.http.trace_exporter", None)
-    with pytest.raises(StartError, match=r"^GLOSSCAST_TRACES: .*pip install 'glosscast\[tracing\]'") as error:
+    with pytest.raises(StartError, match=r"^GLOSSCAST_TRACES: .*pip install --group tracing") as error:
         create_app(Settings(bundle=bundle_folder, traces=True), ColourTracker)
     assert "\n" not in str(error.value)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.service.serving import SIGN_EAST, ColourTracker, browser, post, serve
 
-pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed: pip install 'glosscast[tracing]'")
+pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed: pip install --group tracing")
 pytest.importorskip("opentelemetry.exporter.otlp.json.http")
 
 from opentelemetry import trace

@@ -8,7 +8,7 @@ import pytest
 from tests.bundles import signing
 from tests.service.serving import EAST, WEST, Client, ColourTracker, colours, metric, send_all, serve, wait_until
 
-pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed: pip install 'glosscast[tracing]'")
+pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed: pip install --group tracing")
 pytest.importorskip("opentelemetry.exporter.otlp.json.http")
 
 from opentelemetry import trace
