@@ -1,6 +1,6 @@
 """A client of the live service: `async for event in caption("http://127.0.0.1:8000", "clip.mp4")`.
 
-It speaks the protocol of docs/protocol.md. When a connection breaks it opens another one and resumes the session, so
+It speaks the protocol of docs/reference/protocol.md. When a connection breaks it opens another one and resumes the session, so
 that no sign is lost or heard twice.
 """
 
@@ -33,7 +33,7 @@ SLOWER = 1.5  # times the interval between two frames, when the service has drop
 HEADROOM = 0.9  # of the service's limit of frames a second, since the network makes bursts
 FINAL_CODES = {1009, 4000, 4001, 4009}  # another connection would end in the same way
 
-Message = dict[str, Any]  # as docs/protocol.md has it
+Message = dict[str, Any]  # as docs/reference/protocol.md has it
 
 
 class CaptionError(RuntimeError):

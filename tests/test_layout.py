@@ -16,7 +16,7 @@ REQUIREMENTS = [
     *PROJECT["build-system"]["requires"],
     *PROJECT["project"]["dependencies"],
     *(item for extra in PROJECT["project"]["optional-dependencies"].values() for item in extra),
-    *PROJECT["dependency-groups"]["dev"],
+    *(item for group in PROJECT["dependency-groups"].values() for item in group),
 ]
 
 

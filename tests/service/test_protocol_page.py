@@ -1,4 +1,4 @@
-"""docs/protocol.md names every message, field and code of the protocol, and no other."""
+"""docs/reference/protocol.md names every message, field and code of the protocol, and no other."""
 
 import re
 from pathlib import Path
