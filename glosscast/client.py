@@ -1,7 +1,7 @@
 """A client of the live service: `async for event in caption("http://127.0.0.1:8000", "clip.mp4")`.
 
-It speaks the protocol of docs/reference/protocol.md. When a connection breaks it opens another one and resumes the session, so
-that no sign is lost or heard twice.
+It speaks the protocol of docs/reference/protocol.md. When a connection breaks it opens another one and resumes the
+session, so that no sign is lost or heard twice.
 """
 
 import asyncio
