@@ -120,9 +120,9 @@ SERVICE = Diagram(
         Arrow("loop", "request"),
         Arrow("worker", "batcher"),
         Arrow("request", "batcher"),
-        Arrow("worker", "tracker", "bytes"),
+        Arrow("worker", "tracker"),
         Arrow("request", "tracker"),
-        Arrow("request", "decoder", "bytes"),
+        Arrow("request", "decoder"),
         Arrow("fork", "tracker"),
     ),
     (
@@ -233,7 +233,8 @@ def _frame(frame: Frame) -> str:
     w, h = frame.columns * CELL[0] - 10, frame.rows * CELL[1] - 2 + (24 if frame.row else 0)
     return (
         f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="8" fill="none" stroke="#999" '
-        f'stroke-dasharray="5 4"/><text x="{x + 10:g}" y="{y + 16:g}" fill="#555">{escape(frame.title)}</text>'
+        f'stroke-dasharray="5 4"/><text x="{x + w - 10:g}" y="{y + 16:g}" text-anchor="end" fill="#555">'
+        f"{escape(frame.title)}</text>"
     )
 
 
