@@ -93,7 +93,7 @@ bench: setup ## Measure
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(DOCS) ## Build the site of the documentation into site/
-	$(DOCS)/bin/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 
 references: setup ## Write the pages of docs/reference that come from the code, and the diagrams, anew
 	$(BIN)/python -m tools.references
