@@ -44,7 +44,9 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_reading_links_and_anchors(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# What `it` is, then\n[a](b.md#c) ![d](e.png) [f](https://g.h) [i](#j)\n```sh\n# no\n[k](l.md)\n```\n")
+    page.write_text(
+        "# What `it` is, then\n[a](b.md#c) ![d](e.png) [f](https://g.h) [i](#j)\n```sh\n# no\n[k](l.md)\n```\n"
+    )
 
     assert links(page) == [("b.md", "c"), ("e.png", ""), ("", "j")]
     assert anchors(page) == {"what-it-is-then"}
