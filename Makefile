@@ -42,13 +42,15 @@ OR_WITHOUT_PRIVACY = $(BIN)/python -m service.site.vendor || true
 PYTEST_SHARED = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 # What looks at the environment lives beside it, so as not to be looked at itself.
 TOOLS := .venv-tools
+# What builds the site of the documentation; it needs nothing of the project.
+DOCS := .venv-docs
 
 # What OpenCV's wheel takes from the system, and the Debian and Ubuntu packages that have it.
 SYSTEM_LIBS := libGL.so.1 libglib-2.0.so.0 libgthread-2.0.so.0
 APT_PACKAGES := libgl1 libglib2.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve privacy test test-fast test-docker images image-service check check-page page-types bench licences audit system-check \
+.PHONY: help setup serve privacy test test-fast test-docker images image-service docs references check check-page page-types bench licences audit system-check \
   system-install
 
 help: ## Show this list
@@ -98,9 +100,16 @@ page-types: setup ## Write the types of the page's messages and elements anew, f
 bench: setup ## Measure
 	$(BIN)/python -m benchmarks $(ARGS)
 
+docs: $(DOCS) ## Build the site of the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+references: setup ## Write the pages of docs/reference that come from the code, and the diagrams, anew
+	$(BIN)/python -m tools.references
+	$(BIN)/python -m tools.diagrams
+
 licences: setup $(TOOLS) ## Write docs/licences.md anew: every package of the environment and its licence
 	@printf '%s\n' '# Licences of the packages' '' \
-	  'Written by `make licences` from what the packages say of themselves. [security.md](security.md#licences) says what' \
+	  'Written by `make licences` from what the packages say of themselves. [security.md](explanation/security.md#licences) says what' \
 	  'the images hold of them, and what comes with some of them under other licences.' '' >docs/licences.md
 	$(TOOLS)/bin/pip-licenses --python $(BIN)/python --ignore-packages glosscast --from mixed --format markdown \
 	  --with-urls >>docs/licences.md
@@ -135,6 +144,12 @@ $(RUNTIME_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt
 $(TOOLS): constraints.txt
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install -c constraints.txt $(PIP_ARGS) pip-audit pip-licenses
+	touch $@
+
+$(DOCS): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install -c constraints.txt $(PIP_ARGS) --upgrade pip
+	$(DOCS)/bin/pip install -c constraints.txt $(PIP_ARGS) --group docs
 	touch $@
 
 $(SERVE_STAMP): $(VENV_STAMP) pyproject.toml constraints.txt

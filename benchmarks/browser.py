@@ -107,7 +107,7 @@ def browser_tracker(address: str, folder: str) -> Iterator[BrowserTracker]:
 
 
 def main() -> int:
-    """Print the tables of docs/extraction.md."""
+    """Print the tables of docs/explanation/extraction.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.browser")
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO_OR_FOLDER")
     args = parser.parse_args()

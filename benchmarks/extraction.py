@@ -63,7 +63,7 @@ class Seen:
 
 
 def main() -> int:
-    """Print the tables of docs/extraction.md."""
+    """Print the tables of docs/explanation/extraction.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.extraction")
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO_OR_FOLDER")
     parser.add_argument("--brighter", action="store_true", help="hold MediaPipe against itself")

@@ -4,7 +4,7 @@
 #   docker build -f docker/service.Dockerfile -t glosscast/service:mediapipe --build-arg EXTRACTOR=mediapipe .
 #   docker build -f docker/service.Dockerfile -t glosscast/service:gpu --build-arg RUNTIME=gpu .
 #
-#   EXTRACTOR  what finds keypoints in pictures: litert (small, see docs/deployment.md) or mediapipe
+#   EXTRACTOR  what finds keypoints in pictures: litert (small, see docs/how-to/deployment.md) or mediapipe
 #   RUNTIME    which ONNX Runtime, by the name of its extra in pyproject.toml: cpu, openvino or gpu. CUDA's libraries come
 #              from pip with it, so the base image stays the same; the host brings the driver and NVIDIA's container toolkit.
 #   PIP_ARGS   more flags for pip, as the address of a mirror

@@ -1,7 +1,7 @@
 """A client of the live service: `async for event in caption("http://127.0.0.1:8000", "clip.mp4")`.
 
-It speaks the protocol of docs/protocol.md. When a connection breaks it opens another one and resumes the session, so
-that no sign is lost or received twice.
+It speaks the protocol of docs/reference/protocol.md. When a connection breaks it opens another one and resumes the
+session, so that no sign is lost or received twice.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ HEADROOM = 0.9  # of the service's limit of frames a second, since the network m
 # Another connection would end in the same way.
 FINAL_CODES = {CloseCode.TOO_BIG, CloseCode.BAD_MESSAGE, CloseCode.NOT_AUTHENTICATED, CloseCode.RESUMED}
 
-Message = dict[str, Any]  # as docs/protocol.md has it
+Message = dict[str, Any]  # as docs/reference/protocol.md has it
 
 
 class CaptionError(RuntimeError):

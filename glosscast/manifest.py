@@ -36,81 +36,80 @@ class Part(BaseModel):
 class TensorSpec(Part):
     """A named input or output of the graph; "batch" stands for the free dimension."""
 
-    name: str
-    shape: tuple[int | Literal["batch"], ...]
-    dtype: Literal["float32", "uint8"] = "float32"
+    name: str = Field(description="name of the tensor in the graph")
+    shape: tuple[int | Literal["batch"], ...] = Field(description="sizes of the dimensions, the batch first")
+    dtype: Literal["float32", "uint8"] = Field(default="float32", description="type of the elements")
 
 
 class VisualStream(Part):
     """The visual input of SlowFast, `size` pixels a side: pictures, heatmaps rendered from keypoints, or nothing.
 
-    A model of both pictures and heatmaps is "rgb", since its user must supply pictures.
+    A model of both pictures and heatmaps is "rgb", since the program that runs it must bring pictures.
     """
 
-    kind: Literal["rgb", "pose", "none"]
-    size: int = Field(ge=0)
+    kind: Literal["rgb", "pose", "none"] = Field(description="pictures, heatmaps, or nothing")
+    size: int = Field(ge=0, description="side of the pictures or heatmaps, pixels; 0 for none")
 
 
 class KeypointSpec(Part):
-    """The layout and normalisation of a window's keypoints, and the extractor of the training data.
+    """How the keypoints of a window are laid out and normalised, and which extractor the training data came from."""
 
-    Attributes:
-        layout: `glosscast.keypoints.LAYOUT`.
-        normalisation: `glosscast.keypoints.NORMALISATION`.
-        extractor: name, and version where the data say it; more than one are joined by "and".
-        models: sha256 of each model by file name, where the extractor's version does not say it.
-    """
-
-    layout: Literal["holistic-171"]
-    normalisation: Literal["mid-shoulder-per-window"]
-    extractor: str
-    models: dict[str, Sha256] = {}
+    layout: Literal["holistic-171"] = Field(description="layout of the keypoints, `glosscast.keypoints.LAYOUT`")
+    normalisation: Literal["mid-shoulder-per-window"] = Field(
+        description="normalisation of the keypoints, `glosscast.keypoints.NORMALISATION`"
+    )
+    extractor: str = Field(
+        description='name of the extractor, with its version where the data state it; several are joined by "and"'
+    )
+    models: dict[str, Sha256] = Field(
+        default={},
+        description="sha256 of each model of the extractor, by file name, where its version does not fix them",
+    )
 
 
 class CtcSpec(Part):
-    """The reading of a continuous model's frame-wise logits.
+    """How the frame-wise logits of a continuous model are read."""
 
-    Attributes:
-        blank: the class that means "nothing new", after the vocabulary's.
-        stride: frames of a window that make one step of the logits; the last step may have fewer.
-    """
-
-    blank: int = Field(gt=0)
-    stride: int = Field(gt=0)
+    blank: int = Field(gt=0, description="index of the CTC blank, which follows the glosses of the vocabulary")
+    stride: int = Field(
+        gt=0, description="frames of a window that make one step of the logits; the last may have fewer"
+    )
 
 
 class Manifest(Part):
-    """Everything about a bundle that is not weights.
+    """Everything about a bundle that is not weights."""
 
-    Attributes:
-        ctc: of continuous models only.
-        precision: in which the graph is computed. "int8" is in the graph itself, "bf16" is asked of the provider.
-        temperature: the graph divides the model's logits by it, so that confidences equal accuracies.
-        background: the graph then adds it to the logit of "no sign"; it states how common other signs are.
-        tagger: of the learned segmenter, where the bundle has one.
-    """
-
-    schema_version: Literal[1]
-    name: str = Field(min_length=1)
-    version: str = Field(min_length=1)
-    task: Literal["isolated", "continuous"]
-    ctc: CtcSpec | None = None
-    precision: Precision = "fp32"
-    temperature: float = Field(default=1.0, gt=0)
-    background: float = 0.0
-    clip: ClipSpec
-    visual: VisualStream
-    keypoints: KeypointSpec
-    vocabulary: tuple[str, ...] = Field(min_length=2)
-    no_sign: str | None
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    segmenter: SegmenterSettings
-    tagger: TaggerSettings | None = None
-    decoder: DecoderSettings
-    opset: int = Field(gt=0)
-    git_commit: str
-    files: dict[str, Sha256]
+    schema_version: Literal[1] = Field(description="version of this format")
+    name: str = Field(min_length=1, description="name of the bundle")
+    version: str = Field(min_length=1, description="version of the bundle")
+    task: Literal["isolated", "continuous"] = Field(description="whether the model reads single signs or sentences")
+    ctc: CtcSpec | None = Field(default=None, description="how frame-wise logits are read; of continuous models only")
+    precision: Precision = Field(
+        default="fp32", description='precision of the graph: "int8" is in the graph, "bf16" is asked of the provider'
+    )
+    temperature: float = Field(
+        default=1.0, gt=0, description="number by which the graph divides the logits, so that confidence is calibrated"
+    )
+    background: float = Field(
+        default=0.0, description='number that the graph then adds to the logit of "no sign": how common other signs are'
+    )
+    clip: ClipSpec = Field(description="timing of a window")
+    visual: VisualStream = Field(description="what the visual stream looks at")
+    keypoints: KeypointSpec = Field(description="layout, normalisation and origin of the keypoints")
+    vocabulary: tuple[str, ...] = Field(min_length=2, description="the glosses, in the order of the logits")
+    no_sign: str | None = Field(
+        description='gloss of the vocabulary that stands for "no sign"; null where there is none'
+    )
+    inputs: tuple[TensorSpec, ...] = Field(description="inputs of the graph")
+    outputs: tuple[TensorSpec, ...] = Field(description="outputs of the graph")
+    segmenter: SegmenterSettings = Field(description="limits of the segmenter, and the thresholds of the rule")
+    tagger: TaggerSettings | None = Field(
+        default=None, description="thresholds of the learned segmenter; null where the bundle segments by rule"
+    )
+    decoder: DecoderSettings = Field(description="how segments are read")
+    opset: int = Field(gt=0, description="version of the ONNX operator set")
+    git_commit: str = Field(description="commit of the source that exported the bundle")
+    files: dict[str, Sha256] = Field(description="sha256 of each file of the bundle, by name")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Manifest":

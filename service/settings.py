@@ -39,33 +39,50 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
-    port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    host: str = Field(default="127.0.0.1", min_length=1, description="address that the service listens on")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="TCP port that the service listens on; 0 takes a free one"
+    )
     allowed_origins: Names = Field(
         default=(),
-        description="origins of other sites whose pages may use the service, comma-separated, https://example.org",
+        description="origins of other sites whose pages may use the service, comma-separated, such as "
+        "https://example.org",
     )
 
     api_keys_file: Path | None = Field(
-        default=None, description="API keys, see `python -m service keys add`; without it only this machine is served"
+        default=None,
+        description="file of API keys, made by `python -m service keys add`; without it the service answers its own "
+        "machine only",
     )
     token_secret_file: Path | None = Field(
-        default=None, description="32 random bytes or more, the same for all replicas; by default each makes its own"
+        default=None,
+        description="file of 32 random bytes or more that sign tokens, the same for all replicas; without it each "
+        "replica makes its own secret",
     )
-    token_s: float = Field(default=30.0, ge=1, le=600, description="life of a token for a stream, seconds")
+    token_s: float = Field(default=30.0, ge=1, le=600, description="lifetime of a token that opens a stream, seconds")
     key_requests_per_minute: int = Field(
-        default=120, ge=1, le=1_000_000, description="requests and handshakes of one key, where it has no own limit"
+        default=120,
+        ge=1,
+        le=1_000_000,
+        description="requests and handshakes that a key may make per minute, unless the key file sets another "
+        "number for it",
     )
     key_streams: int = Field(
-        default=8, ge=1, le=10_000, description="streams of one key open at the same time, where it has no own limit"
+        default=8,
+        ge=1,
+        le=10_000,
+        description="streams that a key may have open at the same time, unless the key file sets another number for it",
     )
 
-    log: LogFormat = Field(default="text", description="lines of the log: text or json")
+    log: LogFormat = Field(default="text", description="format of the lines of the log")
     traces: bool = Field(
-        default=False, description="whether requests and streams are traced, to OTEL_EXPORTER_OTLP_ENDPOINT"
+        default=False, description="whether requests and streams are traced; spans go to OTEL_EXPORTER_OTLP_ENDPOINT"
     )
     grace_s: int = Field(
-        default=15, ge=1, le=600, description="for streams and requests under way when the service is stopped, seconds"
+        default=15,
+        ge=1,
+        le=600,
+        description="time that streams and requests under way have to finish when the service is stopped, seconds",
     )
 
     bundle: Path = Field(default=EMBEDDED, description="folder of the bundle; SIGHUP loads it again")
@@ -76,73 +93,103 @@ class Settings(BaseSettings):
         "TensorRT, CUDA, OpenVINO and CPU",
     )
     precision: Precision | None = Field(
-        default=None, description="precision of the model, fp32 or bf16; by default that of its bundle"
+        default=None,
+        description="precision in which the model is computed; by default the one that the bundle's manifest names",
     )
-    extractor: Extractor = Field(
-        default=DEFAULT, description="extractor of keypoints from pictures: litert or mediapipe"
-    )
+    extractor: Extractor = Field(default=DEFAULT, description="extractor that finds keypoints in pictures")
     pose_every: int = Field(
         default=1,
         ge=1,
         le=4,
-        description="streams of pictures with litert: the pose is looked for in one of so many frames",
+        description="for streams of pictures with litert: the pose is detected in one frame of this many",
     )
     extractor_processes: bool = Field(
-        default=True, description="whether each tracker runs in a process of its own, so that a crash is one stream's"
+        default=True,
+        description="whether each tracker runs in a process of its own, so that a crash ends one tracker and no other",
     )
     extractor_timeout_s: Seconds = Field(
-        default=10.0, description="a tracker's process that takes longer for a frame is replaced, seconds"
+        default=10.0, description="time that a tracker's process may take for a frame before it is replaced, seconds"
     )
     inference_threads: int = Field(
         default=0, ge=0, le=256, description="threads of one inference; 0 takes all cores but one"
     )
-    max_batch: int = Field(default=16, ge=1, le=1024, description="windows in one inference, from all streams together")
+    max_batch: int = Field(
+        default=16, ge=1, le=1024, description="largest number of windows in one inference, over all streams"
+    )
     interim_wait_ms: float = Field(
-        default=50.0, ge=0, le=10_000, description="interims that would wait longer for the model are left out, ms"
+        default=50.0,
+        ge=0,
+        le=10_000,
+        description="interims that would wait longer than this for the model are left out, ms",
     )
 
-    max_streams: int = Field(default=48, ge=1, le=10_000, description="streams open at the same time")
+    max_streams: int = Field(default=48, ge=1, le=10_000, description="largest number of sessions at the same time")
     trackers: int = Field(
         default=4,
         ge=1,
         le=256,
-        description="of them, those with input frames; each takes 220 MB with mediapipe, 140 MB with litert",
+        description="largest number of sessions with input frames at the same time; each takes 140 MB of memory "
+        "with litert, 220 MB with mediapipe",
     )
-    max_fps: float = Field(default=30.0, gt=0, le=1000, description="frames per second of one stream")
-    max_frame_bytes: int = Field(default=MIB, ge=4096, description="one websocket message, bytes")
+    max_fps: float = Field(
+        default=30.0, gt=0, le=1000, description="largest number of frames per second that one stream may send"
+    )
+    max_frame_bytes: int = Field(default=MIB, ge=4096, description="largest size of a websocket message, bytes")
     queue_frames: int = Field(
-        default=8, ge=1, le=10_000, description="frames of one stream that wait; the oldest goes first"
+        default=8,
+        ge=1,
+        le=10_000,
+        description="number of frames of one stream that may wait; the oldest is dropped first",
     )
-    idle_s: Seconds = Field(default=30.0, description="a stream without any message for so long is closed, seconds")
-    max_session_s: Seconds = Field(default=3600.0, description="length of a stream, seconds")
+    idle_s: Seconds = Field(
+        default=30.0, description="time without any message after which a stream is closed, seconds"
+    )
+    max_session_s: Seconds = Field(default=3600.0, description="longest duration of a session, seconds")
     resume_s: float = Field(
-        default=30.0, ge=0, le=600, description="a stream whose connection broke can be resumed for so long, seconds"
+        default=30.0,
+        ge=0,
+        le=600,
+        description="time within which a session whose connection broke can be resumed, seconds",
     )
     captions_s: float = Field(
-        default=600.0, ge=0, le=24 * 3600, description="captions are kept for so long after their stream, seconds"
+        default=600.0,
+        ge=0,
+        le=24 * 3600,
+        description="time for which the captions of a session are kept after its end, seconds",
     )
 
     request_s: int = Field(
-        default=10, ge=1, le=3600, description="time for the head of a request to arrive, also of the first, seconds"
+        default=10,
+        ge=1,
+        le=3600,
+        description="time within which the head of a request must arrive, also of the first one of a connection, "
+        "seconds",
     )
-    max_upload_bytes: int = Field(default=50 * MIB, ge=1024, description="size of an uploaded clip, bytes")
-    max_upload_s: Seconds = Field(default=60.0, description="time an upload may take to arrive, seconds")
-    max_clip_s: Seconds = Field(default=60.0, description="length of an uploaded clip, seconds")
+    max_upload_bytes: int = Field(default=50 * MIB, ge=1024, description="largest size of an uploaded clip, bytes")
+    max_upload_s: Seconds = Field(default=60.0, description="longest time that an upload may take to arrive, seconds")
+    max_clip_s: Seconds = Field(default=60.0, description="longest duration of an uploaded clip, seconds")
     decode_s: Seconds = Field(
-        default=60.0, description="processor time of decoding a clip, and time to wait for it, seconds"
+        default=60.0,
+        description="processor time that decoding a clip may take, and time that the service waits for it, seconds",
     )
-    decode_mib: int = Field(default=2048, ge=512, le=1024 * 1024, description="address space of decoding a clip, MiB")
+    decode_mib: int = Field(
+        default=2048, ge=512, le=1024 * 1024, description="address space that decoding a clip may take, MiB"
+    )
     max_uploads: int = Field(
-        default=8, ge=1, le=1000, description="uploads taken in at the same time, waiting ones included"
+        default=8, ge=1, le=1000, description="largest number of uploads at the same time, including those that wait"
     )
     classifiers: int = Field(
-        default=2, ge=1, le=256, description="of them, those worked on; each has a tracker of its own, see TRACKERS"
+        default=2,
+        ge=1,
+        le=256,
+        description="largest number of uploads that are worked on at the same time; each has a tracker of its own, "
+        "which GLOSSCAST_TRACKERS does not count",
     )
     clip_threads: int = Field(
         default=2,
         ge=1,
         le=64,
-        description="threads that look for keypoints in one clip (litert); more answer sooner where cores are idle",
+        description="threads that find keypoints in one clip (litert); more of them answer sooner where cores are idle",
     )
 
     @field_validator("allowed_origins", "providers", mode="before")

@@ -216,7 +216,7 @@ def add_fold_scores(
 def add_dataset(command: argparse.ArgumentParser) -> None:
     """The options that say which public data set is where."""
     command.add_argument("--dataset", choices=READERS, metavar="KIND", help=f"one of {', '.join(READERS)}")
-    command.add_argument("--root", type=Path, metavar="DIR", help="the data set's folder, see docs/datasets.md")
+    command.add_argument("--root", type=Path, metavar="DIR", help="the data set's folder, see docs/how-to/datasets.md")
     command.add_argument("--skip-missing", action="store_true", help="leave out clips that are not on disk")
 
 

@@ -22,7 +22,7 @@ MODULES: dict[Extractor, str] = {
     "litert": "ai_edge_litert.interpreter",
     "mediapipe": "mediapipe.python.solutions.holistic",
 }
-# The effect that docs/extraction.md measured between the two.
+# The effect that docs/explanation/extraction.md measured between the two.
 EFFECT = "hands then lie 0.4 % of hand size apart (median), and 106 of 108 recordings read as the same gloss"
 
 

@@ -103,18 +103,18 @@ CLIENT_MESSAGES: tuple[type[BaseModel], ...] = get_args(ClientMessage)
 class Config(_Message):
     """The options in effect for a stream."""
 
-    input: Input
-    interim: bool
-    top_k: int = Field(description="at most the size of the vocabulary")
-    landmarks: bool
-    aspect: float | None = Field(description="null for input frames")
+    input: Input = Field(description="as in `start`")
+    interim: bool = Field(description="as in `start`")
+    top_k: int = Field(description="as in `start`, and at most the size of the vocabulary")
+    landmarks: bool = Field(description="as in `start`")
+    aspect: float | None = Field(description="as in `start`; null for input frames")
 
 
 class Limits(_Message):
     """The limits of a stream."""
 
-    max_fps: float = Field(description="frames per second; frames that come faster are dropped")
-    max_frame_bytes: int = Field(description="size of one binary message; a larger one ends the stream")
+    max_fps: float = Field(description="largest number of frames per second; frames above it are dropped")
+    max_frame_bytes: int = Field(description="largest size of a binary message, bytes; a larger one ends the stream")
     resume_s: float = Field(description="seconds within which a session whose connection broke can be resumed")
 
 
@@ -123,24 +123,26 @@ class Started(_Message):
 
     type: Literal["started"] = "started"
     session: str = Field(description="random id of this session")
-    token: str = Field(description="secret of this session: its holder may resume it and read its captions")
+    token: str = Field(
+        description="secret of this session: a client that sends it may resume the session and read its captions"
+    )
     resumed: bool = Field(description="whether this answers `resume`")
     last_t_ms: float | None = Field(description="time of the last frame that was taken, null where there was none")
     expires_at: datetime = Field(description="when the server will end it, ISO 8601, UTC")
-    config: Config
+    config: Config = Field(description="what is in effect: what `start` requested, as far as the service grants it")
     bundle: str = Field(description='name and version, "asl-demo@1"')
     no_sign: str | None = Field(
         description="the gloss that stands for hands that sign nothing, null where there is none"
     )
-    limits: Limits
+    limits: Limits = Field(description="limits that the stream must keep within")
 
 
 class SignStarted(_Message):
     """A sign has begun."""
 
     type: Literal["sign_started"] = "sign_started"
-    segment: int = Field(description="0, 1, 2 ... within the stream")
-    t_ms: float
+    segment: int = Field(description="number of the sign: 0, 1, 2 ... within the stream")
+    t_ms: float = Field(description="time at which the sign begins")
 
 
 class Interim(_Message):
@@ -150,33 +152,34 @@ class Interim(_Message):
     """
 
     type: Literal["interim"] = "interim"
-    segment: int
-    revision: int = Field(description="1, 2, 3 ...")
-    gloss: str
-    confidence: float = Field(description="0..1")
+    segment: int = Field(description="number of the sign, as in `sign_started`")
+    revision: int = Field(description="number of the interim within the sign: 1, 2, 3 ...")
+    gloss: str = Field(description="the most probable gloss")
+    confidence: float = Field(description="its probability, 0..1")
     stable: bool = Field(
-        description="whether the revision before has the same gloss, it is sure enough, and a final could report it"
+        description="whether the revision before has the same gloss, its confidence is high enough, and a final "
+        "could report it"
     )
-    start_ms: float
-    end_ms: float
+    start_ms: float = Field(description="time at which the sign begins")
+    end_ms: float = Field(description="time at which the sign ends, as far as known")
 
 
 class Alternative(_Message):
     """Another gloss that the sign may be."""
 
-    gloss: str
-    confidence: float = Field(description="0..1")
+    gloss: str = Field(description="name of the gloss")
+    confidence: float = Field(description="its probability, 0..1")
 
 
 class Final(_Message):
     """The reading of a sign; it never changes."""
 
     type: Literal["final"] = "final"
-    segment: int
-    gloss: str
-    confidence: float = Field(description="0..1")
-    start_ms: float
-    end_ms: float
+    segment: int = Field(description="number of the sign, as in `sign_started`")
+    gloss: str = Field(description="the gloss of the sign, or the no-sign class")
+    confidence: float = Field(description="its probability, 0..1")
+    start_ms: float = Field(description="time at which the sign begins")
+    end_ms: float = Field(description="time at which the sign ends")
     alternatives: list[Alternative] = Field(description="the next best top_k - 1 glosses")
     confusable_with: list[str] = Field(description="glosses that this one is easily taken for, whatever was signed")
     latency_ms: float = Field(description="from the arrival of what ended the sign to this message")
@@ -192,7 +195,7 @@ class Landmarks(_Message):
     """
 
     type: Literal["landmarks"] = "landmarks"
-    t_ms: float
+    t_ms: float = Field(description="time of the frame")
     pose: list[Point | None] = Field(description="25 upper-body points in MediaPipe's order, nose to hips")
     left_hand: list[Point] | None = Field(description="21 points in MediaPipe's order, or null where no hand was seen")
     right_hand: list[Point] | None = Field(description="as left_hand; left and right are the signer's own")
@@ -205,7 +208,7 @@ class StreamWarning(_Message):
     """Frames were left out: they came faster than they could be read, or the extractor had to be restarted."""
 
     type: Literal["warning"] = "warning"
-    code: WarningCode = Field(description="why")
+    code: WarningCode = Field(description="why frames were left out")
     count: int = Field(description="frames since the last warning of this code")
 
 
@@ -215,25 +218,27 @@ class Error(_Message):
     type: Literal["error"] = "error"
     code: ErrorCode = Field(description="stable, for a program to decide by; see the error codes")
     message: str = Field(description="what happened, for a person to read")
-    retryable: bool
-    retry_after_s: float | None = Field(default=None, description="seconds, or null")
+    retryable: bool = Field(description="whether the stream goes on, or a new one may succeed")
+    retry_after_s: float | None = Field(
+        default=None, description="time to wait before a new attempt, seconds; null where it does not matter"
+    )
 
 
 class Summary(_Message):
     """The counts of a stream."""
 
     duration_ms: float = Field(description="from `start` to `ended`, by the server's clock")
-    frames: int = Field(description="frames received")
-    dropped: int = Field(description="of them, left out because they came too fast")
-    faulty: int = Field(description="of them, left out because they could not be used")
-    signs: int = Field(description="finals")
+    frames: int = Field(description="number of frames received")
+    dropped: int = Field(description="number of frames received that were left out because they came too fast")
+    faulty: int = Field(description="number of frames received that were left out because they could not be used")
+    signs: int = Field(description="number of finals")
 
 
 class Ended(_Message):
     """The last message of a stream that ends in order."""
 
     type: Literal["ended"] = "ended"
-    summary: Summary
+    summary: Summary = Field(description="the stream in numbers")
 
 
 ServerMessage = Started | SignStarted | Interim | Final | Landmarks | StreamWarning | Error | Ended

@@ -1,7 +1,7 @@
 """The service on Ray Serve, for models that need more than one machine: `python -m service.ray`.
 
 Front ends are the application of `python -m service` without its model. Recognisers are a deployment of their own,
-whose number follows the load. Settings are those of `python -m service`; see docs/deployment.md.
+whose number follows the load. Settings are those of `python -m service`; see docs/how-to/deployment.md.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 The streams are those of `glosscast.client`, with TLS and a key, against the image's own bundle. In real time they send
 keypoints of recordings, which are found beforehand; an undisturbed stream says which finals are due. The figures are in
-`docs/reliability.md`. It needs what `make test-docker` needs, and the recordings.
+`docs/explanation/reliability.md`. It needs what `make test-docker` needs, and the recordings.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 Each fault meets a service of its own, `python -m service` as deployed, with a fifth stream as its victim where it needs
 one. The four others sign known glosses; those that they should have received and did not are lost. A run is void where
 the senders themselves were late, for want of a processor; `nothing` is a run without a fault. The figures are in
-`docs/reliability.md`. Linux; the extractor must be installed.
+`docs/explanation/reliability.md`. Linux; the extractor must be installed.
 """
 
 import argparse

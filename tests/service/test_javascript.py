@@ -1,4 +1,4 @@
-"""The JavaScript in docs/protocol.md, run as printed."""
+"""The JavaScript in docs/reference/protocol.md, run as printed."""
 
 import base64
 import json

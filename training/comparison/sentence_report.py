@@ -53,7 +53,7 @@ def markdown(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], command: str
         f"{sum(len(r.references) for r in some)} sentences of {len({s for r in some for s in r.signers})} signers, "
         f"each read by models that never saw the signer; {len(plan.folds)} fold(s), {len(plan.seeds)} seed(s) "
         f"({', '.join(map(str, plan.seeds))}), the best path of each, no language model. Where the data hold isolated "
-        "clips, the sentences are made of them (docs/continuous.md): they are not continuous signing."
+        "clips, the sentences are made of them (docs/explanation/continuous.md): they are not continuous signing."
     )
     sections = [
         f"# {plan.config.name}: {len(plan.variants)} variants compared",

@@ -15,14 +15,18 @@ class AugmentationConfig(Table):
         default=0.0, ge=0, le=1, description="chance that the clip's sign is made short, between two rests of the hands"
     )
     mirror: float = Field(ge=0, le=1, description="chance of swapping left and right")
-    rotation: float = Field(ge=0, description="degrees, in the image plane")
-    scale: float = Field(ge=0, description="size, up to exp(+-scale)")
-    aspect: float = Field(ge=0, description="width against height, up to exp(+-aspect): frame shapes are unknown")
+    rotation: float = Field(ge=0, description="the clip is turned by up to this many degrees in the image plane")
+    scale: float = Field(ge=0, description="the size is multiplied by up to exp(+-scale)")
+    aspect: float = Field(
+        ge=0, description="width against height is multiplied by up to exp(+-aspect), since frame shapes are unknown"
+    )
     shear: float = Field(ge=0, description="sideways lean for each unit of height")
-    shift: float = Field(ge=0)
+    shift: float = Field(ge=0, description="the whole signer is moved sideways, up and down by up to this much")
     hand_shift: float = Field(ge=0, description="moves each hand against the body: signers differ in where they sign")
-    hand_scale: float = Field(ge=0, description="hand size, up to exp(+-hand_scale)")
-    noise: float = Field(ge=0, description="standard deviation of each coordinate, every frame anew")
+    hand_scale: float = Field(ge=0, description="the size of each hand is multiplied by up to exp(+-hand_scale)")
+    noise: float = Field(
+        ge=0, description="standard deviation of the noise on each coordinate, drawn anew for every frame"
+    )
     drop_hand: float = Field(ge=0, le=1, description="chance that a hand is lost, for part of the clip or all of it")
     drop_frames: float = Field(ge=0, le=1, description="chance of a frame without any hand")
     drop_face: float = Field(ge=0, le=1, description="chance that the face is missing from the whole clip")
@@ -35,9 +39,22 @@ class AugmentationConfig(Table):
     narrow: float = Field(
         default=0.0, ge=0, le=1, description="chance of a narrow picture, in which hands far to the side are lost"
     )
-    frame_scale: float = Field(default=0.15, ge=0, description="size of the pictures, up to exp(+-frame_scale)")
-    frame_shift: float = Field(default=0.1, ge=0, description="sideways, up and down, as a share of the picture's side")
-    frame_rotation: float = Field(default=8.0, ge=0, description="degrees")
-    brightness: float = Field(default=0.25, ge=0, lt=1, description="of the pictures, up to 1 +- brightness")
-    contrast: float = Field(default=0.25, ge=0, lt=1, description="likewise, about the picture's mean")
-    saturation: float = Field(default=0.25, ge=0, lt=1, description="likewise, about each pixel's grey")
+    frame_scale: float = Field(
+        default=0.15, ge=0, description="the size of the pictures is multiplied by up to exp(+-frame_scale)"
+    )
+    frame_shift: float = Field(
+        default=0.1, ge=0, description="pictures are moved sideways, up and down by up to this share of their side"
+    )
+    frame_rotation: float = Field(default=8.0, ge=0, description="pictures are turned by up to this many degrees")
+    brightness: float = Field(
+        default=0.25, ge=0, lt=1, description="the brightness of pictures is multiplied by up to 1 +- brightness"
+    )
+    contrast: float = Field(
+        default=0.25, ge=0, lt=1, description="the contrast about a picture's mean is multiplied by up to 1 +- contrast"
+    )
+    saturation: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="the saturation about each pixel's grey is multiplied by up to 1 +- saturation",
+    )

@@ -28,15 +28,15 @@ class ContinuousConfig(Table):
     """The `[continuous]` table: its presence makes a training one of sentences."""
 
     stride: int = Field(gt=0, description="frames of the fast pathway that become one step of the logits")
-    blocks: int = Field(gt=0, description="temporal blocks over the steps")
-    kernel: int = Field(gt=0, description="steps that each of them looks at, odd")
+    blocks: int = Field(gt=0, description="number of temporal blocks over the steps")
+    kernel: int = Field(gt=0, description="number of steps that a temporal block looks at, odd")
     sentences: SentenceConfig | None = Field(
         default=None, description="how clips are joined; absent where the sets hold recorded sentences"
     )
     taught_signs: tuple[int, int] | None = Field(
         default=None, description="range of the number of signs in training, if not that of the sentences"
     )
-    loss: ContinuousLossConfig
+    loss: ContinuousLossConfig = Field(description="factors of the losses, and how they are weighted")
 
     @property
     def taught(self) -> SentenceConfig | None:

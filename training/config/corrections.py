@@ -15,14 +15,14 @@ class Correction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str = Field(min_length=1, description="the set's file")
-    signer: str = Field(min_length=1)
-    gloss: str = Field(min_length=1, description="gloss of the clips, after language, alias and prefix")
+    file: str = Field(min_length=1, description="file of the data set that the clips are in")
+    signer: str = Field(min_length=1, description="signer of the clips")
+    gloss: str = Field(min_length=1, description="what the clips are called, after language, alias and prefix")
     clips: tuple[int, ...] | None = Field(
         default=None, min_length=1, description="indices in the file; absent: all clips of the signer and gloss"
     )
-    to: str | None = Field(default=None, min_length=1, description="their new gloss; absent: left out")
-    why: str = Field(min_length=1, description="one sentence")
+    to: str | None = Field(default=None, min_length=1, description="what they are called from now on; absent: left out")
+    why: str = Field(min_length=1, description="reason for the correction, in one sentence")
 
     @model_validator(mode="after")
     def _changes_something(self) -> "Correction":

@@ -57,7 +57,7 @@ class DataConfig(Table):
     dev_signers: tuple[str, ...] = Field(default=(), description="signers of the training sets kept for the dev score")
     shared_signers: bool = Field(default=False, description="signers may occur both in training and in dev or test")
     corrections: tuple[Correction, ...] = Field(default=(), description="labels that are wrong; in TOML a file's name")
-    sets: tuple[SetConfig, ...] = Field(min_length=1)
+    sets: tuple[SetConfig, ...] = Field(min_length=1, description="the data sets, one table each")
 
     @property
     def no_sign_id(self) -> int | None:

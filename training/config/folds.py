@@ -18,19 +18,18 @@ Use = Literal["choose", "report"]
 
 
 class Fold(BaseModel):
-    """A `[[fold]]` table.
-
-    Attributes:
-        use: whether recipes and thresholds may be chosen by its figures, or figures are only reported.
-        signers: those left out of training and scored.
-        glosses: outside the vocabulary, left out too whoever signs them: signs that the model does not know.
-    """
+    """A `[[fold]]` table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    use: Use
-    signers: tuple[str, ...] = Field(min_length=1)
-    glosses: tuple[str, ...] = ()
+    use: Use = Field(
+        description="whether recipes and thresholds may be chosen by its figures, or they are only reported"
+    )
+    signers: tuple[str, ...] = Field(min_length=1, description="signers who are left out of training and scored")
+    glosses: tuple[str, ...] = Field(
+        default=(),
+        description="glosses outside the vocabulary that are left out too, whoever signs them: unknown signs",
+    )
 
 
 class _File(BaseModel):

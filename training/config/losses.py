@@ -10,13 +10,13 @@ from training.config.table import Table
 class ConfusionConfig(Table):
     """The rule by which confusions become pairs, weights and margins."""
 
-    momentum: float = Field(ge=0, lt=1, description="of the confusion average")
+    momentum: float = Field(ge=0, lt=1, description="momentum of the moving average of confusions")
     kappa: float = Field(ge=0, description="added to a class's count, so that rare classes do not dominate")
     threshold: float = Field(ge=0, description="similarity below which a pair is not confusable")
-    top_k: int = Field(gt=0, description="most confusable partners per class")
+    top_k: int = Field(gt=0, description="largest number of confusable partners of a class")
     margin: float = Field(gt=0, description="cosine distance asked of every confusable pair")
     margin_growth: float = Field(ge=0, description="how much the margin grows with similarity")
-    margin_max: float = Field(gt=0, le=2)
+    margin_max: float = Field(gt=0, le=2, description="largest margin of a pair, cosine distance")
     same_form: tuple[tuple[str, str], ...] = Field(
         default=(), description="pairs of glosses with one form, never pushed apart"
     )
@@ -35,7 +35,9 @@ class AdaptiveConfig(ConfusionConfig):
     confusable_share: float = Field(
         default=0.0, ge=0, lt=1, description="share of a batch drawn from classes confusable with the rest (batch form)"
     )
-    prototype_momentum: float = Field(default=0.9, ge=0, lt=1, description="of the prototypes (prototype form)")
+    prototype_momentum: float = Field(
+        default=0.9, ge=0, lt=1, description="momentum of the prototypes (prototype form)"
+    )
 
     @model_validator(mode="after")
     def _sampling_is_for_batches(self) -> "AdaptiveConfig":
@@ -58,7 +60,7 @@ class TripletConfig(Table):
     margin: float = Field(
         default=0.2, gt=0, le=2, description="cosine distance by which another class must be farther than the own one"
     )
-    weight: float = Field(default=1.0, gt=0, description="of the triplet loss beside cross-entropy")
+    weight: float = Field(default=1.0, gt=0, description="weight of the triplet loss beside cross-entropy")
 
 
 class FocalConfig(Table):
@@ -70,10 +72,12 @@ class FocalConfig(Table):
 class LossConfig(Table):
     """The `[loss]` table: cross-entropy, or the loss of its one sub-table."""
 
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    triplet: TripletConfig | None = None
-    focal: FocalConfig | None = None
-    adaptive: AdaptiveConfig | None = None
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="probability that the target gives to all classes alike"
+    )
+    triplet: TripletConfig | None = Field(default=None, description="present where the loss is the triplet loss")
+    focal: FocalConfig | None = Field(default=None, description="present where the loss is the focal loss")
+    adaptive: AdaptiveConfig | None = Field(default=None, description="present where the loss is the adaptive loss")
 
     @model_validator(mode="after")
     def _one_loss(self) -> "LossConfig":
@@ -86,15 +90,15 @@ class LossConfig(Table):
 class ContinuousLossConfig(Table):
     """The `[continuous.loss]` table."""
 
-    ctc: float = Field(default=1.0, ge=0, description="λ₁")
-    focal_ctc: float = Field(default=1.0, ge=0, description="λ₂")
+    ctc: float = Field(default=1.0, ge=0, description="factor λ₁ of CTC")
+    focal_ctc: float = Field(default=1.0, ge=0, description="factor λ₂ of focal CTC")
     focal_gamma: float = Field(default=2.0, ge=0, description="how much sentences read well already count less")
-    triplet: float = Field(default=1.0, ge=0, description="λ₃")
-    triplet_margin: float = Field(default=0.2, gt=0, le=2, description="cosine distance")
+    triplet: float = Field(default=1.0, ge=0, description="factor λ₃ of the triplet loss")
+    triplet_margin: float = Field(default=0.2, gt=0, le=2, description="margin of the triplet loss, cosine distance")
     weighting: Literal["static", "uncertainty", "gradient"] = Field(
-        default="gradient", description="of the four losses against each other, on top of their factors"
+        default="gradient", description="how the four losses are weighted against each other, on top of their factors"
     )
-    adaptive: AdaptiveConfig
+    adaptive: AdaptiveConfig = Field(description="the separation of confusable glosses; alpha 1 turns it off")
 
     @model_validator(mode="after")
     def _frames_are_taught(self) -> "ContinuousLossConfig":

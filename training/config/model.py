@@ -15,13 +15,13 @@ class ModelConfig(Table):
 
     streams: tuple[Stream, ...] = Field(min_length=1, description="which encoders the model has")
     embedding: int = Field(gt=0, description="size of the embedding")
-    dropout: float = Field(ge=0, lt=1)
+    dropout: float = Field(ge=0, lt=1, description="share of the features that dropout sets to 0")
     modality_dropout: float = Field(ge=0, lt=0.5, description="chance that one stream is left out, for each stream")
-    heatmap_size: int = Field(gt=0, description="pixels a side")
-    heatmap_sigma: float = Field(gt=0, description="shoulder widths")
+    heatmap_size: int = Field(gt=0, description="side of the heatmaps, pixels")
+    heatmap_sigma: float = Field(gt=0, description="standard deviation of a heatmap's Gaussians, shoulder widths")
     visual: Visual = Field(default="slowfast_tiny", description="the SlowFast of the rgb stream")
-    rgb_size: int = Field(default=112, gt=0, description="pixels a side of the rgb stream's frames")
-    face: bool = Field(default=True, description="whether the 96 points of the face mesh are seen, for ablation")
+    rgb_size: int = Field(default=112, gt=0, description="side of the pictures of the rgb stream, pixels")
+    face: bool = Field(default=True, description="whether the model sees the 96 points of the face mesh")
 
     @model_validator(mode="after")
     def _one_stream_at_most_is_left_out(self) -> "ModelConfig":

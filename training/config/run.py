@@ -35,18 +35,18 @@ class CardConfig(Table):
 class Config(Table):
     """A whole training run."""
 
-    name: str = Field(min_length=1)
-    version: str = Field(min_length=1)
-    seed: int = Field(ge=0)
-    card: CardConfig
-    clip: ClipSpec
-    segmenter: SegmenterSettings
-    decoder: DecoderSettings
-    data: DataConfig
-    model: ModelConfig
-    augmentation: AugmentationConfig
-    optimiser: OptimiserConfig
-    loss: LossConfig = LossConfig()
+    name: str = Field(min_length=1, description="name of the bundle")
+    version: str = Field(min_length=1, description="version of the bundle")
+    seed: int = Field(ge=0, description="seed of all random draws")
+    card: CardConfig = Field(description="facts for the model card")
+    clip: ClipSpec = Field(description="timing of a window")
+    segmenter: SegmenterSettings = Field(description="limits of the segmenter")
+    decoder: DecoderSettings = Field(description="how segments are read")
+    data: DataConfig = Field(description="vocabulary and data sets")
+    model: ModelConfig = Field(description="streams and sizes of the model")
+    augmentation: AugmentationConfig = Field(description="how clips are varied in training")
+    optimiser: OptimiserConfig = Field(description="length of the training, batches and learning rate")
+    loss: LossConfig = Field(default=LossConfig(), description="loss of isolated signs")
     continuous: ContinuousConfig | None = Field(default=None, description="present where sentences are learned")
 
     @property

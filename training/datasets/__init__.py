@@ -1,4 +1,4 @@
-"""Public data sets in the formats in which they are handed out; `docs/datasets.md` says where to get them.
+"""Public data sets in the formats in which they are handed out; `docs/how-to/datasets.md` says where to get them.
 
 One module a format turns a folder into the same small record, `Item`. Keypoints come later: `clips.read_clip` for one
 item, `extract` for a whole data set.

@@ -1,7 +1,7 @@
 """Gloss error rate of continuous recognition (WER): the edits that turn a hypothesis into its reference.
 
 Hypotheses are aligned with the fewest edits (Levenshtein 1966). NIST's sclite weighs edits differently and can count
-more of them; docs/continuous.md has the figures.
+more of them; docs/explanation/continuous.md has the figures.
 """
 
 from collections import Counter

@@ -1,8 +1,8 @@
 """The adaptive loss: L = α·L_CE + (1 − α)·L_CS, where L_CS separates the classes that the model confuses.
 
 Source: Alishzade et al., "Resolving Interclass Similarities in Sign Language Using Adaptive Loss Function". Its
-L_CS = Σ w·max(0, δ − d(f_i, f_j)) leaves open what the sum runs over; `docs/architecture.md` gives both readings used:
-pairs within a batch (here), and embeddings against class prototypes (`prototype.py`).
+L_CS = Σ w·max(0, δ − d(f_i, f_j)) leaves open what the sum runs over; decision record 0023 in docs/decisions has both
+forms: pairs within a batch (here), and embeddings against class prototypes (`prototype.py`).
 """
 
 from collections.abc import Callable, Sequence

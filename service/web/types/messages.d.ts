@@ -43,20 +43,23 @@ export interface StopMessage {
 
 /** The options in effect for a stream. */
 export interface Config {
+  /** as in `start` */
   input: "frames" | "keypoints";
+  /** as in `start` */
   interim: boolean;
-  /** at most the size of the vocabulary */
+  /** as in `start`, and at most the size of the vocabulary */
   top_k: number;
+  /** as in `start` */
   landmarks: boolean;
-  /** null for input frames */
+  /** as in `start`; null for input frames */
   aspect: number | null;
 }
 
 /** The limits of a stream. */
 export interface Limits {
-  /** frames per second; frames that come faster are dropped */
+  /** largest number of frames per second; frames above it are dropped */
   max_fps: number;
-  /** size of one binary message; a larger one ends the stream */
+  /** largest size of a binary message, bytes; a larger one ends the stream */
   max_frame_bytes: number;
   /** seconds within which a session whose connection broke can be resumed */
   resume_s: number;
@@ -67,7 +70,7 @@ export interface StartedMessage {
   type: "started";
   /** random id of this session */
   session: string;
-  /** secret of this session: its holder may resume it and read its captions */
+  /** secret of this session: a client that sends it may resume the session and read its captions */
   token: string;
   /** whether this answers `resume` */
   resumed: boolean;
@@ -75,19 +78,22 @@ export interface StartedMessage {
   last_t_ms: number | null;
   /** when the server will end it, ISO 8601, UTC */
   expires_at: string;
+  /** what is in effect: what `start` requested, as far as the service grants it */
   config: Config;
   /** name and version, "asl-demo@1" */
   bundle: string;
   /** the gloss that stands for hands that sign nothing, null where there is none */
   no_sign: string | null;
+  /** limits that the stream must keep within */
   limits: Limits;
 }
 
 /** A sign has begun. */
 export interface SignStartedMessage {
   type: "sign_started";
-  /** 0, 1, 2 ... within the stream */
+  /** number of the sign: 0, 1, 2 ... within the stream */
   segment: number;
+  /** time at which the sign begins */
   t_ms: number;
 }
 
@@ -98,33 +104,42 @@ export interface SignStartedMessage {
  */
 export interface InterimMessage {
   type: "interim";
+  /** number of the sign, as in `sign_started` */
   segment: number;
-  /** 1, 2, 3 ... */
+  /** number of the interim within the sign: 1, 2, 3 ... */
   revision: number;
+  /** the most probable gloss */
   gloss: string;
-  /** 0..1 */
+  /** its probability, 0..1 */
   confidence: number;
-  /** whether the revision before has the same gloss, it is sure enough, and a final could report it */
+  /** whether the revision before has the same gloss, its confidence is high enough, and a final could report it */
   stable: boolean;
+  /** time at which the sign begins */
   start_ms: number;
+  /** time at which the sign ends, as far as known */
   end_ms: number;
 }
 
 /** Another gloss that the sign may be. */
 export interface Alternative {
+  /** name of the gloss */
   gloss: string;
-  /** 0..1 */
+  /** its probability, 0..1 */
   confidence: number;
 }
 
 /** The reading of a sign; it never changes. */
 export interface FinalMessage {
   type: "final";
+  /** number of the sign, as in `sign_started` */
   segment: number;
+  /** the gloss of the sign, or the no-sign class */
   gloss: string;
-  /** 0..1 */
+  /** its probability, 0..1 */
   confidence: number;
+  /** time at which the sign begins */
   start_ms: number;
+  /** time at which the sign ends */
   end_ms: number;
   /** the next best top_k - 1 glosses */
   alternatives: Alternative[];
@@ -141,6 +156,7 @@ export interface FinalMessage {
  */
 export interface LandmarksMessage {
   type: "landmarks";
+  /** time of the frame */
   t_ms: number;
   /** 25 upper-body points in MediaPipe's order, nose to hips */
   pose: ([number, number] | null)[];
@@ -153,7 +169,7 @@ export interface LandmarksMessage {
 /** Frames were left out: they came faster than they could be read, or the extractor had to be restarted. */
 export interface StreamWarningMessage {
   type: "warning";
-  /** why */
+  /** why frames were left out */
   code: "frames_dropped" | "tracker_restarted";
   /** frames since the last warning of this code */
   count: number;
@@ -169,8 +185,9 @@ export interface ErrorMessage {
   code: ErrorCode;
   /** what happened, for a person to read */
   message: string;
+  /** whether the stream goes on, or a new one may succeed */
   retryable: boolean;
-  /** seconds, or null */
+  /** time to wait before a new attempt, seconds; null where it does not matter */
   retry_after_s: number | null;
 }
 
@@ -178,19 +195,20 @@ export interface ErrorMessage {
 export interface Summary {
   /** from `start` to `ended`, by the server's clock */
   duration_ms: number;
-  /** frames received */
+  /** number of frames received */
   frames: number;
-  /** of them, left out because they came too fast */
+  /** number of frames received that were left out because they came too fast */
   dropped: number;
-  /** of them, left out because they could not be used */
+  /** number of frames received that were left out because they could not be used */
   faulty: number;
-  /** finals */
+  /** number of finals */
   signs: number;
 }
 
 /** The last message of a stream that ends in order. */
 export interface EndedMessage {
   type: "ended";
+  /** the stream in numbers */
   summary: Summary;
 }
 
