@@ -36,6 +36,7 @@ CODES: dict[str, tuple[int, str]] = {
     "not_ready": (503, "The service is starting or stopping; try again after Retry-After seconds."),
     "no_session": (404, "There are no captions of this session, or the token is not its own."),
     "origin_not_allowed": (403, "A page of another site may not use the service, unless it is set up for that."),
+    "host_not_allowed": (421, "The service does not answer to this host name, unless it is set up for that."),
     "subprotocol_required": (400, "The websocket must offer the subprotocol glosscast.v1."),
     "not_found": (404, "There is nothing at this address."),
     "method_not_allowed": (405, "This address does not take that method."),

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         description="origins of other sites whose pages may use the service, comma-separated, such as "
         "https://example.org",
     )
+    allowed_hosts: Names = Field(
+        default=(),
+        description="host names that the service answers to, comma-separated, beside localhost, loopback addresses and "
+        "GLOSSCAST_HOST; * stands for every name, and is the default where API keys are needed",
+    )
 
     api_keys_file: Path | None = Field(
         default=None,
@@ -192,7 +197,7 @@ class Settings(BaseSettings):
         description="threads that find keypoints in one clip (litert); more of them answer sooner where cores are idle",
     )
 
-    @field_validator("allowed_origins", "providers", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", "providers", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
