@@ -281,7 +281,7 @@ def provoke(address, key, client):
         client.post("/v1/classify", headers={**headers, "Content-Type": f"multipart/form-data; {key}"}, content=b"x")
     for options in (with_key(key), *(with_token(t) for t in tokens[1:]), with_token(tokens[1]), with_key(tokens[0])):
         with Client(address, **options) as stream:
-            with suppress(ConnectionClosed):  # those who are not let in receive it at once
+            with suppress(ConnectionClosed):  # a refused client is closed at once
                 stream.send({"type": "start", "input": "keypoints", key: tokens[0]})
             stream.until_closed()
         with pytest.raises(InvalidStatus):
