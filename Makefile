@@ -94,7 +94,7 @@ check-page: $(NODE_STAMP) ## Lint and types of the page's JavaScript alone
 	$(NODE)/typescript/bin/tsc --project tsconfig.json
 	$(NODE)/typescript/bin/tsc --project tsconfig.worker.json
 
-page-types: setup ## Write the types of the page's messages and elements anew, from the service's models and index.html
+page-types: setup ## Write the types of the page's messages and elements, and its close codes, anew from the service
 	$(BIN)/python -m service.typescript
 
 bench: setup ## Measure
