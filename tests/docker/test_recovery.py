@@ -136,8 +136,8 @@ def test_a_replica_that_is_stopped_ends_its_streams_in_order(two):
 
 def test_logs_hold_neither_keys_nor_tokens_nor_addresses(stack):
     token = stack.post("/v1/tokens").json()["token"]
-    proxy = stack.containers("proxy")
-    service = stack.containers()
+    (proxy,) = stack.containers("proxy")
+    (service,) = stack.containers()
     run("docker", "stop", service)  # the request fails, and the proxy says so in its log
     try:
         with pytest.raises(InvalidStatus), stack.stream(token=token):

@@ -131,8 +131,8 @@ def test_pictures_are_of_the_same_instants_as_keypoints(tmp_path: Path) -> None:
 
 def test_without_keypoints_the_middle_is_kept_and_nothing_passes_for_not_found(tmp_path: Path) -> None:
     items = photos(tmp_path, 2)
-    unseen = parts(items, tmp_path / "out", keypoints=False)
-    seen = parts(items, tmp_path / "out")
+    (unseen,) = parts(items, tmp_path / "out", keypoints=False)
+    (seen,) = parts(items, tmp_path / "out")
     assert unseen.parent != seen.parent
     (npz,), _ = extract_all(items, tmp_path / "out", 1, 30.0, read_unseen, 32)
     clips = with_frames(load_npz(npz, 1.0, 1.0), tmp_path / "out" / "all.frames.zip", 32)
