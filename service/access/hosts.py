@@ -34,7 +34,8 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "lifespan" or self.answers(Headers(scope=scope).get("host", "")):
+        host = None if scope["type"] == "lifespan" else Headers(scope=scope).get("host")
+        if host is None or self.answers(host):  # a browser always sends it
             await self._app(scope, receive, send)
         else:
             await problem("host_not_allowed", DETAIL)(scope, receive, send)

@@ -13,6 +13,7 @@ from glosscast.live import Printer
 from glosscast.sources import SourceError
 from glosscast.video import VideoError
 from service.access.keys import Role, add_key
+from service.state import RETRY_S
 from tests.service.serving import EAST, WEST, ColourTracker, colours, metric, serve, video, wait_until
 
 
@@ -160,7 +161,8 @@ def test_a_clip_keeps_its_own_speed(service, clip, monkeypatch):
     monkeypatch.setattr("glosscast.client.monotonic", lambda: 0.0)
     receive(f"http://{service}", clip, realtime=True)
 
-    waits = [s for s in waits if s < 10]  # the others are those of websockets
+    # The others are those of websockets, and of a service that is still busy with the stream of another test.
+    waits = [s for s in waits if s < 10 and s != RETRY_S]
     assert max(waits) == pytest.approx(75 * 0.0625, abs=0.01)  # no time passes, so waits add up to the clip's length
 
 

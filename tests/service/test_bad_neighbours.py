@@ -67,7 +67,7 @@ def connect_and_go(address):
             socket.create_connection(address.split(":")).close()
         elif index % 3 == 1:
             with socket.create_connection(address.split(":")) as connection:
-                connection.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: webso")
+                connection.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: webso")
         else:
             raw_connection(address)[0].close()
 

@@ -1,12 +1,14 @@
 """Host names that the service answers to, over REST, the page and the websocket."""
 
+import socket
+
 import httpx
 import pytest
 
 from glosscast.protocol import STREAM_PATH, SUBPROTOCOL
 from service.access.hosts import Hosts
 from service.access.keys import Role, add_key
-from tests.service.serving import assert_problem, browser, serve
+from tests.service.serving import TIMEOUT_S, assert_problem, browser, serve
 
 EVIL = "evil.example"
 UPGRADE = {
@@ -72,3 +74,9 @@ def test_with_keys_every_name_is_answered_unless_the_settings_name_some(bundle_f
             assert asked.status_code == status
             friend = httpx.get(f"http://{address}/v1/bundle", headers={"Host": "friend.example"})
             assert friend.status_code == 401
+
+
+def test_a_request_without_a_host_comes_from_no_browser(bundle_folder):
+    with serve(bundle_folder) as address, socket.create_connection(address.split(":"), timeout=TIMEOUT_S) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert b" 200 " in connection.recv(100)

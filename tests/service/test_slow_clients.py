@@ -26,8 +26,8 @@ from tests.service.serving import (
 
 REQUEST_S = 1
 HANDSHAKE = (
-    b"GET /v1/stream HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: glosscast.v1\r\n\r\n"
+    b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: glosscast.v1\r\n\r\n"
 )
 PING = b"\x89\xfd\0\0\0\0" + bytes(125)  # masked with zeros
 
@@ -61,14 +61,18 @@ def dripping(address, *said):
     "said",
     [
         pytest.param([], id="a request line"),
-        pytest.param([b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: "], id="a header"),
+        pytest.param([b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "], id="a header"),
         pytest.param(
-            [b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /healthz HTTP/1.1\r\nX-Slow: "], id="the second request"
+            [b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /healthz HTTP/1.1\r\nX-Slow: "],
+            id="the second request",
         ),
         pytest.param(
-            [b"POST /v1/tokens HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"], id="a body that nobody reads"
+            [b"POST /v1/tokens HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"],
+            id="a body that nobody reads",
         ),
-        pytest.param([b"GET /v1/stream HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nX-Slow: "], id="a handshake"),
+        pytest.param(
+            [b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nX-Slow: "], id="a handshake"
+        ),
     ],
 )
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def test_a_length_beyond_the_limit_is_refused_unread(client):
     host, port = client.base_url.host, client.base_url.port
     with socket.create_connection((host, port), timeout=20) as connection:
         connection.sendall(
-            b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n"
+            b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
         )
         answer = b""
@@ -127,7 +127,7 @@ def test_work_ends_when_the_client_goes(bundle_folder, sent):
             return super().track(rgb)
 
     body = b"".join(form([SIGN_EAST]))
-    head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
     gone = 'glosscast_requests_total{method="POST",route="/v1/classify",status="499"}'
     with serve(bundle_folder, Slow, classifiers=1) as address:
         host, port = address.split(":")

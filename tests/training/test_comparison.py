@@ -94,7 +94,7 @@ def test_the_report_holds_the_numbers_and_the_pictures(made: Path) -> None:
 @pytest.mark.slow
 def test_finished_runs_are_neither_trained_nor_read_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (copy / "report" / "README.md").read_text()
-    for name in ("fit", "fit_lstm", "decode"):
+    for name in ("fit", "fit_lstm", "window_clips"):
         monkeypatch.setattr(runs, name, no_training)
     shutil.rmtree(copy / "report" / "checkpoints")  # predictions are enough
     (copy / "report" / "README.md").unlink()
