@@ -27,7 +27,8 @@ from tests.service.serving import (
 REQUEST_S = 1
 HANDSHAKE = (
     b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: glosscast.v1\r\n\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"Sec-WebSocket-Protocol: glosscast.v1\r\n\r\n"
 )
 PING = b"\x89\xfd\0\0\0\0" + bytes(125)  # masked with zeros
 
