@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from glosscast import __version__
 from service import problems
-from service.access.hosts import ANY, Hosts
+from service.access.hosts import Hosts, hosts_of
 from service.inference.engine import Connect, MakeTracker
 from service.live import connection
 from service.live.registry import Registry
@@ -65,20 +65,13 @@ def create_app(
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
+    app.add_middleware(Hosts, allowed=hosts_of(settings))
     app.add_middleware(RequestMetrics, metrics=state.metrics, tracing=state.tracing)
-    app.add_middleware(Hosts, allowed=_hosts(settings))
     app.add_middleware(SecurityHeaders)
     for module in (routes, connection, docs, page):
         app.include_router(module.router)
     app.router.default = page.Page(app.router.default)
     return app
-
-
-def _hosts(settings: Settings) -> tuple[str, ...]:
-    """Names that the service answers to, beside loopback ones; a caller who needs a key is known by it."""
-    if settings.allowed_hosts:
-        return (*settings.allowed_hosts, settings.host)
-    return (ANY,) if settings.api_keys_file is not None else (settings.host,)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.problems import problem
-from service.settings import PREFIX
+from service.settings import PREFIX, Settings
 
 ANY = "*"
 LOCAL = "localhost"
@@ -49,6 +49,13 @@ class Hosts:
         except ValueError:  # no host, such as [::1
             return False
         return name == LOCAL or name.endswith(f".{LOCAL}") or name in self._allowed or _is_loopback(name)
+
+
+def hosts_of(settings: Settings) -> tuple[str, ...]:
+    """The names that a service answers to, beside those of its machine: every name where callers need keys."""
+    if settings.allowed_hosts:
+        return (*settings.allowed_hosts, settings.host)
+    return (ANY,) if settings.api_keys_file is not None else (settings.host,)
 
 
 def _is_loopback(name: str) -> bool:

@@ -64,6 +64,7 @@ def test_a_page_whose_name_leads_here_reaches_nothing(bundle_folder):
         assert_problem(client.post("/v1/classify", headers=rebound, files={"file": b""}), 421, "host_not_allowed")
         assert client.get(STREAM_PATH, headers=rebound | UPGRADE).json()["code"] == "host_not_allowed"
         assert client.get("/v1/bundle", headers={"Host": f"localhost:{port}"}).status_code == 200
+        assert 'status="421"' in client.get("/metrics").text
 
 
 def test_with_keys_every_name_is_answered_unless_the_settings_name_some(bundle_folder, tmp_path):

@@ -12,7 +12,10 @@ class AugmentationConfig(Table):
     start_ms: float = Field(ge=0, description="the window starts up to this much before or after the clip does")
     crop: float = Field(ge=0, le=1, description="chance that only part of the clip, half of it or more, is there")
     brisk: float = Field(
-        default=0.0, ge=0, le=1, description="chance that the clip's sign is made short, between two rests of the hands"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="chance that the sign of a clip without pictures is made short, between two rests",
     )
     mirror: float = Field(ge=0, le=1, description="chance of swapping left and right")
     rotation: float = Field(ge=0, description="the clip is turned by up to this many degrees in the image plane")
