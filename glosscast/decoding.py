@@ -6,6 +6,7 @@ The service's live streams, clip classification and evaluation all go through `D
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from math import inf
 from typing import Literal, Protocol
 
 import numpy as np
@@ -31,6 +32,9 @@ class DecoderSettings(BaseModel):
     hop_ms: float = Field(gt=0, description="distance of the windows in a sign longer than one window")
     stable: float = Field(ge=0, le=1, description="an interim at least this sure, and like the one before, is stable")
     reject: float = Field(ge=0, lt=1, description="a final less sure than this is not reported")
+    rest_ms: float = Field(
+        default=700.0, ge=0, description="hands that rest for less than this between two segments are in the same sign"
+    )
 
 
 class Classify(Protocol):
@@ -160,6 +164,7 @@ class Decoder:
         # The limit bounds the frames of a stream whose clock hardly advances.
         self._frames = RecentFrames(limit=int(self._keep_ms / 1000 * MAX_FPS))
         self._segment: int | None = None
+        self._end_ms = -inf  # of the last segment that was closed
         self._revision = 0
         self._interim_due_ms = 0.0
         self._filter = CaptionFilter(pipeline.settings.stable, pipeline.settings.reject, pipeline.no_sign)
@@ -200,9 +205,11 @@ class Decoder:
             self._segment = segment.index
             self._revision = 0
             self._interim_due_ms = now_ms + self._pipeline.settings.interim_ms
-            self._filter.begin(segment.rested)
+            rested = segment.rested and segment.start_ms - self._end_ms >= self._pipeline.settings.rest_ms
+            self._filter.begin(rested)
             events.append(SignEvent("started", *times))
         if segment.closed:
+            self._end_ms = segment.end_ms
             probabilities = self._classify(segment, now_ms)
             suppressed = not self._filter.is_reported(probabilities)
             events.append(SignEvent("final", *times, probabilities=probabilities, suppressed=suppressed))
