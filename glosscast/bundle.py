@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from glosscast.crop import CropSpec, SignerCrop
-from glosscast.decoding import Classify, Pipeline
+from glosscast.decoding import Classify, Pipeline, Rule
 from glosscast.faults import first_fault
 from glosscast.keypoints import UNSEEN
 from glosscast.learned_segmentation import Tagging
@@ -60,6 +60,11 @@ class Bundle:
         return any(tensor.name == "keypoints" for tensor in self.manifest.inputs)
 
     @property
+    def embedding_size(self) -> int:
+        """Size of the embedding that the graph gives of a window; 0 where it gives none."""
+        return next((int(t.shape[1]) for t in self.manifest.outputs if t.name == "embedding"), 0)
+
+    @property
     def crop(self) -> CropSpec | None:
         """The crop of a frame that the model gets; None where it looks at keypoints alone."""
         if self.manifest.visual.kind != "rgb":
@@ -70,8 +75,13 @@ class Bundle:
         """A new cropper for the frames of one stream or clip; None where the model looks at keypoints alone."""
         return None if self.crop is None else SignerCrop(self.crop)
 
-    def pipeline(self, classify: Classify) -> Pipeline:
-        """The pipeline with which the bundle reads signs; `classify` is the loaded model."""
+    def pipeline(self, classify: Classify, rule: Rule | None = None) -> Pipeline:
+        """The pipeline with which the bundle reads signs.
+
+        Args:
+            classify: the loaded model.
+            rule: how its readouts become probabilities; None takes those of the vocabulary alone.
+        """
         return Pipeline(
             self.manifest.clip,
             self.manifest.segmenter,
@@ -80,6 +90,7 @@ class Bundle:
             tagging=self.tagging,
             no_sign=self.vocabulary.no_sign_id,
             needs_signer=self.needs_signer,
+            rule=rule or (lambda readout: readout[: len(self.vocabulary)]),
         )
 
     def golden(self) -> dict[str, Array]:

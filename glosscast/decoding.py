@@ -41,7 +41,15 @@ class Classify(Protocol):
     """A model, as the decoder calls it."""
 
     def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        """Windows to probabilities (len(windows), classes)."""
+        """Windows to readouts (len(windows), classes + D): probabilities and, where there is one, the embedding."""
+
+
+Rule = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # the readout of a segment to probabilities (classes,)
+
+
+def all_of(readout: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rule of a model whose readouts are probabilities alone."""
+    return readout
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +63,7 @@ class SignEvent:
         end_ms: where it ends, as far as known.
         revision: 1, 2, 3 … for interims, 0 otherwise.
         probabilities: (classes,); None for "started".
+        readout: what the probabilities were made of: the mean of the windows' readouts; None for "started".
         stable: an interim that can be shown: see `CaptionFilter.is_stable`.
         suppressed: a final that is not reported: it is too unsure, or continues the sign before it.
     """
@@ -65,6 +74,7 @@ class SignEvent:
     end_ms: float
     revision: int = 0
     probabilities: NDArray[np.float32] | None = None
+    readout: NDArray[np.float32] | None = None
     stable: bool = False
     suppressed: bool = False
 
@@ -101,6 +111,7 @@ class Pipeline:
         tagging: the learned segmenter; None segments by the rule.
         no_sign: the class of hands that sign nothing; None where the vocabulary has none.
         needs_signer: whether the model needs keypoints, so that it cannot read a clip of nobody.
+        rule: how a segment's readout becomes probabilities.
     """
 
     spec: ClipSpec
@@ -110,6 +121,7 @@ class Pipeline:
     tagging: Tagging | None = None
     no_sign: int | None = None
     needs_signer: bool = True
+    rule: Rule = all_of
 
     def decoder(self, interim: bool = True, has_capacity: Callable[[], bool] = lambda: True) -> "Decoder":
         """Return a new decoder, for one stream; see `Decoder`."""
@@ -136,10 +148,10 @@ class Pipeline:
             return ClipReading(pool(finals), [e for e in finals if not e.suppressed])
         first_ms = float(clip.t_ms[0])
         last_ms = float(clip.t_ms[-1])
-        return ClipReading(self.classify_segment(clip, first_ms, last_ms, last_ms), [])
+        return ClipReading(self.rule(self.read_segment(clip, first_ms, last_ms, last_ms)), [])
 
-    def classify_segment(self, clip: Clip, start_ms: float, end_ms: float, now_ms: float) -> NDArray[np.float32]:
-        """Probabilities (classes,) of a segment of a clip that is known up to `now_ms`: the mean of its windows'."""
+    def read_segment(self, clip: Clip, start_ms: float, end_ms: float, now_ms: float) -> NDArray[np.float32]:
+        """The readout of a segment of a clip that is known up to `now_ms`: the mean of its windows'."""
         starts = window_starts(start_ms, end_ms, float(clip.t_ms[0]), now_ms, self.spec, self.settings.hop_ms)
         windows = [cut_window(clip, start, self.spec) for start in starts]
         return np.asarray(self.classify(windows).mean(axis=0), np.float32)
@@ -167,7 +179,23 @@ class Decoder:
         self._end_ms = -inf  # of the last segment that was closed
         self._revision = 0
         self._interim_due_ms = 0.0
-        self._filter = CaptionFilter(pipeline.settings.stable, pipeline.settings.reject, pipeline.no_sign)
+        self._rule = pipeline.rule
+        self._filter = self._new_filter()
+
+    def use(self, rule: Rule) -> None:
+        """Read by another rule from here on; its classes may be others, so repetitions are not recognised across it."""
+        self._rule = rule
+        self._filter = self._new_filter()
+
+    def _new_filter(self) -> CaptionFilter:
+        settings = self._pipeline.settings
+        return CaptionFilter(settings.stable, settings.reject, self._pipeline.no_sign)
+
+    def excerpt(self, start_ms: float, end_ms: float) -> Clip | None:
+        """The frames from `start_ms` to `end_ms`, as far as they are kept, in units of frame height; None for none."""
+        kept = self._frames.t_ms
+        part = slice(*np.searchsorted(kept, [start_ms, end_ms + 1e-6]))
+        return Clip(kept[part], self._frames.keypoints[part], aspect=1.0) if len(kept[part]) else None
 
     def push(
         self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, picture: NDArray[np.uint8] | None = None
@@ -210,20 +238,22 @@ class Decoder:
             events.append(SignEvent("started", *times))
         if segment.closed:
             self._end_ms = segment.end_ms
-            probabilities = self._classify(segment, now_ms)
+            readout, probabilities = self._classify(segment, now_ms)
             suppressed = not self._filter.is_reported(probabilities)
-            events.append(SignEvent("final", *times, probabilities=probabilities, suppressed=suppressed))
+            events.append(SignEvent("final", *times, 0, probabilities, readout, suppressed=suppressed))
         elif self._interim and now_ms >= self._interim_due_ms and self._has_capacity():
             self._revision += 1
             self._interim_due_ms = now_ms + self._pipeline.settings.interim_ms
-            probabilities = self._classify(segment, now_ms)
+            readout, probabilities = self._classify(segment, now_ms)
             stable = self._filter.is_stable(probabilities)
-            events.append(SignEvent("interim", *times, self._revision, probabilities, stable=stable))
+            events.append(SignEvent("interim", *times, self._revision, probabilities, readout, stable=stable))
         return events
 
-    def _classify(self, segment: Segment, now_ms: float) -> NDArray[np.float32]:
+    def _classify(self, segment: Segment, now_ms: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The readout and the probabilities of a segment."""
         clip = Clip(self._frames.t_ms, self._frames.keypoints, aspect=1.0, frames=self._frames.pictures)
-        return self._pipeline.classify_segment(clip, segment.start_ms, segment.end_ms, now_ms)
+        readout = self._pipeline.read_segment(clip, segment.start_ms, segment.end_ms, now_ms)
+        return readout, self._rule(readout)
 
 
 def window_starts(

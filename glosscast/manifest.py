@@ -8,6 +8,7 @@ from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
 from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.learned_segmentation import TaggerSettings
+from glosscast.lexicon.settings import LexiconSettings
 from glosscast.segmentation import SegmenterSettings
 from glosscast.vocabulary import Vocabulary
 
@@ -107,6 +108,9 @@ class Manifest(Part):
         default=None, description="thresholds of the learned segmenter; null where the bundle segments by rule"
     )
     decoder: DecoderSettings = Field(description="how segments are read")
+    lexicon: LexiconSettings | None = Field(
+        default=None, description="how taught signs are read; null where none can be taught to the bundle"
+    )
     opset: int = Field(gt=0, description="version of the ONNX operator set")
     git_commit: str = Field(description="commit of the source that exported the bundle")
     files: dict[str, Sha256] = Field(description="sha256 of each file of the bundle, by name")
@@ -122,6 +126,8 @@ class Manifest(Part):
         self._check_tensors("outputs", self.outputs, {"logits": TensorSpec(name="logits", shape=self._logits_shape())})
         if self.no_sign is None and (self.decoder.reject or self.tagger):
             raise ValueError("reject and tagger need a no_sign to report instead")
+        if self.lexicon is not None and not any(tensor.name == "embedding" for tensor in self.outputs):
+            raise ValueError("lexicon: goes with an output embedding")
         absent = {*FILES, *([SEGMENTER] if self.tagger else [])} - set(self.files)
         if absent:
             raise ValueError(f"files: no hash for {', '.join(sorted(absent))}")

@@ -1,4 +1,4 @@
-"""Windows to probabilities with ONNX Runtime."""
+"""Windows to probabilities and embeddings with ONNX Runtime."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -59,8 +59,16 @@ class Recogniser:
         Raises:
             ValueError: the model looks at pictures, and a window has none.
         """
+        return self.readout(windows)[:, : len(self.bundle.vocabulary)]
+
+    def readout(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """Probabilities and, where the graph gives one, the embedding: (len(windows), classes + D).
+
+        Raises:
+            ValueError: the model looks at pictures, and a window has none.
+        """
         most = self._buffers.most
-        parts = [softmax(self._buffers.logits(windows[i : i + most])) for i in range(0, len(windows), most)]
+        parts = [self._buffers.readout(windows[i : i + most]) for i in range(0, len(windows), most)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def logits(self, inputs: Mapping[str, Array]) -> NDArray[np.float32]:
@@ -101,9 +109,9 @@ class Recogniser:
 
 
 class _Buffers(threading.local):
-    """A thread's own arrays for windows and logits, bound to the session once for each number of windows.
+    """A thread's own arrays for windows and outputs, bound to the session once for each number of windows.
 
-    Windows are copied once, into a batch of the graph's inputs; ONNX Runtime reads that and writes the logits in
+    Windows are copied once, into a batch of the graph's inputs; ONNX Runtime reads that and writes the outputs in
     place.
 
     Attributes:
@@ -116,11 +124,14 @@ class _Buffers(threading.local):
         self._inputs = {
             spec.name: np.empty((self.most, *map(int, spec.shape[1:])), spec.dtype) for spec in bundle.manifest.inputs
         }
-        self._logits = np.empty((self.most, len(bundle.vocabulary)), np.float32)
+        self._classes = len(bundle.vocabulary)
+        self._outputs = {"logits": np.empty((self.most, self._classes), np.float32)}
+        if bundle.embedding_size:
+            self._outputs["embedding"] = np.empty((self.most, bundle.embedding_size), np.float32)
         self._bindings: dict[int, Any] = {}
 
-    def logits(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        """Logits (len(windows), classes) of at most `most` windows; the thread's next call overwrites them."""
+    def readout(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """See `Recogniser.readout`; of at most `most` windows."""
         count = len(windows)
         for name, batch in self._inputs.items():
             if name == "frames":
@@ -131,14 +142,15 @@ class _Buffers(threading.local):
         if count not in self._bindings:
             self._bindings[count] = self._bind(count)
         self._session.run_with_iobinding(self._bindings[count])
-        return self._logits[:count]
+        logits, *embedding = (output[:count] for output in self._outputs.values())
+        return np.concatenate([softmax(logits), *embedding], axis=1)
 
     def _bind(self, count: int) -> Any:
         binding = self._session.io_binding()
-        logits = self._logits[:count]
         for name, batch in self._inputs.items():
             binding.bind_cpu_input(name, batch[:count])
-        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        for name, output in self._outputs.items():
+            binding.bind_output(name, "cpu", 0, np.float32, output[:count].shape, output.ctypes.data)
         return binding
 
 

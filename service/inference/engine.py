@@ -88,7 +88,10 @@ class Engine:
         if connect is None:
             self.recogniser = recogniser_of(settings, self.bundle)
             batcher = self.classify = Batcher(
-                self.recogniser, settings.max_batch, budget_s=settings.interim_wait_ms / 1000, observe=metrics.inference
+                self.recogniser.readout,
+                settings.max_batch,
+                budget_s=settings.interim_wait_ms / 1000,
+                observe=metrics.inference,
             )
             metrics.windows_waiting.set_function(lambda: batcher.waiting)
         else:

@@ -37,10 +37,10 @@ class Recognisers:
 
     def __init__(self, settings: Settings) -> None:
         self._recogniser = recogniser_of(settings, bundle_of(settings))
-        self._batcher = Batcher(self._recogniser, settings.max_batch)
+        self._batcher = Batcher(self._recogniser.readout, settings.max_batch)
 
     def read(self, windows: list[Window]) -> NDArray[np.float32]:
-        """Probabilities (len(windows), classes); blocks, so Ray calls it in threads."""
+        """Readouts (len(windows), classes + D); blocks, so Ray calls it in threads."""
         return self._batcher(windows)
 
     def facts(self) -> Facts:
