@@ -47,6 +47,7 @@ async def caption(
     interim: bool = True,
     top_k: int = 3,
     realtime: bool = True,
+    lexicon: str | None = None,
 ) -> AsyncGenerator[Message, None]:
     """Yield the service's messages about a camera or a clip: `final`, `interim` and the rest.
 
@@ -61,6 +62,7 @@ async def caption(
         interim: whether interim results inside a sign are wanted.
         top_k: glosses in a final.
         realtime: whether a clip is sent at its own speed, as a camera's would be, or as fast as the service takes it.
+        lexicon: name of a lexicon in the service, whose signs are read as well.
 
     Raises:
         CaptionError: the service refuses, or cannot be reached.
@@ -68,6 +70,8 @@ async def caption(
     """
     headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
     options: Message = {"input": "keypoints" if keypoints else "frames", "interim": interim, "top_k": top_k}
+    if lexicon is not None:
+        options["lexicon"] = lexicon
     session = _Session(source, keypoints, options, realtime and not isinstance(source, int))
     failures = 0
     try:

@@ -5,7 +5,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,13 +18,24 @@ CLEAR_LINE = "\r\x1b[K"
 URL = "http://127.0.0.1:8000"
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The command line of `live`."""
+def add_command(commands: Any) -> None:
+    """The command line of `live`.
+
+    Args:
+        commands: what `argparse.ArgumentParser.add_subparsers` returned.
+    """
+    command = commands.add_parser("live", help="captions of a camera or a clip, from a running service")
+    command.set_defaults(run=run)
     source = command.add_mutually_exclusive_group()
     source.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="a video file instead of a camera")
     source.add_argument("--camera", type=int, default=0, metavar="N", help="index of the camera (default: 0)")
     command.add_argument("--url", default=URL, help=f"of the service (default: {URL})")
     command.add_argument("--api-key-file", type=Path, metavar="FILE", help="holds the key, if the service needs one")
+    command.add_argument(
+        "--lexicon",
+        metavar="FILE",
+        help="taught signs, which are read as well; or the name of a lexicon of the service",
+    )
     command.add_argument("--keypoints", action="store_true", help="find keypoints here; no picture leaves this machine")
     command.add_argument("--fast", action="store_true", help="send a clip as fast as the service takes it")
     command.add_argument("--json", action="store_true", help="print every message of the service, one a line")
@@ -40,22 +51,32 @@ def run(args: argparse.Namespace) -> int:
     try:
         # `glosscast classify` needs none of these modules.
         from glosscast.client import CaptionError, caption
+        from glosscast.loan import LoanError, lent
         from glosscast.sources import SourceError
     except ModuleNotFoundError as error:
         raise LiveError(f"{error.name} is not installed: pip install 'glosscast[client]'") from error
     try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(_show(args, caption))
-    except (CaptionError, SourceError) as error:
+        key = args.api_key_file.read_text(encoding="utf-8").strip() if args.api_key_file else None
+        with (
+            lent(args.url, args.lexicon, key) if args.lexicon else nullcontext() as lexicon,
+            suppress(KeyboardInterrupt),
+        ):
+            asyncio.run(_show(args, caption, key, lexicon))
+    except (CaptionError, LoanError, SourceError) as error:
         raise LiveError(str(error)) from error
     return 0
 
 
-async def _show(args: argparse.Namespace, caption: Callable[..., AsyncIterator[dict[str, Any]]]) -> None:
+async def _show(
+    args: argparse.Namespace,
+    caption: Callable[..., AsyncIterator[dict[str, Any]]],
+    key: str | None,
+    lexicon: str | None,
+) -> None:
     printer = Printer(sys.stdout, args.json)
-    key = args.api_key_file.read_text(encoding="utf-8").strip() if args.api_key_file else None
     source = args.camera if args.clip is None else args.clip
-    async for message in caption(args.url, source, api_key=key, keypoints=args.keypoints, realtime=not args.fast):
+    options = {"api_key": key, "keypoints": args.keypoints, "realtime": not args.fast, "lexicon": lexicon}
+    async for message in caption(args.url, source, **options):
         printer.show(message)
 
 

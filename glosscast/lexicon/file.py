@@ -9,6 +9,7 @@
 NumPy opens it (`numpy.load`), apart from `lexicon.json`, which any program for .zip files opens.
 """
 
+import glob
 import hashlib
 import os
 import struct
@@ -40,6 +41,7 @@ JSON = "lexicon.json"
 MAX_JSON = 64 * 2**20  # bytes; of the largest lexicon it is a fifth of that
 MAX_BYTES = 8 * 2**30  # of all arrays
 MAX_FRAMES = 2000  # of one example: the longest sign at the most frames a second that streams keep
+PARTIAL = ".partial"
 SCALE = 64.0  # shoulder widths: no normalised coordinate of a person in a picture is larger
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -54,6 +56,7 @@ class _Example(_Part):
     frames: int = Field(gt=0, le=MAX_FRAMES)
     start_ms: float = Field(ge=0)
     end_ms: float = Field(ge=0)
+    source: Sha256 | Literal[""] = ""
 
 
 class _Sign(_Part):
@@ -79,7 +82,7 @@ def save_lexicon(lexicon: Lexicon, path: Path) -> None:
     """
     partial = ""
     try:
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
         with os.fdopen(handle, "wb") as file:
             write_lexicon(lexicon, file)
             file.flush()
@@ -91,6 +94,11 @@ def save_lexicon(lexicon: Lexicon, path: Path) -> None:
     finally:
         if partial:
             Path(partial).unlink(missing_ok=True)
+
+
+def partials(path: Path) -> list[Path]:
+    """Files that were not written to their end."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"))
 
 
 def write_lexicon(lexicon: Lexicon, file: BinaryIO) -> None:
@@ -112,7 +120,7 @@ def write_lexicon(lexicon: Lexicon, file: BinaryIO) -> None:
                 gloss=sign.gloss,
                 language=sign.language,
                 examples=[
-                    _Example(frames=len(e.t_ms), start_ms=float(e.start_ms), end_ms=float(e.end_ms))
+                    _Example(frames=len(e.t_ms), start_ms=float(e.start_ms), end_ms=float(e.end_ms), source=e.source)
                     for e in sign.examples
                 ],
             )
@@ -211,6 +219,7 @@ def _example(about: _Example, t_ms: Array, keypoints: Array, probabilities: Arra
         about.end_ms,
         probabilities.astype(np.float32),
         embedding.astype(np.float32),
+        about.source,
     )
 
 

@@ -80,6 +80,7 @@ class LexiconRule:
         self.lexicon = lexicon
         self.vocabulary = Vocabulary([*known, *taught], known.no_sign)
         self._bundle = bundle
+        self._names = names
         self._settings = bundle.manifest.lexicon
         self._prototypes = prototypes(signs, bundle.embedding_size)
         self._columns = np.array([self.vocabulary.id(names.get(folded(s.gloss), s.gloss)) for s in signs], np.intp)
@@ -113,7 +114,7 @@ class LexiconRule:
             LexiconError: `unknown_gloss`.
         """
         sign = self.lexicon.sign(gloss)
-        own = [i for i, other in enumerate(self._signs) if other is sign]
+        own = self._columns == self.vocabulary.id(self._name(sign))
         embeddings = np.stack([e.embedding for e in sign.examples])
         fits = similarity_to_others(embeddings, self._settings.typical)
         risks = np.zeros(len(self.vocabulary), np.float32)
@@ -129,7 +130,7 @@ class LexiconRule:
 
     def _name(self, sign: TaughtSign) -> str:
         """The class that a taught sign is read as."""
-        return next(name for name in self.vocabulary if folded(name) == folded(sign.gloss))
+        return self._names.get(folded(sign.gloss), sign.gloss)
 
     def _look_alikes(self, risks: Floats, own: str) -> Iterator[LookAlike]:
         for i in np.argsort(-risks, kind="stable"):

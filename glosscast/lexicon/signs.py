@@ -45,6 +45,7 @@ class SignExample:
         end_ms: where it ends.
         probabilities: (V,) float32: what the lexicon's bundle reads in it.
         embedding: (D,) float32 of unit length, of the same bundle.
+        source: sha256 of the video file that it was made of, so that a folder is taught only once; may be empty.
     """
 
     t_ms: NDArray[np.float32]
@@ -53,6 +54,7 @@ class SignExample:
     end_ms: float
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    source: str = ""
 
     @cached_property
     def id(self) -> str:
@@ -104,8 +106,11 @@ class Lexicon:
 
     def find(self, gloss: str) -> TaughtSign | None:
         """The sign of that name, whatever its capitals; None where there is none."""
-        wanted = folded(gloss)
-        return next((sign for name, sign in self.signs.items() if folded(name) == wanted), None)
+        return self._by_folded_name.get(folded(gloss))
+
+    @cached_property
+    def _by_folded_name(self) -> dict[str, TaughtSign]:
+        return {folded(name): sign for name, sign in self.signs.items()}
 
     def sign(self, gloss: str) -> TaughtSign:
         """The sign of that name.

@@ -9,7 +9,7 @@ from glosscast.bundle import Bundle
 from glosscast.clip import Clip
 from glosscast.decoding import Classify, Pipeline, decode_clip, window_starts
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, SHOULDERS, normalise
-from glosscast.lexicon.signs import Lexicon, LexiconError, SignExample
+from glosscast.lexicon.signs import Lexicon, LexiconError, SignExample, checked_gloss, folded
 from glosscast.lexicon.similarity import unit
 from glosscast.manifest import MODEL
 
@@ -47,6 +47,17 @@ class Teacher:
     def new_lexicon(self, name: str) -> Lexicon:
         """A new, empty lexicon of this bundle."""
         return Lexicon(name, self.bundle.id, self.bundle.manifest.files[MODEL])
+
+    def gloss(self, text: str) -> str:
+        """A gloss that a sign may be taught as, in the form in which it is stored.
+
+        Raises:
+            LexiconError: `bad_gloss`; also for the bundle's name of hands that sign nothing.
+        """
+        no_sign = self.bundle.vocabulary.no_sign
+        if no_sign is not None and folded(checked_gloss(text)) == folded(no_sign):
+            raise LexiconError("bad_gloss", f"{no_sign!r} is what {self.bundle.id} reads where nothing is signed")
+        return checked_gloss(text)
 
     def example(self, clip: Clip) -> tuple[SignExample, list[str]]:
         """An example made of a recording of one sign, and warnings about it.

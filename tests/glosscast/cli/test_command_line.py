@@ -67,7 +67,7 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.Ca
 @pytest.fixture
 def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Someone who signs "east", for a tracker that sees colours."""
-    monkeypatch.setattr("glosscast.cli.new_tracker", lambda threads: ColourTracker())
+    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda threads: ColourTracker())
     path = tmp_path / "east.mp4"
     path.write_bytes(video(colours(EAST)))
     return path
