@@ -79,6 +79,19 @@ class Settings(BaseSettings):
         description="streams that a key may have open at the same time, unless the key file sets another number for it",
     )
 
+    lexicons: Path | None = Field(
+        default=None,
+        description="SQLite file of the signs that callers teach, made where there is none; without it a service with "
+        "keys keeps none, and one without keys keeps them in the user's folder for data, "
+        "$XDG_DATA_HOME/glosscast/lexicons.sqlite",
+    )
+    lexicons_mib: int = Field(
+        default=512,
+        ge=1,
+        le=1024 * 1024,
+        description="keypoints that all lexicons of one key may have, MiB; a sign of five examples takes about 0.4",
+    )
+
     log: LogFormat = Field(default="text", description="format of the lines of the log")
     traces: bool = Field(
         default=False, description="whether requests and streams are traced; spans go to OTEL_EXPORTER_OTLP_ENDPOINT"

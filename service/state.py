@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from service.access.auth import Access, AccessError
 from service.inference.engine import Connect, Engine, MakeTracker
+from service.lexicons.lexicons import Lexicons, lexicons_of
 from service.observe.logs import fields
 from service.observe.metrics import Metrics
 from service.observe.tracing import TracingError, tracing_of
@@ -27,8 +28,12 @@ RETRY_S = 5  # for a client that finds no place or no engine; about the time tha
 class State:
     """One application's state, at `app.state.glosscast`. It belongs to the event loop.
 
+    Attributes:
+        lexicons: of the callers; None where the service keeps none.
+
     Raises:
-        StartError: the service would be open to strangers, a file for access is wrong, or traces cannot be sent.
+        StartError: the service would be open to strangers, a file for access is wrong, traces cannot be sent, or the
+            store of lexicons cannot be used.
     """
 
     settings: Settings
@@ -43,6 +48,7 @@ class State:
             self.tracing = tracing_of(self.settings)
         except (AccessError, TracingError) as error:
             raise StartError(str(error)) from error
+        self.lexicons: Lexicons | None = lexicons_of(self.settings, self.metrics)
         self._reloading = asyncio.Lock()
         self._uploads = 0
         self._classifiers = asyncio.Semaphore(self.settings.classifiers)
@@ -123,6 +129,8 @@ class State:
         self.engine = None
         if engine is not None:
             engine.close()
+        if self.lexicons is not None:
+            self.lexicons.close()
         self.tracing.close()
 
 

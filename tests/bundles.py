@@ -2,6 +2,9 @@
 
 The model looks at one thing: how far the right wrist is to the right or left of the shoulders' middle, on average over
 the window. Right of it is "east", left of it "west", neither "rest".
+
+A bundle to which signs can be taught looks at the wrist's depth as well, in its embedding: a hand between the two is
+"rest" to it, whether it is near or far.
 """
 
 import json
@@ -15,7 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from glosscast.bundle import EMBEDDED, sha256
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
-from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, Pose, X, Z
+from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, RIGHT_HAND, Pose, X, Z
+from glosscast.lexicon.settings import LexiconSettings
 from glosscast.manifest import GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT
 from glosscast.segmentation import SegmenterSettings
 
@@ -34,6 +38,8 @@ SEGMENTER = SegmenterSettings(
     visible=0.5,
 )
 DECODER = DecoderSettings(interim_ms=250, hop_ms=500, stable=0.7, reject=0.0)
+LEXICON = LexiconSettings(margin=0.8, temperature=0.05, typical=0.95)
+EMBEDDING = 2  # numbers in an embedding
 GAIN = 6.0  # logits per shoulder width
 REST_LOGIT = 3.0  # of "rest", whatever is seen; with GAIN, half a shoulder width is the border
 FRAME_MS = 62.5
@@ -43,10 +49,15 @@ POISON = 90.0  # z of a keypoint, in frame widths
 UNIT = 0.2  # shoulder width in frame widths
 
 
-def make_bundle(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY, fragile: bool = False) -> Path:
-    """Write a whole bundle into `folder` and return it; a fragile model fails where it sees `POISON`."""
+def make_bundle(
+    folder: Path, vocabulary: tuple[str, ...] = VOCABULARY, fragile: bool = False, teachable: bool = False
+) -> Path:
+    """Write a whole bundle into `folder` and return it.
+
+    A fragile model fails where it sees `POISON`. To a teachable bundle signs can be taught.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_graph(len(vocabulary), fragile), str(folder / MODEL))
+    onnx.save(_graph(len(vocabulary), fragile, teachable), str(folder / MODEL))
     window = np.zeros((1, SPEC.frames, POINTS, CHANNELS), np.float32)
     window[:, :, Pose.RIGHT_WRIST, X] = 0.25
     mask = np.ones((1, SPEC.frames), np.float32)
@@ -61,7 +72,11 @@ def make_bundle(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY, fragile:
     }
     (folder / REPORT).write_text(json.dumps(report))
     (folder / MODEL_CARD).write_text("# A bundle for tests\n")
-    (folder / MANIFEST).write_text(json.dumps(manifest(folder, vocabulary)))
+    content = manifest(folder, vocabulary)
+    if teachable:
+        content["outputs"].append({"name": "embedding", "shape": ["batch", EMBEDDING]})
+        content["lexicon"] = LEXICON.model_dump()
+    (folder / MANIFEST).write_text(json.dumps(content))
     return folder
 
 
@@ -103,8 +118,11 @@ def manifest(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> dict:
     }
 
 
-def _graph(classes: int, fragile: bool) -> onnx.ModelProto:
-    """logits = mean over unmasked frames of the right wrist's x, times (GAIN, -GAIN, 0), plus (0, 0, REST_LOGIT)."""
+def _graph(classes: int, fragile: bool, teachable: bool) -> onnx.ModelProto:
+    """logits = mean over unmasked frames of the right wrist's x, times (GAIN, -GAIN, 0), plus (0, 0, REST_LOGIT).
+
+    embedding = the same mean of its x and z.
+    """
     weight = np.zeros((1, classes), np.float32)
     bias = np.zeros(classes, np.float32)
     weight[0, :2], bias[2] = (GAIN, -GAIN), REST_LOGIT
@@ -138,6 +156,16 @@ def _graph(classes: int, fragile: bool) -> onnx.ModelProto:
             helper.make_node("Gather", ["nothing", "index"], ["zero"]),
             helper.make_node("Add", ["sound", "zero"], ["logits"]),
         ]
+    if teachable:
+        constants |= {"place": np.array([X, Z]), "last": np.array([2])}
+        nodes += [
+            helper.make_node("Gather", ["wrist", "place"], ["places"], axis=3),
+            helper.make_node("Squeeze", ["places", "last"], ["path"]),
+            helper.make_node("Unsqueeze", ["mask", "last"], ["kept"]),
+            helper.make_node("Mul", ["path", "kept"], ["seen"]),
+            helper.make_node("ReduceSum", ["seen", "frames"], ["way"], keepdims=0),
+            helper.make_node("Div", ["way", "count"], ["embedding"]),
+        ]
     tensor, floats = helper.make_tensor_value_info, TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,
@@ -146,7 +174,10 @@ def _graph(classes: int, fragile: bool) -> onnx.ModelProto:
             tensor("keypoints", floats, ["batch", SPEC.frames, POINTS, CHANNELS]),
             tensor("mask", floats, ["batch", SPEC.frames]),
         ],
-        [tensor("logits", floats, ["batch", classes])],
+        [
+            tensor("logits", floats, ["batch", classes]),
+            *([tensor("embedding", floats, ["batch", EMBEDDING])] if teachable else []),
+        ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -154,10 +185,10 @@ def _graph(classes: int, fragile: bool) -> onnx.ModelProto:
     return model
 
 
-def pose(wrist: tuple[float, float] | None) -> np.ndarray:
+def pose(wrist: tuple[float, float] | None, depth: float = 0.0) -> np.ndarray:
     """Keypoints (171, 4) of a signer whose right wrist is at (right, below) the shoulders' middle, in shoulder widths.
 
-    None: the arms hang down.
+    None: the arms hang down. With a depth, in shoulder widths, the hand is found as well.
     """
     right, below = wrist or (-0.4, 2.0)
     keypoints = np.zeros((POINTS, CHANNELS), np.float32)
@@ -169,15 +200,22 @@ def pose(wrist: tuple[float, float] | None) -> np.ndarray:
     for point, place in places.items():
         keypoints[point, :2] = place
         keypoints[point, PRESENCE] = 1.0
+    if depth:
+        keypoints[Pose.RIGHT_WRIST, Z] = depth * UNIT
+        keypoints[RIGHT_HAND.start] = keypoints[Pose.RIGHT_WRIST]
     return keypoints
 
 
 def signing(*signs: str, sign_frames: int = 20, rest_frames: int = 12) -> list[tuple[float, np.ndarray]]:
-    """(t_ms, keypoints) of someone who rests, signs, rests, signs …, rests."""
+    """(t_ms, keypoints) of someone who rests, signs, rests, signs …, rests.
+
+    Signs are the glosses of the vocabulary, and "near" and "far", which can be taught.
+    """
     frames: list[np.ndarray] = [pose(None)] * rest_frames
     for sign in signs:
-        side = {"east": 1.2, "west": -1.2, "rest": 0.0}[sign]
-        frames += [pose((side, 0.2 + 0.2 * (i % 2))) for i in range(sign_frames)]
+        side = {"east": 1.2, "west": -1.2}.get(sign, 0.0)
+        depth = {"near": -1.0, "far": 1.0}.get(sign, 0.0)
+        frames += [pose((side, 0.2 + 0.2 * (i % 2)), depth) for i in range(sign_frames)]
         frames += [pose(None)] * rest_frames
     return [(i * FRAME_MS, frame) for i, frame in enumerate(frames)]
 

@@ -39,11 +39,13 @@ class Caller:
 
     Attributes:
         name: of the key.
+        roles: of the key; all of them where there are no keys.
         max_streams: that the holder may have open at the same time.
         binding: the holder's tokens are bound to it, so that they end with the key.
     """
 
     name: str
+    roles: frozenset[Role]
     max_streams: int
     binding: str = field(repr=False)
 
@@ -103,7 +105,7 @@ class Access:
             raise ProblemError("not_allowed", f"This key has not the role {role}.")
         if secret is not None:  # a token was counted when it was issued
             self._count(key, keys)
-        return Caller(key.name, key.streams or self._settings.key_streams, key.sha256)
+        return Caller(key.name, key.roles, key.streams or self._settings.key_streams, key.sha256)
 
     def issue(self, caller: Caller) -> tuple[str, float]:
         """A token for one stream of the caller's, and when it expires, in seconds since 1970."""
@@ -113,7 +115,7 @@ class Access:
         # Whatever the settings say, another program, such as uvicorn's own command, may listen for this application.
         if server is None or (server[1] is not None and not _is_loopback_address(server[0])):
             raise ProblemError("not_allowed", OPEN_DETAIL)
-        return Caller("", self._settings.max_streams, "")
+        return Caller("", frozenset(Role), self._settings.max_streams, "")
 
     def _by_token(self, scope: Mapping[str, Any], keys: Mapping[str, Key]) -> Key | None:
         token = _offered_token(scope.get("subprotocols", ()))

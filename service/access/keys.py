@@ -41,6 +41,7 @@ class Role(StrEnum):
 
     CLASSIFY = "classify"
     STREAM = "stream"
+    TEACH = "teach"
 
 
 class Key(BaseModel):

@@ -59,6 +59,9 @@ class Metrics:
         )
         self.uploads = Gauge("glosscast_uploads", "Clips taken in now, waiting ones included", registry=r)
         self.windows_waiting = Gauge("glosscast_windows_waiting", "Windows that wait for the model now", registry=r)
+        self.lexicon_changes = Counter(
+            "glosscast_lexicon_changes", "Changes of taught signs that were stored", ["change"], registry=r
+        )
         self.bundle_loads = Counter("glosscast_bundle_loads", "Bundles loaded, by outcome", ["outcome"], registry=r)
         self.bundle = Info("glosscast_bundle", "The bundle in use", registry=r)
 
