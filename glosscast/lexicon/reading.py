@@ -11,8 +11,7 @@ that is near enough. The similarity is the cosine of the segment's embedding and
 numbers are the bundle's, found on people and signs that its model had not seen.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -28,6 +27,7 @@ from glosscast.manifest import MODEL
 from glosscast.vocabulary import Vocabulary
 
 Floats = NDArray[np.float32]
+NEIGHBOURS = 32  # signs that are looked at for those that a gloss is confused with
 
 
 class ReadingRule(Protocol):
@@ -85,6 +85,8 @@ class LexiconRule:
         self._prototypes = prototypes(signs, bundle.embedding_size)
         self._columns = np.array([self.vocabulary.id(names.get(folded(s.gloss), s.gloss)) for s in signs], np.intp)
         self._signs = signs
+        self._places = {sign.gloss: place for place, sign in enumerate(signs)}
+        self._confusable: dict[str, list[str]] = {}
 
     def __call__(self, readout: Floats) -> Floats:
         """See `ReadingRule`."""
@@ -92,17 +94,18 @@ class LexiconRule:
         return self._weigh(readout[:classes], self._prototypes @ unit(readout[classes:]))
 
     def _weigh(self, probabilities: Floats, similarity: Floats) -> Floats:
-        """Probabilities (classes,) of the bundle's (V,), and the similarity (J,) to each taught sign."""
-        taught = self._room(probabilities) * factors(similarity, self._settings)
-        odds = np.bincount(self._columns, taught, minlength=len(self.vocabulary)).astype(np.float32)
-        odds[: len(probabilities)] += probabilities
-        scaled: Floats = odds / odds.sum()
-        return scaled
+        """Probabilities (..., classes) of the bundle's (..., V), and the similarity (..., J) to each taught sign."""
+        odds = np.zeros((*similarity.shape[:-1], len(self.vocabulary)), np.float32)
+        odds[..., self._columns] = self._room(probabilities)[..., None] * factors(similarity, self._settings)
+        odds[..., : probabilities.shape[-1]] += probabilities
+        odds /= odds.sum(axis=-1, keepdims=True)
+        return odds
 
-    def _room(self, probabilities: Floats) -> float:
-        """The probability of a sign that the bundle does not know."""
+    def _room(self, probabilities: Floats) -> Floats:
+        """The probability of a sign that the bundle does not know, (...) of (..., V)."""
         no_sign = self._bundle.vocabulary.no_sign_id
-        return float(1.0 - probabilities.max() if no_sign is None else probabilities[no_sign])
+        room: Floats = 1.0 - probabilities.max(axis=-1) if no_sign is None else probabilities[..., no_sign]
+        return room
 
     def likeness(self, gloss: str) -> Likeness:
         """How alike the examples of a taught sign are, and which signs are too close.
@@ -114,47 +117,79 @@ class LexiconRule:
             LexiconError: `unknown_gloss`.
         """
         sign = self.lexicon.sign(gloss)
-        own = self._columns == self.vocabulary.id(self._name(sign))
-        embeddings = np.stack([e.embedding for e in sign.examples])
-        fits = similarity_to_others(embeddings, self._settings.typical)
-        risks = np.zeros(len(self.vocabulary), np.float32)
-        for example, fit in zip(sign.examples, fits, strict=True):
-            similarity = self._prototypes @ example.embedding
-            similarity[own] = fit
-            risks += self._weigh(example.probabilities, similarity) / len(sign.examples)
+        fits = self._fits(sign)
+        (risks,) = self._risks([sign])
         alone = len(sign.examples) == 1
         odd = [] if alone else [e.id for e, fit in zip(sign.examples, fits, strict=True) if fit < self._settings.margin]
         return Likeness(
             None if alone else float(fits.mean()), tuple(odd), tuple(self._look_alikes(risks, self._name(sign)))
         )
 
+    def _fits(self, sign: TaughtSign) -> Floats:
+        """(examples,): the similarity of each to the sign, if it had not been taught."""
+        return similarity_to_others(np.stack([e.embedding for e in sign.examples]), self._settings.typical)
+
+    def _risks(self, signs: Sequence[TaughtSign]) -> Floats:
+        """(signs, classes): the probabilities that examples of a sign have on average, if they had not been taught."""
+        examples = [e for sign in signs for e in sign.examples]
+        counts = np.array([len(sign.examples) for sign in signs])
+        similarity = np.stack([e.embedding for e in examples]) @ self._prototypes.T
+        ends = np.cumsum(counts)
+        for sign, count, end in zip(signs, counts, ends, strict=True):
+            if (own := self._places.get(sign.gloss)) is not None:
+                similarity[end - count : end, own] = self._fits(sign)
+        weighed = self._weigh(np.stack([e.probabilities for e in examples]), similarity)
+        return np.asarray(np.add.reduceat(weighed, ends - counts) / counts[:, None], np.float32)
+
     def _name(self, sign: TaughtSign) -> str:
         """The class that a taught sign is read as."""
         return self._names.get(folded(sign.gloss), sign.gloss)
 
     def _look_alikes(self, risks: Floats, own: str) -> Iterator[LookAlike]:
-        for i in np.argsort(-risks, kind="stable"):
+        near = np.flatnonzero(risks >= MIN_RISK)
+        for i in near[np.argsort(-risks[near], kind="stable")]:
             gloss = self.vocabulary.gloss(int(i))
-            if risks[i] < MIN_RISK:
-                return
             if gloss not in (own, self.vocabulary.no_sign):
                 yield LookAlike(gloss, taught=gloss not in self._bundle.vocabulary, risk=float(risks[i]))
 
     def confusable_with(self, gloss: str) -> list[str]:
         """See `ReadingRule`."""
         own = self._bundle.report.confusable_with(gloss) if gloss in self._bundle.vocabulary else []
-        return [*own, *(other for other in self._confusable.get(gloss, []) if other not in own)]
+        if gloss not in self._confusable:
+            self._confusable[gloss] = self._confused(gloss)
+        return [*own, *(other for other in self._confusable[gloss] if other not in own)]
+
+    def _confused(self, gloss: str) -> list[str]:
+        """The signs that a gloss is confused with in one direction or the other, among the nearest `NEIGHBOURS`."""
+        if not self._signs or gloss == self.vocabulary.no_sign:
+            return []
+        column = self.vocabulary.id(gloss)
+        signs = [self._signs[i] for i in self._nearest(column)]
+        found: dict[str, float] = {}
+        for sign, risks in zip(signs, self._risks(signs), strict=True):
+            name = self._name(sign)
+            if name == gloss:
+                for other in self._look_alikes(risks, gloss):
+                    found[other.gloss] = max(other.risk, found.get(other.gloss, 0.0))
+            elif risks[column] >= MIN_RISK:
+                found[name] = max(float(risks[column]), found.get(name, 0.0))
+        return sorted(found, key=found.__getitem__, reverse=True)[:MOST]
+
+    def _nearest(self, column: int) -> NDArray[np.intp]:
+        """Places of the taught signs that are likeliest to be confused with a class, itself among them."""
+        near = np.zeros(len(self._signs), np.float32)
+        if column < len(self._bundle.vocabulary):
+            near += self._means[:, column]
+        own = np.flatnonzero(self._columns == column)
+        if len(own):
+            near += self._prototypes @ self._prototypes[own[0]]
+            near[own] = np.inf
+        return np.argsort(-near, kind="stable")[:NEIGHBOURS]
 
     @cached_property
-    def _confusable(self) -> dict[str, list[str]]:
-        """The signs that are confused in one direction or the other, by gloss."""
-        found: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        for sign in self._signs:
-            name = self._name(sign)
-            for other in self.likeness(sign.gloss).look_alikes:
-                for a, b in ((name, other.gloss), (other.gloss, name)):
-                    found[a][b] = max(other.risk, found[a].get(b, 0.0))
-        return {gloss: sorted(others, key=others.__getitem__, reverse=True)[:MOST] for gloss, others in found.items()}
+    def _means(self) -> Floats:
+        """(J, V): the probabilities that the bundle gives the examples of each taught sign, on average."""
+        return np.stack([np.mean([e.probabilities for e in sign.examples], axis=0) for sign in self._signs])
 
 
 def rule_of(bundle: Bundle, lexicon: Lexicon | None) -> ReadingRule:

@@ -15,6 +15,7 @@ MAX_EXAMPLES = 20  # of one sign
 MAX_SIGNS = 5000
 MAX_GLOSS = 64  # characters
 MAX_LANGUAGE = 64
+FARTHEST = 64.0  # shoulder widths from their middle: no point of a person in a picture is farther away
 # Unicode categories: control characters, among them line breaks, formats, of which those that turn the direction of
 # text could disguise a name, half characters, and code points without a meaning.
 REFUSED_CATEGORIES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}

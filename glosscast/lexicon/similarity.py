@@ -25,6 +25,7 @@ def prototypes(signs: Sequence[TaughtSign], size: int) -> Floats:
 
 
 def factors(similarity: Floats, settings: LexiconSettings) -> Floats:
-    """exp((s − margin) / temperature) / J^crowd of similarities (J,)."""
-    scaled = (similarity - settings.margin) / settings.temperature - settings.crowd * np.log(max(len(similarity), 1))
+    """exp((s − margin) / temperature) / J^crowd of similarities (..., J)."""
+    crowd = settings.crowd * np.log(max(similarity.shape[-1], 1))
+    scaled = (similarity - settings.margin) / settings.temperature - crowd
     return np.asarray(np.exp(np.minimum(scaled, LARGEST)), np.float32)

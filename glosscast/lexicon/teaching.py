@@ -9,7 +9,7 @@ from glosscast.bundle import Bundle
 from glosscast.clip import Clip
 from glosscast.decoding import Classify, Pipeline, decode_clip, window_starts
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, SHOULDERS, normalise
-from glosscast.lexicon.signs import Lexicon, LexiconError, SignExample, checked_gloss, folded
+from glosscast.lexicon.signs import FARTHEST, Lexicon, LexiconError, SignExample, checked_gloss, folded
 from glosscast.lexicon.similarity import unit
 from glosscast.manifest import MODEL
 
@@ -90,12 +90,18 @@ class Teacher:
         starts = window_starts(start_ms, end_ms, float(clip.t_ms[0]), float(clip.t_ms[-1]), spec, settings.hop_ms)
         around = slice(*np.searchsorted(clip.t_ms, [starts[0], starts[-1] + spec.window_ms + 1e-6]))
         check(clip.keypoints[around], clip.keypoints[(clip.t_ms >= start_ms) & (clip.t_ms <= end_ms)])
-        t_ms = clip.t_ms[around]
+        first_ms = clip.t_ms[around][0]
+        t_ms = (clip.t_ms[around] - first_ms).astype(np.float32)
+        differ = np.diff(t_ms, prepend=-1.0) > 0  # times that a stored example cannot tell apart are one frame's
+        last_ms = float(t_ms[-1])
+        keypoints = normalise(clip.keypoints[around], clip.aspect)[differ]
+        if not keypoints.any():
+            raise TeachingError("no_shoulders", "the shoulders are too close to each other to give a scale")
         example = SignExample(
-            (t_ms - t_ms[0]).astype(np.float32),
-            normalise(clip.keypoints[around], clip.aspect).astype(np.float16),
-            float(max(start_ms - t_ms[0], 0.0)),
-            float(min(end_ms, t_ms[-1]) - t_ms[0]),
+            t_ms[differ],
+            np.clip(keypoints, -FARTHEST, FARTHEST).astype(np.float16),
+            min(max(float(start_ms - first_ms), 0.0), last_ms),
+            min(max(float(end_ms - first_ms), 0.0), last_ms),
             np.zeros(len(self.bundle.vocabulary), np.float32),
             np.zeros(self.bundle.embedding_size, np.float32),
         )
