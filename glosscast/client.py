@@ -34,6 +34,30 @@ FINAL_CODES = {CloseCode.TOO_BIG, CloseCode.BAD_MESSAGE, CloseCode.NOT_AUTHENTIC
 Message = dict[str, Any]  # as docs/reference/protocol.md has it
 
 
+class Teaching:
+    """Makes signs of a stream examples of glosses, in the lexicon that the stream reads with.
+
+    The service answers each example with a `taught` message. Calls may come from any thread, before the stream begins
+    and at any time later; they count from the next frame on, also over another connection.
+    """
+
+    def __init__(self) -> None:
+        self.message: Message | None = None  # what was said last
+
+    def teach(self, gloss: str, language: str = "") -> None:
+        """Make the signs that begin from here on examples of a gloss, until `teach_done` or another `teach`.
+
+        Args:
+            gloss: a name of at most 64 characters.
+            language: the sign language, as you call it; empty leaves it as it is.
+        """
+        self.message = {"type": "teach", "gloss": gloss, "language": language}
+
+    def teach_done(self) -> None:
+        """Make no more signs examples; a sign that is under way is none."""
+        self.message = {"type": "teach_done"}
+
+
 class CaptionError(RuntimeError):
     """The service refuses the stream or cannot be reached; the message gives the reason in one line."""
 
@@ -48,8 +72,9 @@ async def caption(
     top_k: int = 3,
     realtime: bool = True,
     lexicon: str | None = None,
+    teaching: Teaching | None = None,
 ) -> AsyncGenerator[Message, None]:
-    """Yield the service's messages about a camera or a clip: `final`, `interim` and the rest.
+    """Yield the service's messages about a camera or a clip: `final`, `interim`, `taught` and the rest.
 
     A session whose connection broke goes on; only another `started` says so. Where the session could not be resumed,
     its `resumed` is false, and segments count from 0 again.
@@ -63,6 +88,7 @@ async def caption(
         top_k: glosses in a final.
         realtime: whether a clip is sent at its own speed, as a camera's would be, or as fast as the service takes it.
         lexicon: name of a lexicon in the service, whose signs are read as well.
+        teaching: by which signs are taught to this lexicon.
 
     Raises:
         CaptionError: the service refuses, or cannot be reached.
@@ -72,7 +98,7 @@ async def caption(
     options: Message = {"input": "keypoints" if keypoints else "frames", "interim": interim, "top_k": top_k}
     if lexicon is not None:
         options["lexicon"] = lexicon
-    session = _Session(source, keypoints, options, realtime and not isinstance(source, int))
+    session = _Session(source, keypoints, options, realtime and not isinstance(source, int), teaching or Teaching())
     failures = 0
     try:
         await session.open()
@@ -118,7 +144,7 @@ def affinity_headers(answer: Headers) -> dict[str, str]:
 class _Session:
     """One session, over as many connections as it needs."""
 
-    def __init__(self, source: Source, keypoints: bool, options: Message, paced: bool) -> None:
+    def __init__(self, source: Source, keypoints: bool, options: Message, paced: bool, teaching: Teaching) -> None:
         self.done = False
         self._frames = encoded_frames(source, keypoints)
         self._options = options
@@ -126,11 +152,14 @@ class _Session:
         self._upcoming: asyncio.Task[EncodedFrame | None] | None = None
         self._sent: deque[EncodedFrame] = deque(maxlen=MAX_RESENT)
         self._seq = 0
+        self._teaching = teaching
+        self._told: Message | None = None  # of what is taught, over this connection
         self._pace = _Pace(realtime=paced)
         self._live = isinstance(source, int)
         self._connected = False  # ever
         self._started: Message | None = None  # of the session that can be resumed
         self._last_segment: int | None = None
+        self._last_taught: int | None = None  # segment
         self._error: Message = {}  # the last one of this connection
         self._fault: Exception | None = None  # of the source
 
@@ -151,10 +180,11 @@ class _Session:
                 await socket.send(json.dumps(await self._first_message()))
             while True:
                 message: Message = json.loads(await socket.recv())
-                self._on_message(message)
+                is_new = self._on_message(message)
                 if message["type"] == "started":
                     sending = asyncio.create_task(self._send(socket, message))
-                yield message
+                if is_new:
+                    yield message
         except ConnectionClosed as closed:
             if self._fault is not None:
                 raise self._fault from None
@@ -193,23 +223,29 @@ class _Session:
 
     # --- receiving
 
-    def _on_message(self, message: Message) -> None:
+    def _on_message(self, message: Message) -> bool:
+        """Take note of a message; whether it is new: a `taught` may come again when a session goes on."""
         match message["type"]:
             case "started":
                 self._connected = True
                 self._started = message
             case "final":
                 self._last_segment = message["segment"]
+            case "taught":
+                if self._last_taught is not None and message["segment"] <= self._last_taught:
+                    return False
+                self._last_taught = message["segment"]
             case "warning" if message["code"] == "frames_dropped":
                 self._pace.slow_down()
             case "error":
                 self._error = message
             case "ended":
                 self._forget()
+        return True
 
     def _forget(self) -> None:
         """Forget the session, which cannot be resumed."""
-        self._started = self._last_segment = None
+        self._started = self._last_segment = self._last_taught = None
         self._sent.clear()
 
     # --- sending
@@ -226,6 +262,7 @@ class _Session:
     async def _send(self, socket: ClientConnection, started: Message) -> None:
         """Send the frames that were lost when a connection broke, then the others to the end of the source."""
         taken_ms = started["last_t_ms"]
+        self._told = None
         try:
             for lost in [frame for frame in self._sent if taken_ms is None or frame.t_ms > taken_ms]:
                 await self._send_frame(socket, lost)
@@ -236,6 +273,7 @@ class _Session:
                 self._upcoming = None
                 self._sent.append(frame)
                 await self._send_frame(socket, frame)
+            await self._tell_teaching(socket)
             await socket.send('{"type": "stop"}')
         except ConnectionClosed:
             pass  # `exchange` gets the same exception
@@ -244,8 +282,14 @@ class _Session:
             await socket.close()
 
     async def _send_frame(self, socket: ClientConnection, frame: EncodedFrame) -> None:
+        await self._tell_teaching(socket)
         await socket.send(pack_frame(self._seq, frame.t_ms, frame.payload))
         self._seq += 1
+
+    async def _tell_teaching(self, socket: ClientConnection) -> None:
+        if self._teaching.message is not self._told:
+            self._told = self._teaching.message
+            await socket.send(json.dumps(self._told))
 
     async def _next_frame(self) -> EncodedFrame | None:
         """The next frame, None at the end; the same one until `_upcoming` is None."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from glosscast.manifest import Manifest
 from glosscast.protocol import CloseCode
 from service.problems import CODES
-from service.protocol.codes import ErrorCode
+from service.protocol.codes import ErrorCode, Refusal
 from service.protocol.messages import CLIENT_MESSAGES, SERVER_MESSAGES
 from service.settings import PREFIX, Settings
 from training.config import Config, Correction
@@ -134,6 +134,9 @@ def messages() -> str:
         "## Error codes",
         "The field `code` of an `error` message.",
         table(("code", "meaning"), [(f"`{code}`", code.meaning) for code in ErrorCode]),
+        "## Reasons of refusals",
+        "The field `reason` of a `taught` message.",
+        table(("code", "meaning"), [(f"`{code}`", code.meaning) for code in Refusal]),
         "## Close codes",
         "The code with which the service closes the websocket.",
         table(("code", "meaning"), [(str(int(code)), code.meaning) for code in CloseCode]),

@@ -22,13 +22,13 @@ from service.access.rates import Bucket
 from service.live import endings
 from service.live.endings import Ending
 from service.live.handshake import check_handshake
-from service.live.queues import MessageQueue
+from service.live.queues import Lesson, MessageQueue
 from service.live.reader import inputs_of
 from service.live.registry import registry_of
 from service.live.session import Session
 from service.live.transcripts import transcripts_of
 from service.problems import ProblemError
-from service.protocol.messages import Finalize, Keepalive, Resume, ServerMessage, Start, Stop
+from service.protocol.messages import Finalize, Keepalive, Resume, ServerMessage, Start, Stop, Teach, TeachDone
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_text
 from service.state import State, engine_of, state_of
 
@@ -197,6 +197,10 @@ class Connection:
                 self._require_session().warn()
             case Finalize():
                 self._require_session().finalize()
+            case Teach() as teach:
+                self._teach(teach)
+            case TeachDone():
+                self._require_session().teach(None)
             case Stop():
                 self._require_session().end(endings.DONE)
 
@@ -219,6 +223,9 @@ class Connection:
         if start.input not in inputs_of(engine.bundle):
             self._end(endings.PICTURES_REQUIRED)
             return
+        if start.lexicon is not None and self._state.lexicons is None:
+            self._end(endings.LEXICONS_OFF)
+            return
         session = Session(self._state, engine, self._transcripts, caller, start, self._registry.release)
         if refusal := self._registry.open(session, self):
             self._end(refusal)
@@ -235,6 +242,19 @@ class Connection:
             return
         self._session = session
         session.attach(self, resume.last_segment)
+
+    def _teach(self, teach: Teach) -> None:
+        session = self._require_session()
+        assert self._caller is not None  # there is no session without one
+        refusal = None
+        if Role.TEACH not in self._caller.roles:
+            refusal = endings.TEACHING_NOT_ALLOWED
+        elif session.config.lexicon is None:
+            refusal = endings.LEXICON_REQUIRED
+        if refusal is None:
+            session.teach(Lesson(teach.gloss, teach.language))
+        elif not self.send([refusal]):
+            self._end(endings.SLOW_READER)
 
     # --- ending
 

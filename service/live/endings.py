@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from glosscast.lexicon.signs import LexiconError
 from glosscast.protocol import CloseCode
 from service.problems import ProblemError
 from service.protocol.codes import ErrorCode
@@ -51,6 +52,9 @@ NO_TRACKER = Ending(
 SLOW_READER = Ending(CloseCode.OVERLOADED, _error(ErrorCode.SLOW_READER, "Messages are not read fast enough.", True))
 INTERNAL_ERROR = _error(ErrorCode.INTERNAL, "Something went wrong in the service.", True)
 INTERNAL = Ending(CloseCode.INTERNAL, INTERNAL_ERROR)
+# These two end nothing.
+TEACHING_NOT_ALLOWED = _error(ErrorCode.NOT_ALLOWED, "This key has not the role teach.", True)
+LEXICON_REQUIRED = _error(ErrorCode.LEXICON_REQUIRED, "To teach a sign, name a lexicon in start.", True)
 
 
 PICTURES_REQUIRED = Ending(
@@ -61,6 +65,20 @@ PICTURES_REQUIRED = Ending(
         False,
     ),
 )
+
+
+LEXICONS_OFF = Ending(
+    CloseCode.BAD_MESSAGE,
+    _error(ErrorCode.LEXICONS_OFF, "This service keeps no lexicons, so a stream cannot read with one.", False),
+)
+LEXICON_UNREADABLE = Ending(
+    CloseCode.INTERNAL, _error(ErrorCode.LEXICON_UNREADABLE, "The lexicon cannot be read from its storage.", False)
+)
+
+
+def lexicon_refused(error: LexiconError) -> Ending:
+    """The stream cannot read with the lexicon that its client named."""
+    return Ending(CloseCode.BAD_MESSAGE, _error(ErrorCode[error.code.upper()], str(error), False))
 
 
 def violation(message: str) -> Ending:

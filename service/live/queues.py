@@ -31,42 +31,63 @@ class FinishSign:
     last: bool = False
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """The sign that the next signs of a stream are examples of."""
+
+    gloss: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """A request to make the next signs examples; `lesson` is None where they are none any more."""
+
+    lesson: Lesson | None
+
+
+Request = FinishSign | Teaching
+
+
 @dataclass(eq=False)
 class _Slot:
     arrival: Arrival
-    finish: FinishSign | None  # requested before this frame came
+    requests: list[Request]  # that came before this frame
 
 
 class FrameQueue:
     """Frames from the event loop to a worker thread; when it is full, the oldest frame is dropped.
 
-    Requests to finish a sign keep their place among the frames and are never dropped. Several with no frame left
-    between them become one.
+    Requests keep their place among the frames. Those that change nothing, since no frame is left between them and
+    another one, are left out; no others are dropped.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._changed = threading.Condition()
         self._slots: deque[_Slot] = deque()
-        self._finish: FinishSign | None = None  # requested after all these frames came
+        self._requests: list[Request] = []  # that came after all these frames
         self._closed = False
 
     def put(self, arrival: Arrival) -> int:
         """Add a frame; the number of frames that were dropped for it, 0 or 1."""
         with self._changed:
-            self._slots.append(_Slot(arrival, self._finish))
-            self._finish = None
+            self._slots.append(_Slot(arrival, self._requests))
+            self._requests = []
             dropped = len(self._slots) > self._size
             if dropped:
                 oldest = self._slots.popleft()
-                self._slots[0].finish = self._slots[0].finish or oldest.finish
+                first = self._slots[0]
+                for request in first.requests:
+                    _add(oldest.requests, request)
+                first.requests = oldest.requests
             self._changed.notify()
         return int(dropped)
 
-    def put_finish(self, finish: FinishSign) -> None:
-        """Add a request to finish the sign, after the frames that are there."""
+    def put_request(self, request: Request) -> None:
+        """Add a request, after the frames that are there."""
         with self._changed:
-            self._finish = finish
+            _add(self._requests, request)
             self._changed.notify()
 
     def close(self) -> None:
@@ -76,22 +97,29 @@ class FrameQueue:
             self._slots.clear()
             self._changed.notify()
 
-    def get(self) -> Arrival | FinishSign | None:
+    def get(self) -> Arrival | Request | None:
         """The next frame or request; blocks until there is one. None when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._slots or self._finish)
+            self._changed.wait_for(lambda: self._closed or self._slots or self._requests)
             if self._closed:
                 return None
-            if not self._slots:
-                finish = self._finish
-                self._finish = None
-                return finish
-            first = self._slots[0]
-            if first.finish is not None:
-                finish = first.finish
-                first.finish = None
-                return finish
-            return self._slots.popleft().arrival
+            requests = self._slots[0].requests if self._slots else self._requests
+            return requests.pop(0) if requests else self._slots.popleft().arrival
+
+
+def _add(requests: list[Request], new: Request) -> None:
+    """Add a request to others without a frame between them; at most three remain.
+
+    The first one to finish the sign leaves none to finish, and of two to teach that follow each other the last counts.
+    """
+    if isinstance(new, FinishSign):
+        for index, request in enumerate(requests):
+            if isinstance(request, FinishSign):
+                requests[index] = new
+                return
+    elif requests and isinstance(requests[-1], Teaching):
+        requests.pop()
+    requests.append(new)
 
 
 class MessageQueue:

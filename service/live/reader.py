@@ -3,7 +3,7 @@
 One frame at a time it finds the same signs as `glosscast.decoding.decode_clip` finds in the whole recording.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
 import numpy as np
@@ -12,10 +12,26 @@ from numpy.typing import NDArray
 from glosscast.bundle import Bundle
 from glosscast.decoding import Classify, SignEvent
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, UPPER_BODY, X, Y
+from glosscast.lexicon.reading import BundleRule, ReadingRule
+from glosscast.lexicon.signs import LexiconError
 from glosscast.ranking import RankedGloss, confidence, ranked
 from service.access.rates import Bucket
+from service.live.lexicon import StreamLexicon
+from service.live.queues import Lesson
 from service.protocol.codes import ErrorCode
-from service.protocol.messages import Alternative, Config, Final, Input, Interim, Landmarks, Point, SignStarted, Start
+from service.protocol.messages import (
+    Alternative,
+    Config,
+    Error,
+    Final,
+    Input,
+    Interim,
+    Landmarks,
+    Point,
+    SignStarted,
+    Start,
+    Taught,
+)
 from service.protocol.wire import FrameFault
 
 LANDMARKS_S = 1 / 8  # between two landmarks messages
@@ -23,7 +39,7 @@ VISIBLE = 0.5  # visibility from which a pose point is drawn
 DIGITS = 4  # of a coordinate; more is noise
 
 Clock = Callable[[], float]
-Event = SignStarted | Interim | Final
+Event = SignStarted | Interim | Final | Taught
 
 
 def inputs_of(bundle: Bundle) -> list[Input]:
@@ -36,9 +52,10 @@ def effective_config(start: Start, bundle: Bundle) -> Config:
     return Config(
         input=start.input,
         interim=start.interim,
-        top_k=min(start.top_k, len(bundle.vocabulary)),
+        top_k=start.top_k if start.lexicon is not None else min(start.top_k, len(bundle.vocabulary)),
         landmarks=start.landmarks,
         aspect=start.aspect if start.input == "keypoints" else None,
+        lexicon=start.lexicon,
     )
 
 
@@ -75,6 +92,7 @@ class SignReader:
         config: of the stream.
         clock: seconds, for `latency_ms`.
         has_capacity: whether the model has time for an interim now.
+        lexicon: to read with and to teach.
     """
 
     def __init__(
@@ -84,12 +102,41 @@ class SignReader:
         config: Config,
         clock: Clock = monotonic,
         has_capacity: Callable[[], bool] = lambda: True,
+        lexicon: StreamLexicon | None = None,
     ) -> None:
         self.signs = 0
-        self._bundle = bundle
         self._config = config
         self._clock = clock
-        self._decoder = bundle.pipeline(classify).decoder(config.interim, has_capacity)
+        self._lexicon = lexicon
+        self._rule: ReadingRule = BundleRule(bundle) if lexicon is None else lexicon.rule
+        self._decoder = bundle.pipeline(classify, self._rule).decoder(config.interim, has_capacity)
+        self._margin_ms = bundle.manifest.clip.window_ms  # around a sign, which the model may look at
+        self._lesson: Lesson | None = None
+        self._lesson_of_sign: Lesson | None = None  # when the sign began
+        self._in_sign = False
+
+    def teach(self, lesson: Lesson | None) -> list[Error]:
+        """Make the signs that begin from here on examples, or no examples any more; errors where that cannot be."""
+        self._lesson = None
+        if lesson is not None and self._lexicon is not None:
+            try:
+                self._lesson = self._lexicon.checked(lesson)
+            except LexiconError as error:
+                return [Error(code=ErrorCode[error.code.upper()], message=str(error), retryable=True)]
+        return []
+
+    def catch_up(self) -> list[Error]:
+        """Take up changes of the lexicon, unless a sign is under way; errors to tell the client."""
+        if self._lexicon is None or self._in_sign:
+            return []
+        errors = self._lexicon.catch_up()
+        self._use_rule()
+        return errors
+
+    def _use_rule(self) -> None:
+        if self._lexicon is not None and self._lexicon.rule is not self._rule:
+            self._rule = self._lexicon.rule
+            self._decoder.use(self._rule)
 
     def push(
         self,
@@ -118,35 +165,67 @@ class SignReader:
         return self._messages(self._decoder.finish(), arrived_s)
 
     def _messages(self, events: Sequence[SignEvent], arrived_s: float) -> list[Event]:
-        return [self._message(event, arrived_s) for event in events]
+        return [message for event in events for message in self._messages_of(event, arrived_s)]
 
-    def _message(self, event: SignEvent, arrived_s: float) -> Event:
+    def _messages_of(self, event: SignEvent, arrived_s: float) -> Iterator[Event]:
         if event.probabilities is None:
-            return SignStarted(segment=event.segment, t_ms=event.start_ms)
-        best, *others = ranked(self._bundle.vocabulary, event.probabilities, self._config.top_k)
-        if event.suppressed and self._bundle.vocabulary.no_sign is not None:
-            best, others = self._no_sign(event.probabilities), [best, *others][: self._config.top_k - 1]
-        times = {"start_ms": event.start_ms, "end_ms": event.end_ms}
-        reading = {"segment": event.segment, "gloss": best.gloss, "confidence": best.confidence}
-        if event.kind == "interim":
-            return Interim.model_validate({"revision": event.revision, "stable": event.stable, **reading, **times})
-        self.signs += 1
-        return Final.model_validate(
-            {
-                **reading,
-                **times,
-                "alternatives": [Alternative(**other._asdict()) for other in others],
-                "confusable_with": self._bundle.report.confusable_with(best.gloss),
-                "latency_ms": round((self._clock() - arrived_s) * 1000, 1),
-            }
+            self._in_sign = True
+            self._lesson_of_sign = self._lesson
+            yield SignStarted(segment=event.segment, t_ms=event.start_ms)
+            return
+        lesson = self._lesson if self._lesson == self._lesson_of_sign else None
+        if event.kind == "final":
+            self._in_sign = False
+            self.signs += 1
+            yield self._final(event, event.probabilities, arrived_s, is_example=lesson is not None)
+            if lesson is not None:
+                yield self._taught(lesson, event)
+        elif lesson is None:
+            yield self._interim(event, event.probabilities)
+
+    def _interim(self, event: SignEvent, probabilities: NDArray[np.float32]) -> Interim:
+        (best,) = ranked(self._rule.vocabulary, probabilities, 1)
+        return Interim(
+            segment=event.segment,
+            revision=event.revision,
+            gloss=best.gloss,
+            confidence=best.confidence,
+            stable=event.stable,
+            start_ms=event.start_ms,
+            end_ms=event.end_ms,
         )
 
-    def _no_sign(self, probabilities: NDArray[np.float32]) -> RankedGloss:
-        """The "no sign" gloss, for a final that is not to be reported."""
-        vocabulary = self._bundle.vocabulary
-        assert vocabulary.no_sign is not None, "the manifest is checked for it"
-        probability = float(probabilities[vocabulary.id(vocabulary.no_sign)])
-        return RankedGloss(vocabulary.no_sign, confidence(probability))
+    def _final(
+        self, event: SignEvent, probabilities: NDArray[np.float32], arrived_s: float, *, is_example: bool
+    ) -> Final:
+        best, *others = ranked(self._rule.vocabulary, probabilities, self._config.top_k)
+        no_sign = self._no_sign(probabilities) if event.suppressed or is_example else None
+        if no_sign is not None and no_sign != best:
+            best, others = no_sign, [best, *others][: self._config.top_k - 1]
+        return Final(
+            segment=event.segment,
+            gloss=best.gloss,
+            confidence=best.confidence,
+            start_ms=event.start_ms,
+            end_ms=event.end_ms,
+            alternatives=[Alternative(gloss=other.gloss, confidence=other.confidence) for other in others],
+            confusable_with=self._rule.confusable_with(best.gloss),
+            latency_ms=round((self._clock() - arrived_s) * 1000, 1),
+        )
+
+    def _no_sign(self, probabilities: NDArray[np.float32]) -> RankedGloss | None:
+        """The "no sign" gloss, for a final that is not to be reported; None where the bundle has none."""
+        vocabulary = self._rule.vocabulary
+        if vocabulary.no_sign is None or vocabulary.no_sign_id is None:
+            return None
+        return RankedGloss(vocabulary.no_sign, confidence(float(probabilities[vocabulary.no_sign_id])))
+
+    def _taught(self, lesson: Lesson, event: SignEvent) -> Taught:
+        assert self._lexicon is not None  # there is no lesson without one
+        clip = self._decoder.excerpt(event.start_ms - self._margin_ms, event.end_ms + self._margin_ms)
+        taught = self._lexicon.teach(lesson, event.segment, clip, event.start_ms, event.end_ms)
+        self._use_rule()
+        return taught
 
 
 class LandmarksFeed:

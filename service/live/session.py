@@ -2,7 +2,8 @@
 
 A session belongs to the event loop, and its `Worker` does everything that takes time. A `Connection` passes on the
 messages that one websocket receives, and sends those of the session. While there is no connection, the worker goes on
-and finals are kept; all other messages are lost. A session ends when its client stays away for too long.
+and keeps finals, and what is said of examples; all other messages are lost. A session ends when its client stays away
+for too long.
 """
 
 import asyncio
@@ -21,14 +22,24 @@ from service.access.auth import Caller
 from service.inference.engine import Engine
 from service.live import endings
 from service.live.endings import Ending
-from service.live.queues import Arrival, FinishSign, FrameQueue
+from service.live.lexicon import StreamLexicon
+from service.live.queues import Arrival, FinishSign, FrameQueue, Lesson, Teaching
 from service.live.reader import FrameLimiter, effective_config
 from service.live.tally import Tally
 from service.live.transcripts import Transcript, Transcripts
 from service.live.worker import Hooks, Worker
 from service.observe.logs import SESSION, fields
 from service.observe.tracing import Span
-from service.protocol.messages import Ended, Final, Limits, ServerMessage, SignStarted, Start, Started
+from service.protocol.messages import (
+    Ended,
+    Final,
+    Limits,
+    ServerMessage,
+    SignStarted,
+    Start,
+    Started,
+    Taught,
+)
 from service.protocol.wire import FrameFault, parse_frame
 from service.state import State
 
@@ -37,7 +48,7 @@ log = logging.getLogger("glosscast.service")
 P = ParamSpec("P")
 
 DRAIN_S = 10.0  # for the waiting frames and the sign under way when a session ends
-REPLAYED = 128  # finals that a client which resumes may have missed; more than anyone signs in `resume_s`
+REPLAYED = 128  # finals, and what was taught, that a client may have missed; more than anyone signs in `resume_s`
 
 
 class Recipient(Protocol):
@@ -89,7 +100,7 @@ class Session:
         self._transcript = Transcript(self.id, self.token, engine.bundle.manifest.no_sign)
         self._recipient: Recipient | None = None
         self._absence: asyncio.TimerHandle | None = None
-        self._finals: deque[Final] = deque(maxlen=REPLAYED)
+        self._kept: deque[Final | Taught] = deque(maxlen=REPLAYED)
         self._open_sign: SignStarted | None = None
         self._worker_ended = asyncio.Event()
         self._signs = 0
@@ -118,11 +129,11 @@ class Session:
             ready=self._on_loop(self._send_started),
             messages=self._on_loop(self._on_messages),
             fault=self._on_loop(self.fault),
-            busy=self._on_loop(lambda: self.end(endings.NO_TRACKER)),
+            refused=self._on_loop(self.end),
             failed=self._on_loop(self._on_worker_failed),
             ended=self._on_loop(self._on_worker_ended),
         )
-        Worker(self._engine, self._state.metrics, span, self.config, self._frames, hooks).start()
+        Worker(self._engine, self._state.metrics, span, self.config, self._frames, hooks, self._open_lexicon).start()
         code = None
         try:
             code = await self._finish(await self._ending)
@@ -136,17 +147,26 @@ class Session:
             self._on_ended(self)
             self._report(code, span)
 
+    def _open_lexicon(self) -> StreamLexicon | None:
+        """The lexicon that the client named; called in the worker's thread."""
+        lexicons = self._state.lexicons
+        if lexicons is None or self.config.lexicon is None:
+            return None
+        return StreamLexicon(lexicons, self.caller.name, self.config.lexicon, self._engine)
+
     # --- connections
 
     def attach(self, recipient: Recipient, last_segment: int | None) -> None:
-        """Go on over this connection: close the one before, and send the finals after `last_segment` again."""
+        """Go on over this connection: close the one before, and send what came after the final of `last_segment`."""
         before = self._recipient
         self._recipient = recipient
         if before is not None:
             before.send([endings.RESUMED_ERROR])
             before.close(CloseCode.RESUMED)
         self._cancel_absence()
-        missed = [final for final in self._finals if last_segment is None or final.segment > last_segment]
+        known = -1 if last_segment is None else last_segment
+        # Whether `taught` came after that final is not known.
+        missed = [m for m in self._kept if m.segment > known or (isinstance(m, Taught) and m.segment == known)]
         self._send([self._started(resumed=True), *missed, *([self._open_sign] if self._open_sign else [])])
 
     def detach(self, recipient: Recipient) -> None:
@@ -196,7 +216,11 @@ class Session:
     def finalize(self) -> None:
         """Finish the sign that is under way."""
         if not self.ending:  # the end finishes the sign as well
-            self._frames.put_finish(FinishSign(monotonic()))
+            self._frames.put_request(FinishSign(monotonic()))
+
+    def teach(self, lesson: Lesson | None) -> None:
+        """Make the next signs examples; None: no more."""
+        self._frames.put_request(Teaching(lesson))
 
     # --- from the worker's thread, on the event loop
 
@@ -235,8 +259,10 @@ class Session:
                 self._open_sign = message
             elif isinstance(message, Final):
                 self._open_sign = None
-                self._finals.append(message)
+                self._kept.append(message)
                 self._transcript.add(message)
+            elif isinstance(message, Taught):
+                self._kept.append(message)
         self._send(messages)
 
     def _send(self, messages: Sequence[ServerMessage]) -> None:
@@ -265,6 +291,8 @@ class Session:
     async def _finish(self, ending: Ending) -> int | None:
         """Send the last messages; the close code."""
         code = ending.code
+        if ending is not endings.DONE:
+            self.teach(None)  # a sign that is cut off is no example
         self._send(self._tally.warning(at_once=True))
         if ending.error is not None:
             self._send([ending.error])
@@ -277,7 +305,7 @@ class Session:
 
     async def _drain(self) -> bool:
         """Read the waiting frames, finish the sign under way and sum up; False where that failed."""
-        self._frames.put_finish(FinishSign(monotonic(), last=True))
+        self._frames.put_request(FinishSign(monotonic(), last=True))
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._worker_ended.wait()

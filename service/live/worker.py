@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 
 from glosscast.clip import Window
 from glosscast.holistic import Tracker
+from glosscast.lexicon.signs import LexiconError
 from glosscast.video import VideoError
 from service.access.rates import Bucket
 from service.inference.engine import Engine
 from service.inference.turns import Turn
-from service.live.queues import Arrival, FinishSign, FrameQueue
+from service.lexicons.store import StoreError
+from service.live import endings
+from service.live.endings import Ending
+from service.live.lexicon import StreamLexicon
+from service.live.queues import Arrival, FinishSign, FrameQueue, Teaching
 from service.live.reader import LandmarksFeed, SignReader
 from service.observe import logs
 from service.observe.metrics import Metrics
@@ -45,7 +50,7 @@ class Hooks:
         ready: the worker has its tracker, frames may come.
         messages: messages for the client.
         fault: a frame could not be used.
-        busy: no tracker is free; the worker ends.
+        refused: the client cannot have what it wants, for one since no tracker is free; the worker ends.
         failed: an error that is not the client's fault; the worker ends.
         ended: always called last, with the number of signs.
     """
@@ -53,16 +58,33 @@ class Hooks:
     ready: Callable[[], None]
     messages: Callable[[list[ServerMessage]], None]
     fault: Callable[[FrameFault], None]
-    busy: Callable[[], None]
+    refused: Callable[[Ending], None]
     failed: Callable[[], None]
     ended: Callable[[int], None]
 
 
 class Worker:
-    """Reads one stream in a thread, until a last `FinishSign` or the end of the queue."""
+    """Reads one stream in a thread, until a last `FinishSign` or the end of the queue.
+
+    Args:
+        engine: loaded.
+        metrics: receive the figures of the stream.
+        span: of the stream.
+        config: of the stream.
+        frames: the stream's frames, and requests among them.
+        hooks: what the worker tells.
+        open_lexicon: opens the lexicon that the stream reads with; called in the thread.
+    """
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, span: Span, config: Config, frames: FrameQueue, hooks: Hooks
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        span: Span,
+        config: Config,
+        frames: FrameQueue,
+        hooks: Hooks,
+        open_lexicon: Callable[[], StreamLexicon | None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._metrics = metrics
@@ -70,8 +92,8 @@ class Worker:
         self._config = config
         self._frames = frames
         self._hooks = hooks
+        self._open_lexicon = open_lexicon
         self._turn = Turn(engine.turns)
-        self._reader = SignReader(engine.bundle, self._classify, config, has_capacity=engine.classify.has_capacity)
         self._crop = engine.bundle.new_crop()
         self._batches: list[Step] = []  # of the frame that is read now
         self._landmarks = LandmarksFeed()
@@ -83,38 +105,58 @@ class Worker:
         self._thread.start()
 
     def _run(self) -> None:
+        reader = None
         try:
-            if self._config.input == "keypoints":
-                self._read(None)
-            else:
-                self._read_pictures()
+            reader = self._new_reader()
+            if reader is not None and self._config.input == "keypoints":
+                self._read(reader, None)
+            elif reader is not None:
+                self._read_pictures(reader)
         except Exception:
             log.exception("a stream failed")
             self._hooks.failed()
         finally:
-            self._hooks.ended(self._reader.signs)
+            self._hooks.ended(0 if reader is None else reader.signs)
 
-    def _read_pictures(self) -> None:
+    def _new_reader(self) -> SignReader | None:
+        """A reader of the stream; None where its client is refused."""
+        try:
+            lexicon = self._open_lexicon()
+        except LexiconError as error:
+            self._hooks.refused(endings.lexicon_refused(error))
+            return None
+        except StoreError as error:
+            log.error("a stream cannot read its lexicon: %s", error)
+            self._hooks.refused(endings.LEXICON_UNREADABLE)
+            return None
+        has_capacity = self._engine.classify.has_capacity
+        return SignReader(self._engine.bundle, self._classify, self._config, has_capacity=has_capacity, lexicon=lexicon)
+
+    def _read_pictures(self, reader: SignReader) -> None:
         pool = self._engine.stream_trackers
         try:
             tracker = pool.acquire(timeout=0)
         except TimeoutError:
-            self._hooks.busy()
+            self._hooks.refused(endings.NO_TRACKER)
             return
         try:
-            self._read(tracker)
+            self._read(reader, tracker)
         finally:
             pool.release(tracker)
 
-    def _read(self, tracker: Tracker | None) -> None:
+    def _read(self, reader: SignReader, tracker: Tracker | None) -> None:
         self._hooks.ready()
         processed = self._metrics.frames_processed.labels(self._config.input)
         while (item := self._frames.get()) is not None:
+            if isinstance(item, Teaching):
+                self._send([*reader.teach(item.lesson)])
+                continue
             queue = Step("queue", item.arrived_s, monotonic())
             self._batches.clear()
+            self._send([*reader.catch_up()])
             if isinstance(item, FinishSign):
                 with self._turn:
-                    found = self._reader.finish(item.arrived_s)
+                    found = reader.finish(item.arrived_s)
                 self._send_signs(found, queue)
                 if item.last:
                     return
@@ -137,7 +179,7 @@ class Worker:
                 self._send([*self._landmarks.push(t_ms, tracked.keypoints)])
             with self._turn:
                 self._engine.classify.catch_up()
-                found = self._reader.push(t_ms, tracked.keypoints, tracked.aspect, item.arrived_s, tracked.crop)
+                found = reader.push(t_ms, tracked.keypoints, tracked.aspect, item.arrived_s, tracked.crop)
             self._send_signs(found, queue, tracking)
             processed.inc()
 

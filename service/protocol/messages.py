@@ -1,6 +1,7 @@
 """The messages of websocket `/v1/stream`, subprotocol `glosscast.v1`, of clients and of the server.
 
-Client to server, text: `start` or `resume` first, later `finalize`, `keepalive`, `stop`, each at most 4096 characters.
+Client to server, text: `start` or `resume` first, later `finalize`, `teach`, `teach_done`, `keepalive`, `stop`, each at
+most 4096 characters.
 Client to server, binary, one frame a message:
 
     4 bytes     the length of the header, uint32, little-endian
@@ -13,17 +14,26 @@ Client to server, binary, one frame a message:
 `max_frame_bytes` ends the stream with 1009; one more than twice as large is not read at all, and the `error` that
 explains the close stays out.
 
-Server to client, text: `started`, `sign_started`, `interim`, `final`, `landmarks`, `warning`, `error`, `ended`.
+Server to client, text: `started`, `sign_started`, `interim`, `final`, `taught`, `landmarks`, `warning`, `error`,
+`ended`.
 
 Every `sign_started` is followed by exactly one `final`, unless the connection breaks, the client violates the
 protocol, or the server fails. The gloss of a `final` may be the vocabulary's no-sign class (`no_sign` in
 `GET /v1/bundle`): a hand was raised and meant nothing.
 
+A stream whose `start` names a `lexicon` reads the signs in it as well as those of the bundle, and takes up each change
+of it, whoever makes it, at the next sign. `teach` makes the next signs of the stream examples of a gloss in this
+lexicon, until `teach_done` or another `teach`. A sign is an example if it begins after `teach` and ends before
+`teach_done`. It is not signed to anyone, so it has no `interim`, and the gloss of its `final` is the no-sign class.
+`taught` follows that `final` and says whether it is stored and how well it fits. Teaching ends with the stream; a sign
+that `stop` or `finalize` closes is still an example, and one that is cut off in any other way is none.
+
 A session outlives a connection that breaks, by `limits.resume_s`. Its client opens another one and sends `resume`
-instead of `start`. It gets `started` again, then every `final` that it missed, then `sign_started` of the sign that is
-under way, if any. Segments and the client's clock go on; of the frames that were on their way, those after `last_t_ms`
-did not arrive. An older connection that is still open is closed with 4009. A client that will not come back sends
-`stop`, or closes with 1000; not with 1001, which proxies send as well when they stop.
+instead of `start`. It gets `started` again, then every `final` that it missed and every `taught` from its last `final`
+on, then `sign_started` of the sign that is under way, if any. Teaching, segments and the client's clock go on; of the
+frames that were on their way, those after `last_t_ms` did not arrive. An older connection that is still open is closed
+with 4009. A client that will not come back sends `stop`, or closes with 1000; not with 1001, which proxies send as well
+when they stop.
 
 A session's captions are at `GET /v1/sessions/{session}/captions.vtt` (or `.srt`, `.json`) while it lasts and for a
 while after, for clients that send its `token`.
@@ -36,7 +46,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.protocol.codes import ErrorCode
+from service.protocol.codes import ErrorCode, Refusal
 
 
 class _Message(BaseModel):
@@ -56,6 +66,9 @@ class Start(_Message):
     landmarks: bool = Field(default=False, description="whether `landmarks` messages are wanted (input frames only)")
     aspect: float = Field(
         default=4 / 3, ge=0.1, le=10, description="frame width / height (input keypoints only; pictures have their own)"
+    )
+    lexicon: str | None = Field(
+        default=None, max_length=64, description="name of the lexicon to read with, and to teach; null for none"
     )
 
     @model_validator(mode="after")
@@ -84,6 +97,23 @@ class Finalize(_Message):
     type: Literal["finalize"]
 
 
+class Teach(_Message):
+    """Make the next signs examples of a gloss, until `teach_done` or another `teach`; for keys that may teach.
+
+    Sent again with the same gloss it changes nothing, so a client may repeat it when it is not sure that it arrived.
+    """
+
+    type: Literal["teach"]
+    gloss: str = Field(description="name of the sign, new or known, at most 64 characters")
+    language: str = Field(default="", description="sign language, as the user calls it; empty leaves it as it is")
+
+
+class TeachDone(_Message):
+    """The next signs are no examples any more; a sign that is under way is none."""
+
+    type: Literal["teach_done"]
+
+
 class Keepalive(_Message):
     """The client is still there, with nothing to send."""
 
@@ -96,7 +126,7 @@ class Stop(_Message):
     type: Literal["stop"]
 
 
-ClientMessage = Start | Resume | Finalize | Keepalive | Stop
+ClientMessage = Start | Resume | Finalize | Teach | TeachDone | Keepalive | Stop
 CLIENT_MESSAGES: tuple[type[BaseModel], ...] = get_args(ClientMessage)
 
 
@@ -105,9 +135,12 @@ class Config(_Message):
 
     input: Input = Field(description="as in `start`")
     interim: bool = Field(description="as in `start`")
-    top_k: int = Field(description="as in `start`, and at most the size of the vocabulary")
+    top_k: int = Field(
+        description="as in `start`, and at most the size of the vocabulary where there is no lexicon, which may grow"
+    )
     landmarks: bool = Field(description="as in `start`")
     aspect: float | None = Field(description="as in `start`; null for input frames")
+    lexicon: str | None = Field(description="as in `start`")
 
 
 class Limits(_Message):
@@ -185,6 +218,41 @@ class Final(_Message):
     latency_ms: float = Field(description="from the arrival of what ended the sign to this message")
 
 
+class LookAlike(_Message):
+    """Another sign that a taught one is easily read as."""
+
+    gloss: str = Field(description="name of the other sign")
+    taught: bool = Field(description="whether it is of the lexicon; otherwise it is of the bundle")
+    risk: float = Field(description="probability that the taught sign is read as this one, 0..1")
+
+
+class Taught(_Message):
+    """A sign that was signed as an example, after its `final`: stored in the lexicon, or the reason why not."""
+
+    type: Literal["taught"] = "taught"
+    segment: int = Field(description="number of the sign, as in `sign_started`")
+    gloss: str = Field(description="name of the sign, as it is stored")
+    accepted: bool = Field(description="whether it is stored as an example")
+    example: str | None = Field(default=None, description="id of the example, null where it is not stored")
+    examples: int = Field(default=0, description="number of examples that the sign has now, 0 where it is not stored")
+    consistency: float | None = Field(
+        default=None,
+        description="mean similarity of each example to the others, -1..1; null for a single one, or where it is not "
+        "stored",
+    )
+    outlier: bool = Field(default=False, description="whether this example is unlike the others")
+    look_alikes: list[LookAlike] = Field(
+        default=[], description="signs that the sign is easily read as, the likeliest first"
+    )
+    warnings: list[str] = Field(default=[], description="what is doubtful about the example, for a person to read")
+    reason: Refusal | None = Field(
+        default=None, description="why it is not stored, see the reasons of refusals; null where it is"
+    )
+    message: str | None = Field(
+        default=None, description="why it is not stored, for a person to read; null where it is"
+    )
+
+
 Point = tuple[float, float]
 
 
@@ -241,5 +309,5 @@ class Ended(_Message):
     summary: Summary = Field(description="the stream in numbers")
 
 
-ServerMessage = Started | SignStarted | Interim | Final | Landmarks | StreamWarning | Error | Ended
+ServerMessage = Started | SignStarted | Interim | Final | Taught | Landmarks | StreamWarning | Error | Ended
 SERVER_MESSAGES: tuple[type[BaseModel], ...] = get_args(ServerMessage)

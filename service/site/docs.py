@@ -20,7 +20,7 @@ from glosscast.protocol import CloseCode
 from service.access import auth
 from service.problems import CODES, Problem
 from service.protocol import messages
-from service.protocol.codes import ErrorCode
+from service.protocol.codes import ErrorCode, Refusal
 from service.site.security import HEADERS
 
 router = APIRouter(include_in_schema=False)
@@ -58,6 +58,8 @@ async def docs(request: Request) -> HTMLResponse:
             *(_message(model) for model in messages.SERVER_MESSAGES),
             "<h3>Error codes</h3>",
             _table(("code", "meaning"), [(_code(code), escape(code.meaning)) for code in ErrorCode]),
+            "<h3>Reasons of refusals</h3>",
+            _table(("code", "meaning"), [(_code(code), escape(code.meaning)) for code in Refusal]),
             "<h3>Close codes</h3>",
             _table(("code", "meaning"), [(_code(str(code)), escape(code.meaning)) for code in CloseCode]),
         )

@@ -8,13 +8,14 @@ import pytest
 from websockets.datastructures import Headers
 
 from glosscast import cli
-from glosscast.client import CaptionError, address, affinity_headers, caption
+from glosscast.client import CaptionError, Teaching, address, affinity_headers, caption
 from glosscast.live import Printer
 from glosscast.sources import SourceError
 from glosscast.video import VideoError
 from service.access.keys import Role, add_key
+from service.lexicons.store import LexiconStore
 from service.state import RETRY_S
-from tests.service.serving import EAST, WEST, ColourTracker, colours, metric, serve, video, wait_until
+from tests.service.serving import EAST, NEAR, WEST, ColourTracker, colours, metric, serve, video, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,8 @@ def test_keypoints_alone_can_be_sent(service, clip, monkeypatch):
     messages = receive(f"ws://{service}/v1/stream", clip, keypoints=True, realtime=False, interim=False, top_k=1)
 
     assert messages[0]["config"] == {
-        "input": "keypoints", "interim": False, "top_k": 1, "landmarks": False, "aspect": pytest.approx(4 / 3)
+        "input": "keypoints", "interim": False, "top_k": 1, "landmarks": False, "aspect": pytest.approx(4 / 3),
+        "lexicon": None,
     }  # fmt: skip
     assert glosses(messages) == ["east", "west"]
 
@@ -130,6 +132,67 @@ def test_a_broken_connection_loses_nothing(service, clip, when):
     assert glosses(received) == ["east", "west"]
     summary = received[-1]["summary"]
     assert (summary["signs"], summary["frames"], summary["dropped"], summary["faulty"]) == (2, 76, 0, 0)
+
+
+@pytest.fixture
+def near(tmp_path):
+    """A clip of a sign that can be taught, four times."""
+    path = tmp_path / "near.mp4"
+    path.write_bytes(video(colours(NEAR, NEAR, NEAR, NEAR)))
+    return path
+
+
+@pytest.fixture
+def teachable(teachable_folder, tmp_path):
+    """A service with an empty lexicon."""
+    LexiconStore(tmp_path / "lexicons.sqlite").create("", "mine", "compass@1")
+    with serve(teachable_folder, lexicons=tmp_path / "lexicons.sqlite", queue_frames=1000, max_fps=200.0) as host:
+        yield host
+
+
+def test_signs_are_taught(teachable, near):
+    """The clip is sent at its own speed, so that there is time to say that it was enough."""
+    teaching = Teaching()
+    teaching.teach("tea", language="ASL")
+
+    async def talk():
+        received = []
+        async for message in caption(f"http://{teachable}", near, lexicon="mine", teaching=teaching):
+            received.append(message)
+            if message["type"] == "taught" and message["segment"] == 1:
+                teaching.teach_done()
+        return received
+
+    received = asyncio.run(asyncio.wait_for(talk(), 60))
+    assert received[0]["config"]["lexicon"] == "mine"
+    assert [(m["gloss"], m["accepted"]) for m in received if m["type"] == "taught"] == [("tea", True)] * 2
+    assert glosses(received) == ["rest", "rest", "tea", "tea"]
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+@pytest.mark.slow
+def test_teaching_goes_on_over_another_connection(teachable, near, resumable, monkeypatch):
+    teaching = Teaching()
+    teaching.teach("tea")
+    if not resumable:
+        monkeypatch.setattr("service.live.registry.Registry.resume", lambda *_: None)
+
+    async def talk():
+        received = []
+        async with Network(teachable) as network:
+            async for message in caption(network.url, near, lexicon="mine", teaching=teaching, realtime=False):
+                received.append(message)
+                if message["type"] == "taught" and not network.swallowed:
+                    network.fail()
+        return received, network.connections
+
+    received, connections = asyncio.run(asyncio.wait_for(talk(), 60))
+    taught = [m for m in received if m["type"] == "taught"]
+    assert connections >= 2
+    assert all(m["accepted"] for m in taught)
+    if resumable:
+        assert [m["segment"] for m in taught] == [0, 1, 2, 3]  # each once
+    assert len(taught) == len(glosses(received)) >= 2
 
 
 def test_a_lost_session_is_followed_by_another(bundle_folder, clip):

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from glosscast.bundle import load_bundle
+from glosscast.manifest import MODEL
 from glosscast.recogniser import Recogniser
+from service.lexicons.store import LexiconStore
 from tests.service.browsing import CHROMIUM, PATIENCE_MS, Open, Witness
 from tests.service.serving import MAX_UPLOAD, ROOMY, Clock, browser, serve
+from tests.service.signer import LEXICON, Signer
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,35 @@ def model(bundle):
 def client(bundle_folder):
     with serve(bundle_folder, max_upload_bytes=MAX_UPLOAD, max_clip_s=5) as address, browser(address) as client:
         yield client
+
+
+@pytest.fixture
+def lexicon_store(tmp_path):
+    """A store with one lexicon, for a service without keys."""
+    store = LexiconStore(tmp_path / "lexicons.sqlite")
+    store.create("", LEXICON, "compass@1")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def lexicon_address(teachable_folder, lexicon_store):
+    """A service that reads with that lexicon and teaches it."""
+    with serve(teachable_folder, lexicons=lexicon_store.path, **ROOMY) as address:
+        yield address
+
+
+@pytest.fixture
+def known(lexicon_store, teachable_folder):
+    """Gives the glosses in that lexicon, each with its number of examples."""
+    model = load_bundle(teachable_folder).manifest.files[MODEL]
+    return lambda: {s.gloss: len(s.examples) for s in lexicon_store.readings("", LEXICON, model).lexicon}
+
+
+@pytest.fixture
+def signer(lexicon_address):
+    with Signer(lexicon_address) as signer:
+        yield signer
 
 
 @pytest.fixture(scope="module")

@@ -268,3 +268,56 @@ def test_stopping_before_the_connection_is_there_leaves_none_behind(open_page: O
         }"""
     )
     assert told == {"told": ["connecting"], "attempts": 1, "closed": 1}
+
+
+def test_teaching_goes_on_over_another_connection(open_page: Open) -> None:
+    """What is taught is told again, and what was said of an example is told once."""
+    page = open_page()
+    told = page.evaluate(
+        """async () => {
+          const { StreamClient } = await import("/js/protocol.js");
+          const sockets = [], messages = [];
+          const connect = () => {
+            const socket = { sent: [], bufferedAmount: 0, send: (data) => socket.sent.push(data), close: () => {} };
+            sockets.push(socket);
+            return socket;
+          };
+          const timer = {
+            setTimeout: (run, ms) => setTimeout(run, ms > 5000 ? ms : 0), // reconnects at once
+            clearTimeout: (id) => clearTimeout(id),
+          };
+          const client = new StreamClient({
+            url: "", start: { type: "start", input: "keypoints", lexicon: "mine" }, timer, connect,
+            onMessage: (message) => messages.push(message), onState: () => {},
+          });
+          const answer = (message) => sockets.at(-1).onmessage({ data: JSON.stringify(message) });
+          const soon = () => new Promise((done) => setTimeout(done, 20));
+          const started = { type: "started", session: "s", token: "t", limits: { resume_s: 30 } };
+          const taught = (segment) => ({ type: "taught", segment, gloss: "tea", accepted: true });
+          client.teach("tea", "ASL"); // before there is a connection
+          client.start();
+          await soon();
+          sockets[0].onopen();
+          answer({ ...started, resumed: false });
+          answer({ type: "final", segment: 0 });
+          answer(taught(0));
+          client.teach("mug");
+          sockets[0].onclose({ code: 1006 });
+          await soon();
+          sockets[1].onopen();
+          answer({ ...started, resumed: true });
+          answer(taught(0)); // once more
+          answer(taught(1));
+          client.teachDone();
+          client.stop();
+          return { sent: sockets.map(({ sent }) => sent.map(JSON.parse)), messages };
+        }"""
+    )
+    start = {"type": "start", "input": "keypoints", "lexicon": "mine"}
+    resume = {"type": "resume", "session": "s", "token": "t", "last_segment": 0}
+    tea = {"type": "teach", "gloss": "tea", "language": "ASL"}
+    mug = {"type": "teach", "gloss": "mug", "language": ""}
+    assert told["sent"] == [[start, tea, mug], [resume, mug, {"type": "teach_done"}, {"type": "stop"}]]
+    assert [m["segment"] for m in told["messages"] if m["type"] == "taught"] == [0, 1]
+    for sent in (tea, mug, {"type": "teach_done"}):
+        parse_text(json.dumps(sent))

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from service.live.queues import MAX_UNSENT, Arrival, FinishSign, FrameQueue, MessageQueue
+from service.live.queues import MAX_UNSENT, Arrival, FinishSign, FrameQueue, Lesson, MessageQueue, Teaching
 from service.protocol.codes import ErrorCode
 from service.protocol.messages import Error, Final, Interim, Landmarks, SignStarted, StreamWarning
 from service.protocol.wire import FrameMessage
@@ -35,14 +35,15 @@ ERROR = Error(code=ErrorCode.BAD_TIME, message="", retryable=True)
 F = FinishSign(0.0)
 G = FinishSign(1.0)
 LAST = FinishSign(0.0, last=True)
+TEA, MUG, DONE = Teaching(Lesson("tea", "")), Teaching(Lesson("mug", "")), Teaching(None)
 
 
 def fill(inbox, items):
     """Put frames (numbers) and requests; the total dropped."""
     dropped = 0
     for item in items:
-        if isinstance(item, FinishSign):
-            inbox.put_finish(item)
+        if isinstance(item, FinishSign | Teaching):
+            inbox.put_request(item)
         else:
             dropped += inbox.put(arrival(item))
     return dropped
@@ -53,7 +54,7 @@ def drain(inbox):
     out = []
     while True:
         item = inbox.get()
-        out.append(item if isinstance(item, FinishSign) else item.frame.seq)
+        out.append(item.frame.seq if isinstance(item, Arrival) else item)
         if item == LAST:
             return out
 
@@ -70,13 +71,18 @@ def drain(inbox):
         pytest.param([1, F, 2, 3, 4, 5], [F, 3, 4, 5], 2, id="a request outlives the frames around it"),
         pytest.param([1, F, 2, G, 3, 4, 5, 6], [G, 4, 5, 6], 3, id="requests whose frames went are one"),
         pytest.param([F, 1, F, 2, 3, 4], [F, 2, 3, 4], 1, id="a request before and after the frame that goes"),
+        pytest.param([1, TEA, 2, DONE, 3], [1, TEA, 2, DONE, 3], 0, id="teaching keeps its place"),
+        pytest.param([1, TEA, MUG, 2], [1, MUG, 2], 0, id="of two to teach the last counts"),
+        pytest.param([1, TEA, F, DONE, 2], [1, TEA, F, DONE, 2], 0, id="a sign is finished while it is taught"),
+        pytest.param([1, F, TEA, G, MUG, 2], [1, G, MUG, 2], 0, id="what is finished is not finished again"),
+        pytest.param([TEA, 1, DONE, 2, 3, 4], [DONE, 2, 3, 4], 1, id="teaching whose frames went"),
     ],
 )
 def test_inbox(items, expected, dropped):
     inbox = FrameQueue(3)
 
     assert fill(inbox, items) == dropped
-    inbox.put_finish(LAST)
+    inbox.put_request(LAST)
     if expected[-1:] == [F]:
         expected = expected[:-1]
     assert drain(inbox) == [*expected, LAST]
@@ -85,13 +91,13 @@ def test_inbox(items, expected, dropped):
 def test_a_flood_of_wishes_takes_no_room():
     inbox = FrameQueue(2)
     for seq in range(1000):
-        fill(inbox, [F, seq, F, F])
-    inbox.put_finish(LAST)
+        fill(inbox, [F, seq, F, TEA, F, MUG, DONE, F, TEA])
+    inbox.put_request(LAST)
 
-    assert len(drain(inbox)) <= 5
+    assert len(drain(inbox)) <= 9
 
 
-@pytest.mark.parametrize("wake", [lambda i: i.put(arrival(7)), lambda i: i.put_finish(F), lambda i: i.close()])
+@pytest.mark.parametrize("wake", [lambda i: i.put(arrival(7)), lambda i: i.put_request(F), lambda i: i.close()])
 def test_get_waits(wake):
     inbox = FrameQueue(2)
     got = []

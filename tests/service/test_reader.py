@@ -180,10 +180,10 @@ def test_the_client_gets_the_effective_config(bundle):
     frames = effective_config(Start(type="start", input="frames", landmarks=True, interim=False), bundle)
 
     assert keypoints.model_dump() == {
-        "input": "keypoints", "interim": True, "top_k": 3, "landmarks": False, "aspect": 4 / 3
+        "input": "keypoints", "interim": True, "top_k": 3, "landmarks": False, "aspect": 4 / 3, "lexicon": None
     }  # fmt: skip
     assert frames.model_dump() == {
-        "input": "frames", "interim": False, "top_k": 3, "landmarks": True, "aspect": None
+        "input": "frames", "interim": False, "top_k": 3, "landmarks": True, "aspect": None, "lexicon": None
     }  # fmt: skip
 
 

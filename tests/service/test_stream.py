@@ -36,7 +36,7 @@ def test_keypoints_from_start_to_end(address, bundle_folder):
     assert (started["resumed"], started["last_t_ms"]) == (False, None)
     assert started["bundle"] == "compass@1"
     assert started["config"] == {
-        "input": "keypoints", "interim": True, "top_k": 2, "landmarks": False, "aspect": ASPECT
+        "input": "keypoints", "interim": True, "top_k": 2, "landmarks": False, "aspect": ASPECT, "lexicon": None
     }  # fmt: skip
     assert started["limits"] == {"max_fps": 1000.0, "max_frame_bytes": 100_000, "resume_s": 30.0}
     expires = datetime.fromisoformat(started["expires_at"])

@@ -106,8 +106,8 @@ def test_the_inbox_loses_the_oldest_frames_and_no_request(items, size):
             dropped += inbox.put(Arrival(FrameMessage(sent, float(sent), b""), 0.0))
             sent += 1
         else:
-            inbox.put_finish(FinishSign(0.0))
-    inbox.put_finish(FinishSign(0.0, last=True))
+            inbox.put_request(FinishSign(0.0))
+    inbox.put_request(FinishSign(0.0, last=True))
     taken, requests = [], []
     while not (isinstance(item := inbox.get(), FinishSign) and item.last):
         (requests if isinstance(item, FinishSign) else taken).append(item)

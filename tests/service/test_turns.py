@@ -250,7 +250,7 @@ def test_a_stream_is_read_while_another_waits_for_the_model(bundle_folder):
     assert [m.type for m in received] == ["sign_started"]
     model.go.set()
     for inbox in (waiting, reading):
-        inbox.put_finish(FinishSign(0.0, last=True))
+        inbox.put_request(FinishSign(0.0, last=True))
     wait_until(lambda: [m.type for m in received] == [m.type for m in others] == ["sign_started", "final"])
 
 
@@ -269,4 +269,4 @@ def test_a_worker_reads_frames_in_its_turn_only(bundle_folder):
     turns.end()
     wait_until(lambda: read(metrics) == len(frames))
     assert model.caught_up == len(frames)  # the model is asked first, within the turn
-    inbox.put_finish(FinishSign(0.0, last=True))
+    inbox.put_request(FinishSign(0.0, last=True))

@@ -8,7 +8,7 @@
 import { CloseCode } from "./codes.js";
 import { Session } from "./session.js";
 
-/** @import { ErrorMessage, ServerMessage, StartMessage } from "../types/messages.js" */
+/** @import { ErrorMessage, ServerMessage, StartMessage, TeachDoneMessage, TeachMessage } from "../types/messages.js" */
 
 /** @typedef {Pick<ErrorMessage, "retryable"> & Partial<Pick<ErrorMessage, "code"|"retry_after_s">>} Fault */
 /** @typedef {{code: number, error: Fault|null}} Close what a connection ended with */
@@ -150,6 +150,8 @@ export class StreamClient {
     this.session = new Session();
     this.attempt = 0;
     this.seq = 0;
+    /** @type {TeachMessage|TeachDoneMessage|null} */
+    this.teaching = null; // what was said last, so that it can be said again on another connection
     this.running = false;
     /** @type {WebSocket|null} */
     this.socket = null;
@@ -196,6 +198,28 @@ export class StreamClient {
     socket.send(encodeFrame(this.seq++, tMs, payload));
     if (!this.watchdog) this.#watch(socket, SILENCE_MS);
     return true;
+  }
+
+  /**
+   * The method makes the next signs examples of a gloss, until `teachDone`; `start` must have named a lexicon. The server
+   * answers each of them with a `taught` message. Where the connection breaks, teaching goes on over the next one.
+   *
+   * @param {string} gloss
+   * @param {string} language the sign language, as the user calls it
+   */
+  teach(gloss, language = "") {
+    this.#tellTeaching({ type: "teach", gloss, language });
+  }
+
+  /** The method ends what `teach` began: a sign that is under way is no example. */
+  teachDone() {
+    this.#tellTeaching({ type: "teach_done" });
+  }
+
+  /** @param {TeachMessage|TeachDoneMessage} message */
+  #tellTeaching(message) {
+    this.teaching = message;
+    if (this.ready) this.socket?.send(JSON.stringify(message));
   }
 
   /** The method asks for the sign that is under way, then ends. Finals that still come in are delivered. */
@@ -280,15 +304,16 @@ export class StreamClient {
     /** @type {ServerMessage} */
     const message = JSON.parse(data);
     if (this.ready) this.#unwatch();
-    this.session.receive(message);
+    const isNew = this.session.receive(message);
     if (message.type === "error") this.error = message;
     if (message.type === "started" && this.running) {
       this.#unwatch();
       this.ready = true;
       this.startedAt = this.now();
+      if (this.teaching) this.#tellTeaching(this.teaching);
       this.onState({ name: "open" });
     }
-    this.onMessage(message);
+    if (isNew) this.onMessage(message);
   }
 
   /**

@@ -15,23 +15,33 @@ export class Session {
     /** @type {number|null} */
     this.lastSegment = null;
     /** @type {number|null} */
+    this.lastTaught = null; // segment of the last `taught`
+    /** @type {number|null} */
     this.lostAt = null;
     this.resumeMs = 0;
   }
 
   forget() {
-    this.known = this.lastSegment = this.lostAt = null;
+    this.known = this.lastSegment = this.lastTaught = this.lostAt = null;
   }
 
-  /** @param {ServerMessage} message */
+  /**
+   * @param {ServerMessage} message
+   * @returns {boolean} whether it is new; after `resume` a `taught` may come again
+   */
   receive(message) {
     if (message.type === "started") {
-      if (!message.resumed) this.lastSegment = null;
+      if (!message.resumed) this.lastSegment = this.lastTaught = null;
       this.known = message.token ? { id: message.session, token: message.token } : null;
       this.lostAt = null;
       this.resumeMs = 1000 * (message.limits?.resume_s ?? 0);
     }
     if (message.type === "final") this.lastSegment = message.segment;
+    if (message.type === "taught") {
+      if (this.lastTaught !== null && message.segment <= this.lastTaught) return false;
+      this.lastTaught = message.segment;
+    }
+    return true;
   }
 
   /** @param {number} nowMs */

@@ -13,6 +13,8 @@ export interface StartMessage {
   landmarks?: boolean;
   /** frame width / height (input keypoints only; pictures have their own) */
   aspect?: number;
+  /** name of the lexicon to read with, and to teach; null for none */
+  lexicon?: string | null;
 }
 
 /** The client's first message on a new connection, to go on with a session whose connection broke. */
@@ -31,6 +33,24 @@ export interface FinalizeMessage {
   type: "finalize";
 }
 
+/**
+ * Make the next signs examples of a gloss, until `teach_done` or another `teach`; for keys that may teach.
+ *
+ * Sent again with the same gloss it changes nothing, so a client may repeat it when it is not sure that it arrived.
+ */
+export interface TeachMessage {
+  type: "teach";
+  /** name of the sign, new or known, at most 64 characters */
+  gloss: string;
+  /** sign language, as the user calls it; empty leaves it as it is */
+  language?: string;
+}
+
+/** The next signs are no examples any more; a sign that is under way is none. */
+export interface TeachDoneMessage {
+  type: "teach_done";
+}
+
 /** The client is still there, with nothing to send. */
 export interface KeepaliveMessage {
   type: "keepalive";
@@ -47,12 +67,14 @@ export interface Config {
   input: "frames" | "keypoints";
   /** as in `start` */
   interim: boolean;
-  /** as in `start`, and at most the size of the vocabulary */
+  /** as in `start`, and at most the size of the vocabulary where there is no lexicon, which may grow */
   top_k: number;
   /** as in `start` */
   landmarks: boolean;
   /** as in `start`; null for input frames */
   aspect: number | null;
+  /** as in `start` */
+  lexicon: string | null;
 }
 
 /** The limits of a stream. */
@@ -149,6 +171,46 @@ export interface FinalMessage {
   latency_ms: number;
 }
 
+/** Another sign that a taught one is easily read as. */
+export interface LookAlike {
+  /** name of the other sign */
+  gloss: string;
+  /** whether it is of the lexicon; otherwise it is of the bundle */
+  taught: boolean;
+  /** probability that the taught sign is read as this one, 0..1 */
+  risk: number;
+}
+
+/** The reason for which a sign became no example. */
+export type Refusal = "no_signer" | "no_shoulders" | "no_hands" | "too_many" | "unknown_lexicon" | "disk_full" | "not_stored";
+
+/** A sign that was signed as an example, after its `final`: stored in the lexicon, or the reason why not. */
+export interface TaughtMessage {
+  type: "taught";
+  /** number of the sign, as in `sign_started` */
+  segment: number;
+  /** name of the sign, as it is stored */
+  gloss: string;
+  /** whether it is stored as an example */
+  accepted: boolean;
+  /** id of the example, null where it is not stored */
+  example: string | null;
+  /** number of examples that the sign has now, 0 where it is not stored */
+  examples: number;
+  /** mean similarity of each example to the others, -1..1; null for a single one, or where it is not stored */
+  consistency: number | null;
+  /** whether this example is unlike the others */
+  outlier: boolean;
+  /** signs that the sign is easily read as, the likeliest first */
+  look_alikes: LookAlike[];
+  /** what is doubtful about the example, for a person to read */
+  warnings: string[];
+  /** why it is not stored, see the reasons of refusals; null where it is */
+  reason: Refusal | null;
+  /** why it is not stored, for a person to read; null where it is */
+  message: string | null;
+}
+
 /**
  * The signer's points, for an overlay; at most 8 a second.
  *
@@ -176,7 +238,7 @@ export interface StreamWarningMessage {
 }
 
 /** The subject of an `error` message. */
-export type ErrorCode = "bad_time" | "bad_keypoints" | "undecodable" | "too_large" | "out_of_memory" | "bad_message" | "unsupported_input" | "frame_too_big" | "not_authenticated" | "not_allowed" | "too_many_requests" | "too_many_streams" | "overloaded" | "slow_reader" | "idle" | "session_expired" | "no_session" | "resumed" | "shutting_down" | "internal";
+export type ErrorCode = "bad_time" | "bad_keypoints" | "undecodable" | "too_large" | "out_of_memory" | "bad_message" | "unsupported_input" | "lexicons_off" | "unknown_lexicon" | "other_bundle" | "lexicon_unreadable" | "lexicon_required" | "bad_gloss" | "frame_too_big" | "not_authenticated" | "not_allowed" | "too_many_requests" | "too_many_streams" | "overloaded" | "slow_reader" | "idle" | "session_expired" | "no_session" | "resumed" | "shutting_down" | "internal";
 
 /** Something went wrong. A retryable one leaves the stream open, or means that a new one may succeed. */
 export interface ErrorMessage {
@@ -329,6 +391,94 @@ export interface StreamToken {
   expires_at: string;
 }
 
+/** One lexicon. */
+export interface LexiconSummary {
+  name: string;
+  /** number of signs */
+  signs: number;
+  /** of all signs */
+  examples: number;
+  /** name and version of the bundle that it was last taught with */
+  bundle: string;
+  /** ISO 8601, UTC */
+  changed_at: string;
+}
+
+/** The lexicons of the key. */
+export interface LexiconList {
+  /** by name */
+  lexicons: LexiconSummary[];
+}
+
+/** One example of a taught sign. */
+export interface TaughtExample {
+  /** stays as long as the example */
+  id: string;
+  /** of the sign in it */
+  duration_ms: number;
+}
+
+/** One taught sign, and what is known of its examples. */
+export interface TaughtSign {
+  gloss: string;
+  /** sign language, as its teacher calls it; may be empty */
+  language: string;
+  /** in the order in which they were taught */
+  examples: TaughtExample[];
+  /** how alike the examples are, -1..1; null for a single one */
+  consistency: number | null;
+  /** ids of examples that the others would hardly read as their sign */
+  outliers: string[];
+  /** signs that it is easily read as, the likeliest first */
+  look_alikes: LookAlike[];
+}
+
+/** The signs of a lexicon. */
+export interface TaughtSigns {
+  /** in the order in which they were taught */
+  signs: TaughtSign[];
+}
+
+/** A sign that has just been taught. */
+export interface TeachingAnswer {
+  gloss: string;
+  /** sign language, as its teacher calls it; may be empty */
+  language: string;
+  /** in the order in which they were taught */
+  examples: TaughtExample[];
+  /** how alike the examples are, -1..1; null for a single one */
+  consistency: number | null;
+  /** ids of examples that the others would hardly read as their sign */
+  outliers: string[];
+  /** signs that it is easily read as, the likeliest first */
+  look_alikes: LookAlike[];
+  /** ids of the examples that were not there before */
+  added: string[];
+  /** what to look at, for a person to read */
+  warnings: string[];
+}
+
+/**
+ * The points of an example, for drawing a skeleton.
+ *
+ * Points are [x, y] in shoulder widths from the middle between the shoulders, x to the right and y down, null where
+ * unseen.
+ */
+export interface ExampleMotion {
+  /** times of the frames, from the first one */
+  t_ms: number[];
+  /** where the sign starts */
+  start_ms: number;
+  /** where it ends */
+  end_ms: number;
+  /** for each frame 25 upper-body points, as in `landmarks` */
+  pose: (([number, number] | null)[])[];
+  /** for each frame 21 points, or null where no hand was seen */
+  left_hand: ([number, number][] | null)[];
+  /** as left_hand; left and right are the signer's own */
+  right_hand: ([number, number][] | null)[];
+}
+
 /** An RFC 9457 problem document. */
 export interface Problem {
   /** where the code is explained, relative to this service */
@@ -341,6 +491,6 @@ export interface Problem {
   code: string;
 }
 
-export type ClientMessage = StartMessage | ResumeMessage | FinalizeMessage | KeepaliveMessage | StopMessage;
+export type ClientMessage = StartMessage | ResumeMessage | FinalizeMessage | TeachMessage | TeachDoneMessage | KeepaliveMessage | StopMessage;
 
-export type ServerMessage = StartedMessage | SignStartedMessage | InterimMessage | FinalMessage | LandmarksMessage | StreamWarningMessage | ErrorMessage | EndedMessage;
+export type ServerMessage = StartedMessage | SignStartedMessage | InterimMessage | FinalMessage | TaughtMessage | LandmarksMessage | StreamWarningMessage | ErrorMessage | EndedMessage;
