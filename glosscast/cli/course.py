@@ -82,6 +82,11 @@ class Course:
         self._store_at = monotonic() + STORE_S
 
     @property
+    def done(self) -> int:
+        """Clips that were looked at, stored or not."""
+        return len(self.taught) + len(self._pending) + len(self.known) + len(self.failures)
+
+    @property
     def lexicon(self) -> Lexicon:
         """The lexicon as it is stored."""
         return self._file.read()
@@ -165,8 +170,8 @@ class Course:
             self._file.change(add)
         except OSError as error:
             raise CourseError(
-                f"{error.filename}: {error.strerror}; {len(self.taught)} clips are stored and kept, the last "
-                f"{len(self._pending)} are not: run this again for the rest"
+                f"{error.filename}: {error.strerror}; {len(self.taught)} clips of this run are stored, the last "
+                f"{len(self._pending)} are not: make room and run this again"
             ) from error
         for lesson, example in self._pending:
             if lesson in refused:

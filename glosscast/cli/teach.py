@@ -136,8 +136,7 @@ class _Progress:
 
     def show(self, course: Course) -> None:
         """Say how far it is."""
-        done = len(course.taught) + len(course.known) + len(course.failures)
-        text = f"{done} of {self._count} clips, {len(course.failures)} failed"
+        text = f"{course.done} of {self._count} clips, {len(course.failures)} failed"
         if self._terminal:
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
         elif course.stored != self._stored:
@@ -182,4 +181,9 @@ def _print(args: argparse.Namespace, course: Course, rule: LexiconRule) -> None:
         print("\n".join(sign_as_text(sign, rule.likeness(sign.gloss), names)))
     known = f", {len(course.known)} known already" if course.known else ""
     failed = f", {len(course.failures)} failed" if course.failures else ""
-    print(f"{args.lexicon}: {len(course.taught)} clips taught{known}{failed}; {len(rule.lexicon)} signs")
+    taught = f"{len(course.taught)} {_plural('clip', len(course.taught))} taught"
+    print(f"{args.lexicon}: {taught}{known}{failed}; {len(rule.lexicon)} {_plural('sign', len(rule.lexicon))}")
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

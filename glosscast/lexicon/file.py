@@ -11,13 +11,15 @@ NumPy opens it (`numpy.load`), apart from `lexicon.json`, which any program for 
 
 import glob
 import hashlib
+import math
 import os
+import re
 import struct
 import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import IO, Annotated, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from glosscast.faults import first_fault
 from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.lexicon.signs import (
+    FARTHEST,
     MAX_EXAMPLES,
     MAX_LANGUAGE,
     MAX_SIGNS,
@@ -38,11 +41,20 @@ from glosscast.lexicon.signs import (
 )
 
 JSON = "lexicon.json"
-MAX_JSON = 64 * 2**20  # bytes; of the largest lexicon it is a fifth of that
-MAX_BYTES = 8 * 2**30  # of all arrays
+MAX_JSON = 32 * 2**20  # bytes; of the largest lexicon it is half of that
+MAX_BYTES = 8 * 2**30  # of an array
 MAX_FRAMES = 2000  # of one example: the longest sign at the most frames a second that streams keep
+MAX_MS = 60_000.0  # of one example
 PARTIAL = ".partial"
-SCALE = 64.0  # shoulder widths: no normalised coordinate of a person in a picture is larger
+MAX_COLUMNS = 65_536  # classes, or numbers in an embedding
+MAX_RATIO = 200  # of an array's size to its packed size; keypoints of people have 3
+MIN_SIZE = 2**20  # bytes from which that counts
+PACKING = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # other libraries raise errors of their own over damaged data
+MAGIC = b"\x93NUMPY\x01\x00"
+HEADER = re.compile(
+    rb"\{'descr': '(?P<type>[<>|=]?\w+)', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>\d{1,15}(, \d{1,15})*,?)\), \} *\n"
+)
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Array = NDArray[np.float32] | NDArray[np.float16]
@@ -149,17 +161,21 @@ def load_lexicon(path: Path) -> Lexicon:
         raise LexiconError(error.code, f"{path}: {error}") from error
 
 
-def read_lexicon(file: BinaryIO) -> Lexicon:
+def read_lexicon(file: BinaryIO, max_bytes: int = MAX_BYTES) -> Lexicon:
     """Read a lexicon from an open binary file that can be sought in.
 
     Nothing of it is trusted: sizes are checked before anything is unpacked.
+
+    Args:
+        file: the file.
+        max_bytes: that each array may take in memory; the keypoints are nearly all of a lexicon.
 
     Raises:
         LexiconError: `bad_file`.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            return _read(archive)
+            return _read(archive, max_bytes)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise LexiconError("bad_file", "not a lexicon") from error
     except ValidationError as error:
@@ -170,25 +186,27 @@ def read_lexicon(file: BinaryIO) -> Lexicon:
         raise LexiconError("bad_file", "a damaged lexicon") from error
 
 
-def _read(archive: zipfile.ZipFile) -> Lexicon:
+def _read(archive: zipfile.ZipFile, max_bytes: int) -> Lexicon:
     entries = {info.filename: info for info in archive.infolist()}
+    if any(info.compress_type not in PACKING for info in entries.values()):
+        raise LexiconError("bad_file", "packed in another way than a lexicon is")
     if JSON not in entries or entries[JSON].file_size > MAX_JSON:
         raise LexiconError("bad_file", f"not a lexicon: no {JSON} in it")
     with archive.open(JSON) as entry:
         about = _File.model_validate_json(entry.read(MAX_JSON))
     examples = [example for sign in about.signs for example in sign.examples]
     frames = sum(example.frames for example in examples)
-    if frames * POINTS * CHANNELS * 2 > MAX_BYTES:
+    if frames * POINTS * CHANNELS * 2 > max_bytes:
         raise LexiconError("bad_file", f"{frames} frames are more than a lexicon may have")
 
     def array(name: str, dtype: type[np.generic], *shape: int | None) -> Array:
-        return _array(archive, entries.get(f"{name}.npy"), about.sha256.get(name), np.dtype(dtype), shape)
+        return _array(archive, entries.get(f"{name}.npy"), about.sha256.get(name), np.dtype(dtype), shape, max_bytes)
 
     t_ms = array("t_ms", np.float32, frames)
     keypoints = array("keypoints", np.float16, frames, POINTS, CHANNELS)
     probabilities = array("probabilities", np.float32, len(examples), None)
     embeddings = array("embeddings", np.float32, len(examples), None)
-    if keypoints.size and np.abs(keypoints).max() > SCALE:
+    if keypoints.size and np.abs(keypoints).max() > FARTHEST:
         raise LexiconError("bad_file", "keypoints: coordinates out of range")
     signs: dict[str, TaughtSign] = {}
     names = set[str]()
@@ -210,8 +228,8 @@ def _read(archive: zipfile.ZipFile) -> Lexicon:
 
 
 def _example(about: _Example, t_ms: Array, keypoints: Array, probabilities: Array, embedding: Array) -> SignExample:
-    if t_ms[0] != 0 or np.any(np.diff(t_ms) <= 0) or not about.start_ms <= about.end_ms <= t_ms[-1]:
-        raise LexiconError("bad_file", "an example's times do not grow, or its sign lies outside it")
+    if t_ms[0] != 0 or np.any(np.diff(t_ms) <= 0) or not about.start_ms <= about.end_ms <= t_ms[-1] <= MAX_MS:
+        raise LexiconError("bad_file", "an example's times do not grow, are too long, or its sign lies outside it")
     return SignExample(  # copies, so that one example does not keep all the others in memory
         t_ms.astype(np.float32),
         keypoints.astype(np.float16),
@@ -229,21 +247,24 @@ def _array(
     sha256: str | None,
     dtype: np.dtype[np.generic],
     shape: tuple[int | None, ...],
+    max_bytes: int,
 ) -> Array:
     """An array of a known type and shape (None: any), of which nothing is unpacked before its header is checked."""
     if entry is None or sha256 is None:
         raise LexiconError("bad_file", "an array is missing")
     name = entry.filename
     with archive.open(entry) as file:
-        if np.lib.format.read_magic(file) != (1, 0):  # type: ignore[no-untyped-call]
-            raise LexiconError("bad_file", f"{name}: not an array of this format")
-        found, fortran, kind = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
-        fits = len(found) == len(shape) and all(w in (None, f) for w, f in zip(shape, found, strict=True))
-        if kind != dtype or fortran or not fits or max(found, default=0) > MAX_BYTES:
+        found = _header(file, dtype)
+        fits = len(found) == len(shape) and all(
+            f == w or (w is None and f <= MAX_COLUMNS) for w, f in zip(shape, found, strict=True)
+        )
+        if not fits:
             raise LexiconError("bad_file", f"{name}: not of the type and the shape that {JSON} asks for")
-        size = int(np.prod(found, dtype=np.int64)) * dtype.itemsize
-        if size > MAX_BYTES:
+        size = math.prod(found) * dtype.itemsize
+        if size > max_bytes:
             raise LexiconError("bad_file", f"{name}: too large")
+        if size > MAX_RATIO * entry.compress_size + MIN_SIZE:
+            raise LexiconError("bad_file", f"{name}: packed more densely than keypoints can be")
         data = file.read(size + 1)
     if len(data) != size:
         raise LexiconError("bad_file", f"{name}: damaged")
@@ -251,6 +272,18 @@ def _array(
     if _sha256(array) != sha256 or not np.isfinite(array).all():
         raise LexiconError("bad_file", f"{name}: damaged, or changed")
     return array
+
+
+def _header(file: IO[bytes], dtype: np.dtype[np.generic]) -> tuple[int, ...]:
+    """The shape of an array of a type, in rows; empty for any other array.
+
+    NumPy's own reader raises many errors over damaged headers, and reads more than what NumPy writes.
+    """
+    magic = file.read(len(MAGIC) + 2)
+    header = HEADER.fullmatch(file.read(int.from_bytes(magic[len(MAGIC) :], "little")))
+    if not magic.startswith(MAGIC) or header is None or header["type"].decode() != dtype.str:
+        return ()
+    return tuple(map(int, header["shape"].replace(b" ", b"").strip(b",").split(b",")))
 
 
 def _sha256(array: Array) -> str:
