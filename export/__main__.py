@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     onnx.add_argument(
         "--rejection", type=Path, metavar="FILE.json", help="from `python -m training evaluate-rejection --json`"
     )
+    onnx.add_argument("--lexicon", type=Path, metavar="FILE.json", help="from `python -m training calibrate-lexicon`")
     onnx.set_defaults(run=run_onnx)
     verify = commands.add_parser("verify", help="compare torch with ONNX Runtime")
     verify.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="BUNDLE_DIR")
@@ -66,9 +67,10 @@ def parser() -> argparse.ArgumentParser:
 
 def run_onnx(args: argparse.Namespace) -> int:
     """`onnx`."""
-    from export.to_onnx import export_bundle, with_window
+    from export.to_onnx import Fitted, export_bundle, with_window
     from training.evaluation.calibration import load_calibration
     from training.evaluation.fold_report import load_report
+    from training.evaluation.lexicon_calibration import load_lexicon_calibration
     from training.evaluation.rejection import load_rejection
     from training.models.checkpoint import load_checkpoint
 
@@ -76,9 +78,13 @@ def run_onnx(args: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(args.checkpoint)
     if args.window_ms is not None:
         checkpoint = with_window(checkpoint, args.window_ms)
-    calibration = None if args.calibration is None else load_calibration(args.calibration)
+    fitted = Fitted(
+        args.segmenter,
+        None if args.calibration is None else load_calibration(args.calibration),
+        None if args.lexicon is None else load_lexicon_calibration(args.lexicon),
+    )
     rejection = None if args.rejection is None else load_rejection(args.rejection)
-    export_bundle(checkpoint, args.out, folds, segmenter=args.segmenter, calibration=calibration, rejection=rejection)
+    export_bundle(checkpoint, args.out, folds, fitted, rejection)
     size = sum(file.stat().st_size for file in args.out.iterdir())
     print(f"{args.out}: {size / 1e6:.1f} MB")
     return 0

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ from glosscast.tagger import load_weights
 from training.config import ModelConfig
 from training.evaluation.calibration import Calibration
 from training.evaluation.fold_report import FoldReport, without_seed
+from training.evaluation.lexicon_calibration import LexiconCalibration
 from training.evaluation.rejection import Rejection
 from training.models.checkpoint import Checkpoint
 from training.segmentation.learn import TAGGING
@@ -46,13 +47,26 @@ GOLDEN_SEED = 7
 CHECKPOINT = "checkpoint.pt"
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What was fitted beside the model.
+
+    Attributes:
+        segmenter: weights that `python -m training segmenter` wrote; without them the bundle segments by rule.
+        calibration: temperature and threshold; None leaves the model's confidences as they are.
+        lexicon: how taught signs are read; without it none can be taught to the bundle.
+    """
+
+    segmenter: Path | None = None
+    calibration: Calibration | None = None
+    lexicon: LexiconCalibration | None = None
+
+
 def export_bundle(
     checkpoint: Checkpoint,
     out: Path,
     folds: FoldReport | None = None,
-    *,
-    segmenter: Path | None = None,
-    calibration: Calibration | None = None,
+    fitted: Fitted = Fitted(),
     rejection: Rejection | None = None,
 ) -> None:
     """Write a bundle folder; an existing one is replaced only once the new one is complete and loads.
@@ -61,28 +75,28 @@ def export_bundle(
         checkpoint: a trained model.
         out: the bundle folder.
         folds: accuracy on left-out signers, measured with the same config; None leaves those figures out.
-        segmenter: weights that `python -m training segmenter` wrote; without them the bundle segments by rule.
-        calibration: temperature and threshold; None leaves the model's confidences as they are.
+        fitted: segmenter, calibration and numbers of taught signs.
         rejection: how well other signs are distinguished, measured with the same config; None leaves those figures out.
 
     Raises:
         ValueError: `out` is something else than a bundle, the folds or the rejection are of another config, folds are
-            incomplete, or a model of sentences is to have a segmenter or a temperature.
+            incomplete, or a model of sentences is to have something fitted for single signs.
         BundleError: the written bundle does not load.
     """
     if folds is not None:
         check_folds(checkpoint, folds)
     if rejection is not None and rejection.config != without_seed(checkpoint.config):
         raise ValueError("the rejection was measured with another config than the checkpoint's")
-    if checkpoint.kind == "continuous" and (segmenter or calibration):
-        raise ValueError("a model of sentences has no use for a segmenter or a calibration of signs")
+    if checkpoint.kind == "continuous" and fitted != Fitted():
+        raise ValueError("a model of sentences has no use for a segmenter, a calibration or taught signs")
     metrics = {
         **(folds.metrics if folds else {}),
-        **(calibration.metrics if calibration else {}),
+        **(fitted.calibration.metrics if fitted.calibration else {}),
+        **(fitted.lexicon.metrics if fitted.lexicon else {}),
         **(rejection.metrics if rejection else {}),
     }
     with whole_bundle(out) as partial:
-        write_bundle(checkpoint, partial, folds, segmenter, calibration, metrics)
+        write_bundle(checkpoint, partial, folds, fitted, metrics)
 
 
 @contextmanager
@@ -136,8 +150,7 @@ def write_bundle(
     checkpoint: Checkpoint,
     partial: Path,
     folds: FoldReport | None,
-    segmenter: Path | None,
-    calibration: Calibration | None,
+    fitted: Fitted,
     metrics: dict[str, float],
 ) -> None:
     """Write a bundle's files into an empty folder, and load it as a service would.
@@ -145,6 +158,7 @@ def write_bundle(
     Raises:
         BundleError: it does not load or fails its golden check, as with weights that are no numbers.
     """
+    calibration, segmenter = fitted.calibration, fitted.segmenter
     graph = graph_of(checkpoint, *((calibration.temperature, calibration.background) if calibration else ()))
     golden = sample_inputs(graph.inputs, checkpoint.config.clip, 1, GOLDEN_SEED)
     write_graph(graph, partial / MODEL, golden)
@@ -158,7 +172,7 @@ def write_bundle(
         load_weights(segmenter)
         shutil.copyfile(segmenter, partial / SEGMENTER)
         names.append(SEGMENTER)
-    manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in names}, calibration)
+    manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in names}, fitted)
     write_manifest(manifest, partial)
     Recogniser(load_bundle(partial))
 
@@ -197,10 +211,9 @@ def make_report(checkpoint: Checkpoint, folds: FoldReport | None, metrics: dict[
     )
 
 
-def make_manifest(
-    checkpoint: Checkpoint, graph: Graph, files: dict[str, str], calibration: Calibration | None = None
-) -> Manifest:
+def make_manifest(checkpoint: Checkpoint, graph: Graph, files: dict[str, str], fitted: Fitted = Fitted()) -> Manifest:
     """The manifest of a bundle whose files have these hashes."""
+    calibration = fitted.calibration
     config = checkpoint.config
     vocabulary = config.data.vocabulary
     continuous = config.continuous
@@ -227,6 +240,7 @@ def make_manifest(
         segmenter=config.segmenter,
         tagger=TAGGING if SEGMENTER in files else None,
         decoder=calibrated(config.decoder, calibration) if calibration else config.decoder,
+        lexicon=fitted.lexicon.settings if fitted.lexicon else None,
         opset=OPSET,
         git_commit=git_commit(),
         files=files,

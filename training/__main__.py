@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from glosscast.bundle import EMBEDDED
-from training.commands import datasets, folds, labels, recognisers
+from training.commands import datasets, folds, labels, lexicons, recognisers
 from training.config import Visual
 from training.config.folds import Use
 from training.datasets import READERS
@@ -123,6 +123,42 @@ def parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--out", type=Path, required=True, metavar="FILE.json")
     calibrate.set_defaults(run=folds.run_calibrate)
 
+    one_shot = choices.add_parser(
+        "one-shot", help="read signs that other people taught by a few examples, with a bundle"
+    )
+    one_shot.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR", help="default: the embedded one")
+    one_shot.add_argument("--data", type=Path, required=True, metavar="FILE.npz", help="clips to ask with")
+    one_shot.add_argument(
+        "--enrol", type=Path, metavar="FILE.npz", help="clips to teach with (default: those of other signers in --data)"
+    )
+    one_shot.add_argument("--fps", type=positive, default=15.0, help="frame rate where a file has none (default: 15)")
+    one_shot.add_argument(
+        "--aspect", type=positive, default=4 / 3, help="frame width / height, likewise (default: 4/3)"
+    )
+    one_shot.add_argument("--seed", type=int, default=1, help="seed with which lexicons are drawn (default: 1)")
+    one_shot.add_argument("--json", action="store_true", help="print JSON")
+    one_shot.set_defaults(run=lexicons.run_one_shot)
+    by_folds = add_fold_scores(
+        choices,
+        "evaluate-one-shot",
+        lexicons.run_evaluate_one_shot,
+        "read signs taught by a few examples with checkpoints that have seen neither them nor their signers",
+    )
+    for command in (one_shot, by_folds):
+        command.add_argument("--ways", type=counts, default="10,46", help="signs of a lexicon (default: 10,46)")
+        command.add_argument("--shots", type=counts, default="1,3,5", help="examples of a sign (default: 1,3,5)")
+        command.add_argument("--draws", type=count, default=50, help="lexicons of each size (default: 50)")
+
+    taught = choices.add_parser(
+        "calibrate-lexicon", help="find the numbers by which taught signs are read, for a bundle"
+    )
+    add_folds(taught)
+    taught.add_argument(
+        "--calibration", type=Path, required=True, metavar="FILE.json", help="the output of `calibrate`"
+    )
+    taught.add_argument("--out", type=Path, required=True, metavar="FILE.json")
+    taught.set_defaults(run=lexicons.run_calibrate_lexicon)
+
     inspect = choices.add_parser("inspect", help="print the parameters and multiply-adds of a visual model")
     inspect.add_argument("--model", choices=get_args(Visual), required=True)
     inspect.add_argument("--size", type=int, default=224, help="height and width of the frames (default: 224)")
@@ -229,6 +265,18 @@ def positive(text: str) -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def counts(text: str) -> list[int]:
+    """Comma-separated whole numbers from 1 on."""
+    return [count(part) for part in text.split(",")]
 
 
 def whole_numbers(text: str) -> list[int]:

@@ -69,8 +69,22 @@ class FocalConfig(Table):
     gamma: float = Field(default=2.0, ge=0, description="how much easy clips count less; 0 gives cross-entropy")
 
 
+MetricKind = Literal["normalised_softmax", "supcon", "proxy_anchor", "triplet"]
+
+
+class MetricConfig(Table):
+    """The `[loss.metric]` table: a loss of the embeddings over all glosses, beside that of the classes."""
+
+    kind: MetricKind = Field(description="which one: see `training/losses/metric.py`")
+    weight: float = Field(default=1.0, gt=0, description="its weight beside the loss of the classes")
+    scale: float = Field(default=16.0, gt=0, description="factor of the cosines; 1 / temperature (not of triplets)")
+    margin: float = Field(
+        default=0.1, ge=0, le=2, description="margin between cosines (of proxy_anchor and triplet alone)"
+    )
+
+
 class LossConfig(Table):
-    """The `[loss]` table: cross-entropy, or the loss of its one sub-table."""
+    """The `[loss]` table: cross-entropy, or the loss of its one sub-table; `metric` may stand beside any."""
 
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="probability that the target gives to all classes alike"
@@ -78,6 +92,9 @@ class LossConfig(Table):
     triplet: TripletConfig | None = Field(default=None, description="present where the loss is the triplet loss")
     focal: FocalConfig | None = Field(default=None, description="present where the loss is the focal loss")
     adaptive: AdaptiveConfig | None = Field(default=None, description="present where the loss is the adaptive loss")
+    metric: MetricConfig | None = Field(
+        default=None, description="present where the embedding is trained over all glosses as well"
+    )
 
     @model_validator(mode="after")
     def _one_loss(self) -> "LossConfig":

@@ -64,7 +64,7 @@ def variant_name(config: Config) -> str:
 
 def loss_variant(config: LossConfig, loss: str) -> LossConfig:
     """The `[loss]` table with another of `LOSSES`."""
-    plain = LossConfig(label_smoothing=config.label_smoothing)
+    plain = LossConfig(label_smoothing=config.label_smoothing, metric=config.metric)
     if loss == "ce":
         return plain
     if loss == "triplet":

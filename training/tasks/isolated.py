@@ -11,8 +11,7 @@ from training.data import DataError, Example, classes_of
 from training.data.sampling import split_mining
 from training.evaluation.scores import TorchClassifier, score
 from training.loop.task import Task
-from training.losses.base import IsolatedLoss
-from training.losses.isolated import isolated_loss
+from training.losses.isolated import IsolatedCriterion
 from training.models.recogniser import IsolatedRecogniser, Output, isolated_recogniser
 from training.runtime.distributed import gathered, processes, rank, summed
 from training.tasks.window_feed import Batch, Feed
@@ -27,7 +26,7 @@ class IsolatedTask(Task[Batch]):
     """
 
     model: IsolatedRecogniser
-    criterion: IsolatedLoss
+    criterion: IsolatedCriterion
 
     def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
         vocabulary = config.data.vocabulary
@@ -47,11 +46,13 @@ class IsolatedTask(Task[Batch]):
         self.model = isolated_recogniser(config, len(self.classes))
         if {"rgb", "pose"} & set(config.model.streams):
             self.model = self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.criterion = isolated_loss(config.loss, self.classes, config.model.embedding)
+        self.criterion = IsolatedCriterion(config.loss, self.classes, self._feed.gloss_count, config.model.embedding)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """See `Task`; a share of each batch may be drawn from confusable classes."""
-        return self._feed.epoch(epoch, self.config.optimiser.clips_per_epoch, self.criterion.partners(epoch))
+        return self._feed.epoch(
+            epoch, self.config.optimiser.clips_per_epoch, self.criterion.classification.partners(epoch)
+        )
 
     def forward(self, model: nn.Module, batch: Batch) -> Output:
         """See `Task`."""
@@ -62,14 +63,15 @@ class IsolatedTask(Task[Batch]):
         """See `Task`; the loss is that of the whole batch in all processes, since pairs may lie in two shares."""
         output = Output(*map(gathered, self.forward(self.model, batch)))
         labels = gathered(batch.labels)
-        loss = self.criterion(epoch, output, labels)
+        loss: Tensor = self.criterion(epoch, output, labels, gathered(batch.glosses))
         return loss, {"accuracy": (output.logits.argmax(1) == labels).float().mean()}
 
     def end_epoch(self, epoch: int, average: nn.Module) -> None:
         """Count confusions, where the loss asks for them."""
-        if self.criterion.confusion is not None:
+        confusion = self.criterion.confusion
+        if confusion is not None:
             batches = self._mining.epoch(epoch, 8 * self.config.optimiser.batch)
-            self.criterion.confusion.update(count_confusions(average, batches, len(self.classes)))
+            confusion.update(count_confusions(average, batches, len(self.classes)))
 
     def dev_score(self, average: nn.Module) -> float:
         """Share of the dev clips recognised, as `evaluate` counts them."""

@@ -19,11 +19,20 @@ from training.runtime.distributed import share
 
 
 class Batch(NamedTuple):
-    """Windows of keypoints (B, T, 171, 4), masks (B, T), labels (B,) and, for an rgb stream, frames (B, T, H, W, 3)."""
+    """Windows of clips.
+
+    Attributes:
+        keypoints: (B, T, 171, 4).
+        mask: (B, T).
+        labels: (B,) class ids.
+        glosses: (B,) ids of the glosses themselves, also where several are one class.
+        frames: (B, T, H, W, 3), for an rgb stream.
+    """
 
     keypoints: Tensor
     mask: Tensor
     labels: Tensor
+    glosses: Tensor
     frames: Tensor | None = None
 
 
@@ -40,6 +49,9 @@ class Feed:
         if config.model.frame_size is not None and any(e.frames is None for e in examples):
             raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
         self.labels = np.array([label_of(e, classes, config.data) for e in examples])
+        names = sorted({e.gloss for e in examples})
+        self.gloss_count = len(names)
+        self.glosses = np.array([names.index(e.gloss) for e in examples])
         self.weights = draw_weights(examples, config.data.vocabulary, config.data.vocabulary_share, config.data.no_sign)
         self.augment = Augmentation(config.augmentation, config.clip)
         self.change_pixels = PixelAugmentation(config.augmentation)
@@ -67,11 +79,12 @@ class Feed:
         drawn = self.augment.draw([e.clip for e in examples], rng)
         # Drawn whole and shared out afterwards: a batch does not depend on the number of processes that train together.
         own = share(len(indices))
-        keypoints, mask, labels = (
-            torch.from_numpy(array[own]) for array in (drawn.keypoints, drawn.mask, self.labels[indices])
+        keypoints, mask, labels, glosses = (
+            torch.from_numpy(array[own])
+            for array in (drawn.keypoints, drawn.mask, self.labels[indices], self.glosses[indices])
         )
         frames = None if self.config.model.frame_size is None else self._frames(examples, drawn, own, rng)
-        return Batch(keypoints, mask, labels, frames)
+        return Batch(keypoints, mask, labels, glosses, frames)
 
     def _frames(self, examples: Sequence[Example], drawn: Augmented, own: slice, rng: np.random.Generator) -> Tensor:
         """Pictures of the windows' instants; drawn last, so that keypoints are the same with and without them."""

@@ -1,0 +1,167 @@
+"""How well signs are read that were taught by a few examples, where teacher and asker are always different people."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from glosscast.lexicon.teaching import Teacher, TeachingError
+from training.data import DataError, Example
+from training.data.sampling import thinned
+from training.evaluation.calibration import MOST, Calibration
+from training.evaluation.left_out import LeftOutFold
+from training.evaluation.reading import RecogniserReader, window_clips
+from training.evaluation.seeds import mean_and_std
+
+TOP = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Clips as embeddings.
+
+    Attributes:
+        embeddings: (N, D) of unit length.
+        glosses: (N,).
+        signers: (N,).
+        unusable: clips in which no sign was seen, and which are not among these.
+    """
+
+    embeddings: NDArray[np.float32]
+    glosses: NDArray[np.str_]
+    signers: NDArray[np.str_]
+    unusable: int = 0
+
+    def rows(self, gloss: str, without: str) -> NDArray[np.intp]:
+        """The clips of a gloss that are not by one signer."""
+        return np.flatnonzero((self.glosses == gloss) & (self.signers != without))
+
+    def outside(self, vocabulary: Sequence[str]) -> "Embedded":
+        """The clips of glosses that are not in a vocabulary."""
+        which = ~np.isin(self.glosses, vocabulary)
+        return Embedded(self.embeddings[which], self.glosses[which], self.signers[which], self.unusable)
+
+
+class OneShotScore(BaseModel):
+    """Shares of the asked clips, averaged over glosses and then over draws.
+
+    Attributes:
+        accuracy: the nearest sign is the right one.
+        top5: the right one is among the nearest five.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accuracy: float
+    top5: float
+
+
+def embed(teacher: Teacher, examples: Sequence[Example]) -> Embedded:
+    """Clips as examples of a lexicon would be; those without a hand or shoulders are left out.
+
+    Raises:
+        DataError: no clip is left.
+    """
+    found = []
+    for example in examples:
+        try:
+            taught, _ = teacher.example(example.clip)
+        except TeachingError:
+            continue
+        found.append((taught.embedding, example.gloss, example.signer))
+    if not found:
+        raise DataError("no clip shows a person and a hand")
+    embeddings, glosses, signers = zip(*found, strict=True)
+    return Embedded(np.stack(embeddings), np.array(glosses), np.array(signers), len(examples) - len(found))
+
+
+def of_fold(fold: LeftOutFold, calibration: Calibration | None = None) -> tuple[Embedded, NDArray[np.float64]]:
+    """The clips of a fold's signers with their embeddings, and probabilities (N, V), by the fold's recogniser.
+
+    At most `MOST` clips of each signer's gloss; those of "no sign" and those in which nobody is seen are left out.
+    """
+    data = fold.recogniser.config.data
+    clips = thinned([e for e in fold.test if e.gloss != data.no_sign], MOST)
+    windowed = window_clips(clips, fold.recogniser.config)
+    numbers = () if calibration is None else (calibration.temperature, calibration.background)
+    found = RecogniserReader(fold.recogniser, *numbers)(windowed)
+    seen = windowed.weights.any(axis=1)
+    embedded = Embedded(
+        found.embeddings[seen],
+        np.array([e.gloss for e in clips])[seen],
+        np.array([e.signer for e in clips])[seen],
+        int((~seen).sum()),
+    )
+    return embedded, found.probabilities[seen].astype(np.float64)
+
+
+def score(asked: Embedded, taught: Embedded, ways: int, shots: int, draws: int, seed: int) -> OneShotScore:
+    """Accuracy over random lexicons.
+
+    Each draw is of one signer, drawn from those who can ask anything. A lexicon of `ways` glosses is taught by others:
+    glosses of the signer first, drawn at random, then any; `shots` examples of each, by as many people as possible. The
+    signer then asks with all own clips of these glosses. A gloss that others have fewer clips of is taught with those.
+
+    Raises:
+        DataError: there are fewer than `ways` glosses, or no gloss that one person can teach and another ask.
+    """
+    rng = np.random.default_rng([seed, ways, shots])
+    teachable = sorted(set(taught.glosses))
+    if len(teachable) < ways:
+        raise DataError(f"{ways} ways: the clips to teach with have {len(teachable)} glosses")
+    of_signer = {
+        signer: own
+        for signer in sorted(set(asked.signers))
+        if (own := [g for g in sorted(set(asked.glosses[asked.signers == signer])) if len(taught.rows(g, signer))])
+    }
+    if not of_signer:
+        raise DataError("there is no gloss that two different people have signed")
+    results = []
+    for _ in range(draws):
+        signer = sorted(of_signer)[rng.integers(len(of_signer))]
+        own = [str(g) for g in rng.permutation(of_signer[signer])][:ways]
+        others = [g for g in teachable if g not in own and len(taught.rows(g, signer))]
+        lexicon = own + [str(g) for g in rng.permutation(others)][: ways - len(own)]
+        prototypes = draw_lexicon(taught, lexicon, signer, shots, rng)
+        ranks = []
+        for place, gloss in enumerate(own):
+            clips = np.flatnonzero((asked.glosses == gloss) & (asked.signers == signer))
+            similarity = asked.embeddings[clips] @ prototypes.T
+            ranks.append((similarity > similarity[:, place, None]).sum(axis=1))
+        results.append([np.mean([(rank < top).mean() for rank in ranks]) for top in (1, TOP)])
+    accuracy, top5 = np.mean(results, axis=0)
+    return OneShotScore(accuracy=float(accuracy), top5=float(top5))
+
+
+def draw_lexicon(
+    taught: Embedded, lexicon: Sequence[str], without: str, shots: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Prototypes (J, D) of glosses, each of `shots` examples that others than one signer taught."""
+    return np.stack([_prototype(taught, gloss, without, shots, rng) for gloss in lexicon])
+
+
+def _prototype(taught: Embedded, gloss: str, without: str, shots: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The mean (D,) of `shots` examples of a gloss, by different people before the same one comes again."""
+    by_signer = defaultdict[str, list[int]](list)
+    for row in rng.permutation(taught.rows(gloss, without)):
+        by_signer[str(taught.signers[row])].append(int(row))
+    clips = list(by_signer.values())
+    order = [rows[turn] for turn in range(max(map(len, clips))) for rows in clips if turn < len(rows)]
+    mean = taught.embeddings[order[:shots]].mean(axis=0)
+    unit: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return unit
+
+
+def table(scores: Mapping[int, Mapping[int, Sequence[OneShotScore]]]) -> str:
+    """Markdown: mean and standard deviation over seeds, by ways and shots."""
+    lines = ["| ways | examples | right, % | among five, % |", "|---|---|---|---|"]
+    for ways, of_shots in scores.items():
+        for shots, of_seeds in of_shots.items():
+            right, among = (
+                mean_and_std([100 * getattr(s, name) for s in of_seeds], 1) for name in ("accuracy", "top5")
+            )
+            lines.append(f"| {ways} | {shots} | {right} | {among} |")
+    return "\n".join(lines)
