@@ -1,6 +1,7 @@
 """Measure inference, what the service adds to it and, where a clip is given, every step of classifying it.
 
-`--training` and `--reuse` measure training steps and what windows of a stream have in common instead.
+`--training`, `--reuse` and `--lexicon` measure other things instead: training steps, what windows of a stream have in
+common, and taught signs.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 from glosscast.bundle import EMBEDDED, Bundle, BundleError, load_bundle
+from glosscast.lexicon.signs import LexiconError
 from glosscast.providers import ProviderError
 from glosscast.video import VideoError
 
@@ -23,18 +25,24 @@ def main() -> int:
     parser.add_argument("--bundle-alone", action="store_true", help="without the published SlowFast; two minutes")
     parser.add_argument("--training", action="store_true", help="measure training steps instead (three minutes)")
     parser.add_argument("--reuse", action="store_true", help="what windows of --clip have in common instead")
+    parser.add_argument("--lexicon", action="store_true", help="the cost of taught signs instead (ten seconds)")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="with --lexicon: also teach these clips")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if args.reuse and args.clip is None:
         parser.error("--reuse needs --clip")
+    if args.folder is not None and not args.lexicon:
+        parser.error("--folder goes with --lexicon")
     try:
         if args.training:
             report_training(args.json)
         elif args.reuse:
             report_reuse(load_bundle(args.bundle), args.clip, args.json)
+        elif args.lexicon:
+            report_lexicon(load_bundle(args.bundle), args.folder, args.json)
         else:
             report(load_bundle(args.bundle), args)
-    except (BundleError, ProviderError, VideoError, OSError) as error:
+    except (BundleError, LexiconError, ProviderError, VideoError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
@@ -77,6 +85,16 @@ def report_reuse(bundle: Bundle, clip: Path, as_json: bool) -> None:
 
     found = measure(bundle, keypoints_of(bundle, clip))
     print(json.dumps(found._asdict(), indent=1) if as_json else as_markdown(found))
+
+
+def report_lexicon(bundle: Bundle, folder: Path | None, as_json: bool) -> None:
+    """Print the cost of taught signs."""
+    from benchmarks.lexicon import describe, rule_times, teach_folder
+
+    times = rule_times(bundle)
+    teaching = None if folder is None else teach_folder(bundle, folder)
+    found = {"times": {n: t._asdict() for n, t in times.items()}, "teaching": teaching and teaching._asdict()}
+    print(json.dumps(found, indent=1) if as_json else describe(times, teaching))
 
 
 if __name__ == "__main__":

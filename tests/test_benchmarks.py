@@ -12,6 +12,8 @@ from torch import nn
 
 from benchmarks.engines import COMPILED, EAGER, PRECISION, SESSIONS, Engines
 from benchmarks.inference import EngineComparison, as_markdown, rows_of
+from benchmarks.lexicon import SIZES, Teaching, rule_times, teach_folder
+from benchmarks.lexicon import describe as describe_lexicon
 from benchmarks.live import StreamRecord, figures
 from benchmarks.live_material import STEP_MS, Material, rest
 from benchmarks.reuse import in_normalisation_of, kept_share, measure
@@ -193,3 +195,20 @@ def test_reuse_of_a_stream_is_bounded_and_not_exact(bundle: Bundle) -> None:
     assert found.moved > 1e-4
     with pytest.raises(ValueError, match=r"2\.25 s or more"):
         measure(bundle, Clip(np.arange(20) * 62.5, keypoints[:20], 1.0))
+
+
+# --- taught signs
+
+
+def test_the_rule_is_measured_beside_the_model(teachable_folder: Path) -> None:
+    times = rule_times(load_bundle(teachable_folder), budget_s=0.0)
+    assert len(times) == 2 + 2 * len(SIZES)
+    assert all(t.min_ms > 0 for t in times.values())
+    text = describe_lexicon(times, Teaching(clips=4, signs=2, seconds=10.0, bytes=2**20))
+    assert "| the rule with 1,000 signs | " in text
+    assert "4 clips of 2 signs were taught in 10 s, 2.50 s each; the file has 1.0 MiB." in text
+
+
+def test_a_folder_that_cannot_be_taught_is_said(teachable_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="no clips"):
+        teach_folder(load_bundle(teachable_folder), tmp_path)

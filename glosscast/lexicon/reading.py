@@ -3,7 +3,7 @@
 A sign that the bundle does not know is "no sign" to it. Taught signs share in that: with p the bundle's probabilities
 and s_j the similarity of a segment to the taught sign j,
 
-    odds_j = p(no sign) · exp((s_j − margin) / temperature) / J^crowd
+    odds_j = p(no sign)^caution · exp((s_j − margin) / temperature) / J^crowd
 
 beside p for the bundle's own classes, and all of it scaled to sum to 1; J is the number of taught signs. So a segment
 that the bundle knows well is hardly ever taken from it, and one that it does not know is the nearest taught sign where
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from glosscast.bundle import Bundle
 from glosscast.lexicon.likeness import MIN_RISK, MOST, Likeness, LookAlike, similarity_to_others
 from glosscast.lexicon.signs import Lexicon, LexiconError, TaughtSign, folded
-from glosscast.lexicon.similarity import factors, prototypes, unit
+from glosscast.lexicon.similarity import factors, prototypes, similarity_to
 from glosscast.lexicon.teaching import require_embedding
 from glosscast.manifest import MODEL
 from glosscast.vocabulary import Vocabulary
@@ -91,7 +91,7 @@ class LexiconRule:
     def __call__(self, readout: Floats) -> Floats:
         """See `ReadingRule`."""
         classes = len(self._bundle.vocabulary)
-        return self._weigh(readout[:classes], self._prototypes @ unit(readout[classes:]))
+        return self._weigh(readout[:classes], similarity_to(self._prototypes, readout[classes:]))
 
     def _weigh(self, probabilities: Floats, similarity: Floats) -> Floats:
         """Probabilities (..., classes) of the bundle's (..., V), and the similarity (..., J) to each taught sign."""
@@ -102,10 +102,10 @@ class LexiconRule:
         return odds
 
     def _room(self, probabilities: Floats) -> Floats:
-        """The probability of a sign that the bundle does not know, (...) of (..., V)."""
+        """What taught signs share in, (...) of (..., V): how likely a sign is that the bundle does not know."""
         no_sign = self._bundle.vocabulary.no_sign_id
         room: Floats = 1.0 - probabilities.max(axis=-1) if no_sign is None else probabilities[..., no_sign]
-        return room
+        return np.asarray(room**self._settings.caution, np.float32)
 
     def likeness(self, gloss: str) -> Likeness:
         """How alike the examples of a taught sign are, and which signs are too close.
@@ -182,7 +182,7 @@ class LexiconRule:
             near += self._means[:, column]
         own = np.flatnonzero(self._columns == column)
         if len(own):
-            near += self._prototypes @ self._prototypes[own[0]]
+            near += similarity_to(self._prototypes, self._prototypes[own[0]])
             near[own] = np.inf
         return np.argsort(-near, kind="stable")[:NEIGHBOURS]
 
@@ -204,6 +204,6 @@ def rule_of(bundle: Bundle, lexicon: Lexicon | None) -> ReadingRule:
 def find(lexicon: Lexicon, embedding: Floats, top_k: int) -> list[tuple[str, float]]:
     """The `top_k` taught signs that are nearest to an embedding (D,), with their similarity: a reverse dictionary."""
     signs = list(lexicon)
-    similarity = prototypes(signs, len(embedding)) @ unit(embedding)
+    similarity = similarity_to(prototypes(signs, len(embedding)), embedding)
     order = np.argsort(-similarity, kind="stable")[:top_k]
     return [(signs[i].gloss, float(similarity[i])) for i in order]

@@ -20,8 +20,19 @@ def unit(vector: Floats) -> Floats:
 
 def prototypes(signs: Sequence[TaughtSign], size: int) -> Floats:
     """(signs, D): the mean of each sign's examples, of unit length."""
-    means = [unit(np.mean([example.embedding for example in sign.examples], axis=0)) for sign in signs]
-    return np.stack(means) if means else np.zeros((0, size), np.float32)
+    means = np.zeros((len(signs), size), np.float32)
+    for mean, sign in zip(means, signs, strict=True):
+        for example in sign.examples:  # np.mean takes ten times as long for so few
+            mean += example.embedding
+    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    return means
+
+
+def similarity_to(prototypes: Floats, embedding: Floats) -> Floats:
+    """(J,): the cosine of an embedding (D,) of any length and prototypes (J, D) of unit length."""
+    # Not by `@`: the threads of BLAS would wait for cores that the model's are spinning on, milliseconds for 0.03 ms.
+    found: Floats = np.einsum("jd,d->j", prototypes, unit(embedding))
+    return found
 
 
 def factors(similarity: Floats, settings: LexiconSettings) -> Floats:
