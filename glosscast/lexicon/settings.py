@@ -14,6 +14,9 @@ class LexiconSettings(BaseModel):
         description="similarity to a taught sign from which it is likelier than any sign that is not taught",
     )
     temperature: float = Field(gt=0, description="how fast its odds change with similarity: e-fold for each such step")
+    caution: float = Field(
+        default=1.0, gt=0, description='exponent of the probability of "no sign", which taught signs share in'
+    )
     typical: float = Field(
         ge=-1, le=1, description="median similarity of a clip to one example of the same sign by another signer"
     )
