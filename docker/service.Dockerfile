@@ -63,6 +63,8 @@ ENV PATH=/opt/glosscast/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
     ORT_DISABLE_TELEMETRY=1 \
     GLOSSCAST_HOST=0.0.0.0 GLOSSCAST_PORT=8000 \
     GLOSSCAST_EXTRACTOR=$EXTRACTOR GLOSSCAST_MODELS=/opt/models
+# A new volume is given the owner of the folder that it is mounted over.
+RUN ["install", "-d", "-m", "700", "-o", "10001", "-g", "10001", "/var/lib/glosscast"]
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8000

@@ -18,7 +18,7 @@ from service.live import connection
 from service.live.registry import Registry
 from service.live.transcripts import Transcripts
 from service.observe.metrics import RequestMetrics
-from service.rest import routes
+from service.rest import lexicons, routes
 from service.settings import Settings, load_settings
 from service.site import docs, page
 from service.site.security import SecurityHeaders
@@ -61,14 +61,14 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
     app.add_middleware(Hosts, allowed=hosts_of(settings))
     app.add_middleware(RequestMetrics, metrics=state.metrics, tracing=state.tracing)
     app.add_middleware(SecurityHeaders)
-    for module in (routes, connection, docs, page):
+    for module in (routes, lexicons, connection, docs, page):
         app.include_router(module.router)
     app.router.default = page.Page(app.router.default)
     return app

@@ -23,11 +23,33 @@ CODES: dict[str, tuple[int, str]] = {
     "invalid_request": (422, "A parameter or field is missing, unknown or wrong; `detail` names it."),
     "malformed_form": (400, "The request body is not the multipart form that its header announces."),
     "too_large": (413, "The upload, or its picture, is larger than the service takes."),
-    "unsupported_media": (415, "The file is no MP4, MOV, WebM, MKV or AVI video, or the request no multipart form."),
+    "unsupported_media": (
+        415,
+        "The file is no MP4, MOV, WebM, MKV or AVI video, or the request is not of the type that this takes.",
+    ),
     "out_of_memory": (413, "Decoding the clip takes more memory than the service gives it; make its picture smaller."),
     "undecodable": (422, "The file is empty, damaged, cut off or holds no video."),
     "too_long": (422, "The clip is longer than the service takes."),
     "no_signer": (422, "Nobody is in view in the clip."),
+    "no_shoulders": (422, "The shoulders of the person in the clip are not in view, so it cannot be an example."),
+    "no_hands": (422, "No hand was found in the clip, so it cannot be an example of a sign."),
+    "bad_gloss": (422, "A sign cannot have this name: it is empty, too long, or has characters that nobody can see."),
+    "too_many": (422, "These are more signs, examples, files or lexicons than there may be; `detail` says how many."),
+    "bad_file": (422, "The file is no lexicon, is damaged, or is too large."),
+    "unknown_lexicon": (404, "There is no such lexicon, or it is another key's."),
+    "unknown_gloss": (404, "The lexicon has no such sign."),
+    "unknown_example": (404, "The sign has no such example."),
+    "lexicon_exists": (409, "There is a lexicon of this name already."),
+    "gloss_taken": (409, "Another sign of the lexicon has this name already."),
+    "other_bundle": (409, "No sign can be taught to the bundle that the service reads with."),
+    "lexicons_off": (404, "The service keeps no lexicons, unless GLOSSCAST_LEXICONS says where."),
+    "disk_full": (507, "The service has no room to store this; nothing has changed."),
+    "lexicons_busy": (503, "Another program keeps changing the lexicons; nothing has changed, try again."),
+    "lexicons_damaged": (
+        500,
+        "The file of the lexicons is damaged or of a later version; whoever runs the service can restore it.",
+    ),
+    "lexicons_failed": (500, "The file of the lexicons cannot be read or written; the log has the details."),
     "upload_timeout": (408, "The upload did not arrive in time."),
     "too_many_requests": (429, "Too many clips are under way, or the key asks too often; see Retry-After, in seconds."),
     "not_authenticated": (401, "The header Authorization with a key is missing, or the key is not known."),
@@ -62,7 +84,13 @@ class ProblemError(Exception):
         super().__init__(code)
         self.code = code
         self.detail = detail or CODES[code][1]
+        self.headers = headers
         self.response = problem(code, self.detail, headers=headers)
+
+
+def sentence(text: str) -> str:
+    """A message with a capital letter and a full stop, as a `detail` has them."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def problem(

@@ -20,7 +20,16 @@ from service.rest import schemas
 from service.site.vendor import WEB
 
 HEAD = "// Written by `python -m service.typescript`; do not edit.\n"
-ANSWERS = (schemas.Classification, schemas.BundleDescription, schemas.StreamToken, problems.Problem)
+ANSWERS = (
+    schemas.Classification,
+    schemas.BundleDescription,
+    schemas.StreamToken,
+    schemas.LexiconList,
+    schemas.TaughtSigns,
+    schemas.TeachingAnswer,
+    schemas.ExampleMotion,
+    problems.Problem,
+)
 NAMES = {"null": "null", "boolean": "boolean", "integer": "number", "number": "number", "string": "string"}
 
 

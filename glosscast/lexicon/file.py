@@ -41,7 +41,7 @@ from glosscast.lexicon.signs import (
 )
 
 JSON = "lexicon.json"
-MAX_JSON = 32 * 2**20  # bytes; of the largest lexicon it is half of that
+MAX_JSON = 32 * 2**20  # bytes; the largest lexicon has about 20 MB
 MAX_BYTES = 8 * 2**30  # of an array
 MAX_FRAMES = 2000  # of one example: the longest sign at the most frames a second that streams keep
 MAX_MS = 60_000.0  # of one example

@@ -27,7 +27,7 @@ class LexiconError(ValueError):
 
     Attributes:
         code: what is wrong, for programs: `bad_gloss`, `unknown_gloss`, `gloss_taken`, `too_many`, `bad_file`,
-            `other_bundle`.
+            `other_bundle`; of the service's lexicons also `unknown_lexicon`, `lexicon_exists`, `unknown_example`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -202,6 +202,8 @@ def checked_gloss(gloss: str) -> str:
         raise LexiconError("bad_gloss", f"a gloss must not have the invisible character U+{ord(hidden[0]):04X}")
     if not any(unicodedata.category(c)[0] in "LNSP" for c in text):
         raise LexiconError("bad_gloss", "a gloss must not be empty")
+    if text in (".", ".."):
+        raise LexiconError("bad_gloss", f"a gloss must not be {text!r}: in an address this is another place")
     if len(text) > MAX_GLOSS:
         raise LexiconError("bad_gloss", f"a gloss has {MAX_GLOSS} characters at most, this one has {len(text)}")
     return text

@@ -13,6 +13,7 @@ from glosscast.lexicon.signs import FARTHEST, Lexicon, LexiconError, SignExample
 from glosscast.lexicon.similarity import unit
 from glosscast.manifest import MODEL
 
+MAX_SIGN_MS = 20_000.0
 HALF = 0.5  # share of the longest segment's length from which another one may be a sign of its own
 
 
@@ -20,7 +21,7 @@ class TeachingError(ValueError):
     """A clip cannot be an example.
 
     Attributes:
-        code: why, for programs: `no_signer`, `no_shoulders`, `no_hands`.
+        code: why, for programs: `no_signer`, `no_shoulders`, `no_hands`, `too_long`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -83,8 +84,10 @@ class Teacher:
         """An example made of a segment of a clip.
 
         Raises:
-            TeachingError: nobody, no shoulders or no hands are seen in it.
+            TeachingError: nobody, no shoulders or no hands are seen in it, or it is too long.
         """
+        if end_ms - start_ms > MAX_SIGN_MS:
+            raise TeachingError("too_long", f"a sign takes {MAX_SIGN_MS / 1000:g} s at most; show this one alone")
         settings = self._pipeline.settings
         spec = self._pipeline.spec
         starts = window_starts(start_ms, end_ms, float(clip.t_ms[0]), float(clip.t_ms[-1]), spec, settings.hop_ms)

@@ -3,17 +3,21 @@
 import logging
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
+
+import numpy as np
 
 from glosscast.bundle import Bundle
 from glosscast.lexicon.likeness import Likeness
 from glosscast.lexicon.reading import LexiconRule
-from glosscast.lexicon.signs import Lexicon, TaughtSign
-from glosscast.lexicon.teaching import Teacher
+from glosscast.lexicon.signs import Lexicon, SignExample, TaughtSign
+from glosscast.lexicon.teaching import Teacher, require_embedding
 from glosscast.manifest import MODEL
 from service.inference.engine import Engine
+from service.lexicons.rows import NOTHING, Summary
 from service.lexicons.store import MIB, LexiconStore, StoreError
 from service.observe.metrics import Metrics
 from service.settings import PREFIX, Settings, StartError
@@ -21,6 +25,7 @@ from service.settings import PREFIX, Settings, StartError
 log = logging.getLogger("glosscast.service")
 
 MAX_RULES = 32  # that are kept for the next request or stream
+TOLERANCE = 1e-2  # by which a sum of probabilities, and the length of an embedding, may differ from 1
 AT_ONCE = 50  # examples that a new bundle reads before it stores what it has read
 
 
@@ -55,9 +60,8 @@ class Lexicons:
         store: where they are.
     """
 
-    def __init__(self, store: LexiconStore, metrics: Metrics) -> None:
+    def __init__(self, store: LexiconStore) -> None:
         self.store = store
-        self._metrics = metrics
         self._rules: OrderedDict[tuple[str, str], tuple[int, Bundle, LexiconRule]] = OrderedDict()
         self._lock = Lock()
 
@@ -118,11 +122,52 @@ class Lexicons:
             StoreError: the store fails, for one because the disk is full; then nothing has changed.
         """
         bundle = engine.bundle
-        Teacher(bundle, engine.classify).gloss(sign.gloss)
+        self.check_gloss(engine, sign.gloss)
         gloss, added = self.store.add(owner, name, bundle.id, bundle.manifest.files[MODEL], sign)
-        self._metrics.lexicon_changes.labels("taught").inc()
         known = self.known(owner, name, engine, gloss)
         return Taught(known.sign, known.likeness, tuple(added))
+
+    def rename(self, owner: str, name: str, engine: Engine, gloss: str, to: str) -> Known:
+        """Give a sign another name.
+
+        Raises:
+            LexiconError: `unknown_lexicon`, `unknown_gloss`, `bad_gloss`, `gloss_taken`, `other_bundle`.
+            StoreError: the store fails.
+        """
+        self.check_gloss(engine, to)
+        return self.known(owner, name, engine, self.store.rename(owner, name, gloss, to))
+
+    def merge(self, owner: str, name: str, engine: Engine, lexicon: Lexicon) -> Summary:
+        """Add all signs of a lexicon, which may be of another bundle, to one that is there or is made; what it is then.
+
+        Raises:
+            LexiconError: `bad_gloss`, `too_many`, or `other_bundle`: no sign can be taught to the engine's bundle.
+            StoreError: the store fails; then nothing has changed.
+        """
+        require_embedding(engine.bundle)
+        self.store.merge(owner, name, with_sound_readings(engine.bundle, lexicon))
+        return self.store.summary(owner, name)
+
+    def whole(self, owner: str, name: str, engine: Engine) -> Lexicon:
+        """A lexicon with the frames of its examples, as the engine's bundle reads it.
+
+        Raises:
+            LexiconError: `unknown_lexicon`, `other_bundle`.
+            StoreError: the store fails.
+        """
+        self.rule(owner, name, engine)  # reads what the bundle has not read yet
+        return self.store.load(owner, name, engine.bundle.id, engine.bundle.manifest.files[MODEL])
+
+    def signs(self, owner: str, name: str, engine: Engine) -> Iterator[Known]:
+        """All signs of a lexicon.
+
+        Raises:
+            LexiconError: `unknown_lexicon`, `other_bundle`.
+            StoreError: the store fails.
+        """
+        rule, _ = self.rule(owner, name, engine)
+        for sign in rule.lexicon:
+            yield Known(sign, rule.likeness(sign.gloss))
 
     def known(self, owner: str, name: str, engine: Engine, gloss: str) -> Known:
         """A sign of a lexicon.
@@ -134,9 +179,40 @@ class Lexicons:
         rule, _ = self.rule(owner, name, engine)
         return Known(rule.lexicon.sign(gloss), rule.likeness(gloss))
 
+    @staticmethod
+    def check_gloss(engine: Engine, gloss: str) -> None:
+        """Check that a sign can be taught under a name.
+
+        Raises:
+            LexiconError: `bad_gloss`, or `other_bundle`: no sign can be taught to the engine's bundle.
+        """
+        Teacher(engine.bundle, engine.classify).gloss(gloss)
+
     def close(self) -> None:
         """Close the store."""
         self.store.close()
+
+
+def with_sound_readings(bundle: Bundle, lexicon: Lexicon) -> Lexicon:
+    """A lexicon of unknown origin without readings that the bundle's model cannot have made."""
+    own = lexicon.model == bundle.manifest.files[MODEL]
+
+    def sound(example: SignExample) -> bool:
+        odds, embedding = example.probabilities, example.embedding
+        return (
+            own
+            and odds.shape == (len(bundle.vocabulary),)
+            and embedding.shape == (bundle.embedding_size,)
+            and bool(odds.min() >= 0)
+            and abs(float(odds.sum()) - 1) < TOLERANCE
+            and abs(float(np.linalg.norm(embedding)) - 1) < TOLERANCE
+        )
+
+    def checked(example: SignExample) -> SignExample:
+        return example if sound(example) else replace(example, probabilities=NOTHING, embedding=NOTHING)
+
+    signs = {sign.gloss: replace(sign, examples=tuple(map(checked, sign.examples))) for sign in lexicon}
+    return replace(lexicon, signs=signs)
 
 
 def lexicons_of(settings: Settings, metrics: Metrics) -> Lexicons | None:
@@ -149,20 +225,27 @@ def lexicons_of(settings: Settings, metrics: Metrics) -> Lexicons | None:
         StartError: the file cannot be used, is damaged or is something else.
     """
     path = settings.lexicons
-    if path is None and settings.api_keys_file is None:
-        path = default_file()
-    if path is None:
+    if path is None and settings.api_keys_file is not None:
         return None
     try:
-        return Lexicons(LexiconStore(path, settings.lexicons_mib * MIB), metrics)
+        path = path or default_file()
+        return Lexicons(LexiconStore(path, settings.lexicons_mib * MIB, metrics.lexicon_changed))
     except StoreError as error:
-        if settings.lexicons is None and error.code == "lexicons_failed":  # as where the user has no folder
-            log.warning("no lexicons: %s; %sLEXICONS names another file", error, PREFIX)
-            return None
-        raise StartError(f"{PREFIX}LEXICONS: {error}") from error
+        if settings.lexicons is not None or error.code != "lexicons_failed":
+            raise StartError(f"{PREFIX}LEXICONS: {error}") from error
+        log.warning("no sign can be taught: %s; %sLEXICONS can name another file", error, PREFIX)
+        return None
 
 
 def default_file() -> Path:
-    """Where the lexicons of a machine's user are, by the XDG Base Directory Specification."""
+    """Where the lexicons of a machine's user are, by the XDG Base Directory Specification.
+
+    Raises:
+        StoreError: `lexicons_failed`: the user has no folder.
+    """
     data = Path(os.environ.get("XDG_DATA_HOME", ""))
-    return (data if data.is_absolute() else Path.home() / ".local" / "share") / "glosscast" / "lexicons.sqlite"
+    try:
+        data = data if data.is_absolute() else Path.home() / ".local" / "share"
+    except RuntimeError as error:
+        raise StoreError("lexicons_failed", str(error)) from error
+    return data / "glosscast" / "lexicons.sqlite"

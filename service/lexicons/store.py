@@ -6,7 +6,7 @@ Each change is one transaction, which is on the disk when the call returns. Call
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,8 @@ class StoreError(RuntimeError):
     """The store cannot do this now; the fault is not the caller's.
 
     Attributes:
-        code: why, for programs: `disk_full`, `lexicons_busy`, `lexicons_damaged`, or `lexicons_failed` for all else.
+        code: why, for programs: `disk_full`, `lexicons_busy`, `lexicons_damaged` (also for what is no store, or one of
+            a later version), or `lexicons_failed` for all else.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -43,6 +44,7 @@ class LexiconStore:
     Attributes:
         path: of the file; it is made where there is none, for its user alone.
         max_bytes: keypoints that all lexicons of one owner may take.
+        observe: called with the name of each change that was stored.
 
     Raises:
         StoreError: the file cannot be used, is damaged, or is something else; names it.
@@ -50,6 +52,7 @@ class LexiconStore:
 
     path: Path
     max_bytes: int = 512 * MIB
+    observe: Callable[[str], None] = lambda change: None
     _idle: list[tuple[File, sqlite3.Connection]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +88,7 @@ class LexiconStore:
         Raises:
             LexiconError: `lexicon_exists`, or `too_many`.
         """
-        with self._transaction() as db:
+        with self._transaction("made") as db:
             rows.create(db, owner, name, bundle)
 
     def delete(self, owner: str, name: str) -> None:
@@ -94,7 +97,7 @@ class LexiconStore:
         Raises:
             LexiconError: `unknown_lexicon`.
         """
-        with self._transaction() as db:
+        with self._transaction("deleted") as db:
             db.execute("DELETE FROM lexicons WHERE id = ?", (rows.find(db, owner, name)[0],))
         self._forget()
 
@@ -114,7 +117,7 @@ class LexiconStore:
         Raises:
             LexiconError: `unknown_lexicon`, `bad_gloss`, `too_many`.
         """
-        with self._change(owner, name, bundle) as (db, lexicon):
+        with self._change("taught", owner, name, bundle) as (db, lexicon):
             added = rows.add(db, lexicon, sign, model)
             self._check_room(db, owner)
         return added
@@ -127,7 +130,7 @@ class LexiconStore:
         Raises:
             LexiconError: `bad_gloss`, `too_many`; then nothing has changed.
         """
-        with self._transaction() as db:
+        with self._transaction("imported") as db:
             if not rows.exists(db, owner, name):
                 rows.create(db, owner, name, lexicon.bundle)
             number, _ = rows.find(db, owner, name)
@@ -142,7 +145,7 @@ class LexiconStore:
         Raises:
             LexiconError: `unknown_lexicon`, `unknown_gloss`.
         """
-        with self._change(owner, name) as (db, lexicon):
+        with self._change("sign_removed", owner, name) as (db, lexicon):
             db.execute("DELETE FROM signs WHERE id = ?", (rows.sign_of(db, lexicon, gloss)[0],))
         self._forget()
 
@@ -152,7 +155,7 @@ class LexiconStore:
         Raises:
             LexiconError: `unknown_lexicon`, `unknown_gloss`, `unknown_example`.
         """
-        with self._change(owner, name) as (db, lexicon):
+        with self._change("example_removed", owner, name) as (db, lexicon):
             sign, gloss = rows.sign_of(db, lexicon, gloss)
             if not db.execute("DELETE FROM examples WHERE sign = ? AND id = ?", (sign, example)).rowcount:
                 raise rows.unknown_example(gloss)
@@ -166,7 +169,7 @@ class LexiconStore:
             LexiconError: `unknown_lexicon`, `unknown_gloss`, `bad_gloss`, `gloss_taken`.
         """
         to = checked_gloss(to)
-        with self._change(owner, name) as (db, lexicon):
+        with self._change("renamed", owner, name) as (db, lexicon):
             sign, _ = rows.sign_of(db, lexicon, gloss)
             try:
                 db.execute("UPDATE signs SET gloss = ?, folded = ? WHERE id = ?", (to, folded(to), sign))
@@ -198,7 +201,7 @@ class LexiconStore:
 
     def keep(self, model: str, read: Sequence[tuple[int, SignExample]]) -> None:
         """Store what a model has read in examples; those that have been forgotten in the meantime are passed over."""
-        with self._transaction() as db:
+        with self._transaction("read_anew") as db:
             for number, example in read:
                 rows.keep(db, number, model, example)
 
@@ -238,19 +241,22 @@ class LexiconStore:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     @contextmanager
-    def _change(self, owner: str, name: str, bundle: str | None = None) -> Iterator[tuple[sqlite3.Connection, int]]:
+    def _change(
+        self, what: str, owner: str, name: str, bundle: str | None = None
+    ) -> Iterator[tuple[sqlite3.Connection, int]]:
         """A transaction that changes one lexicon, whose number is given."""
-        with self._transaction() as db:
+        with self._transaction(what) as db:
             lexicon, _ = rows.find(db, owner, name)
             yield db, lexicon
             rows.touch(db, lexicon, bundle)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, what: str) -> Iterator[sqlite3.Connection]:
         with self._connection() as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")
+        self.observe(what)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -297,8 +303,8 @@ class LexiconStore:
         if code in FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
             return StoreError("disk_full", f"{self.path}: the disk is full, or no more may be written to it")
         primary = code & 0xFF  # the rest says where it happened
-        if primary in DAMAGED:
-            return StoreError("lexicons_damaged", f"{self.path}: damaged, or no store of lexicons ({error})")
+        if primary in DAMAGED or isinstance(error, OtherFileError):
+            return StoreError("lexicons_damaged", f"{self.path}: not a file that this version can read: {error}")
         if primary in BUSY:
             return StoreError("lexicons_busy", f"{self.path}: another program keeps changing it")
         return StoreError("lexicons_failed", f"{self.path}: {error}")

@@ -81,6 +81,10 @@ class Metrics:
         """Count a tracker's process that crashed or hung."""
         self.tracker_restarts.labels(reason).inc()
 
+    def lexicon_changed(self, change: str) -> None:
+        """Count a change of a lexicon that was stored."""
+        self.lexicon_changes.labels(change).inc()
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a block as a stage."""

@@ -9,6 +9,8 @@ from service.access.keys import Role
 from service.access.origins import check_origin
 from service.state import state_of
 
+ACCESS_PROBLEMS = ("not_authenticated", "not_allowed", "origin_not_allowed", "too_many_requests")
+
 
 class Authorised(SecurityBase):
     """A dependency that requires a key with `role`, or any key, and refuses pages of other sites.

@@ -1,10 +1,6 @@
 """The REST interface: a clip to a gloss, the bundle's description, and what monitoring asks."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from threading import Event
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -21,8 +17,10 @@ from service.live.registry import registry_of
 from service.live.transcripts import transcripts_of
 from service.problems import ProblemError, described
 from service.rest import classification
-from service.rest.authorisation import Authorised
+from service.rest.authorisation import ACCESS_PROBLEMS, Authorised
 from service.rest.captions import CAPTION_FORMS, CaptionForm
+from service.rest.clips import disconnect_of
+from service.rest.lexicons import LEXICON_PROBLEMS, rule_for
 from service.rest.schemas import (
     BundleDescription,
     Classification,
@@ -56,7 +54,6 @@ UPLOAD_BODY = {
         },
     }
 }
-ACCESS_PROBLEMS = ("not_authenticated", "not_allowed", "origin_not_allowed", "too_many_requests")
 CAPTION_FILES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {kind: {} for kind, _ in CAPTION_FORMS.values()}}
 }
@@ -73,6 +70,7 @@ CLASSIFY_PROBLEMS = described(
         "too_long",
     ),
     *("no_signer", "tracker_failed", "not_ready"),
+    *LEXICON_PROBLEMS,
 )
 
 
@@ -81,40 +79,29 @@ CLASSIFY_PROBLEMS = described(
     responses=CLASSIFY_PROBLEMS,
     openapi_extra=UPLOAD_BODY,
     tags=["recognition"],
-    dependencies=[Depends(Authorised(Role.CLASSIFY))],
 )
-async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -> Classification:
+async def classify(
+    request: Request,
+    caller: Annotated[Caller, Depends(Authorised(Role.CLASSIFY))],
+    query: Annotated[ClassifyQuery, Query()],
+) -> Classification:
     """Read a recorded clip as one sign. The clip is kept in memory only, and only until the answer is sent."""
     state = state_of(request)
     settings = state.settings
-    engine_of(request)  # refuse before the body is read
+    await rule_for(request, caller, query.lexicon, engine_of(request))  # refuse before the body is read
     with state.upload():
         with state.tracing.span("upload") as span:
             data = await read_upload(request, settings.max_upload_bytes, settings.max_upload_s)
             span.note(bytes=len(data))
-        async with _disconnect_of(request) as disconnected, state.classifier():
+        async with disconnect_of(request) as disconnected, state.classifier():
             if disconnected.is_set():
                 raise ClientDisconnect
             engine = engine_of(request)
             with engine.used():
-                return await run_in_threadpool(classification.classify, engine, state, data, query.top_k, disconnected)
-
-
-@asynccontextmanager
-async def _disconnect_of(request: Request) -> AsyncIterator[Event]:
-    """An event that is set when the client disconnects; for after the body has been read."""
-    disconnected = Event()
-
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        disconnected.set()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        yield disconnected
-    finally:
-        watcher.cancel()
+                rule = await rule_for(request, caller, query.lexicon, engine)
+                return await run_in_threadpool(
+                    classification.classify, engine, state, data, query.top_k, disconnected, rule
+                )
 
 
 @router.post("/v1/tokens", responses=described(*ACCESS_PROBLEMS), tags=["access"])

@@ -1,13 +1,16 @@
 """The requests and answers of the REST interface."""
 
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from glosscast.clip import ClipSpec
 from glosscast.manifest import Precision
 from glosscast.report import ConfusablePair
-from service.protocol.messages import Input
+from service.protocol.messages import Input, LookAlike, Point
+
+LexiconName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
 
 
 class ClassifyQuery(BaseModel):
@@ -16,6 +19,7 @@ class ClassifyQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     top_k: int = Field(default=5, ge=1, le=100, description="number of glosses in the answer")
+    lexicon: LexiconName | None = Field(default=None, description="name of a lexicon whose signs are read as well")
 
 
 class Prediction(BaseModel):
@@ -122,3 +126,83 @@ class BundleDescription(BaseModel):
     limits: ClipLimits
     providers: list[str] = Field(description="ONNX Runtime execution providers in use, best first")
     precision: Precision = Field(description="in which they compute")
+
+
+class NewLexicon(BaseModel):
+    """The body of `POST /v1/lexicons`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: LexiconName = Field(
+        description="1 to 64 letters, digits, dots, dashes and underscores; the first one is no dot"
+    )
+
+
+class LexiconSummary(BaseModel):
+    """One lexicon."""
+
+    name: str
+    signs: int = Field(description="number of signs")
+    examples: int = Field(description="of all signs")
+    bundle: str = Field(description="name and version of the bundle that it was last taught with")
+    changed_at: datetime = Field(description="ISO 8601, UTC")
+
+
+class LexiconList(BaseModel):
+    """The lexicons of the key."""
+
+    lexicons: list[LexiconSummary] = Field(description="by name")
+
+
+class TaughtExample(BaseModel):
+    """One example of a taught sign."""
+
+    id: str = Field(description="stays as long as the example")
+    duration_ms: float = Field(description="of the sign in it")
+
+
+class TaughtSign(BaseModel):
+    """One taught sign, and what is known of its examples."""
+
+    gloss: str
+    language: str = Field(description="sign language, as its teacher calls it; may be empty")
+    examples: list[TaughtExample] = Field(description="in the order in which they were taught")
+    consistency: float | None = Field(description="how alike the examples are, -1..1; null for a single one")
+    outliers: list[str] = Field(description="ids of examples that the others would hardly read as their sign")
+    look_alikes: list[LookAlike] = Field(description="signs that it is easily read as, the likeliest first")
+
+
+class TaughtSigns(BaseModel):
+    """The signs of a lexicon."""
+
+    signs: list[TaughtSign] = Field(description="in the order in which they were taught")
+
+
+class TeachingAnswer(TaughtSign):
+    """A sign that has just been taught."""
+
+    added: list[str] = Field(description="ids of the examples that were not there before")
+    warnings: list[str] = Field(description="what to look at, for a person to read")
+
+
+class NewGloss(BaseModel):
+    """The body of `PATCH /v1/lexicons/{name}/signs/{gloss}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    gloss: str = Field(max_length=1024, description="new name of the sign")
+
+
+class ExampleMotion(BaseModel):
+    """The points of an example, for drawing a skeleton.
+
+    Points are [x, y] in shoulder widths from the middle between the shoulders, x to the right and y down, null where
+    unseen.
+    """
+
+    t_ms: list[float] = Field(description="times of the frames, from the first one")
+    start_ms: float = Field(description="where the sign starts")
+    end_ms: float = Field(description="where it ends")
+    pose: list[list[Point | None]] = Field(description="for each frame 25 upper-body points, as in `landmarks`")
+    left_hand: list[list[Point] | None] = Field(description="for each frame 21 points, or null where no hand was seen")
+    right_hand: list[list[Point] | None] = Field(description="as left_hand; left and right are the signer's own")

@@ -73,15 +73,16 @@ def _operation(api: dict[str, Any], path: str, method: str, operation: dict[str,
     schemas = api["components"]["schemas"]
     parts = [f"<h3>{_code(method.upper())} {_code(path)}</h3><p>{escape(operation.get('description', ''))}</p>"]
     fields = [(p["name"], p["schema"], p.get("description", "")) for p in operation.get("parameters", [])]
-    form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
-    fields += [(name, s, s.get("description", "")) for name, s in form.get("properties", {}).items()]
+    for body in operation.get("requestBody", {}).get("content", {}).values():
+        fields += [(name, s, s.get("description", "")) for name, s in body["schema"].get("properties", {}).items()]
     if fields:
         rows = [(_code(name), escape(_type(s, schemas)), escape(text)) for name, s, text in fields]
         parts.append(_table(("parameter", "type", "meaning"), rows))
     answers = [(_code(status), escape(r.get("description", ""))) for status, r in operation["responses"].items()]
     parts.append(_table(("status", "answer"), answers))
-    ok = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    parts.append(_model(_referred(ok, schemas), schemas))
+    for status in ("200", "201"):
+        ok = operation["responses"].get(status, {}).get("content", {}).get("application/json", {}).get("schema", {})
+        parts.append(_model(_referred(ok, schemas), schemas))
     return "".join(parts)
 
 

@@ -471,7 +471,7 @@ def test_a_store_of_a_later_version_or_of_something_else_is_refused(store, path,
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     db.close()
-    with refused("lexicons_failed") as caught:
+    with refused("lexicons_damaged") as caught:
         LexiconStore(path)
     assert "later version" in str(caught.value)
 
@@ -479,7 +479,7 @@ def test_a_store_of_a_later_version_or_of_something_else_is_refused(store, path,
     with sqlite3.connect(other) as db:
         db.execute("CREATE TABLE photos (id)")
     db.close()
-    with refused("lexicons_failed") as caught:
+    with refused("lexicons_damaged") as caught:
         LexiconStore(other)
     assert "something else" in str(caught.value)
 

@@ -7,7 +7,7 @@ import pytest
 
 from glosscast.video import MIB
 from service.processes.clip_decoder import Budget
-from service.rest import classification
+from service.rest import clips
 from service.settings import Settings
 from tests.glosscast import media
 from tests.service.browsing import BROWSER_TESTS, Open
@@ -58,7 +58,7 @@ def test_a_clip_of_more_frames_than_the_service_takes_is_too_long(bundle_folder)
 
 
 def test_a_lack_of_memory_is_reported_as_such(roomy, monkeypatch):
-    monkeypatch.setattr(classification, "Budget", lambda seconds, memory_bytes: Budget(seconds, 16 * MIB))
+    monkeypatch.setattr(clips, "Budget", lambda seconds, memory_bytes: Budget(seconds, 16 * MIB))
     answer = post(roomy, SIGN_EAST)
 
     assert_problem(answer, 413, "out_of_memory")
@@ -66,7 +66,7 @@ def test_a_lack_of_memory_is_reported_as_such(roomy, monkeypatch):
 
 
 def test_the_longest_clip_may_have_as_many_frames_a_second_as_phones_record():
-    assert Settings().max_clip_s * classification.MAX_FPS == media.DEFAULT_LIMITS.max_frames
+    assert Settings().max_clip_s * clips.MAX_FPS == media.DEFAULT_LIMITS.max_frames
 
 
 class TestPage:

@@ -192,6 +192,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "keypoints in columns": lambda: with_file("keypoints.npy", header_of((11, 171, 4), "<f2", fortran=True)),
     "keypoints far away": lambda: changed_array("keypoints", np.full((11, 171, 4), 1000, np.float16)),
     "times that stand still": lambda: changed_array("t_ms", np.zeros(11, np.float32)),
+    "times of days": lambda: changed_array("t_ms", arrays()["t_ms"] * 1e6),
     "times that begin late": lambda: changed_array("t_ms", arrays()["t_ms"] + 1),
     "a header that promises terabytes": lambda: with_file("embeddings.npy", header_of((3, 2**40))),
     "a header that promises too much": lambda: with_file("embeddings.npy", header_of((3, 2**60))),

@@ -55,6 +55,8 @@ def test_a_gloss_is_stored_in_one_form(written: str, stored: str) -> None:
         "\ud800",
         "\ufeffhello",
         "a\u2028b",
+        ".",  # would be another address of the service
+        "..",
     ],
 )
 def test_a_gloss_that_nobody_can_read_is_refused(gloss: str) -> None:

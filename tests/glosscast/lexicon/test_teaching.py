@@ -95,6 +95,14 @@ def test_a_clip_that_shows_too_little_is_refused(teacher: Teacher, points, code:
     assert error.value.code == code
 
 
+def test_a_sign_that_never_ends_is_refused(teacher: Teacher) -> None:
+    clip = clip_of("near", rest_frames=160)
+    teacher.example_of(clip, 0, 20_000)
+    with pytest.raises(TeachingError) as error:
+        teacher.example_of(clip, 0, 20_001)
+    assert error.value.code == "too_long"
+
+
 def test_hands_before_and_after_the_sign_do_not_count(teacher: Teacher) -> None:
     clip = clip_of("near")
     keypoints = clip.keypoints.copy()
