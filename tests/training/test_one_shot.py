@@ -1,6 +1,7 @@
 """Signs that are taught, asked by others: scores of drawn lexicons, the numbers of the rule, and the commands."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from training.evaluation import lexicon_calibration
 from training.evaluation.lexicon_calibration import Asked, ask, calibrate_lexicon, measure, rule, typical
 from training.evaluation.one_shot import Embedded, draw_lexicon, score
 
-SETTINGS = LexiconSettings(margin=0.6, temperature=0.05, typical=0.7, crowd=0.5)
+SETTINGS = LexiconSettings(margin=0.6, temperature=0.05, typical=0.7, caution=1.5, crowd=0.5)
 VOCABULARY = ("yes", "no sign")
 
 
@@ -104,15 +105,14 @@ def test_the_rule_for_many_clips_is_that_of_the_reader(teachable_folder: Path) -
         keypoints = np.full((1, 171, 4), number, np.float16)
         example = SignExample(np.zeros(1, np.float32), keypoints, 0.0, 0.0, np.zeros(classes, np.float32), embedding)
         lexicon = lexicon.with_examples(f"taught {number}", (example,))
+    manifest = bundle.manifest.model_copy(update={"lexicon": SETTINGS})
+    bundle = replace(bundle, manifest=manifest)
     reader = LexiconRule(bundle, lexicon)
-    assert bundle.manifest.lexicon is not None
     assert bundle.vocabulary.no_sign_id is not None
     probabilities = rng.dirichlet(np.ones(classes), 5)
     embeddings = np.stack([e.examples[0].embedding for e in lexicon])[[0, 1, 2, 0, 1]]
     prototypes = np.stack([e.examples[0].embedding for e in lexicon])
-    many = rule(
-        probabilities, (embeddings @ prototypes.T).astype(float), bundle.vocabulary.no_sign_id, bundle.manifest.lexicon
-    )
+    many = rule(probabilities, (embeddings @ prototypes.T).astype(float), bundle.vocabulary.no_sign_id, SETTINGS)
     for row, p, z in zip(many, probabilities, embeddings, strict=True):
         np.testing.assert_allclose(reader(np.concatenate([p, z]).astype(np.float32)), row, rtol=1e-3, atol=1e-5)
 

@@ -25,9 +25,10 @@ Floats = NDArray[np.float64]
 SIZES = (5, 20, 50)  # signs of the drawn lexicons, as far as there are as many
 SHOTS = (1, 3, 5)
 DRAWS = 60  # of each size and number of examples
-MARGINS = tuple(round(0.3 + 0.04 * i, 2) for i in range(17))
-TEMPERATURES = (0.02, 0.035, 0.05, 0.075, 0.1, 0.15)
-CROWDS = (0.0, 0.25)
+MARGINS = tuple(round(0.5 + 0.02 * i, 2) for i in range(23))
+TEMPERATURES = (0.015, 0.02, 0.03, 0.05)
+CAUTIONS = (1.0, 1.5, 2.0)
+CROWD = 0.25  # lexicons may grow larger than those drawn here
 MORE_ERRORS = 0.01  # that taught signs may add to false captions and to errors of the bundle's signs
 
 
@@ -91,7 +92,7 @@ class LexiconCalibration(BaseModel):
 
         s = self.settings
         return (
-            f"margin {s.margin:.3f}, temperature {s.temperature:.3f}, crowd {s.crowd:.2f}, typical {s.typical:.2f}\n"
+            f"margin {s.margin:.2f}, temperature {s.temperature:.3f}, caution {s.caution:.1f}, typical {s.typical:.2f}\n"
             f"taught signs: {100 * self.taught_told:.1f} % reported rightly, {100 * self.taught_wrong:.1f} % wrongly; "
             f"of those that the user taught {100 * self.own_told:.1f} % rightly\n"
             f"other signs reported: {change(self.others_told)}\n"
@@ -202,8 +203,13 @@ def calibrate_lexicon(asked: Sequence[Asked], no_sign: int, reject: float, typic
         DataError: no numbers keep the errors low.
     """
     found = [
-        measure(asked, no_sign, reject, LexiconSettings(margin=m, temperature=t, crowd=c, typical=typical))
-        for m, t, c in product(MARGINS, TEMPERATURES, CROWDS)
+        measure(
+            asked,
+            no_sign,
+            reject,
+            LexiconSettings(margin=m, temperature=t, caution=c, typical=typical, crowd=CROWD),
+        )
+        for m, t, c in product(MARGINS, TEMPERATURES, CAUTIONS)
     ]
     harmless = [each for each in found if each.harm <= MORE_ERRORS]
     if not harmless:
@@ -244,7 +250,7 @@ def measure(asked: Sequence[Asked], no_sign: int, reject: float, settings: Lexic
 def rule(probabilities: Floats, similarity: Floats, no_sign: int, settings: LexiconSettings) -> Floats:
     """`glosscast.lexicon.reading.LexiconRule` for many clips at once: (N, V) and (N, J) to (N, V + J)."""
     exponent = (similarity - settings.margin) / settings.temperature - settings.crowd * np.log(similarity.shape[1])
-    odds = probabilities[:, no_sign, None] * np.exp(np.minimum(exponent, LARGEST))
+    odds = probabilities[:, no_sign, None] ** settings.caution * np.exp(np.minimum(exponent, LARGEST))
     every = np.concatenate([probabilities, odds], axis=1)
     scaled: Floats = every / every.sum(axis=1, keepdims=True)
     return scaled
