@@ -273,6 +273,15 @@ def test_an_unsure_final_is_reported_as_no_sign_with_its_gloss_as_alternative(bu
     assert len(final.alternatives) == len(sure.alternatives)
 
 
+def test_hands_that_say_nothing_are_no_alternative_to_themselves(bundle, model):
+    decoder = bundle.manifest.decoder.model_copy(update={"reject": 0.999})
+    strict = replace(bundle, manifest=bundle.manifest.model_copy(update={"decoder": decoder}))
+    final = feed(session(strict, model), signing("rest"))[-1]
+
+    assert final.gloss == "rest"
+    assert {a.gloss for a in final.alternatives} == {"east", "west"}
+
+
 def test_a_continuing_sign_is_not_reported_twice(bundle, model):
     held = with_right_hand(pose((1.0, 0.2)))
     live = session(replace(bundle, tagging=TAGGING), model)

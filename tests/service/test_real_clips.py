@@ -22,6 +22,11 @@ NAMES = {
     "thankyou__startasl_F1__thank-you.mp4": "thanks",
     "yes__startasl_F1__yes.mp4": "yes",
 }
+# Signs outside the vocabulary, by two signers each: one teaches, and the other one is read.
+TAUGHT = {
+    "apple": ("apple__startasl_F1__apple.mp4", "apple__startasl_M1__apple-2.mp4"),
+    "want": ("want__startasl_F1__want.mp4", "want__startasl_M1__want-2.mp4"),
+}
 PATIENCE_S = 120  # for one clip; the machine may be busy
 
 pytestmark = [
@@ -56,29 +61,42 @@ def gloss_of(answer):
     return gloss
 
 
-def jpegs(name):
+def jpegs(name, fps=FPS):
     """(t_ms, JPEG) of a clip, as a webcam page would send it."""
-    for frame in decode_video(CLIPS / name, FPS):
+    for frame in decode_video(CLIPS / name, fps):
         out = io.BytesIO()
         Image.fromarray(frame.rgb).save(out, "JPEG", quality=90)
         yield frame.t_ms, out.getvalue()
 
 
+class Player:
+    """Sends clips one after another over a connection, with rest between them."""
+
+    def __init__(self, client):
+        self.client = client
+        self.seq = 0
+        self.begin_ms = 0.0
+
+    def play(self, name, fps=FPS):
+        for t_ms, jpeg in jpegs(name, fps):
+            last_ms = self.begin_ms + t_ms
+            self._send(last_ms, jpeg)
+        for still in range(1, int(REST_MS * FPS / 1000)):
+            self._send(last_ms + still * 1000 / FPS, jpeg)
+        self.begin_ms = last_ms + REST_MS
+
+    def _send(self, t_ms, jpeg):
+        self.client.send(pack_frame(self.seq, t_ms, jpeg))
+        self.seq += 1
+
+
 def replay(address, *names):
-    """Send clips one after another, with rest between them; the client, when all is said."""
+    """Send clips; the client, when all is said."""
     with Client(address) as client:
         client.start(input="frames")
-        begin_ms, seq = 0.0, 0
+        player = Player(client)
         for name in names:
-            for t_ms, jpeg in jpegs(name):
-                client.send(pack_frame(seq, begin_ms + t_ms, jpeg))
-                seq = seq + 1
-                last_ms = begin_ms + t_ms
-                last = jpeg
-            begin_ms = last_ms + REST_MS
-            for still in range(1, int(REST_MS * FPS / 1000)):
-                client.send(pack_frame(seq, last_ms + still * 1000 / FPS, last))
-                seq += 1
+            player.play(name)
         client.send({"type": "stop"})
         assert client.until_closed() == 1000
     return client
@@ -114,3 +132,29 @@ def test_two_clips_with_rest_between_them_give_two_finals(address, uploaded):
 def test_at_least_three_of_the_four_are_read_right(uploaded):
     right = [answer["predictions"][0]["gloss"] == NAMES[name] for name, answer in uploaded.items()]
     assert sum(right) >= 3, {name: a["predictions"][:2] for name, a in uploaded.items()}
+
+
+@pytest.mark.parametrize("gloss", TAUGHT)
+def test_a_sign_that_one_signer_teaches_is_read_of_another(address, gloss):
+    taught, asked = TAUGHT[gloss]
+    made = httpx.post(f"http://{address}/v1/lexicons", json={"name": gloss}, timeout=PATIENCE_S)
+    assert made.status_code == 201, made.text
+    with Client(address) as client:
+        client.start(input="frames", lexicon=gloss)
+        player = Player(client)
+        player.play(asked)
+        assert client.until("final")["gloss"] != gloss
+        client.send({"type": "teach", "gloss": gloss})
+        answers = []
+        for fps in (FPS, FPS - 1, FPS - 2):  # other frames of the same clip
+            player.play(taught, fps)
+            answers.append(client.until("taught"))
+        client.send({"type": "teach_done"})
+        player.play(asked)
+        assert client.until("final")["gloss"] == gloss
+        client.send({"type": "stop"})
+        assert client.until_closed() == 1000
+
+    assert [(m["accepted"], m["examples"]) for m in answers] == [(True, 1), (True, 2), (True, 3)]
+    assert answers[-1]["consistency"] > 0.9
+    assert not any(m["outlier"] for m in answers)
