@@ -2,19 +2,23 @@
 
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.site.vendor import WEB, holistic_path
+from service.state import state_of
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/page.json")
-async def described() -> dict[str, str | None]:
-    """The path of the browser's own Holistic, or null. A wrong path would be an error in the browser's console."""
-    return {"holistic": holistic_path()}
+async def described(request: Request) -> dict[str, str | bool | None]:
+    """The path of the browser's own Holistic, or null, and whether signs can be taught to this service.
+
+    To find out by asking for what is not there would be an error in the browser's console.
+    """
+    return {"holistic": holistic_path(), "lexicons": state_of(request).lexicons is not None}
 
 
 class Page:

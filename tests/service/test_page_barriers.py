@@ -9,6 +9,7 @@ from tests.bundles import NO_SIGN
 from tests.service.axe import SCRIPT, barriers
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open
 from tests.service.serving import SIGN_EAST
+from tests.service.teaching import Classroom, taught_sign
 from tests.service.test_page_stream import STARTED, final, on_start, playing
 
 pytestmark = BROWSER_TESTS
@@ -45,6 +46,33 @@ def test_no_barriers_in_any_view(open_page: Open, tmp_path: Path, context: dict[
     page.set_input_files("#file", tmp_path / "clip.mp4")
     page.locator("#clip-result .timeline").wait_for()
     assert barriers(page) == [], "result"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_axe
+@pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
+def test_no_barriers_where_signs_are_taught(open_page: Open, page_address: str, context: dict[str, Any]) -> None:
+    coffee = taught_sign("coffee", look_alikes=[{"gloss": "help", "taught": False, "risk": 0.3}])
+    coffee["outliers"] = [coffee["examples"][0]["id"]]
+    room = Classroom([coffee])
+    page = open_page(*ALLOWED_CAMERA, address=f"{page_address}/#teach", prepare=room, **context)
+    page.locator("#taught-list .open").click()
+    page.locator("#lesson .replay[data-frames]").first.wait_for()
+    assert barriers(page) == [], "a taught sign"
+    page.locator("#taught-forget").click()
+    assert barriers(page) == [], "the question"
+    page.locator("#sure-no").click()
+    page.locator("#teach-gloss").fill("tea")
+    page.locator("#teach-begin").click()
+    page.locator("#teach-stage[data-step='count']").wait_for()
+    assert barriers(page) == [], "the countdown"
+    room.refuses(page, "tea", "no_hands")
+    page.locator("#teach-stage[data-step='missed']").wait_for()
+    assert barriers(page) == [], "not found"
+    page.locator("#teach-again").click()
+    room.takes(page, taught_sign("tea", 1))
+    page.locator("#teach-stage[data-step='found']").wait_for()
+    assert barriers(page) == [], "found"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

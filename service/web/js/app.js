@@ -3,8 +3,12 @@
 import { askForKey, credentials, onKey } from "./access.js";
 import { Captions } from "./captions.js";
 import { byId } from "./dom.js";
+import { Lexicon } from "./lexicon.js";
 import { Live } from "./live.js";
+import { ModeChoice } from "./mode-choice.js";
+import { Modes } from "./modes.js";
 import { Signs } from "./signs.js";
+import { Teach } from "./teach.js";
 import { Upload } from "./upload.js";
 
 /** @import { BundleDescription } from "../types/messages.js" */
@@ -12,6 +16,7 @@ import { Upload } from "./upload.js";
 const TITLES = {
   live: "Glosscast: live captions for signing",
   clip: "Read a clip · Glosscast",
+  teach: "Teach a sign · Glosscast",
   signs: "Signs it knows · Glosscast",
   privacy: "Privacy · Glosscast",
 };
@@ -23,14 +28,18 @@ const overlayOnly = new URLSearchParams(location.search).get("overlay") === "1";
 document.documentElement.classList.toggle("overlay", overlayOnly);
 
 const captions = new Captions();
-const live = new Live(captions, { staysOn: overlayOnly });
-const upload = new Upload();
+const choice = new ModeChoice(new Modes());
+const lexicon = new Lexicon();
+const live = new Live(captions, choice, lexicon, { staysOn: overlayOnly });
+const upload = new Upload(lexicon);
+const teach = new Teach(choice, lexicon);
 const signs = new Signs();
 
 /** @param {boolean} moveFocus */
 function showView(moveFocus) {
   const name = VIEWS.find((view) => location.hash === `#${view}`) ?? "live";
   if (name !== "live" && live.active) live.stop("paused");
+  if (name !== "teach") teach.stop("paused");
   if (name !== "clip") {
     byId("preview-video").pause();
     upload.recorder.close();
@@ -60,7 +69,7 @@ async function loadBundle() {
       return void askForKey();
     }
     if (!response.ok) return void signs.showFailure(loadBundle);
-    useBundle(await response.json());
+    await useBundle(await response.json());
   } catch {
     signs.showFailure(loadBundle);
     setTimeout(loadBundle, BUNDLE_RETRY_MS); // the network will be back
@@ -69,26 +78,42 @@ async function loadBundle() {
 }
 
 /** @param {BundleDescription} bundle */
-function useBundle(bundle) {
+async function useBundle(bundle) {
   captions.noSign = upload.noSign = bundle.no_sign ?? null;
   upload.showLimit(bundle.limits.max_clip_s);
-  live.useInputs(bundle.inputs);
+  choice.useInputs(bundle.inputs);
+  teach.useBundle(bundle);
   signs.show(bundle);
   byId("tips-count").textContent = `${signs.signs.length} signs`;
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
+  if ((await offers).lexicons) await lexicon.refresh();
+  else lexicon.turnOff();
 }
 
-/** The function asks where the server has what privacy mode runs. A server that does not say has none. */
-async function findPrivacy() {
+/**
+ * The function asks what the server has for the page: where what privacy mode runs is, and whether it keeps taught signs. A
+ * server that does not say has neither.
+ *
+ * @returns {Promise<{holistic?: string|null, lexicons?: boolean}>}
+ */
+async function askForOffers() {
   try {
-    const { holistic } = await (await fetch(new URL("page.json", document.baseURI))).json();
-    live.usePrivacy(holistic ?? null);
+    return await (await fetch(new URL("page.json", document.baseURI))).json();
   } catch {
-    live.usePrivacy(null);
+    return {};
   }
 }
 
-byId("host").textContent = location.host ? `this server (${location.host})` : "this server";
+const offers = askForOffers();
+offers.then(({ holistic }) => choice.usePrivacy(holistic ?? null));
+for (const id of /** @type {const} */ (["host", "kept-host"])) {
+  byId(id).textContent = location.host ? `this server (${location.host})` : "this server";
+}
+lexicon.onChange(() => {
+  const { length } = lexicon.signs;
+  byId("signs-taught").hidden = length === 0;
+  byId("signs-taught-count").textContent = length === 1 ? "one that you taught" : `${length} that you taught`;
+});
 window.addEventListener("hashchange", () => showView(true));
 document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault(); // its hash would be taken for a section
@@ -96,4 +121,4 @@ document.querySelector(".skip")?.addEventListener("click", (event) => {
 });
 showView(false);
 onKey(loadBundle);
-Promise.all([loadBundle(), findPrivacy()]).then(() => (overlayOnly ? live.start() : undefined));
+Promise.all([loadBundle(), offers]).then(() => (overlayOnly ? live.start() : undefined));

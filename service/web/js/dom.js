@@ -68,3 +68,14 @@ export function bar(share, className = "") {
   fill.style.width = `${Math.round(Math.min(1, Math.max(0, share)) * 100)}%`;
   return h(`span.bar${className && `.${className}`}`, { "aria-hidden": "true" }, fill);
 }
+
+/**
+ * The function hands a file to the browser's downloads.
+ *
+ * @param {File} file
+ */
+export function download(file) {
+  const url = URL.createObjectURL(file);
+  h("a", { href: url, download: file.name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000); // by then the download has begun
+}

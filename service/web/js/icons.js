@@ -1,6 +1,6 @@
 /** Line drawings for notices; 48 x 48. */
 
-/** @typedef {"camera"|"camera-off"|"pause"|"wait"|"offline"} IconName */
+/** @typedef {"camera"|"camera-off"|"pause"|"wait"|"offline"|"found"|"missed"} IconName */
 
 /** @type {Record<IconName, string[]>} */
 const PATHS = {
@@ -9,6 +9,8 @@ const PATHS = {
   pause: ["M24 6a18 18 0 1 0 0 36 18 18 0 0 0 0-36", "M19.5 17.5v13M28.5 17.5v13"],
   wait: ["M24 6a18 18 0 1 0 18 18", "M24 14v10l6 4"],
   offline: ["M5 18c4-3.5 8.5-5.6 13-6.4M43 18c-3-2.6-6.3-4.5-9.7-5.6", "M12 26c2.5-2.2 5.2-3.6 8-4.2M36 26c-1.3-1.1-2.6-2-4-2.7", "M19 33.5c3-2.5 7-2.5 10 0", "M24 40h.01", "M7 6l34 36"],
+  found: ["M10 25.500l10 10L39 13.500"],
+  missed: ["M13 13l22 22M35 13L13 35"],
 };
 
 /**

@@ -43,7 +43,7 @@ export function assemble(parts) {
  * The function returns what the overlay draws, in the form of the server's `landmarks` message.
  *
  * @param {Omit<Parts, "face">} parts
- * @returns {import("./overlay.js").Landmarks}
+ * @returns {import("./figure.js").Landmarks}
  */
 export function landmarksOf({ pose, left_hand, right_hand }) {
   return {

@@ -8,10 +8,16 @@ const MEASURED = 6; // frames of the speed check
 const HOPELESS_MS = 300; // two frames this slow, and there is no need to look at more
 const PATIENCE_MS = 25_000; // for loading and measuring together
 
-/** @import { Landmarks } from "./overlay.js" */
+/** @import { Landmarks } from "./figure.js" */
 /** @import { Reader } from "./readers.js" */
 
 /** @typedef {"auto"|"keypoints"|"frames"} Mode */
+
+/**
+ * @typedef {object} Watch
+ * @property {(points: Landmarks) => void} onPoints takes what the overlay draws in privacy mode
+ * @property {() => void} onCheck hears that privacy mode is loaded, and its speed measured
+ */
 
 /**
  * The function tells whether a device keeps `MIN_FPS`; null: too early to say.
@@ -29,14 +35,7 @@ export function verdict(times) {
 
 /** The class chooses between privacy mode and pictures, and keeps what both need. */
 export class Modes {
-  /**
-   * `onPoints` takes what the overlay draws in privacy mode; `onCheck` hears that the speed check begins.
-   *
-   * @param {{onPoints: (points: Landmarks) => void, onCheck: () => void}} options
-   */
-  constructor({ onPoints, onCheck }) {
-    this.onPoints = onPoints;
-    this.onCheck = onCheck;
+  constructor() {
     /** @type {Mode} */
     this.wanted = "auto";
     /** @type {string|null} */
@@ -56,18 +55,19 @@ export class Modes {
    * The method chooses what to read the camera's pictures with.
    *
    * @param {HTMLVideoElement} video
+   * @param {Watch} watch
    * @returns {Promise<Reader>}
    * @throws {Error} privacy mode was asked for by name and does not run here: never send pictures instead
    */
-  async reader(video) {
+  async reader(video, watch) {
     if (this.folder === null && this.wanted === "keypoints") throw new Error("not installed");
     if (this.folder !== null && this.wanted === "auto" && this.keepsUp === null) {
-      await this.#check(video, this.folder);
+      await this.#check(video, this.folder, watch);
     }
     // Only now: while that was measured the server may have said that it needs pictures.
     if (this.folder === null || this.wanted === "frames") return new PictureReader();
     if (this.wanted === "auto" && !this.keepsUp) return new PictureReader();
-    return new KeypointReader(await this.#loaded(this.folder), this.onPoints);
+    return new KeypointReader(await this.#loaded(this.folder, watch), watch.onPoints);
   }
 
   /** The method drops Holistic after a failure, so that the next start loads it anew. */
@@ -80,8 +80,9 @@ export class Modes {
    * The method returns Holistic, ready for another recording.
    *
    * @param {string} folder of the package
+   * @param {Watch} watch
    */
-  async #loaded(folder) {
+  async #loaded(folder, watch) {
     if (this.holistic) {
       await this.holistic.reset();
       return this.holistic;
@@ -89,7 +90,7 @@ export class Modes {
     const holistic = new Holistic(folder);
     this.holistic = holistic;
     try {
-      this.onCheck();
+      watch.onCheck();
       await holistic.load();
     } catch (error) {
       this.drop();
@@ -101,13 +102,14 @@ export class Modes {
   /**
    * @param {HTMLVideoElement} video
    * @param {string} folder of the package
+   * @param {Watch} watch
    */
-  async #check(video, folder) {
+  async #check(video, folder, watch) {
     /** @type {number|undefined} */
     let giveUp;
     /** @type {Promise<boolean>} */
     const patience = new Promise((done) => (giveUp = setTimeout(done, PATIENCE_MS, false)));
-    this.keepsUp = await Promise.race([this.#measure(video, folder).catch(() => false), patience]);
+    this.keepsUp = await Promise.race([this.#measure(video, folder, watch).catch(() => false), patience]);
     clearTimeout(giveUp);
     if (!this.keepsUp) this.drop();
   }
@@ -115,9 +117,10 @@ export class Modes {
   /**
    * @param {HTMLVideoElement} video
    * @param {string} folder of the package
+   * @param {Watch} watch
    */
-  async #measure(video, folder) {
-    const holistic = await this.#loaded(folder);
+  async #measure(video, folder, watch) {
+    const holistic = await this.#loaded(folder, watch);
     /** @type {number[]} */
     const times = [];
     while (verdict(times) === null) {

@@ -5,7 +5,7 @@ import { assemble, landmarksOf } from "./keypoints.js";
 
 /** @import { Limits, StartMessage } from "../types/messages.js" */
 /** @import { Holistic } from "./holistic.js" */
-/** @import { Landmarks } from "./overlay.js" */
+/** @import { Landmarks } from "./figure.js" */
 
 /**
  * @typedef {object} Reader

@@ -1,6 +1,6 @@
 /** The signs of this page as a file: plain text, WebVTT or SRT. Made here, so that it holds pauses and reconnects too. */
 
-import { h } from "./dom.js";
+import { download } from "./dom.js";
 import { glossName } from "./glosses.js";
 
 /** @typedef {"txt"|"vtt"|"srt"} Kind */
@@ -37,9 +37,7 @@ export function transcript(kind, signs, originMs) {
  * @param {string} text
  */
 export function save(kind, text) {
-  const url = URL.createObjectURL(new Blob([text], { type: TYPES[kind] }));
-  h("a", { href: url, download: `signs-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.${kind}` }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000); // by then the download has begun
+  download(new File([text], `signs-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.${kind}`, { type: TYPES[kind] }));
 }
 
 /**

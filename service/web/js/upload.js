@@ -8,6 +8,7 @@ import { clipProblem } from "./messages.js";
 import { Recorder } from "./recorder.js";
 
 /** @import { Classification, ClipSign, Prediction, Problem } from "../types/messages.js" */
+/** @import { Lexicon } from "./lexicon.js" */
 
 const TOP_K = 5;
 /** @type {Part[]} */
@@ -17,7 +18,9 @@ const PARTS = ["empty", "progress", "result", "error"];
 
 /** The class is the clip view: it sends one clip at a time and shows the answer. */
 export class Upload {
-  constructor() {
+  /** @param {Lexicon} lexicon */
+  constructor(lexicon) {
+    this.lexicon = lexicon;
     /** @type {string|null} */
     this.noSign = null;
     /** @type {File|null} */
@@ -64,7 +67,8 @@ export class Upload {
     request.upload.onload = () => this.#progress("Reading the clip…", null, "Finding the hands in every frame takes a few seconds.");
     request.onload = () => this.#answered(request);
     request.onerror = () => this.#failed(0, null, null);
-    request.open("POST", new URL(`v1/classify?top_k=${TOP_K}`, document.baseURI));
+    const taught = this.lexicon.inUse === null ? "" : `&lexicon=${this.lexicon.inUse}`;
+    request.open("POST", new URL(`v1/classify?top_k=${TOP_K}${taught}`, document.baseURI));
     for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
     const form = new FormData();
     form.append("file", file, file.name);
