@@ -141,6 +141,7 @@ def test_everybody_asks_with_taught_signs_other_signs_and_those_of_the_vocabular
 
 def test_signs_that_lie_apart_are_reported_and_nothing_else_suffers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lexicon_calibration, "DRAWS", 4)
+    monkeypatch.setattr(lexicon_calibration, "MARGINS", (0.6, 0.75, 0.9))
     made, probabilities = known_and_taught(0.1)
     found = calibrate_lexicon(ask(made, probabilities, VOCABULARY, "no sign", 1), 1, 0.7, typical(made, VOCABULARY))
     assert found.taught_told > 0.9
@@ -152,6 +153,7 @@ def test_signs_that_lie_apart_are_reported_and_nothing_else_suffers(monkeypatch:
 
 def test_signs_that_nobody_can_tell_apart_are_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lexicon_calibration, "DRAWS", 4)
+    monkeypatch.setattr(lexicon_calibration, "MARGINS", (0.6, 0.75, 0.9))
     made, probabilities = known_and_taught(2.0)
     found = calibrate_lexicon(ask(made, probabilities, VOCABULARY, "no sign", 1), 1, 0.7, 0.5)
     assert found.harm <= 0.01
@@ -202,6 +204,7 @@ def test_a_bundle_is_calibrated_exported_and_asked(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lexicon_calibration, "DRAWS", 2)
+    monkeypatch.setattr(lexicon_calibration, "MARGINS", (0.6, 0.9))
     calibration, lexicon, bundle = tmp_path / "calibration.json", tmp_path / "lexicon.json", tmp_path / "bundle"
     assert main(of_folds(made, "calibrate", "--out", str(calibration))) == 0
     assert main(of_folds(made, "calibrate-lexicon", "--calibration", str(calibration), "--out", str(lexicon))) == 0

@@ -92,7 +92,8 @@ class LexiconCalibration(BaseModel):
 
         s = self.settings
         return (
-            f"margin {s.margin:.2f}, temperature {s.temperature:.3f}, caution {s.caution:.1f}, typical {s.typical:.2f}\n"
+            f"margin {s.margin:.2f}, temperature {s.temperature:.3f}, caution {s.caution:.1f}, "
+            f"typical {s.typical:.2f}\n"
             f"taught signs: {100 * self.taught_told:.1f} % reported rightly, {100 * self.taught_wrong:.1f} % wrongly; "
             f"of those that the user taught {100 * self.own_told:.1f} % rightly\n"
             f"other signs reported: {change(self.others_told)}\n"

@@ -101,14 +101,14 @@ def of_fold(fold: LeftOutFold, calibration: Calibration | None = None) -> tuple[
 def score(asked: Embedded, taught: Embedded, ways: int, shots: int, draws: int, seed: int) -> OneShotScore:
     """Accuracy over random lexicons.
 
-    Each draw is of one signer, drawn from those who can ask anything. A lexicon of `ways` glosses is taught by others:
-    glosses of the signer first, drawn at random, then any; `shots` examples of each, by as many people as possible. The
-    signer then asks with all own clips of these glosses. A gloss that others have fewer clips of is taught with those.
+    Those who can ask anything take turns. For each a lexicon of `ways` glosses is taught by others: glosses of the signer
+    first, drawn at random, then any; `shots` examples of each, by as many people as possible. The signer then asks with
+    all own clips of these glosses. A gloss that others have fewer clips of is taught with those. Lexicons of more
+    examples are of the same signers and glosses.
 
     Raises:
         DataError: there are fewer than `ways` glosses, or no gloss that one person can teach and another ask.
     """
-    rng = np.random.default_rng([seed, ways, shots])
     teachable = sorted(set(taught.glosses))
     if len(teachable) < ways:
         raise DataError(f"{ways} ways: the clips to teach with have {len(teachable)} glosses")
@@ -120,8 +120,10 @@ def score(asked: Embedded, taught: Embedded, ways: int, shots: int, draws: int, 
     if not of_signer:
         raise DataError("there is no gloss that two different people have signed")
     results = []
-    for _ in range(draws):
-        signer = sorted(of_signer)[rng.integers(len(of_signer))]
+    turns = np.random.default_rng(seed).permutation(sorted(of_signer))
+    for draw in range(draws):
+        rng = np.random.default_rng([seed, ways, draw])
+        signer = str(turns[draw % len(turns)])
         own = [str(g) for g in rng.permutation(of_signer[signer])][:ways]
         others = [g for g in teachable if g not in own and len(taught.rows(g, signer))]
         lexicon = own + [str(g) for g in rng.permutation(others)][: ways - len(own)]
