@@ -16,7 +16,7 @@ from service.ray import app as ray_app
 from service.ray.app import ReplicaPlan, serving
 from service.ray.deployments import _connect
 from service.settings import Settings, StartError
-from tests.bundles import signing
+from tests.bundles import NO_SIGN, signing
 from tests.service.process import ROOT, START_S, environment_of
 from tests.service.serving import (
     DOWN,
@@ -34,6 +34,7 @@ from tests.service.serving import (
     serve,
     video,
 )
+from tests.service.signer import LEXICON, Signer
 
 RECOGNISERS = 2
 PATIENCE_S = 60
@@ -49,15 +50,17 @@ def ray():
 
 
 @pytest.fixture(scope="module")
-def on_ray(ray, bundle_folder):
-    settings = Settings(bundle=bundle_folder, port=free_port(), **SETTINGS)
+def on_ray(ray, teachable_folder, tmp_path_factory):
+    lexicons = tmp_path_factory.mktemp("on_ray") / "lexicons.sqlite"
+    settings = Settings(bundle=teachable_folder, port=free_port(), lexicons=lexicons, **SETTINGS)
     with serving(settings, ReplicaPlan(least=RECOGNISERS, most=RECOGNISERS), make_tracker=ColourTracker) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def plain(bundle_folder):
-    with serve(bundle_folder, **SETTINGS) as address:
+def plain(teachable_folder, tmp_path_factory):
+    lexicons = tmp_path_factory.mktemp("plain") / "lexicons.sqlite"
+    with serve(teachable_folder, lexicons=lexicons, **SETTINGS) as address:
         yield address
 
 
@@ -132,6 +135,24 @@ def test_a_stream_gets_the_same_error(on_ray, plain, caption):
 
     assert one.finals() == ["east", "west"]
     assert stable(one.received) == stable(other.received)
+
+
+def teach_and_read(address):
+    with client(address) as asking:
+        assert asking.post("/v1/lexicons", json={"name": LEXICON}).status_code == 201
+    with Signer(address) as signer:
+        signer.start(interim=False)
+        signer.teach("tea")
+        signer.taught("near", "near", "near")
+        signer.done()
+        assert signer.read("near", "far", "east") == ["tea", NO_SIGN, "east"]
+        signer.stop()
+    return signer.received
+
+
+@pytest.mark.slow
+def test_signs_are_taught_over_a_stream(on_ray, plain):
+    assert stable(teach_and_read(on_ray)) == stable(teach_and_read(plain))
 
 
 @pytest.mark.slow
