@@ -21,6 +21,12 @@ from tests.service.test_page_stream import final
 pytestmark = BROWSER_TESTS
 
 CLIP = DATA / "clips" / "book__startasl_F1__book.mp4"
+COUNTS = """() => {
+  const count = document.getElementById("teach-count");
+  window.counts = [];
+  const seen = () => count.offsetParent && window.counts.push(count.textContent);
+  new MutationObserver(seen).observe(count, { childList: true });
+}"""
 needs_clip = pytest.mark.skipif(not CLIP.is_file() or not EMBEDDED.is_dir(), reason=f"no recordings in {DATA}")
 
 
@@ -125,10 +131,11 @@ def test_taught_sign_is_kept_captioned_exported_imported_and_forgotten(
 def test_lesson_counts_down_says_what_went_wrong_and_ends_with_a_try(open_page: Open, page_address: str) -> None:
     room = Classroom()
     page = open_page(*ALLOWED_CAMERA, address=f"{page_address}/#teach", prepare=room)
+    page.evaluate(COUNTS)
     begin(page, "  tea ")
-    step(page, "count")
-    assert page.locator("#teach-count").inner_text() == "3"
-    assert page.locator("#teach-count").evaluate("(e) => parseFloat(getComputedStyle(e).fontSize)") > 140
+    room.teaches(page)
+    assert page.evaluate("window.counts") == ["3", "2", "1"]
+    assert page.locator("#teach-big").evaluate("(e) => parseFloat(getComputedStyle(e).fontSize)") > 140
     room.refuses(page, "tea", "no_hands")
     step(page, "missed")
     assert "hands were not seen" in page.locator("#teach-detail").inner_text()
@@ -248,6 +255,12 @@ def test_broken_connection_begins_the_example_anew(open_page: Open, page_address
     page.get_by_text("Connection lost.").wait_for()
     step(page, "count")
     assert page.locator("#teach-of").inner_text() == "Example 2 of 3"
+    for count in (2, 3):
+        room.takes(page, taught_sign("tea", count))
+    step(page, "trying")
+    room.hang_up()
+    page.get_by_text("Connection lost.").wait_for()
+    page.get_by_text("Try it", exact=True).wait_for()
 
 
 def test_leaving_the_section_turns_the_camera_off(open_page: Open, page_address: str) -> None:

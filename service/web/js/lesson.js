@@ -61,6 +61,7 @@ export class Lesson {
   /** The stream is open, for the first time or again. */
   opened() {
     if (this.step === "opening") this.again();
+    if (this.step === "trying") this.#enter("trying");
   }
 
   /** The connection is lost; it will be `opened` again. */

@@ -36,6 +36,7 @@ export class Teach {
     this.noSign = null;
     /** @type {string[]} */
     this.vocabulary = []; // of the bundle
+    this.said = ""; // below the picture
     this.taught = new Taught(lexicon, (sign) => this.#begin(sign.gloss, sign.language, 1));
     this.lesson = new Lesson({
       onStep: (step) => this.#show(step),
@@ -227,14 +228,17 @@ export class Teach {
   }
 
   /**
-   * The method says what to do next.
+   * The method says what to do next. What stands there already is not written again: it would be announced again.
    *
    * @param {string} of
    * @param {string} word
    * @param {string} detail
    */
   #prompt(of, word, detail) {
+    const said = [of, word, detail].join("\n");
     byId("teach-prompt").hidden = false;
+    if (said === this.said) return;
+    this.said = said;
     byId("teach-of").textContent = of;
     byId("teach-word").textContent = word;
     delete byId("teach-word").dataset.gloss;
