@@ -3,6 +3,7 @@
 import sqlite3
 
 APPLICATION = 0x676C6578  # "glex", in the header of the file
+LOG_BYTES = 16 * 2**20  # to which the write-ahead log is cut after a large change
 BUSY_MS = 5000  # for which a change waits for another one
 
 # An example is its keypoints; what a bundle reads in it is beside it, once for each model, so that two bundles can be
@@ -65,6 +66,7 @@ def connect(path: str) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
+        db.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         db.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a loss of power
         if _version(db) < len(MIGRATIONS):
             _migrate(db)

@@ -25,7 +25,7 @@ from service.rest.schemas import ExampleMotion, LexiconSummary, TaughtExample, T
 from service.rest.uploads import File
 from service.state import State
 
-DIGITS = 4  # of a point; a ten-thousandth of the shoulders' width
+DIGITS = 4  # of a point, in shoulder widths, and of a similarity
 
 
 def teach(
@@ -99,9 +99,11 @@ def answer(known: Known) -> TaughtSign:
         gloss=sign.gloss,
         language=sign.language,
         examples=[TaughtExample(id=e.id, duration_ms=round(e.end_ms - e.start_ms, 1)) for e in sign.examples],
-        consistency=likeness.consistency,
+        consistency=None if likeness.consistency is None else round(likeness.consistency, DIGITS),
         outliers=list(likeness.outliers),
-        look_alikes=[LookAlike(gloss=o.gloss, taught=o.taught, risk=o.risk) for o in likeness.look_alikes],
+        look_alikes=[
+            LookAlike(gloss=o.gloss, taught=o.taught, risk=round(o.risk, DIGITS)) for o in likeness.look_alikes
+        ],
     )
 
 
