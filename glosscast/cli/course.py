@@ -171,7 +171,7 @@ class Course:
         except OSError as error:
             raise CourseError(
                 f"{error.filename}: {error.strerror}; {len(self.taught)} clips of this run are stored, the last "
-                f"{len(self._pending)} are not: make room and run this again"
+                f"{len(self._pending)} are not: put that right and run this again"
             ) from error
         for lesson, example in self._pending:
             if lesson in refused:

@@ -1,7 +1,9 @@
 """`glosscast teach`: signs from clips, one sign at a time or a folder of them."""
 
 import argparse
+import errno
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -51,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         args.usage("GLOSS and a CLIP, or --folder DIR")
     if args.folder is not None and args.gloss is not None:
         args.usage("--folder names the signs: GLOSS and CLIP are not taken with it")
+    if not (folder := args.lexicon.absolute().parent).is_dir():  # before the time of reading clips is spent
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
     bundle = load_bundle(args.bundle).require_servable()
     teacher = Teacher(bundle, Recogniser(bundle).readout)
     name = args.lexicon.name.removesuffix(".npz").removesuffix(".lexicon")

@@ -218,7 +218,7 @@ def test_on_a_full_disk_what_was_stored_stays(record: Record, teaching, lexicon,
         code, _, err = teaching("coffee", record("b.mp4", FAR))
     assert code == 2
     assert err.splitlines()[-1].endswith(
-        "No space left on device; 0 clips of this run are stored, the last 1 are not: make room and run this again"
+        "No space left on device; 0 clips of this run are stored, the last 1 are not: put that right and run this again"
     )
     assert len(lexicon()) == 1
     assert teaching("coffee", record("b.mp4", FAR))[0] == 0
@@ -275,6 +275,13 @@ def test_what_another_program_adds_meanwhile_is_kept(record: Record, teaching, l
     monkeypatch.setattr(recordings, "keypoints_of", reading)
     assert teaching("tea", record("a.mp4", NEAR))[0] == 0
     assert [s.gloss for s in lexicon()] == ["coffee", "tea"]
+
+
+def test_where_no_file_can_be_made_no_clip_is_read(record: Record, teaching, tmp_path: Path, monkeypatch) -> None:
+    clip = record("a.mp4", NEAR)
+    monkeypatch.setattr(recordings, "keypoints_of", lambda path, fps: pytest.fail("a clip was read"))
+    code, _, err = teaching("tea", clip, "--lexicon", tmp_path / "nowhere" / "mine.npz")
+    assert (code, err) == (2, f"{tmp_path / 'nowhere'}: No such file or directory\n")
 
 
 def test_a_file_that_is_no_lexicon_is_not_written_over(record: Record, teaching, tmp_path: Path) -> None:
