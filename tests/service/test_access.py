@@ -262,7 +262,9 @@ def test_the_description_names_the_routes_that_take_a_key(client):
     api = client.get("/openapi.json").json()
     secured = {path for path, item in api["paths"].items() for operation in item.values() if "security" in operation}
 
-    assert secured == {"/v1/classify", "/v1/bundle", "/v1/tokens"}
+    lexicons = {path for path in api["paths"] if path.startswith("/v1/lexicons")}
+    assert len(lexicons) == 7
+    assert secured == {"/v1/classify", "/v1/bundle", "/v1/tokens"} | lexicons
     assert api["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     assert "bearer." in client.get("/docs").text
 
