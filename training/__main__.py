@@ -147,6 +147,9 @@ def parser() -> argparse.ArgumentParser:
     for command in (one_shot, by_folds):
         command.add_argument("--ways", type=counts, default="10,46", help="signs of a lexicon (default: 10,46)")
         command.add_argument("--shots", type=counts, default="1,3,5", help="examples of a sign (default: 1,3,5)")
+        command.add_argument(
+            "--self-taught", action="store_true", help="everybody teaches their own signs (default: others do)"
+        )
         command.add_argument("--draws", type=count, default=50, help="lexicons of each size (default: 50)")
 
     taught = choices.add_parser(

@@ -18,7 +18,7 @@ from training.__main__ import main
 from training.data import DataError
 from training.evaluation import lexicon_calibration
 from training.evaluation.lexicon_calibration import Asked, ask, calibrate_lexicon, measure, rule, typical
-from training.evaluation.one_shot import Embedded, draw_lexicon, score
+from training.evaluation.one_shot import Embedded, draw_lexicon, own_lexicon, score
 
 SETTINGS = LexiconSettings(margin=0.6, temperature=0.05, typical=0.7, caution=1.5, crowd=0.5)
 VOCABULARY = ("yes", "no sign")
@@ -62,6 +62,23 @@ def test_nobody_is_asked_by_what_they_taught_themselves() -> None:
     mixed[made.signers == "signer 1"] = np.roll(mixed[made.signers == "signer 1"], 3, axis=0)
     found = score(*[Embedded(mixed, made.glosses, made.signers)] * 2, ways=6, shots=3, draws=20, seed=1)
     assert found.accuracy == 0.0
+
+
+def test_people_who_teach_themselves_ask_with_other_clips() -> None:
+    """Everybody has signs of their own; one's own clips alone tell which is which."""
+    made = clips(signers=3, spread=0.0)
+    personal = made.embeddings.copy()
+    for turn in range(3):
+        mine = made.signers == f"signer {turn}"
+        personal[mine] = np.roll(personal[mine], turn, axis=1)
+    own = Embedded(personal, made.glosses, made.signers)
+    assert score(own, None, ways=6, shots=1, draws=9, seed=1).accuracy == 1.0
+    assert score(own, own, ways=6, shots=1, draws=9, seed=1).accuracy < 0.5
+    _, taken = own_lexicon(own, ["sign 0", "sign 1"], "signer 0", 9, np.random.default_rng(1))
+    assert sorted(taken) != sorted(
+        np.flatnonzero((own.signers == "signer 0") & np.isin(own.glosses, ["sign 0", "sign 1"]))
+    )
+    assert len(taken) == 4  # of three clips each one is left to ask with
 
 
 def test_the_same_seed_draws_the_same_lexicons() -> None:

@@ -24,10 +24,15 @@ def run_one_shot(args: argparse.Namespace) -> int:
 
     bundle = load_bundle(args.bundle).require_servable()
     teacher = Teacher(bundle, Recogniser(bundle).readout)
+    if args.self_taught and args.enrol is not None:
+        raise ValueError("give either --enrol or --self-taught")
     asked = embed(teacher, load_npz(args.data, args.fps, args.aspect))
     taught = asked if args.enrol is None else embed(teacher, load_npz(args.enrol, args.fps, args.aspect))
     scores: Scores = {
-        ways: {shots: [score(asked, taught, ways, shots, args.draws, args.seed)] for shots in args.shots}
+        ways: {
+            shots: [score(asked, None if args.self_taught else taught, ways, shots, args.draws, args.seed)]
+            for shots in args.shots
+        }
         for ways in args.ways
     }
     if args.json:
@@ -53,7 +58,8 @@ def run_evaluate_one_shot(args: argparse.Namespace) -> int:
         clips = clips.outside(fold.recogniser.config.data.vocabulary)
         for ways in args.ways:
             for shots in args.shots:
-                found[ways, shots][fold.seed].append(score(clips, clips, ways, shots, args.draws, fold.number))
+                taught = None if args.self_taught else clips
+                found[ways, shots][fold.seed].append(score(clips, taught, ways, shots, args.draws, fold.number))
     scores: Scores = defaultdict(dict)
     for (ways, shots), seeds in found.items():
         scores[ways][shots] = [

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from glosscast.lexicon.settings import LexiconSettings
 from glosscast.lexicon.similarity import LARGEST
 from training.data import DataError
-from training.evaluation.one_shot import Embedded, draw_lexicon
+from training.evaluation.one_shot import Embedded, draw_lexicon, own_lexicon
 from training.runtime.files import read_json
 
 Floats = NDArray[np.float64]
@@ -140,7 +140,7 @@ def ask(clips: Embedded, probabilities: Floats, vocabulary: Sequence[str], no_si
         rest = [g for g in sorted(set(others.glosses)) if g not in mine]
         lexicon = (lexicon + [str(g) for g in rng.permutation(rest)])[:size]
         if own:
-            prototypes, taught = _own_lexicon(clips, lexicon, signer, shots, rng)
+            prototypes, taught = own_lexicon(clips, lexicon, signer, shots, rng)
             rows = np.setdiff1d(rows, taught)
         else:
             prototypes = draw_lexicon(others, lexicon, signer, shots, rng)
@@ -156,23 +156,6 @@ def ask(clips: Embedded, probabilities: Floats, vocabulary: Sequence[str], no_si
         similarity = (clips.embeddings[rows] @ prototypes.T).astype(np.float64)
         found.append(Asked(probabilities[rows], similarity, np.array(targets), np.array(kinds), own))
     return found
-
-
-def _own_lexicon(
-    clips: Embedded, lexicon: Sequence[str], signer: str, shots: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Prototypes of the signer's own clips, of others' where there are none, and the own clips that they took."""
-    prototypes, taken = [], []
-    for gloss in lexicon:
-        rows = rng.permutation(np.flatnonzero((clips.glosses == gloss) & (clips.signers == signer)))
-        if len(rows) > 1:
-            rows = rows[: min(shots, len(rows) - 1)]
-            taken.append(rows)
-        else:
-            rows = rng.permutation(clips.rows(gloss, signer))[:shots]
-        mean = clips.embeddings[rows].mean(axis=0)
-        prototypes.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
-    return np.stack(prototypes), np.concatenate(taken) if taken else np.zeros(0, np.intp)
 
 
 def _glosses(clips: Embedded, signer: str) -> list[str]:

@@ -98,24 +98,39 @@ def of_fold(fold: LeftOutFold, calibration: Calibration | None = None) -> tuple[
     return embedded, found.probabilities[seen].astype(np.float64)
 
 
-def score(asked: Embedded, taught: Embedded, ways: int, shots: int, draws: int, seed: int) -> OneShotScore:
+def score(asked: Embedded, taught: Embedded | None, ways: int, shots: int, draws: int, seed: int) -> OneShotScore:
     """Accuracy over random lexicons.
 
-    Those who can ask anything take turns. For each a lexicon of `ways` glosses is taught by others: glosses of the signer
-    first, drawn at random, then any; `shots` examples of each, by as many people as possible. The signer then asks with
-    all own clips of these glosses. A gloss that others have fewer clips of is taught with those. Lexicons of more
-    examples are of the same signers and glosses.
+    Those who can ask anything take turns. For each a lexicon of `ways` glosses is taught by others: glosses of the
+    signer first, drawn at random, then any; `shots` examples of each, by as many people as possible. The signer then
+    asks with all own clips of these glosses. A gloss that others have fewer clips of is taught with those. Lexicons of
+    more examples are of the same signers and glosses.
+
+    Args:
+        asked: the clips to ask with.
+        taught: the clips to teach with; None has everybody teach with own clips, which are not asked with then. Signs
+            that the person has no two clips of are taught by others.
+        ways: signs of a lexicon.
+        shots: examples of a sign.
+        draws: how many lexicons.
+        seed: of the drawing.
 
     Raises:
         DataError: there are fewer than `ways` glosses, or no gloss that one person can teach and another ask.
     """
+    own_clips = taught is None
+    taught = asked if taught is None else taught
     teachable = sorted(set(taught.glosses))
     if len(teachable) < ways:
         raise DataError(f"{ways} ways: the clips to teach with have {len(teachable)} glosses")
     of_signer = {
         signer: own
         for signer in sorted(set(asked.signers))
-        if (own := [g for g in sorted(set(asked.glosses[asked.signers == signer])) if len(taught.rows(g, signer))])
+        if (
+            own := [
+                g for g in _glosses(asked, signer, 2 if own_clips else 1) if own_clips or len(taught.rows(g, signer))
+            ]
+        )
     }
     if not of_signer:
         raise DataError("there is no gloss that two different people have signed")
@@ -127,15 +142,25 @@ def score(asked: Embedded, taught: Embedded, ways: int, shots: int, draws: int, 
         own = [str(g) for g in rng.permutation(of_signer[signer])][:ways]
         others = [g for g in teachable if g not in own and len(taught.rows(g, signer))]
         lexicon = own + [str(g) for g in rng.permutation(others)][: ways - len(own)]
-        prototypes = draw_lexicon(taught, lexicon, signer, shots, rng)
+        used = np.zeros(0, np.intp)
+        if own_clips:
+            prototypes, used = own_lexicon(asked, lexicon, signer, shots, rng)
+        else:
+            prototypes = draw_lexicon(taught, lexicon, signer, shots, rng)
         ranks = []
         for place, gloss in enumerate(own):
-            clips = np.flatnonzero((asked.glosses == gloss) & (asked.signers == signer))
+            clips = np.setdiff1d(np.flatnonzero((asked.glosses == gloss) & (asked.signers == signer)), used)
             similarity = asked.embeddings[clips] @ prototypes.T
             ranks.append((similarity > similarity[:, place, None]).sum(axis=1))
         results.append([np.mean([(rank < top).mean() for rank in ranks]) for top in (1, TOP)])
     accuracy, top5 = np.mean(results, axis=0)
     return OneShotScore(accuracy=float(accuracy), top5=float(top5))
+
+
+def _glosses(clips: Embedded, signer: str, least: int) -> list[str]:
+    """The glosses that a signer has so many clips of."""
+    glosses, counts = np.unique(clips.glosses[clips.signers == signer], return_counts=True)
+    return [str(gloss) for gloss, number in zip(glosses, counts, strict=True) if number >= least]
 
 
 def draw_lexicon(
@@ -145,6 +170,25 @@ def draw_lexicon(
     return np.stack([_prototype(taught, gloss, without, shots, rng) for gloss in lexicon])
 
 
+def own_lexicon(
+    clips: Embedded, lexicon: Sequence[str], signer: str, shots: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Prototypes (J, D) that a signer taught, and the clips that this took, one of each gloss at least being left.
+
+    Glosses of which the signer has no two clips are taught by others.
+    """
+    prototypes, taken = [], []
+    for gloss in lexicon:
+        rows = rng.permutation(np.flatnonzero((clips.glosses == gloss) & (clips.signers == signer)))
+        if len(rows) > 1:
+            rows = rows[: min(shots, len(rows) - 1)]
+            taken.append(rows)
+            prototypes.append(_unit(clips.embeddings[rows].mean(axis=0)))
+        else:
+            prototypes.append(_prototype(clips, gloss, signer, shots, rng))
+    return np.stack(prototypes), np.concatenate(taken) if taken else np.zeros(0, np.intp)
+
+
 def _prototype(taught: Embedded, gloss: str, without: str, shots: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """The mean (D,) of `shots` examples of a gloss, by different people before the same one comes again."""
     by_signer = defaultdict[str, list[int]](list)
@@ -152,7 +196,10 @@ def _prototype(taught: Embedded, gloss: str, without: str, shots: int, rng: np.r
         by_signer[str(taught.signers[row])].append(int(row))
     clips = list(by_signer.values())
     order = [rows[turn] for turn in range(max(map(len, clips))) for rows in clips if turn < len(rows)]
-    mean = taught.embeddings[order[:shots]].mean(axis=0)
+    return _unit(taught.embeddings[order[:shots]].mean(axis=0))
+
+
+def _unit(mean: NDArray[np.float32]) -> NDArray[np.float32]:
     unit: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-12)
     return unit
 
