@@ -1,6 +1,5 @@
 """Changes of a lexicon's file by several programs at once: none loses what another has written."""
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,6 +75,8 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         OSError: the lock cannot be made; names it.
     """
+    import fcntl  # not on Windows, where all other commands run without it
+
     with path.with_name(f".{path.name}.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -188,6 +188,17 @@ class Lexicons:
         """
         Teacher(engine.bundle, engine.classify).gloss(gloss)
 
+    def delete(self, owner: str, name: str) -> None:
+        """Forget a lexicon, in the store and in memory; streams that read with it go on with the bundle's signs.
+
+        Raises:
+            LexiconError: `unknown_lexicon`.
+            StoreError: the store fails; then nothing has changed.
+        """
+        self.store.delete(owner, name)
+        with self._lock:
+            self._rules.pop((owner, name), None)
+
     def close(self) -> None:
         """Close the store."""
         self.store.close()

@@ -151,7 +151,7 @@ async def make_lexicon(request: Request, caller: Editor) -> LexiconSummary:
 @router.delete("/{name}", status_code=204, responses=described(*CHANGING))
 async def delete_lexicon(request: Request, caller: Editor, name: Name) -> Response:
     """Forget a lexicon with all its signs; what was stored is overwritten."""
-    await told(lexicons_for(request).store.delete, caller.name, name)
+    await told(lexicons_for(request).delete, caller.name, name)
     return Response(status_code=204)
 
 

@@ -147,7 +147,12 @@ def test_the_command_prints_the_key_once_and_keeps_its_hash(tmp_path, monkeypatc
     assert code == 0
     assert find([key], out.removesuffix("\n")) is key
     assert out.strip() not in err + path.read_text()
-    assert (key.name, key.roles, key.streams, key.requests_per_minute) == ("kiosk", {Role.CLASSIFY, Role.STREAM}, 2, None)
+    assert (key.name, key.roles, key.streams, key.requests_per_minute) == (
+        "kiosk",
+        {Role.CLASSIFY, Role.STREAM},
+        2,
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Lexicons over REST: signs are taught from clips, read, changed, handed out and taken in."""
 
+import gc
 import io
 import json
 import shutil
 import sqlite3
 import threading
+import weakref
 import zipfile
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -595,3 +598,18 @@ def test_docs_describe_forms_and_bodies(client):
 
     for word in ("/v1/lexicons/{name}/signs", "look_alikes[].risk", "right_hand", "language", "changed_at", "added"):
         assert word in page, word
+
+
+def test_a_deleted_lexicon_leaves_nothing_in_memory(teachable_folder, tmp_path):
+    engine = SimpleNamespace(bundle=load_bundle(teachable_folder), classify=None)
+    lexicons = lexicons_of(Settings(lexicons=tmp_path / "l.sqlite"), Metrics())
+    lexicons.store.create("me", "mine", engine.bundle.id)
+    rule = weakref.ref(lexicons.rule("me", "mine", engine)[0])
+    gc.collect()
+    assert rule() is not None  # kept for the next request
+
+    lexicons.delete("me", "mine")
+
+    gc.collect()
+    assert rule() is None
+    lexicons.close()
