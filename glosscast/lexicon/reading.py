@@ -111,7 +111,7 @@ class LexiconRule:
         """How alike the examples of a taught sign are, and which signs are too close.
 
         Every example is read as if it had not been taught; one that is alone has the similarity to its sign that is
-        typical of another signer.
+        typical of the same signer.
 
         Raises:
             LexiconError: `unknown_gloss`.

@@ -18,7 +18,7 @@ class LexiconSettings(BaseModel):
         default=1.0, gt=0, description='exponent of the probability of "no sign", which taught signs share in'
     )
     typical: float = Field(
-        ge=-1, le=1, description="median similarity of a clip to one example of the same sign by another signer"
+        ge=-1, le=1, description="median similarity of a clip to one example of the same sign by the same signer"
     )
     crowd: float = Field(
         default=0.0,

@@ -163,13 +163,23 @@ def _glosses(clips: Embedded, signer: str) -> list[str]:
 
 
 def typical(clips: Embedded, vocabulary: Sequence[str]) -> float:
-    """Median similarity of two clips of one gloss outside the vocabulary by different signers."""
+    """Median similarity of two clips of one gloss outside the vocabulary by one signer.
+
+    Most lexicons are taught by the person who uses them, and an example that is alone has no other to judge it by.
+
+    Raises:
+        DataError: nobody signed such a gloss twice.
+    """
     found = []
     for gloss in sorted(set(clips.glosses) - set(vocabulary)):
         rows = np.flatnonzero(clips.glosses == gloss)
         similarity = clips.embeddings[rows] @ clips.embeddings[rows].T
-        found.append(similarity[clips.signers[rows][:, None] != clips.signers[rows]])
-    return float(np.median(np.concatenate(found)))
+        first, second = np.triu_indices(len(rows), 1)
+        same = clips.signers[rows][first] == clips.signers[rows][second]
+        found.append(similarity[first[same], second[same]])
+    if not found or not len(every := np.concatenate(found)):
+        raise DataError("nobody signed a gloss outside the vocabulary twice")
+    return float(np.median(every))
 
 
 def calibrate_lexicon(asked: Sequence[Asked], no_sign: int, reject: float, typical: float) -> LexiconCalibration:
