@@ -14,6 +14,7 @@ from glosscast.lexicon.similarity import unit
 from glosscast.manifest import MODEL
 
 MAX_SIGN_MS = 20_000.0
+MIN_FRAMES = 3  # of a sign in which a hand is seen; what has fewer is a glimpse of it
 HALF = 0.5  # share of the longest segment's length from which another one may be a sign of its own
 
 
@@ -143,11 +144,14 @@ def check(around: NDArray[np.float32], sign: NDArray[np.float32]) -> None:
     """Check the keypoints around a sign, and those of the sign itself, (T, 171, 4).
 
     Raises:
-        TeachingError: nobody, no shoulders or no hands are seen.
+        TeachingError: nobody or no shoulders are seen, or a hand in fewer than `MIN_FRAMES` frames of the sign.
     """
     if not (around[:, POSE, PRESENCE] > 0).any():
         raise TeachingError("no_signer", "nobody is in view")
     if not (around[:, SHOULDERS, PRESENCE] > 0).all(axis=1).any():
         raise TeachingError("no_shoulders", "both shoulders must be in view")
-    if not (sign[:, [LEFT_HAND.start, RIGHT_HAND.start], PRESENCE] > 0).any():
+    seen = int((sign[:, [LEFT_HAND.start, RIGHT_HAND.start], PRESENCE] > 0).any(axis=1).sum())
+    if not seen:
         raise TeachingError("no_hands", "no hand was found")
+    if seen < MIN_FRAMES:
+        raise TeachingError("no_hands", f"a hand was found in {seen} of the sign's frames; {MIN_FRAMES} are needed")

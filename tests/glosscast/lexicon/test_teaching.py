@@ -8,6 +8,7 @@ import pytest
 from glosscast.bundle import Bundle, load_bundle
 from glosscast.clip import Clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS
+from glosscast.lexicon import teaching
 from glosscast.lexicon.file import read_lexicon, write_lexicon
 from glosscast.lexicon.reading import LexiconRule
 from glosscast.lexicon.signs import LexiconError
@@ -75,7 +76,8 @@ def test_of_several_signs_the_longest_is_taken(teacher: Teacher) -> None:
     )
 
 
-def test_a_clip_in_which_no_sign_is_found_is_taken_whole(teacher: Teacher) -> None:
+def test_a_clip_in_which_no_sign_is_found_is_taken_whole(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teaching, "MIN_FRAMES", 1)
     clip = clip_of("near", sign_frames=1, rest_frames=2)
     example, _ = teacher.example(clip)
     assert (example.start_ms, example.end_ms) == (0.0, pytest.approx(clip.duration_ms))
@@ -93,6 +95,16 @@ def test_a_clip_that_shows_too_little_is_refused(teacher: Teacher, points, code:
     with pytest.raises(TeachingError) as error:
         teacher.example(without(clip_of("near"), points))
     assert error.value.code == code
+
+
+def test_a_glimpse_of_a_sign_is_refused(teacher: Teacher) -> None:
+    with pytest.raises(TeachingError, match="in 2 of the sign's frames; 3 are needed") as error:
+        teacher.example(clip_of("near", sign_frames=2, rest_frames=2))
+    assert error.value.code == "no_hands"
+    clip = clip_of("near")
+    middle = float(clip.t_ms[len(clip.t_ms) // 2])
+    with pytest.raises(TeachingError, match="are needed"):
+        teacher.example_of(clip, middle, middle)
 
 
 def test_a_sign_that_never_ends_is_refused(teacher: Teacher) -> None:
