@@ -129,7 +129,7 @@ def test_the_rule_for_many_clips_is_that_of_the_reader(teachable_folder: Path) -
     probabilities = rng.dirichlet(np.ones(classes), 5)
     embeddings = np.stack([e.examples[0].embedding for e in lexicon])[[0, 1, 2, 0, 1]]
     prototypes = np.stack([e.examples[0].embedding for e in lexicon])
-    many = rule(probabilities, (embeddings @ prototypes.T).astype(float), bundle.vocabulary.no_sign_id, SETTINGS)
+    many = rule(probabilities, embeddings @ prototypes.T, bundle.vocabulary.no_sign_id, SETTINGS)
     for row, p, z in zip(many, probabilities, embeddings, strict=True):
         np.testing.assert_allclose(reader(np.concatenate([p, z]).astype(np.float32)), row, rtol=1e-3, atol=1e-5)
 
@@ -179,7 +179,7 @@ def test_signs_that_nobody_can_tell_apart_are_not_reported(monkeypatch: pytest.M
 
 def test_reports_are_counted_by_kind() -> None:
     probabilities = np.array([[0.05, 0.95], [0.05, 0.95], [0.95, 0.05]])
-    similarity = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.1]])
+    similarity = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.1]], np.float32)
     part = Asked(probabilities, similarity, np.array([2, 1, 0]), np.array([0, 1, 2]), own=True)
     found = measure([part], no_sign=1, reject=0.7, settings=SETTINGS)
     assert (found.taught_told, found.taught_wrong, found.own_told) == (1.0, 0.0, 1.0)

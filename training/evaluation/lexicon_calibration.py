@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.lexicon.settings import LexiconSettings
-from glosscast.lexicon.similarity import LARGEST
+from glosscast.lexicon.similarity import factors
 from training.data import DataError
 from training.evaluation.one_shot import Embedded, draw_lexicon, own_lexicon
 from training.runtime.files import read_json
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
     """
 
     probabilities: Floats
-    similarity: Floats
+    similarity: NDArray[np.float32]
     targets: NDArray[np.intp]
     kinds: NDArray[np.intp]
     own: bool
@@ -153,7 +153,7 @@ def ask(clips: Embedded, probabilities: Floats, vocabulary: Sequence[str], no_si
                 known = gloss in vocabulary and gloss != no_sign
                 targets.append(vocabulary.index(str(gloss) if known else no_sign))
                 kinds.append(2 if known else 1)
-        similarity = (clips.embeddings[rows] @ prototypes.T).astype(np.float64)
+        similarity = clips.embeddings[rows] @ prototypes.T
         found.append(Asked(probabilities[rows], similarity, np.array(targets), np.array(kinds), own))
     return found
 
@@ -241,10 +241,9 @@ def measure(asked: Sequence[Asked], no_sign: int, reject: float, settings: Lexic
     )
 
 
-def rule(probabilities: Floats, similarity: Floats, no_sign: int, settings: LexiconSettings) -> Floats:
+def rule(probabilities: Floats, similarity: NDArray[np.float32], no_sign: int, settings: LexiconSettings) -> Floats:
     """`glosscast.lexicon.reading.LexiconRule` for many clips at once: (N, V) and (N, J) to (N, V + J)."""
-    exponent = (similarity - settings.margin) / settings.temperature - settings.crowd * np.log(similarity.shape[1])
-    odds = probabilities[:, no_sign, None] ** settings.caution * np.exp(np.minimum(exponent, LARGEST))
+    odds = probabilities[:, no_sign, None] ** settings.caution * factors(similarity, settings)
     every = np.concatenate([probabilities, odds], axis=1)
     scaled: Floats = every / every.sum(axis=1, keepdims=True)
     return scaled

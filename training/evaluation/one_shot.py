@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from glosscast.lexicon.similarity import unit
 from glosscast.lexicon.teaching import Teacher, TeachingError
 from training.data import DataError, Example
 from training.data.sampling import thinned
@@ -183,7 +184,7 @@ def own_lexicon(
         if len(rows) > 1:
             rows = rows[: min(shots, len(rows) - 1)]
             taken.append(rows)
-            prototypes.append(_unit(clips.embeddings[rows].mean(axis=0)))
+            prototypes.append(unit(clips.embeddings[rows].mean(axis=0)))
         else:
             prototypes.append(_prototype(clips, gloss, signer, shots, rng))
     return np.stack(prototypes), np.concatenate(taken) if taken else np.zeros(0, np.intp)
@@ -196,12 +197,7 @@ def _prototype(taught: Embedded, gloss: str, without: str, shots: int, rng: np.r
         by_signer[str(taught.signers[row])].append(int(row))
     clips = list(by_signer.values())
     order = [rows[turn] for turn in range(max(map(len, clips))) for rows in clips if turn < len(rows)]
-    return _unit(taught.embeddings[order[:shots]].mean(axis=0))
-
-
-def _unit(mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    unit: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-    return unit
+    return unit(taught.embeddings[order[:shots]].mean(axis=0))
 
 
 def table(scores: Mapping[int, Mapping[int, Sequence[OneShotScore]]]) -> str:

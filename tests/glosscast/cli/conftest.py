@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from glosscast.cli import main
+from glosscast.lexicon.file import load_lexicon
 from tests.service.serving import ColourTracker, colours, video
 
 Record = Callable[..., Path]
@@ -22,3 +24,21 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
         return path
 
     return make
+
+
+@pytest.fixture
+def teaching(teachable_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Runs `teach`: its exit code, stdout and stderr."""
+    lexicon = tmp_path / "mine.npz"
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        options = ("--lexicon", lexicon, "--bundle", teachable_folder, "--workers", 1)
+        code = main(["teach", *map(str, options), *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def lexicon(tmp_path: Path):
+    return lambda: load_lexicon(tmp_path / "mine.npz")

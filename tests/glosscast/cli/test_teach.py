@@ -2,42 +2,19 @@ import errno
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from glosscast.cli import course as course_module
-from glosscast.cli import main, recordings, teach
-from glosscast.cli.recordings import Unusable, read_all
-from glosscast.clip import Clip
+from glosscast.cli import main, recordings
 from glosscast.lexicon import editing, signs
-from glosscast.lexicon.file import load_lexicon
 from glosscast.lexicon.signs import MAX_EXAMPLES
 from tests.glosscast.cli.conftest import Record
 from tests.service.serving import EAST, FAR, NEAR, NOBODY
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def teaching(teachable_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """Runs `teach`: its exit code, stdout and stderr."""
-    lexicon = tmp_path / "mine.npz"
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        options = ("--lexicon", lexicon, "--bundle", teachable_folder, "--workers", 1)
-        code = main(["teach", *map(str, options), *map(str, arguments)])
-        return code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
-def lexicon(tmp_path: Path):
-    return lambda: load_lexicon(tmp_path / "mine.npz")
 
 
 def test_a_sign_is_taught_from_clips(record: Record, teaching, lexicon) -> None:
@@ -302,67 +279,6 @@ def test_a_clip_of_two_signs_is_warned_of(record: Record, teaching) -> None:
     code, _, err = teaching("tea", record("a.mp4", NEAR, FAR, rest_frames=24))
     assert code == 0
     assert "2 signs were found in the clip" in err
-
-
-def a_reading(path: Path, fps: float) -> Clip | Unusable:
-    """What a process does with a path here; it has to be found by its name."""
-    match path.name:
-        case "kills":
-            os._exit(9)
-        case "waits":
-            time.sleep(60)
-    return Unusable("code", f"{path.name} {os.getpid()}")
-
-
-@pytest.mark.slow
-def test_many_clips_are_read_in_processes() -> None:
-    items = [(i, Path(f"clip{i}")) for i in range(9)]
-    taken: list[int] = []
-
-    def wanted():
-        for item in items:
-            taken.append(item[0])
-            yield item
-
-    outcomes = read_all(wanted(), 16, 2, a_reading)
-    first = next(outcomes)
-    assert len(taken) <= 2 * recordings.AHEAD
-    found = [first, *outcomes]
-    assert sorted(i for i, _ in found) == list(range(9))
-    assert all(isinstance(o, Unusable) and o.reason.startswith(f"clip{i} ") for i, o in found)
-    assert str(os.getpid()) not in {o.reason.split()[1] for _, o in found if isinstance(o, Unusable)}
-
-
-@pytest.mark.slow
-def test_a_process_that_is_killed_ends_it_in_one_line(teaching, record: Record, monkeypatch) -> None:
-    def reading(items, fps, workers):
-        return read_all(((item, path.with_suffix("")) for item, path in items), fps, workers, a_reading)
-
-    monkeypatch.setattr(teach, "read_all", reading)
-    folder = record("set/a/kills.mp4", NEAR).parents[1]
-    record("set/b/other.mp4", NEAR)
-    code, _, err = teaching("--folder", folder, "--workers", 2)
-    assert code == 2
-    assert "was killed" in err.splitlines()[-1]
-
-
-@pytest.mark.slow
-def test_processes_end_with_the_one_that_started_them() -> None:
-    code = (
-        "from pathlib import Path; from glosscast.cli.recordings import read_all\n"
-        "from tests.glosscast.cli.test_teach import a_reading\n"
-        "if __name__ == '__main__':\n"
-        "    for _, o in read_all([(0, Path('a')), (1, Path('waits'))], 16, 2, a_reading): print(o.reason, flush=True)"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    worker = int(parent.stdout.readline().split()[1])
-    parent.kill()
-    parent.wait()
-    until = time.monotonic() + 20
-    while Path(f"/proc/{worker}").exists():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def test_a_terminal_sees_one_line_that_changes(record: Record, teaching, monkeypatch, capsys) -> None:
