@@ -1,6 +1,7 @@
 """From clips and segments of streams to examples of signs."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,17 @@ MIN_FRAMES = 3  # of a sign in which a hand is seen; what has fewer is a glimpse
 HALF = 0.5  # share of the longest segment's length from which another one may be a sign of its own
 
 
+TeachingCode = Literal["no_signer", "no_shoulders", "no_hands", "too_long"]
+
+
 class TeachingError(ValueError):
     """A clip cannot be an example.
 
     Attributes:
-        code: why, for programs: `no_signer`, `no_shoulders`, `no_hands`, `too_long`.
+        code: why, for programs.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: TeachingCode, message: str) -> None:
         super().__init__(message)
         self.code = code
 

@@ -103,7 +103,7 @@ class StreamLexicon:
         """
         try:
             if clip is None:
-                raise TeachingError(Refusal.NO_SIGNER, Refusal.NO_SIGNER.meaning)
+                raise TeachingError("no_signer", Refusal.NO_SIGNER.meaning)
             example = self._teacher.example_of(clip, start_ms, end_ms)
             return self._stored(lesson, segment, example)
         except (TeachingError, LexiconError) as error:

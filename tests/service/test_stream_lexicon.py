@@ -2,14 +2,17 @@
 
 import threading
 import time
+from typing import get_args
 
 import httpx
 import pytest
 
+from glosscast.lexicon.teaching import TeachingCode
 from service.access.keys import Role, add_key
 from service.lexicons.lexicons import Lexicons
 from service.lexicons.store import LexiconStore, StoreError
 from service.live import lexicon as live_lexicon
+from service.protocol.codes import Refusal
 from tests.bundles import NO_SIGN
 from tests.service.serving import ROOMY, Client, serve, wait_until
 from tests.service.signer import LEXICON, UP, Signer, outcomes
@@ -207,3 +210,8 @@ def test_no_gloss_and_no_lexicon_are_logged(signer, caplog):
     signer.stop()
     wait_until(lambda: any("stream " in r.getMessage() for r in caplog.records))
     assert not any("sunrise" in r.getMessage() or LEXICON in r.getMessage() for r in caplog.records)
+
+
+@pytest.mark.parametrize("code", get_args(TeachingCode))
+def test_every_reason_for_which_a_clip_is_no_example_has_a_name_in_the_protocol(code):
+    assert Refusal[code.upper()].meaning

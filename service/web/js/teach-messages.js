@@ -22,6 +22,7 @@ const REFUSALS = {
   no_signer: "You were not in the picture. Sit so that it shows you from head to waist.",
   no_shoulders: "Your shoulders were not in the picture. Sit further back, so that both are.",
   no_hands: "Your hands were not seen. Keep them in the picture, with light on them.",
+  too_long: "That took too long for one sign. Show it alone, and lower your hands after it.",
   too_many: "There is no room for another example: a sign has 20 at most. Delete one first.",
   unknown_lexicon: "Your signs were deleted meanwhile, somewhere else. Begin again.",
   disk_full: "The server has no room left to store it. Tell whoever runs it.",

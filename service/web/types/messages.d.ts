@@ -182,7 +182,7 @@ export interface LookAlike {
 }
 
 /** The reason for which a sign became no example. */
-export type Refusal = "no_signer" | "no_shoulders" | "no_hands" | "too_many" | "unknown_lexicon" | "disk_full" | "not_stored";
+export type Refusal = "no_signer" | "no_shoulders" | "no_hands" | "too_long" | "too_many" | "unknown_lexicon" | "disk_full" | "not_stored";
 
 /** A sign that was signed as an example, after its `final`: stored in the lexicon, or the reason why not. */
 export interface TaughtMessage {
