@@ -90,7 +90,7 @@ check: setup check-page ## Formatting, lint, types and the direction of imports;
 	$(BIN)/lint-imports --no-logo
 
 check-page: $(NODE_STAMP) ## Lint and types of the page's JavaScript alone
-	$(NODE)/eslint/bin/eslint.js --max-warnings 0 service/web/js eslint.config.js
+	$(NODE)/eslint/bin/eslint.js --max-warnings 0 service/web/js service/web/locales eslint.config.js
 	$(NODE)/typescript/bin/tsc --project tsconfig.json
 	$(NODE)/typescript/bin/tsc --project tsconfig.worker.json
 

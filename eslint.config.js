@@ -19,7 +19,7 @@ export default defineConfig([
       "prefer-template": "error",
     },
   },
-  { files: ["service/web/js/*.js"], languageOptions: { globals: globals.browser } },
+  { files: ["service/web/{js,locales}/*.js"], languageOptions: { globals: globals.browser } },
   {
     // TypeScript checks the names of a worker's globals, those of the package among them.
     files: [WORKER],

@@ -1,0 +1,165 @@
+/**
+ * The words of the page in the reader's language.
+ *
+ * Each language is one file of `locales`; English is always loaded, and stands in where another file cannot be fetched.
+ * A module that imports this one runs when the language is there, so `t` may be used at once.
+ */
+
+import en from "../locales/en.js";
+import { keep, recall } from "./storage.js";
+
+/** @typedef {typeof en} English */
+/** @typedef {keyof English & string} Section */
+/** @typedef {{one: string, other: string}} Plural chosen by the parameter `n` */
+/** @typedef {{[S in Section]: {[K in keyof English[S]]: English[S][K] extends string ? string : Plural}}} Messages */
+/** @typedef {{[S in Section]: `${S}.${keyof English[S] & string}`}[Section]} Key a section and a name of it: "live.start" */
+/** @typedef {Record<string, string|number>} Params */
+/** @typedef {"en"|"de"|"fr"|"es"} Language */
+
+/** @type {Record<Language, string>} */
+export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "Español" };
+const STORED = "language";
+const ATTRIBUTES = { title: "data-t-title", placeholder: "data-t-placeholder", "aria-label": "data-t-aria-label" };
+
+/** @type {Language} */
+let language = "en";
+/** @type {Messages} */
+let messages = en;
+/** @type {WeakMap<Element, Params>} */
+const paramsOf = new WeakMap();
+/** @type {Set<() => void>} */
+const listeners = new Set();
+
+/**
+ * The function returns the language of the first wish that the page has.
+ *
+ * @param {(string|null)[]} wishes tags such as "de-AT", the best one first
+ * @returns {Language}
+ */
+export function choose(wishes) {
+  for (const wish of wishes) {
+    const [primary] = (wish ?? "").toLowerCase().split("-");
+    if (primary in LANGUAGES) return /** @type {Language} */ (primary);
+  }
+  return "en";
+}
+
+/** The function returns the language that is in use. */
+export const current = () => language;
+
+/**
+ * The function returns a message.
+ *
+ * @param {Key} key
+ * @param {Params} params for the `{name}`s of the message; numbers are written as the language writes them
+ * @returns {string}
+ */
+export function t(key, params = {}) {
+  const [section, name] = key.split(".");
+  const found = /** @type {Record<string, Record<string, string|Plural>>} */ (messages)[section]?.[name];
+  if (found === undefined) throw new Error(`no message has the key ${key}`);
+  const form = new Intl.PluralRules(language).select(Number(params.n)) === "one" ? "one" : "other";
+  const text = typeof found === "string" ? found : found[form];
+  return text.replace(/\{(\w+)\}/g, (whole, param) => {
+    const value = params[param];
+    return value === undefined ? whole : typeof value === "number" ? number(value) : value;
+  });
+}
+
+/**
+ * The function writes a number as the language does.
+ *
+ * @param {number} value
+ * @param {Intl.NumberFormatOptions} options
+ */
+export const number = (value, options = {}) => new Intl.NumberFormat(language, options).format(value);
+
+/**
+ * The function sets the text of an element to a message, also when the language changes later.
+ *
+ * In a message `<b>…</b>` is strong, and `<name>…</name>` stands for the child of the element whose `data-part` is that name.
+ *
+ * @template {HTMLElement} E
+ * @param {E} element
+ * @param {Key} key
+ * @param {Params} params
+ * @returns {E}
+ */
+export function label(element, key, params = {}) {
+  element.dataset.t = key;
+  paramsOf.set(element, params);
+  fill(element, t(key, params));
+  return element;
+}
+
+/**
+ * @param {Element} element
+ * @param {string} text
+ */
+function fill(element, text) {
+  /** @type {Map<string|undefined, HTMLElement>} */
+  const parts = new Map();
+  for (const part of /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-part]"))) parts.set(part.dataset.part, part);
+  /** @type {(Node|string)[]} */
+  const nodes = [];
+  let end = 0;
+  for (const found of text.matchAll(/<(\w+)>(.*?)<\/\1>/g)) {
+    nodes.push(text.slice(end, found.index));
+    const part = found[1] === "b" ? document.createElement("strong") : parts.get(found[1]);
+    if (part) part.textContent = found[2];
+    nodes.push(part ?? found[2]);
+    end = found.index + found[0].length;
+  }
+  nodes.push(text.slice(end));
+  element.replaceChildren(...nodes.filter((node) => node !== ""));
+}
+
+/**
+ * The function puts the messages of the language into every element below one that names a message.
+ *
+ * @param {ParentNode} root
+ */
+export function translate(root) {
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-t]"))) {
+    fill(element, t(/** @type {Key} */ (element.dataset.t), paramsOf.get(element)));
+  }
+  for (const [attribute, named] of Object.entries(ATTRIBUTES)) {
+    for (const element of root.querySelectorAll(`[${named}]`)) {
+      element.setAttribute(attribute, t(/** @type {Key} */ (element.getAttribute(named))));
+    }
+  }
+}
+
+/**
+ * The function changes the language of the page and keeps the choice on the device.
+ *
+ * @param {Language} wanted
+ */
+export async function use(wanted) {
+  keep(STORED, wanted);
+  await load(wanted);
+  translate(document);
+  for (const heard of listeners) heard();
+}
+
+/**
+ * The function has a view hear of a change of language, so that it writes anew what `label` does not cover.
+ *
+ * @param {() => void} heard
+ */
+export const onLanguage = (heard) => void listeners.add(heard);
+
+/** @param {Language} wanted */
+async function load(wanted) {
+  try {
+    messages = wanted === "en" ? en : (await import(`../locales/${wanted}.js`)).default;
+    language = wanted;
+  } catch {
+    messages = en; // its file could not be fetched
+    language = "en";
+  }
+  document.documentElement.lang = language;
+}
+
+await load(choose([new URLSearchParams(location.search).get("lang"), recall(STORED), ...navigator.languages]));
+if (language !== "en") translate(document);
