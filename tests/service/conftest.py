@@ -89,7 +89,7 @@ def playwright() -> Iterator[Any]:
 def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
     """Opens the page in a browser of its own, with these switches, after `prepare(page)`, until it is `ready`.
 
-    `context` is for the browser: the size of the window, the colours that the person prefers.
+    `context` is for the browser: the size of the window, the colours and the language that the person prefers.
     """
     launched = []
 
@@ -106,7 +106,7 @@ def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
         )
         launched.append(chromium)
         allowed = ["camera"] if "--use-fake-ui-for-media-stream" in switches else []
-        page = chromium.new_context(permissions=allowed, **context).new_page()
+        page = chromium.new_context(permissions=allowed, **{"locale": "en-US", **context}).new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.witness = Witness(page)
         if not privacy:

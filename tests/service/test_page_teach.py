@@ -173,7 +173,7 @@ def test_look_alikes_stand_side_by_side_and_the_odd_example_is_named(open_page: 
     pair = page.locator("#lesson .looks .replay")
     assert pair.count() == 2
     page.locator("#lesson .looks figure:nth-child(2) .replay[data-frames]").wait_for()
-    assert "read COFFEE about one time in five" in page.locator("#lesson .looks").inner_text()
+    assert "read COFFEE about one time in 5" in page.locator("#lesson .looks").inner_text()
     assert page.locator("#lesson .examples .few").all_inner_texts() == ["unlike the others"]
     assert page.locator("#lesson .examples li:has(.few)").get_attribute("data-id") == tea["outliers"][0]
     page.locator("#taught-list [data-gloss='aid'] .open").click()
@@ -319,9 +319,9 @@ def test_clips_are_read_with_what_was_taught(open_page: Open, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("risk", "words"),
     [
-        (0.1, "about one time in ten"),
-        (0.34, "about one time in three"),
-        (0.399, "about one time in three"),
+        (0.1, "about one time in 10"),
+        (0.34, "about one time in 3"),
+        (0.399, "about one time in 3"),
         (0.4, "about every second time"),
         (0.7, "most of the time"),
         (1.0, "almost every time"),

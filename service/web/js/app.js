@@ -2,7 +2,8 @@
 
 import { askForKey, credentials, onKey } from "./access.js";
 import { Captions } from "./captions.js";
-import { byId } from "./dom.js";
+import { byId, h } from "./dom.js";
+import { current, label, LANGUAGES, onLanguage, use } from "./i18n.js";
 import { Lexicon } from "./lexicon.js";
 import { Live } from "./live.js";
 import { ModeChoice } from "./mode-choice.js";
@@ -12,16 +13,12 @@ import { Teach } from "./teach.js";
 import { Upload } from "./upload.js";
 
 /** @import { BundleDescription } from "../types/messages.js" */
+/** @import { Language } from "./i18n.js" */
 
-const TITLES = {
-  live: "Glosscast: live captions for signing",
-  clip: "Read a clip · Glosscast",
-  teach: "Teach a sign · Glosscast",
-  signs: "Signs it knows · Glosscast",
-  privacy: "Privacy · Glosscast",
-};
-const VIEWS = /** @type {(keyof typeof TITLES)[]} */ (Object.keys(TITLES));
+const VIEWS = /** @type {const} */ (["live", "clip", "teach", "signs", "privacy"]);
 const BUNDLE_RETRY_MS = 4000;
+
+const title = /** @type {HTMLTitleElement} */ (document.querySelector("title"));
 
 // For streaming software: nothing but captions on a transparent page.
 const overlayOnly = new URLSearchParams(location.search).get("overlay") === "1";
@@ -50,7 +47,7 @@ function showView(moveFocus) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = TITLES[name];
+  label(title, `title.${name}`);
   if (!moveFocus) return;
   window.scrollTo(0, 0);
   byId(`${name}-title`).focus({ preventScroll: true });
@@ -65,7 +62,7 @@ async function loadBundle() {
     const response = await fetch(new URL("v1/bundle", document.baseURI), { headers: credentials() });
     if (response.status === 503) return void setTimeout(loadBundle, BUNDLE_RETRY_MS);
     if (response.status === 401) {
-      signs.showFailure(askForKey, "This server shows its signs to those who have a key.");
+      signs.showFailure(askForKey, "signs.for_keys");
       return void askForKey();
     }
     if (!response.ok) return void signs.showFailure(loadBundle);
@@ -84,7 +81,7 @@ async function useBundle(bundle) {
   choice.useInputs(bundle.inputs);
   teach.useBundle(bundle);
   signs.show(bundle);
-  byId("tips-count").textContent = `${signs.signs.length} signs`;
+  label(byId("tips-known"), "live.knows", { n: signs.signs.length });
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
   if ((await offers).lexicons) await lexicon.refresh();
   else lexicon.turnOff();
@@ -106,13 +103,16 @@ async function askForOffers() {
 
 const offers = askForOffers();
 offers.then(({ holistic }) => choice.usePrivacy(holistic ?? null));
-for (const id of /** @type {const} */ (["host", "kept-host"])) {
-  byId(id).textContent = location.host ? `this server (${location.host})` : "this server";
-}
+label(byId("privacy-leaves"), "privacy.leaves_answer", { host: ` (${location.host})` });
+label(byId("kept-where"), "teach.kept_where", { host: ` (${location.host})` });
+byId("language").append(...Object.entries(LANGUAGES).map(([value, name]) => h("option", { value, lang: value }, name)));
+byId("language").value = current();
+byId("language").addEventListener("change", () => use(/** @type {Language} */ (byId("language").value)));
+onLanguage(() => (byId("language").value = current())); // it is English where the file of the other could not be fetched
 lexicon.onChange(() => {
-  const { length } = lexicon.signs;
-  byId("signs-taught").hidden = length === 0;
-  byId("signs-taught-count").textContent = length === 1 ? "one that you taught" : `${length} that you taught`;
+  const n = lexicon.signs.length;
+  byId("signs-taught").hidden = n === 0;
+  label(byId("signs-taught"), "signs.and_taught", { n });
 });
 window.addEventListener("hashchange", () => showView(true));
 document.querySelector(".skip")?.addEventListener("click", (event) => {

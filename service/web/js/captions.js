@@ -2,10 +2,12 @@
 
 import { bar, byId, h, present } from "./dom.js";
 import { couldAlsoBe, glossName, percent, sureness } from "./glosses.js";
+import { label, onLanguage, t } from "./i18n.js";
 import { clock, save, transcript } from "./transcript.js";
 
 /** @import { FinalMessage, InterimMessage } from "../types/messages.js" */
 /** @import { Guess } from "./glosses.js" */
+/** @import { Key } from "./i18n.js" */
 
 /** @typedef {FinalMessage & {at: Date}} ShownSign */
 
@@ -27,8 +29,8 @@ export function couldAlsoBeLine(sign, noSign) {
   const likelyNames = likely.map(({ gloss, confidence }) => name(gloss, ` ${percent(confidence)}`));
   const similarNames = similar.map((gloss) => name(gloss));
   return h("p.could", {},
-    ...(likely.length ? ["Could also be ", ...listed(likelyNames)] : []),
-    ...(similar.length ? [likely.length ? ". Similar: " : "Similar: ", ...listed(similarNames)] : []));
+    ...(likely.length ? [t("caption.could_be"), " ", ...listed(likelyNames)] : []),
+    ...(similar.length ? [likely.length ? ". " : "", t("caption.similar"), " ", ...listed(similarNames)] : []));
 }
 
 /**
@@ -45,7 +47,7 @@ const listed = (items) => items.flatMap((item, index) => (index ? [", ", item] :
 export function surenessLine(confidence) {
   const { level, text } = sureness(confidence);
   return h("p.sureness", { "data-level": level }, bar(confidence),
-    h("span.sureness-text", {}, h("strong", {}, percent(confidence)), ` ${text.toLowerCase()}`));
+    h("span.sureness-text", {}, h("strong", {}, percent(confidence)), ` ${text}`));
 }
 
 /** The class shows the caption and the list of signs, and tells screen readers of both. */
@@ -59,8 +61,10 @@ export class Captions {
     this.current = null; // the final on show
     /** @type {{gloss: string|null}|null} */
     this.interim = null; // the sign under way; gloss null while no guess has been stable
-    this.idleHint = "";
+    /** @type {Key|null} */
+    this.idleHint = null;
     this.originMs = performance.now(); // of the transcript
+    onLanguage(() => this.#renderAnew());
     byId("clear").addEventListener("click", () => this.clear());
     byId("copy").addEventListener("click", () => this.copy());
     for (const button of byId("saves").querySelectorAll("button")) {
@@ -71,10 +75,10 @@ export class Captions {
   /**
    * The method sets what stands in place of a caption while there is none.
    *
-   * @param {string} text
+   * @param {Key|null} hint
    */
-  setHint(text) {
-    this.idleHint = text;
+  setHint(hint) {
+    this.idleHint = hint;
     this.#render();
   }
 
@@ -130,11 +134,11 @@ export class Captions {
     const button = byId("copy");
     try {
       await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
+      label(button, "history.copied");
     } catch {
-      button.textContent = "Not allowed";
+      label(button, "history.not_copied");
     }
-    setTimeout(() => (button.textContent = "Copy"), 2000);
+    setTimeout(() => label(button, "history.copy"), 2000);
   }
 
   /** @param {import("./transcript.js").Kind} kind */
@@ -161,27 +165,38 @@ export class Captions {
   /** @param {string|null} gloss */
   #wordParts(gloss) {
     if (gloss) return [h("span.gloss", {}, glossName(gloss))];
-    if (!this.interim) return [this.idleHint];
-    return [h("span.dots", {}, h("i"), h("i"), h("i")), h("span.sr-only", {}, "Reading a sign")];
+    if (!this.interim) return this.idleHint ? [t(this.idleHint)] : [];
+    return [h("span.dots", {}, h("i"), h("i"), h("i")), h("span.sr-only", {}, t("caption.reading"))];
   }
 
   /** @param {FinalMessage} sign */
   #announce(sign) {
     const { level, text } = sureness(sign.confidence);
     const log = byId("announce");
-    log.append(h("p", {}, level === "high" ? glossName(sign.gloss) : `${glossName(sign.gloss)}, ${text.toLowerCase()}`));
+    log.append(h("p", {}, level === "high" ? glossName(sign.gloss) : `${glossName(sign.gloss)}, ${text}`));
     while (log.children.length > 20) log.firstChild?.remove();
   }
 
   /** @param {ShownSign} sign */
   #addToHistory(sign) {
     const list = byId("history");
-    list.prepend(h("li", { "data-gloss": sign.gloss },
-      h("time", { datetime: sign.at.toISOString() }, clock(sign.at)),
-      h("div", {}, h("p.history-gloss", {}, h("span.gloss", {}, glossName(sign.gloss))),
-        surenessLine(sign.confidence), couldAlsoBeLine(sign, this.noSign))));
+    list.prepend(this.#entry(sign));
     while (list.children.length > LONGEST_HISTORY) list.lastChild?.remove();
     this.#showTools();
+  }
+
+  /** @param {ShownSign} sign */
+  #entry(sign) {
+    return h("li", { "data-gloss": sign.gloss },
+      h("time", { datetime: sign.at.toISOString() }, clock(sign.at)),
+      h("div", {}, h("p.history-gloss", {}, h("span.gloss", {}, glossName(sign.gloss))),
+        surenessLine(sign.confidence), couldAlsoBeLine(sign, this.noSign)));
+  }
+
+  /** The method writes everything again; what was announced is not announced once more. */
+  #renderAnew() {
+    byId("history").replaceChildren(...this.finals.slice(-LONGEST_HISTORY).reverse().map((sign) => this.#entry(sign)));
+    this.#render();
   }
 
   #showTools() {

@@ -1,5 +1,7 @@
 /** How glosses and confidences read to people. */
 
+import { number, t } from "./i18n.js";
+
 // Written as one word in the data, but several words to a reader.
 const PHRASES = new Map([["iloveyou", "I love you"], ["ily", "I love you"], ["i", "I"]]);
 
@@ -31,13 +33,13 @@ export function glossName(gloss) {
 export const isLetter = (gloss) => /^[a-z]$/i.test(gloss);
 
 /**
- * The function returns a share 0..1 in per cent. It never returns "100%", since no model is that sure.
+ * The function returns a share 0..1 in per cent. It never returns "100 %", since no model is that sure.
  *
  * @param {number} share
  */
 export function percent(share) {
   const rounded = Math.round(share * 100);
-  return `${Math.min(99, Math.max(share > 0 ? 1 : 0, rounded))}%`;
+  return number(Math.min(99, Math.max(share > 0 ? 1 : 0, rounded)) / 100, { style: "percent" });
 }
 
 /**
@@ -48,10 +50,10 @@ export function percent(share) {
  */
 export function sureness(confidence) {
   const shown = Math.round(confidence * 100); // by what is read beside it
-  if (shown >= 85) return { level: "high", text: "Very sure" };
-  if (shown >= 60) return { level: "fair", text: "Fairly sure" };
-  if (shown >= 40) return { level: "low", text: "Not so sure" };
-  return { level: "low", text: "Only a guess" };
+  if (shown >= 85) return { level: "high", text: t("sure.very") };
+  if (shown >= 60) return { level: "fair", text: t("sure.fairly") };
+  if (shown >= 40) return { level: "low", text: t("sure.little") };
+  return { level: "low", text: t("sure.guess") };
 }
 
 /**

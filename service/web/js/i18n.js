@@ -14,15 +14,19 @@ import { keep, recall } from "./storage.js";
 /** @typedef {{[S in Section]: {[K in keyof English[S]]: English[S][K] extends string ? string : Plural}}} Messages */
 /** @typedef {{[S in Section]: `${S}.${keyof English[S] & string}`}[Section]} Key a section and a name of it: "live.start" */
 /** @typedef {Record<string, string|number>} Params */
+/** @typedef {[key: Key, params?: Params]} Message what `t` and `label` take, to be said later */
 /** @typedef {"en"|"de"|"fr"|"es"} Language */
 
 /** @type {Record<Language, string>} */
 export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "Español" };
 const STORED = "language";
+const PARAMETER = "lang"; // of the address
 const ATTRIBUTES = { title: "data-t-title", placeholder: "data-t-placeholder", "aria-label": "data-t-aria-label" };
 
 /** @type {Language} */
 let language = "en";
+/** @type {Language} */
+let latest = "en"; // that was asked for
 /** @type {Messages} */
 let messages = en;
 /** @type {WeakMap<Element, Params>} */
@@ -39,7 +43,7 @@ const listeners = new Set();
 export function choose(wishes) {
   for (const wish of wishes) {
     const [primary] = (wish ?? "").toLowerCase().split("-");
-    if (primary in LANGUAGES) return /** @type {Language} */ (primary);
+    if (Object.hasOwn(LANGUAGES, primary)) return /** @type {Language} */ (primary);
   }
   return "en";
 }
@@ -54,17 +58,28 @@ export const current = () => language;
  * @param {Params} params for the `{name}`s of the message; numbers are written as the language writes them
  * @returns {string}
  */
-export function t(key, params = {}) {
+export const t = (key, params = {}) => insert(template(key, params), params);
+
+/**
+ * @param {Key} key
+ * @param {Params} params
+ */
+function template(key, params) {
   const [section, name] = key.split(".");
   const found = /** @type {Record<string, Record<string, string|Plural>>} */ (messages)[section]?.[name];
   if (found === undefined) throw new Error(`no message has the key ${key}`);
   const form = new Intl.PluralRules(language).select(Number(params.n)) === "one" ? "one" : "other";
-  const text = typeof found === "string" ? found : found[form];
-  return text.replace(/\{(\w+)\}/g, (whole, param) => {
-    const value = params[param];
-    return value === undefined ? whole : typeof value === "number" ? number(value) : value;
-  });
+  return typeof found === "string" ? found : found[form];
 }
+
+/**
+ * @param {string} text
+ * @param {Params} params
+ */
+const insert = (text, params) => text.replace(/\{(\w+)\}/g, (whole, param) => {
+  const value = params[param];
+  return value === undefined ? whole : typeof value === "number" ? number(value) : value;
+});
 
 /**
  * The function writes a number as the language does.
@@ -75,28 +90,42 @@ export function t(key, params = {}) {
 export const number = (value, options = {}) => new Intl.NumberFormat(language, options).format(value);
 
 /**
- * The function sets the text of an element to a message, also when the language changes later.
+ * The function writes a duration in seconds with one decimal, without the unit.
+ *
+ * @param {number} ms
+ */
+export const seconds = (ms) => number(ms / 1000, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/**
+ * The function sets the text of an element to a message, also when the language changes later; null empties the element.
  *
  * In a message `<b>…</b>` is strong, and `<name>…</name>` stands for the child of the element whose `data-part` is that name.
  *
  * @template {HTMLElement} E
  * @param {E} element
- * @param {Key} key
+ * @param {Key|null} key
  * @param {Params} params
  * @returns {E}
  */
 export function label(element, key, params = {}) {
+  if (key === null) {
+    delete element.dataset.t;
+    element.replaceChildren();
+    return element;
+  }
   element.dataset.t = key;
   paramsOf.set(element, params);
-  fill(element, t(key, params));
+  fill(element, key, params);
   return element;
 }
 
 /**
  * @param {Element} element
- * @param {string} text
+ * @param {Key} key
+ * @param {Params} params
  */
-function fill(element, text) {
+function fill(element, key, params) {
+  const text = template(key, params); // what is inserted may look like a part and is none
   /** @type {Map<string|undefined, HTMLElement>} */
   const parts = new Map();
   for (const part of /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-part]"))) parts.set(part.dataset.part, part);
@@ -104,13 +133,14 @@ function fill(element, text) {
   const nodes = [];
   let end = 0;
   for (const found of text.matchAll(/<(\w+)>(.*?)<\/\1>/g)) {
-    nodes.push(text.slice(end, found.index));
+    nodes.push(insert(text.slice(end, found.index), params));
     const part = found[1] === "b" ? document.createElement("strong") : parts.get(found[1]);
-    if (part) part.textContent = found[2];
-    nodes.push(part ?? found[2]);
+    const inner = insert(found[2], params);
+    if (part) part.textContent = inner;
+    nodes.push(part ?? inner);
     end = found.index + found[0].length;
   }
-  nodes.push(text.slice(end));
+  nodes.push(insert(text.slice(end), params));
   element.replaceChildren(...nodes.filter((node) => node !== ""));
 }
 
@@ -121,7 +151,7 @@ function fill(element, text) {
  */
 export function translate(root) {
   for (const element of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-t]"))) {
-    fill(element, t(/** @type {Key} */ (element.dataset.t), paramsOf.get(element)));
+    fill(element, /** @type {Key} */ (element.dataset.t), paramsOf.get(element) ?? {});
   }
   for (const [attribute, named] of Object.entries(ATTRIBUTES)) {
     for (const element of root.querySelectorAll(`[${named}]`)) {
@@ -137,7 +167,10 @@ export function translate(root) {
  */
 export async function use(wanted) {
   keep(STORED, wanted);
-  await load(wanted);
+  const address = new URL(location.href);
+  address.searchParams.delete(PARAMETER); // else it would win when the page is loaded again
+  history.replaceState(history.state, "", address);
+  if (!(await load(wanted))) return;
   translate(document);
   for (const heard of listeners) heard();
 }
@@ -149,17 +182,20 @@ export async function use(wanted) {
  */
 export const onLanguage = (heard) => void listeners.add(heard);
 
-/** @param {Language} wanted */
+/**
+ * @param {Language} wanted
+ * @returns {Promise<boolean>} false: another language was wanted meanwhile
+ */
 async function load(wanted) {
-  try {
-    messages = wanted === "en" ? en : (await import(`../locales/${wanted}.js`)).default;
-    language = wanted;
-  } catch {
-    messages = en; // its file could not be fetched
-    language = "en";
-  }
+  latest = wanted;
+  /** @type {Messages|null} */
+  const found = wanted === "en" ? en : await import(`../locales/${wanted}.js`).then((file) => file.default, () => null);
+  if (wanted !== latest) return false;
+  messages = found ?? en; // its file could not be fetched
+  language = found ? wanted : "en";
   document.documentElement.lang = language;
+  return true;
 }
 
-await load(choose([new URLSearchParams(location.search).get("lang"), recall(STORED), ...navigator.languages]));
+await load(choose([new URLSearchParams(location.search).get(PARAMETER), recall(STORED), ...navigator.languages]));
 if (language !== "en") translate(document);

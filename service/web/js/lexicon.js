@@ -8,15 +8,16 @@ import { lexiconProblem } from "./teach-messages.js";
 const NAME = "mine";
 const NETWORK = 0; // in place of a status, where no answer came
 
-/** The server did not do what was asked; `code` says why to programs, `message` to people. */
+/** The server did not do what was asked; `code` says why to programs, `said` to people. */
 export class LexiconError extends Error {
   /**
    * @param {number} status
    * @param {Partial<Problem>|null} problem
    */
   constructor(status, problem) {
-    super(lexiconProblem(problem, status));
+    super(problem?.detail ?? `status ${status}`);
     this.code = problem?.code ?? "";
+    this.said = lexiconProblem(problem, status);
   }
 }
 

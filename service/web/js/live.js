@@ -4,6 +4,7 @@ import { askForKey } from "./access.js";
 import { CameraStream } from "./camera-stream.js";
 import { listCameras, watchPermission } from "./camera.js";
 import { byId, h } from "./dom.js";
+import { label, t } from "./i18n.js";
 import { MIN_FPS } from "./modes.js";
 import { Stage } from "./stage.js";
 
@@ -117,8 +118,10 @@ export class Live {
   async #offerCameras(stream) {
     const cameras = await listCameras();
     const used = stream.getVideoTracks()[0]?.getSettings().deviceId;
-    byId("camera").replaceChildren(...cameras.map(({ deviceId, label }, index) =>
-      h("option", { value: deviceId, selected: deviceId === used }, label || `Camera ${index + 1}`)));
+    byId("camera").replaceChildren(...cameras.map(({ deviceId, label: name }, index) => {
+      const option = h("option", { value: deviceId, selected: deviceId === used }, name);
+      return name ? option : label(option, "live.camera_n", { n: index + 1 });
+    }));
     byId("camera-choice").hidden = cameras.length < 2;
   }
 
@@ -131,7 +134,7 @@ export class Live {
       this.latencyMs = message.latency_ms;
     }
     if (message.type === "warning" && message.code === "frames_dropped") {
-      this.stage.hint("The server is busy: captions come a little late.");
+      this.stage.hint("live.server_busy");
     }
   }
 
@@ -143,12 +146,12 @@ export class Live {
       const { input, frameMs = 0 } = this.stream.reader ?? {};
       const { fps } = this.stream.grabber;
       this.stage.tellFigures([
-        `${Math.round(fps)} frames a second`,
-        frameMs ? `${Math.round(frameMs)} ms for each here` : null,
-        this.latencyMs === undefined ? null : `last caption after ${Math.round(this.latencyMs)} ms`,
+        t("live.figure_frames", { n: Math.round(fps) }),
+        frameMs ? t("live.figure_frame_ms", { ms: Math.round(frameMs) }) : null,
+        this.latencyMs === undefined ? null : t("live.figure_caption_ms", { ms: Math.round(this.latencyMs) }),
       ]);
       slow = input === "keypoints" && fps < MIN_FPS - 2 ? slow + 1 : 0;
-      if (slow === SLOW_AFTER) this.stage.hint("This device is slow right now: signs may be misread. Close other programs, or choose “Pictures”.");
+      if (slow === SLOW_AFTER) this.stage.hint("live.device_slow");
     }, FIGURES_MS);
   }
 

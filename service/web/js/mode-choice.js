@@ -1,7 +1,7 @@
 /** The choice between privacy mode and pictures, which every view with a camera offers. */
 
 import { byId } from "./dom.js";
-import { SENT } from "./messages.js";
+import { label } from "./i18n.js";
 
 /** @import { SentName } from "./messages.js" */
 /** @import { Mode, Modes } from "./modes.js" */
@@ -13,7 +13,6 @@ export class ModeChoice {
     this.modes = modes;
     this.selects = [byId("mode"), byId("teach-mode")];
     this.options = this.selects.map((select) => /** @type {HTMLOptionElement} */ (select.querySelector("[value=keypoints]")));
-    this.label = this.options[0].textContent;
     /** @type {string|null|undefined} */
     this.folder = undefined; // of what privacy mode runs; null: the server has none
     this.picturesOnly = false; // the server's model cannot read points
@@ -59,17 +58,17 @@ export class ModeChoice {
    */
   tell(sent) {
     for (const id of /** @type {const} */ (["stage", "teach-stage"])) byId(id).dataset.sends = sent;
-    for (const id of /** @type {const} */ (["sent", "teach-sent"])) byId(id).textContent = SENT[sent];
+    for (const id of /** @type {const} */ (["sent", "teach-sent"])) label(byId(id), `sent.${sent}`);
   }
 
   #offer() {
     if (this.folder === undefined && !this.picturesOnly) return; // not known yet
     this.modes.folder = this.picturesOnly ? null : this.folder || null;
     const available = this.modes.folder !== null;
-    const why = this.picturesOnly ? " (not with these signs)" : " (not installed here)";
+    const why = this.picturesOnly ? "mode.keypoints_not_here" : "mode.keypoints_not_installed";
     for (const option of this.options) {
       option.disabled = !available;
-      option.textContent = this.label + (available ? "" : why);
+      label(option, available ? "mode.keypoints" : why);
     }
     this.tell(available ? "undecided" : this.picturesOnly ? "pictures_only" : "missing");
   }

@@ -2,7 +2,8 @@
 
 import { CameraError, closeCamera, openCamera } from "./camera.js";
 import { byId } from "./dom.js";
-import { NOTICES } from "./messages.js";
+import { label, t } from "./i18n.js";
+import { noticeLine } from "./messages.js";
 
 const LONGEST_S = 15; // a sign takes two
 const KINDS = ["video/mp4", "video/webm"];
@@ -33,15 +34,14 @@ export class Recorder {
     try {
       this.stream = await openCamera();
     } catch (error) {
-      const { title, body } = NOTICES[error instanceof CameraError ? error.reason : "camera_failed"];
-      byId("record-problem").textContent = `${title}. ${body}`;
+      byId("record-problem").replaceChildren(...noticeLine(error instanceof CameraError ? error.reason : "camera_failed"));
       byId("record-problem").hidden = false;
       return;
     }
     byId("record-video").srcObject = this.stream;
     byId("record").hidden = false;
     byId("drop").hidden = true;
-    byId("record-start").textContent = "Record";
+    label(byId("record-start"), "clip.record");
     byId("record-start").focus();
     await byId("record-video").play().catch(() => {});
   }
@@ -85,14 +85,14 @@ export class Recorder {
     this.recorder = recorder;
     recorder.start();
     this.#count(performance.now());
-    byId("record-start").textContent = "Stop and read";
+    label(byId("record-start"), "clip.record_end");
   }
 
   /** @param {number} began */
   #count(began) {
     const update = () => {
       const seconds = (performance.now() - began) / 1000;
-      byId("record-time").textContent = `${seconds.toFixed(0)} of ${this.longestS} s`;
+      byId("record-time").textContent = t("clip.recorded", { s: Math.round(seconds), longest: this.longestS });
       if (seconds >= this.longestS) this.finish();
     };
     update();

@@ -2,8 +2,10 @@
 
 import { bar, byId, h, present } from "./dom.js";
 import { glossName, isLetter } from "./glosses.js";
+import { label, number, onLanguage, t } from "./i18n.js";
 
 /** @import { BundleDescription } from "../types/messages.js" */
+/** @import { Key } from "./i18n.js" */
 
 const FEW_SIGNERS = 3; // fewer than this and new people will often be misread
 const LETTERS_APART_FROM = 3; // one single letter, as "i", is rather a word
@@ -39,21 +41,23 @@ export class Signs {
     this.lettersApart = false;
     this.measured = false;
     byId("signs-search").addEventListener("input", () => this.#render());
+    onLanguage(() => this.signs.length && this.#renderAll());
   }
 
   /** @param {BundleDescription} bundle */
   show(bundle) {
     this.signs = signsOf(bundle);
-    const spelled = this.signs.filter(({ gloss }) => isLetter(gloss)).length;
-    this.lettersApart = spelled >= LETTERS_APART_FROM;
-    const letters = this.lettersApart ? spelled : 0;
-    const words = this.signs.length - letters;
+    this.lettersApart = this.signs.filter(({ gloss }) => isLetter(gloss)).length >= LETTERS_APART_FROM;
     this.measured = this.signs.some(({ accuracy }) => accuracy !== null);
-    const figures = this.measured
-      ? "The figures are from people the recogniser had never seen."
-      : "How often it gets each of them right has not been measured yet.";
-    byId("signs-lead").textContent = `${words} signs${letters ? ` and ${letters} letters` : ""}. ${figures}`;
     byId("signs-tools").hidden = false;
+    this.#renderAll();
+  }
+
+  #renderAll() {
+    const letters = this.lettersApart ? this.signs.filter(({ gloss }) => isLetter(gloss)).length : 0;
+    const words = t("signs.words", { n: this.signs.length - letters });
+    const count = letters ? t("signs.words_and_letters", { words, letters: t("signs.letters", { n: letters }) }) : words;
+    label(byId("signs-lead"), this.measured ? "signs.measured" : "signs.not_measured", { count });
     this.#render();
   }
 
@@ -61,11 +65,11 @@ export class Signs {
    * The method says that there is no list, and offers to try again.
    *
    * @param {() => void} retry
-   * @param {string} why
+   * @param {Key} why
    */
-  showFailure(retry, why = "The list of signs could not be loaded. Check your network, or ask whoever runs this server.") {
-    byId("signs-lead").textContent = why;
-    byId("signs-list").replaceChildren(h("button.button", { type: "button", onclick: retry }, "Try again"));
+  showFailure(retry, why = "signs.failed") {
+    label(byId("signs-lead"), why);
+    byId("signs-list").replaceChildren(label(h("button.button", { type: "button", onclick: retry }), "signs.retry"));
   }
 
   #render() {
@@ -74,11 +78,11 @@ export class Signs {
     const apart = (/** @type {Sign} */ { gloss }) => this.lettersApart && isLetter(gloss);
     const words = found.filter((sign) => !apart(sign));
     const letters = found.filter(apart);
-    byId("signs-count").textContent = wanted ? `${found.length} found` : "";
+    label(byId("signs-count"), wanted ? "signs.found" : null, { n: found.length });
     byId("signs-list").replaceChildren(...present([
-      found.length ? null : h("p.empty", {}, "Not among the signs it knows."),
+      found.length ? null : label(h("p.empty"), "signs.none"),
       words.length ? h("ul.cards", {}, ...words.map((sign) => card(sign, this.measured, "h2"))) : null,
-      letters.length ? h("h2.group", {}, "Letters") : null,
+      letters.length ? label(h("h2.group"), "signs.letters_title") : null,
       letters.length ? h("ul.cards.letters", {}, ...letters.map((sign) => card(sign, this.measured, "h3"))) : null,
     ]));
   }
@@ -95,23 +99,22 @@ function card(sign, measured, heading) {
     measured ? accuracyLine(sign) : null,
     signersLine(sign.signers),
     sign.similar.length
-      ? h("p.similar", {}, "Can be mistaken for ", ...joined(sign.similar.slice(0, 3)))
+      ? h("p.similar", {}, t("signs.mistaken"), " ", ...joined(sign.similar.slice(0, 3)))
       : null);
 }
 
 /** @param {Sign} sign */
-function accuracyLine({ accuracy, clips }) {
-  if (accuracy === null) return h("p.accuracy.none", {}, "Not measured yet");
-  const share = Math.round(accuracy * 100);
-  return h("p.accuracy", {}, bar(accuracy),
-    h("span", {}, h("strong", {}, `${share}%`), " right", clips ? h("span.clips", {}, ` of ${clips} clips`) : null));
+function accuracyLine({ accuracy, clips: n }) {
+  if (accuracy === null) return label(h("p.accuracy.none"), "signs.unmeasured");
+  const share = number(accuracy, { style: "percent" });
+  const text = h("span", {}, h("span.clips", { "data-part": "clips" }));
+  return h("p.accuracy", {}, bar(accuracy), label(text, n ? "signs.right_of" : "signs.right", { share, n }));
 }
 
-/** @param {number} signers */
-function signersLine(signers) {
-  const few = signers < FEW_SIGNERS;
-  const people = signers === 1 ? "one person" : `${signers} people`;
-  return h("p.signers", {}, `Learned from ${people}`, few ? h("span.few", {}, "expect mistakes") : null);
+/** @param {number} n */
+function signersLine(n) {
+  const few = n < FEW_SIGNERS;
+  return h("p.signers", {}, label(h("span"), "signs.learned_from", { n }), few ? label(h("span.few"), "signs.few") : null);
 }
 
 /** @param {string[]} glosses */

@@ -2,6 +2,7 @@
 
 import { context2d, h } from "./dom.js";
 import { drawFigure, prepare } from "./figure.js";
+import { t } from "./i18n.js";
 
 /** @import { ExampleMotion } from "../types/messages.js" */
 /** @import { Landmarks } from "./figure.js" */
@@ -65,7 +66,7 @@ export class Replay {
     this.canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { "aria-hidden": "true" }));
     this.context = context2d(this.canvas);
     this.element = h("button.replay", {
-      type: "button", "aria-label": `Replay ${name}`, "aria-pressed": String(this.playing), onclick: () => this.#toggle(),
+      type: "button", "aria-label": t("taught.replay", { name }), "aria-pressed": String(this.playing), onclick: () => this.#toggle(),
     }, this.canvas);
     /** @type {ExampleMotion|null} */
     this.motion = null;

@@ -1,10 +1,12 @@
 /** What the stage shows around the picture: notices, banners, hints, and which buttons there are. */
 
 import { byId } from "./dom.js";
+import { label, t } from "./i18n.js";
 import { drawIcon } from "./icons.js";
-import { BANNERS, NOTICES, SENT } from "./messages.js";
+import { NOTICES } from "./messages.js";
 
-/** @import { BannerName, Notice, NoticeName, SentName } from "./messages.js" */
+/** @import { Key } from "./i18n.js" */
+/** @import { BannerName, NoticeName } from "./messages.js" */
 
 /** @typedef {"welcome"|"running"|"waiting"|NoticeName} State */
 
@@ -13,14 +15,14 @@ const ON = ["running", "waiting"]; // states with a picture
 /** @type {Set<string>} */
 const PROBLEM_ICONS = new Set(["camera-off", "offline"]);
 const HINT_MS = 6000;
-/** @type {Partial<Record<State, string>>} */
+/** @type {Partial<Record<State, Key>>} */
 const HINTS = {
-  welcome: "Captions appear here",
-  asking: "Captions appear here",
-  preparing: "Captions appear here",
-  connecting: "Captions appear here",
-  running: "Sign something",
-  waiting: "Captions go on once the connection is back",
+  welcome: "caption.hint_ready",
+  asking: "caption.hint_ready",
+  preparing: "caption.hint_ready",
+  connecting: "caption.hint_ready",
+  running: "caption.hint_running",
+  waiting: "caption.hint_waiting",
 };
 
 /** The class shows one state at a time on the element around the picture. */
@@ -50,20 +52,19 @@ export class Stage {
     this.state = state;
     this.banner = banner;
     this.element.dataset.state = state;
-    /** @type {Notice|undefined} */
-    const notice = /** @type {Partial<Record<State, Notice>>} */ (NOTICES)[state];
+    const notice = state === "welcome" || state === "running" || state === "waiting" ? null : state;
     byId("welcome").hidden = state !== "welcome";
     byId("notice").hidden = !notice;
     byId("banner").hidden = state !== "waiting";
     byId("controls").hidden = !ON.includes(state);
     byId("mirror").hidden = !ON.includes(state) && state !== "preparing" && state !== "connecting";
     if (notice) this.#fillNotice(notice);
-    if (banner) byId("banner-title").textContent = BANNERS[banner].title;
+    if (banner) label(byId("banner-title"), `banner.${banner}_title`);
     byId("banner-action").hidden = banner === "busy"; // it has said when to come back
-    byId("hint").textContent = "";
+    label(byId("hint"), null);
     byId("chip").hidden = !ON.includes(state);
-    byId("chip-text").textContent = state === "running" ? "Live" : banner ? BANNERS[banner].chip : "";
-    this.captions.setHint(HINTS[state] ?? "");
+    label(byId("chip-text"), state === "running" ? "live.chip" : banner && `banner.${banner}_chip`);
+    this.captions.setHint(HINTS[state] ?? null);
     if (state === "running" && document.activeElement === document.body) byId("pause").focus({ preventScroll: true });
   }
 
@@ -79,9 +80,8 @@ export class Stage {
     clearInterval(this.countdown);
     const update = () => {
       if (this.state !== "waiting" || !this.banner) return clearInterval(this.countdown);
-      const seconds = Math.ceil((until - performance.now()) / 1000);
-      const body = `${BANNERS[this.banner].body}${seconds > 0 ? ` in ${seconds} s.` : "…"}`;
-      byId("banner-body").textContent = body;
+      const n = Math.ceil((until - performance.now()) / 1000);
+      byId("banner-body").textContent = n > 0 ? t(`banner.${this.banner}_in`, { n }) : t(`banner.${this.banner}_now`);
       return undefined;
     };
     update();
@@ -91,22 +91,12 @@ export class Stage {
   /**
    * The method shows a line that goes away by itself.
    *
-   * @param {string} text
+   * @param {Key} key
    */
-  hint(text) {
-    byId("hint").textContent = text;
+  hint(key) {
+    label(byId("hint"), key);
     clearTimeout(this.hintTimer);
-    this.hintTimer = setTimeout(() => (byId("hint").textContent = ""), HINT_MS);
-  }
-
-  /**
-   * The method says what leaves the device.
-   *
-   * @param {SentName} key
-   */
-  tellSent(key) {
-    this.element.dataset.sends = key;
-    byId("sent").textContent = SENT[key];
+    this.hintTimer = setTimeout(() => label(byId("hint"), null), HINT_MS);
   }
 
   /**
@@ -118,13 +108,14 @@ export class Stage {
     byId("figures").textContent = figures.filter(Boolean).join(" · ");
   }
 
-  /** @param {Notice} notice */
-  #fillNotice({ icon, title, body, action, pictures }) {
+  /** @param {NoticeName} name */
+  #fillNotice(name) {
+    const { icon, action, pictures } = NOTICES[name];
     drawIcon(byId("notice-icon"), icon);
-    byId("notice-title").textContent = title;
-    byId("notice-body").textContent = body;
+    label(byId("notice-title"), `notice.${name}_title`);
+    label(byId("notice-body"), `notice.${name}_body`);
     byId("notice-action").hidden = !action;
-    byId("notice-action").textContent = action ?? "";
+    label(byId("notice-action"), action ? `notice.action_${action}` : null);
     byId("notice-pictures").hidden = !pictures;
     byId("notice-clip").hidden = icon !== "camera-off";
     byId("notice").dataset.tone = PROBLEM_ICONS.has(icon) ? "problem" : "calm";

@@ -2,12 +2,14 @@
 
 import { byId, download, h, present } from "./dom.js";
 import { glossName } from "./glosses.js";
+import { label, onLanguage, seconds, t } from "./i18n.js";
 import { LexiconError } from "./lexicon.js";
 import { Replay } from "./skeleton.js";
 import { sure } from "./sure.js";
 import { alike, named, risk } from "./teach-messages.js";
 
 /** @import { LookAlike, TaughtSign } from "../types/messages.js" */
+/** @import { Key, Params } from "./i18n.js" */
 /** @import { Lexicon } from "./lexicon.js" */
 
 const MOST_CARDS = 60; // more are found by their names
@@ -35,6 +37,7 @@ export class Taught {
     byId("taught-export").addEventListener("click", () => this.#do(async () => download(await lexicon.file())));
     byId("taught-forget").addEventListener("click", () => this.#forget());
     lexicon.onChange(() => this.#render());
+    onLanguage(() => this.#render());
   }
 
   /**
@@ -62,7 +65,7 @@ export class Taught {
     byId("taught-search-box").hidden = signs.length < SEARCH_FROM;
     byId("taught-list").replaceChildren(...found.slice(0, MOST_CARDS).map((sign) => this.#card(sign)));
     const more = found.length - MOST_CARDS;
-    if (more > 0) byId("taught-list").append(h("li.fine", {}, `${more} more: find them by name.`));
+    if (more > 0) byId("taught-list").append(label(h("li.fine"), "taught.not_shown", { n: more }));
   }
 
   /** @param {TaughtSign} sign */
@@ -71,8 +74,8 @@ export class Taught {
     const replay = this.#replay(this.listed, sign, examples[0].id, named(gloss), false);
     return h("li.card.taught-card", { "data-gloss": gloss }, replay,
       h("h3", {}, h("button.open", { type: "button", onclick: () => this.#open(gloss) }, word(gloss))),
-      h("p", {}, counted(examples.length, "example")),
-      other ? h("p", {}, h("span.few", {}, "looks like ", word(other.gloss))) : null);
+      label(h("p"), "taught.examples", { n: examples.length }),
+      other ? h("p", {}, looksLike(h("span.few"), "taught.card_looks_like", other.gloss)) : null);
   }
 
   /** @param {string} gloss */
@@ -87,7 +90,8 @@ export class Taught {
     for (const replay of this.shown.splice(0)) replay.end();
     byId("lesson-steps").hidden = byId("lesson-hint").hidden = Boolean(sign);
     byId("lesson-sign").hidden = !sign;
-    byId("lesson-title").replaceChildren(sign ? word(sign.gloss) : "How it works");
+    label(byId("lesson-title"), sign ? null : "teach.how_title");
+    if (sign) byId("lesson-title").append(word(sign.gloss));
     byId("lesson").dataset.gloss = sign?.gloss ?? "";
     byId("lesson-sign").replaceChildren(...(sign ? this.#parts(sign) : []));
   }
@@ -95,17 +99,17 @@ export class Taught {
   /** @param {TaughtSign} sign */
   #parts(sign) {
     const { gloss, language, examples, outliers } = sign;
-    const button = (/** @type {string} */ text, /** @type {() => void} */ onclick, kind = "") =>
-      h(`button.button${kind}`, { type: "button", onclick }, text);
+    const button = (/** @type {Key} */ key, /** @type {() => void} */ onclick, kind = "") =>
+      label(h(`button.button${kind}`, { type: "button", onclick }), key);
     return present([
-      h("p.lesson-facts", {}, [counted(examples.length, "example"), language].filter(Boolean).join(" · ")),
+      h("p.lesson-facts", {}, [t("taught.examples", { n: examples.length }), language].filter(Boolean).join(" · ")),
       h("ol.examples", {}, ...examples.map((example, index) => this.#example(sign, index, outliers.includes(example.id)))),
-      examples.length > 1 ? h("p.alike", {}, alike(sign)) : null,
+      examples.length > 1 ? label(h("p.alike"), alike(sign)) : null,
       ...sign.look_alikes.map((other) => this.#looksLike(sign, other)),
       h("p.lesson-tools", {},
-        button("Add example", () => this.onMore(sign)),
-        button("Rename", () => this.#rename(gloss)),
-        button("Delete", () => this.#remove(gloss), ".danger")),
+        button("taught.add", () => this.onMore(sign)),
+        button("taught.rename", () => this.#rename(gloss)),
+        button("taught.delete", () => this.#remove(gloss), ".danger")),
     ]);
   }
 
@@ -116,15 +120,15 @@ export class Taught {
    */
   #example({ gloss, examples }, index, odd) {
     const { id, duration_ms: duration } = examples[index];
-    const name = `example ${index + 1} of ${named(gloss)}`;
+    const name = t("taught.example", { k: index + 1, name: named(gloss) });
     return h("li", { "data-id": id },
       this.#replay(this.shown, { gloss }, id, name),
-      h("p.fine", {}, `${(duration / 1000).toFixed(1)} s`),
-      odd ? h("p.few", {}, "unlike the others") : null,
-      duration < SHORT_MS ? h("p.few", {}, "very short") : null,
-      h("button.button.link", {
-        type: "button", "aria-label": `Delete ${name}`, onclick: () => this.#removeExample(gloss, id, examples.length),
-      }, "Delete"));
+      h("p.fine", {}, `${seconds(duration)} s`),
+      odd ? label(h("p.few"), "taught.unlike") : null,
+      duration < SHORT_MS ? label(h("p.few"), "taught.short") : null,
+      label(h("button.button.link", {
+        type: "button", "aria-label": t("taught.delete_named", { name }), onclick: () => this.#removeExample(gloss, id, examples.length),
+      }), "taught.delete"));
   }
 
   /**
@@ -135,14 +139,14 @@ export class Taught {
     const rival = other.taught ? this.lexicon.find(other.gloss) : undefined;
     const figure = (/** @type {string} */ gloss, /** @type {Node} */ picture) =>
       h("figure", {}, picture, h("figcaption", {}, word(gloss)));
-    return h("section.looks", { "data-gloss": other.gloss, "aria-label": `Looks like ${named(other.gloss)}` },
-      h("h3", {}, "Looks like ", word(other.gloss)),
+    return h("section.looks", { "data-gloss": other.gloss, "aria-label": t("taught.looks_like", { name: named(other.gloss) }) },
+      looksLike(h("h3"), "taught.looks_like_title", other.gloss),
       h("div.pair", {},
         figure(sign.gloss, this.#replay(this.shown, sign, sign.examples[0].id, named(sign.gloss))),
         figure(other.gloss, rival
           ? this.#replay(this.shown, rival, rival.examples[0].id, named(rival.gloss))
-          : h("p.replay.none", {}, "One of Glosscast’s own signs. It has no recording of it to show."))),
-      h("p", {}, risk(sign.gloss, other), " More examples of both may help, or another way to sign one of them."));
+          : label(h("p.replay.none"), "taught.no_recording"))),
+      h("p", {}, risk(sign.gloss, other), " ", t("taught.advice")));
   }
 
   /**
@@ -160,24 +164,24 @@ export class Taught {
 
   /** @param {string} gloss */
   async #rename(gloss) {
-    const title = `Rename ${named(gloss)}`;
-    const body = "Captions show the new name from the next sign on.";
-    const to = await sure({ title, body, yes: "Rename", label: "New name", value: gloss });
+    const title = t("taught.rename_title", { name: named(gloss) });
+    const question = { title, body: t("taught.rename_body"), yes: t("taught.rename"), label: t("taught.new_name"), value: gloss };
+    const to = await sure(question);
     if (to === null || to.trim() === gloss) return;
     await this.#do(async () => {
       this.gloss = to.trim();
       await this.lexicon.rename(gloss, to.trim());
-      this.#say(`${named(gloss)} is ${named(to)} now.`);
+      this.#say("taught.renamed", { name: named(gloss), other: named(to) });
     }, () => this.show(gloss));
   }
 
   /** @param {string} gloss */
   async #remove(gloss) {
-    const body = "Its examples are deleted from the server. It is captioned no more.";
-    if ((await sure({ title: `Delete ${named(gloss)}?`, body, yes: "Delete", danger: true })) === null) return;
+    const title = t("taught.delete_title", { name: named(gloss) });
+    if ((await sure({ title, body: t("taught.delete_body"), yes: t("taught.delete"), danger: true })) === null) return;
     await this.#do(async () => {
       await this.lexicon.remove(gloss);
-      this.#say(`${named(gloss)} is deleted.`);
+      this.#say("taught.deleted", { name: named(gloss) });
       byId("taught-title").focus();
     });
   }
@@ -191,7 +195,7 @@ export class Taught {
     if (count === 1) return this.#remove(gloss);
     return this.#do(async () => {
       await this.lexicon.removeExample(gloss, id);
-      this.#say(`An example of ${named(gloss)} is deleted.`);
+      this.#say("taught.example_deleted", { name: named(gloss) });
       byId("lesson-title").focus({ preventScroll: true });
     });
   }
@@ -204,17 +208,16 @@ export class Taught {
       const before = this.lexicon.signs.length;
       await this.lexicon.add(file);
       const more = this.lexicon.signs.length - before;
-      this.#say(more ? `${counted(more, "sign")} imported.` : "Imported: no new sign, since you have these already.");
+      this.#say(more ? "taught.imported" : "taught.imported_none", { n: more });
     });
   }
 
   async #forget() {
-    const signs = counted(this.lexicon.signs.length, "sign");
-    const body = `${signs} with all examples will be deleted from the server. This cannot be undone: export them first if you may want them again.`;
-    if ((await sure({ title: "Forget everything?", body, yes: "Forget everything", danger: true })) === null) return;
+    const body = t("taught.forget_body", { n: this.lexicon.signs.length });
+    if ((await sure({ title: t("taught.forget_title"), body, yes: t("taught.forget"), danger: true })) === null) return;
     await this.#do(async () => {
       await this.lexicon.forget();
-      this.#say("Everything is forgotten.");
+      this.#say("taught.forgotten");
       byId("taught-title").focus();
     });
   }
@@ -226,19 +229,22 @@ export class Taught {
    * @param {() => void} undo
    */
   async #do(action, undo = () => {}) {
-    this.#say("");
+    this.#say(null);
     try {
       await action();
     } catch (error) {
       if (!(error instanceof LexiconError)) throw error;
       undo();
-      this.#say(error.message);
+      this.#say(...error.said);
     }
   }
 
-  /** @param {string} text */
-  #say(text) {
-    byId("taught-say").textContent = text;
+  /**
+   * @param {Key|null} key
+   * @param {Params} params
+   */
+  #say(key, params = {}) {
+    label(byId("taught-say"), key, params);
   }
 }
 
@@ -246,7 +252,11 @@ export class Taught {
 const word = (gloss) => h("bdi.gloss", {}, glossName(gloss));
 
 /**
- * @param {number} count
- * @param {string} what
+ * @param {HTMLElement} element
+ * @param {Key} key
+ * @param {string} gloss
  */
-const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+function looksLike(element, key, gloss) {
+  element.append(h("bdi.gloss", { "data-part": "name" }));
+  return label(element, key, { name: glossName(gloss) });
+}

@@ -2,16 +2,18 @@
 
 import { CameraStream } from "./camera-stream.js";
 import { surenessLine } from "./captions.js";
-import { byId, h, present } from "./dom.js";
+import { byId, h } from "./dom.js";
 import { glossName } from "./glosses.js";
+import { label, onLanguage, t } from "./i18n.js";
 import { drawIcon } from "./icons.js";
 import { Lesson } from "./lesson.js";
 import { LexiconError } from "./lexicon.js";
-import { BANNERS, NOTICES } from "./messages.js";
+import { noticeLine } from "./messages.js";
 import { Taught } from "./taught.js";
-import { lexiconProblem, named, OFF, refusal } from "./teach-messages.js";
+import { lexiconProblem, named, problemOf, refusal } from "./teach-messages.js";
 
 /** @import { ErrorCode, FinalMessage, ServerMessage, TaughtMessage } from "../types/messages.js" */
+/** @import { Key, Message } from "./i18n.js" */
 /** @import { Step } from "./lesson.js" */
 /** @import { Lexicon } from "./lexicon.js" */
 /** @import { NoticeName } from "./messages.js" */
@@ -23,6 +25,8 @@ const EXAMPLES = 3; // of a new sign
 const WANTED = ["paused", "away"]; // stops that need no explanation
 /** @type {ErrorCode[]} */
 const ENDING = ["bad_gloss", "not_allowed", "unknown_lexicon", "lexicon_unreadable"]; // after these no sign becomes an example
+
+/** @typedef {() => [of: string, word: string, detail: string|HTMLElement]} Prompt what stands below the picture, in the language in use */
 
 /** The class is the view: it joins the lesson, the stream and what was taught. */
 export class Teach {
@@ -36,7 +40,9 @@ export class Teach {
     this.noSign = null;
     /** @type {string[]} */
     this.vocabulary = []; // of the bundle
-    this.said = ""; // below the picture
+    /** @type {Prompt} */
+    this.prompt = () => ["", "", ""];
+    this.said = ""; // of the prompt
     this.taught = new Taught(lexicon, (sign) => this.#begin(sign.gloss, sign.language, 1));
     this.lesson = new Lesson({
       onStep: (step) => this.#show(step),
@@ -46,10 +52,10 @@ export class Teach {
       teachDone: () => this.stream.client?.teachDone(),
     });
     this.stream = new CameraStream(byId("teach-self"), byId("teach-overlay"), choice.modes, {
-      onPhase: (phase) => (phase === "running" ? this.lesson.opened() : this.#tell(NOTICES[phase])),
+      onPhase: (phase) => (phase === "running" ? this.lesson.opened() : this.#tell(`notice.${phase}_title`, `notice.${phase}_body`)),
       onWait: (reason) => {
         this.lesson.lost();
-        if (reason !== "renew") this.#tell(BANNERS[reason]);
+        if (reason !== "renew") this.#tell(`banner.${reason}_title`, `banner.${reason}_now`);
       },
       onStop: (reason, error) => this.#stopped(reason, error),
       onSent: (sent) => choice.tell(sent),
@@ -58,6 +64,7 @@ export class Teach {
     });
     choice.onChange(() => this.stop("paused"));
     lexicon.onChange(() => this.#offer());
+    onLanguage(() => this.#speakAnew());
     this.#listen();
   }
 
@@ -97,26 +104,26 @@ export class Teach {
 
   /** The method shows the view, or says why nothing can be taught. */
   #offer() {
-    this.#tellOff(this.lexicon.state === "off" ? OFF.off : null);
+    this.#tellOff(this.lexicon.state === "off" ? "off" : null);
   }
 
-  /** @param {{title: string, body: string}|null} why */
+  /** @param {"off"|"other_bundle"|null} why */
   #tellOff(why) {
     byId("teach-off").hidden = !why;
     byId("teach-body").hidden = Boolean(why);
-    byId("teach-off-title").textContent = why?.title ?? "";
-    byId("teach-off-body").textContent = why?.body ?? "";
+    label(byId("teach-off-title"), why && `teach.${why}_title`);
+    label(byId("teach-off-body"), why && `teach.${why}_body`);
   }
 
   #tellKnown() {
     const wanted = glossName(byId("teach-gloss").value);
     const is = (/** @type {string} */ gloss) => glossName(gloss) === wanted;
     const bad = this.noSign !== null && is(this.noSign);
-    byId("teach-gloss").setCustomValidity(bad ? "This name stands for hands that sign nothing." : "");
+    byId("teach-gloss").setCustomValidity(bad ? t("teach.no_sign_name") : "");
     const known = this.lexicon.find(byId("teach-gloss").value)
-      ? "You have taught this sign: it gets more examples."
-      : this.vocabulary.some(is) ? "Glosscast knows a sign of this name. Yours will be read as the same word." : "";
-    if (byId("teach-known").textContent !== known) byId("teach-known").textContent = known;
+      ? "teach.known_taught"
+      : this.vocabulary.some(is) ? "teach.known_bundle" : null;
+    if (byId("teach-known").dataset.t !== (known ?? undefined)) label(byId("teach-known"), known);
   }
 
   /**
@@ -127,7 +134,7 @@ export class Teach {
   async #begin(gloss, language, wanted) {
     if (!gloss) return byId("teach-gloss").reportValidity();
     this.stop("paused");
-    this.#complain("");
+    this.#complain();
     try {
       const name = await this.lexicon.made();
       this.taught.show(gloss);
@@ -136,8 +143,8 @@ export class Teach {
       await this.stream.start(byId("camera").value, name);
     } catch (error) {
       if (!(error instanceof LexiconError)) throw error;
-      if (error.code === "other_bundle") this.#tellOff(OFF.other_bundle);
-      this.#complain(error.message);
+      if (error.code === "other_bundle") this.#tellOff("other_bundle");
+      this.#complain(said(error.said));
     }
     return undefined;
   }
@@ -159,16 +166,15 @@ export class Teach {
     const hadFocus = byId("teach-stage").contains(document.activeElement);
     this.lesson.end();
     if (error?.code === "unknown_lexicon") this.lexicon.refresh(); // it has been deleted elsewhere
-    const { title, body } = NOTICES[reason];
-    const why = `${title}. ${body}`;
-    if (!WANTED.includes(reason)) this.#complain(error?.code ? lexiconProblem({ code: error.code, detail: why }) : why);
+    const problem = problemOf(error?.code ?? "");
+    if (!WANTED.includes(reason)) this.#complain(...(problem ? [said([problem])] : noticeLine(reason)));
     if (hadFocus) byId("teach-begin").focus();
   }
 
-  /** @param {string} text */
-  #complain(text) {
-    byId("teach-problem").textContent = text;
-    byId("teach-problem").hidden = !text;
+  /** @param {...(HTMLElement|string)} parts none: there is nothing to complain about */
+  #complain(...parts) {
+    byId("teach-problem").replaceChildren(...parts);
+    byId("teach-problem").hidden = parts.length === 0;
   }
 
   /** @param {ServerMessage} message */
@@ -176,7 +182,7 @@ export class Teach {
     this.lesson.receive(message);
     if (message.type !== "error" || !ENDING.includes(message.code)) return;
     this.stop("paused");
-    this.#complain(lexiconProblem({ code: message.code, detail: message.message }));
+    this.#complain(said(lexiconProblem({ code: message.code, detail: message.message })));
   }
 
   /** @param {TaughtMessage} taught */
@@ -188,7 +194,7 @@ export class Teach {
 
   /** @param {Step} step */
   #show(step) {
-    const { gloss, wanted, found, left, last } = this.lesson;
+    const { left } = this.lesson;
     const off = step === "off";
     const focused = /** @type {HTMLElement|null} */ (document.activeElement);
     byId("teach-stage").dataset.step = step;
@@ -200,48 +206,89 @@ export class Teach {
     if (step === "found" || step === "missed") drawIcon(byId("teach-mark"), step);
     byId("teach-again").hidden = step !== "missed";
     byId("teach-more").hidden = byId("teach-next").hidden = step !== "trying";
-    const now = `Example ${Math.min(wanted, found + (step === "found" ? 0 : 1))} of ${wanted}`;
-    const name = named(gloss);
-    if (step === "count") this.#prompt(now, "Hands down", `Get ready to sign ${name}.`);
-    if (step === "sign") this.#prompt(now, `Sign ${name}`, "Now. Then lower your hands.");
-    if (step === "reading") this.#prompt(now, `${name} …`, "Lower your hands when you are done.");
-    if (step === "found") this.#prompt(now, "Found", last?.warnings.join(" ") || "It is kept.");
-    if (step === "missed") this.#prompt(now, "Not found", refusal(last));
-    if (step === "trying") this.#prompt("Try it", `Sign ${name}`, "It is read from now on, here and in the live captions.");
+    const prompt = this.#promptOf(step);
+    if (prompt) this.#prompt(prompt);
     const asks = step === "missed" || step === "trying";
     const lost = !focused?.offsetParent || (asks && byId("teach-stage").contains(focused));
     const target = step === "missed" ? "teach-again" : step === "trying" ? "teach-next" : "teach-stop";
     if (lost && !off) byId(target).focus({ preventScroll: true });
   }
 
-  /** @param {FinalMessage} final */
-  #read(final) {
-    const none = final.gloss === this.noSign;
-    this.#prompt("Try it", none ? "Not a sign it knows" : named(final.gloss), none ? "Sign it again, as in the examples." : "");
-    byId("teach-word").dataset.gloss = none ? "" : final.gloss;
-    if (!none) byId("teach-detail").replaceChildren(surenessLine(final.confidence));
+  /**
+   * @param {Step} step
+   * @returns {Prompt|null}
+   */
+  #promptOf(step) {
+    const { gloss, wanted, found, last } = this.lesson;
+    const k = Math.min(wanted, found + (step === "found" ? 0 : 1));
+    const name = named(gloss);
+    const now = () => t("teach.example_of", { k, wanted });
+    switch (step) {
+      case "count": return () => [now(), t("teach.count_word"), t("teach.count_detail", { name })];
+      case "sign": return () => [now(), t("teach.sign_word", { name }), t("teach.sign_detail")];
+      case "reading": return () => [now(), `${name} …`, t("teach.reading_detail")];
+      case "found": return () => [now(), t("teach.found_word"), verdict(last)];
+      case "missed": return () => [now(), t("teach.missed_word"), refusal(last)];
+      case "trying": return () => [t("teach.try_of"), t("teach.sign_word", { name }), t("teach.try_detail")];
+      default: return null;
+    }
   }
 
-  /** @param {{title: string, body: string}} notice */
-  #tell({ title, body }) {
-    this.#prompt("", title, body);
+  /** @param {FinalMessage} final */
+  #read({ gloss, confidence }) {
+    if (gloss === this.noSign) this.#prompt(() => [t("teach.try_of"), t("teach.unknown_word"), t("teach.unknown_detail")], "");
+    else this.#prompt(() => [t("teach.try_of"), named(gloss), surenessLine(confidence)], gloss);
   }
 
   /**
-   * The method says what to do next. What stands there already is not written again: it would be announced again.
-   *
-   * @param {string} of
-   * @param {string} word
-   * @param {string} detail
+   * @param {Key} title
+   * @param {Key} body
    */
-  #prompt(of, word, detail) {
-    const said = [of, word, detail].join("\n");
+  #tell(title, body) {
+    this.#prompt(() => ["", t(title), t(body)]);
+  }
+
+  /**
+   * The method says what to do next.
+   *
+   * @param {Prompt} prompt
+   * @param {string|undefined} gloss that was read, "" where it was none
+   */
+  #prompt(prompt, gloss = undefined) {
+    this.prompt = prompt;
     byId("teach-prompt").hidden = false;
-    if (said === this.said) return;
-    this.said = said;
+    this.#say();
+    if (gloss === undefined) delete byId("teach-word").dataset.gloss;
+    else byId("teach-word").dataset.gloss = gloss;
+  }
+
+  /** The method writes the prompt. What stands there already is not written again: it would be announced again. */
+  #say() {
+    const [of, word, detail] = this.prompt();
+    const line = typeof detail === "string" ? h("p", {}, detail) : detail;
+    const text = [of, word, line.textContent].join("\n");
+    if (text === this.said) return;
+    this.said = text;
     byId("teach-of").textContent = of;
     byId("teach-word").textContent = word;
-    delete byId("teach-word").dataset.gloss;
-    byId("teach-detail").replaceChildren(...present([detail ? h("p", {}, detail) : null]));
+    byId("teach-detail").replaceChildren(line);
   }
+
+  #speakAnew() {
+    this.#say();
+    this.#tellKnown();
+  }
+}
+
+/** @param {Message} message */
+const said = (message) => label(h("span"), ...message);
+
+/**
+ * The function says what is to be said of an example that was taken.
+ *
+ * @param {TaughtMessage|null} taught
+ */
+function verdict(taught) {
+  if (taught?.outlier) return t("teach.found_outlier");
+  return taught?.warnings.join(" ") || t("teach.found_detail"); // the server's own words, for want of a code
 }

@@ -2,6 +2,7 @@
 
 import { download } from "./dom.js";
 import { glossName } from "./glosses.js";
+import { current } from "./i18n.js";
 
 /** @typedef {"txt"|"vtt"|"srt"} Kind */
 /** @typedef {{gloss: string, at: Date, start_ms: number, end_ms: number}} TimedSign */
@@ -41,11 +42,11 @@ export function save(kind, text) {
 }
 
 /**
- * The function returns the time of day, as the browser's language writes it.
+ * The function returns the time of day, as the language of the page writes it.
  *
  * @param {Date} date
  */
-export const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+export const clock = (date) => date.toLocaleTimeString(current(), { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** @param {TimedSign} sign */
 const name = ({ gloss }) => glossName(gloss).toUpperCase();

@@ -4,10 +4,12 @@ import { askForKey, credentials } from "./access.js";
 import { couldAlsoBeLine, surenessLine } from "./captions.js";
 import { bar, byId, h, present } from "./dom.js";
 import { glossName, percent, sureness } from "./glosses.js";
+import { label, number, onLanguage, seconds, t } from "./i18n.js";
 import { clipProblem } from "./messages.js";
 import { Recorder } from "./recorder.js";
 
 /** @import { Classification, ClipSign, Prediction, Problem } from "../types/messages.js" */
+/** @import { Key, Params } from "./i18n.js" */
 /** @import { Lexicon } from "./lexicon.js" */
 
 const TOP_K = 5;
@@ -29,12 +31,15 @@ export class Upload {
     this.previewed = null;
     /** @type {XMLHttpRequest|null} */
     this.request = null;
+    /** @type {Classification|null} */
+    this.answer = null; // the result on show
     this.recorder = new Recorder((file) => this.send(file));
     byId("file").addEventListener("change", () => this.#chosen(byId("file").files));
     byId("another").addEventListener("click", () => byId("file").click());
     byId("clip-cancel").addEventListener("click", () => this.cancel());
     byId("clip-retry").addEventListener("click", () => this.#sendAgain());
     byId("preview-video").addEventListener("error", () => this.#showUnplayable(true));
+    onLanguage(() => this.answer && this.#renderResult(this.answer));
     this.#listenForDrops();
     this.#show("empty");
   }
@@ -42,12 +47,12 @@ export class Upload {
   /**
    * The method says how long a clip may be.
    *
-   * @param {number} seconds
+   * @param {number} limitS
    */
-  showLimit(seconds) {
-    this.recorder.longestS = Math.min(this.recorder.longestS, seconds);
-    const limit = seconds < 120 ? `${seconds} seconds` : `${Math.floor(seconds / 60)} minutes`;
-    byId("clip-limit").textContent = `, up to ${limit}`;
+  showLimit(limitS) {
+    this.recorder.longestS = Math.min(this.recorder.longestS, limitS);
+    if (limitS < 120) label(byId("clip-limit"), "clip.limit_seconds", { n: limitS });
+    else label(byId("clip-limit"), "clip.limit_minutes", { n: Math.floor(limitS / 60) });
   }
 
   /**
@@ -60,11 +65,11 @@ export class Upload {
     this.file = file;
     this.#preview(file);
     this.#show("progress");
-    this.#progress("Sending…", 0, "");
+    this.#progress("clip.sending", 0, null);
     const request = new XMLHttpRequest(); // fetch tells nothing about the progress of an upload
     this.request = request;
-    request.upload.onprogress = ({ loaded, total }) => this.#progress("Sending…", loaded / total, sizes(loaded, total));
-    request.upload.onload = () => this.#progress("Reading the clip…", null, "Finding the hands in every frame takes a few seconds.");
+    request.upload.onprogress = ({ loaded, total }) => this.#progress("clip.sending", loaded / total, "clip.sent_of", sizes(loaded, total));
+    request.upload.onload = () => this.#progress("clip.reading", null, "clip.reading_note");
     request.onload = () => this.#answered(request);
     request.onerror = () => this.#failed(0, null, null);
     const taught = this.lexicon.inUse === null ? "" : `&lexicon=${this.lexicon.inUse}`;
@@ -128,26 +133,33 @@ export class Upload {
    * @param {number|null} retryAfterS
    */
   #failed(status, problem, retryAfterS) {
-    const { code, title, body, retry } = clipProblem(status, problem, retryAfterS);
+    const { code, retry } = clipProblem(status, problem);
+    const wait = retry && retryAfterS ? label(h("span"), "clip_problem.wait", { n: retryAfterS }) : "";
     byId("clip-error").dataset.code = code;
-    byId("clip-error-title").textContent = title;
-    byId("clip-error-body").textContent = body;
+    label(byId("clip-error-title"), `clip_problem.${code}_title`);
+    byId("clip-error-body").replaceChildren(label(h("span"), `clip_problem.${code}_body`), " ", wait);
     byId("clip-retry").hidden = !retry;
     this.#show("error");
   }
 
   /** @param {Classification} answer */
   #result(answer) {
+    this.answer = answer;
+    this.#renderResult(answer);
+    this.#show("result");
+  }
+
+  /** @param {Classification} answer */
+  #renderResult(answer) {
     const signs = answer.predictions.filter(({ gloss }) => gloss !== this.noSign);
     const [top] = answer.predictions;
     const none = !top || top.gloss === this.noSign;
     byId("clip-result").replaceChildren(...present([
-      h("h2.sr-only", {}, "Result"),
+      label(h("h2.sr-only"), "clip.result"),
       ...(none ? noSignFound() : this.#sign(top, signs)),
       timeline(answer, this.noSign),
-      this.#ranking(none ? "If it was a sign after all" : "How sure it is", signs),
+      this.#ranking(none ? "clip.ranking_none" : "clip.ranking", signs),
       facts(answer)]));
-    this.#show("result");
   }
 
   /**
@@ -164,11 +176,11 @@ export class Upload {
   }
 
   /**
-   * @param {string} title
+   * @param {Key} title
    * @param {Prediction[]} signs
    */
   #ranking(title, signs) {
-    return h("div.ranking", {}, h("h3", {}, title), h("ol", {},
+    return h("div.ranking", {}, label(h("h3"), title), h("ol", {},
       ...signs.map(({ gloss, confidence }) => h("li", { "data-gloss": gloss, "data-level": sureness(confidence).level },
         h("span.gloss", {}, glossName(gloss)), bar(confidence), h("span.number", {}, percent(confidence))))));
   }
@@ -198,13 +210,14 @@ export class Upload {
   }
 
   /**
-   * @param {string} title
+   * @param {Key} title
    * @param {number|null} share null: it is not known
-   * @param {string} note
+   * @param {Key|null} note
+   * @param {Params} params of the note
    */
-  #progress(title, share, note) {
-    byId("clip-progress-title").textContent = title;
-    byId("clip-progress-note").textContent = note;
+  #progress(title, share, note, params = {}) {
+    label(byId("clip-progress-title"), title);
+    label(byId("clip-progress-note"), note, params);
     if (share === null) byId("clip-bar").removeAttribute("value");
     else byId("clip-bar").value = share * 100;
   }
@@ -227,7 +240,7 @@ function timeline({ signs = [], duration_ms: duration }, noSign) {
   if (!shown.length) return null;
   const share = (/** @type {number} */ ms) => `${((100 * ms) / duration).toFixed(2)}%`;
   const items = shown.map(({ gloss, confidence, start_ms: start, end_ms: end }) => {
-    const time = `${(start / 1000).toFixed(1)} to ${(end / 1000).toFixed(1)} s`;
+    const time = t("clip.from_to", { start: seconds(start), end: seconds(end) });
     const item = h("li", { "data-gloss": gloss, "data-level": sureness(confidence).level },
       h("button", { type: "button", title: `${glossName(gloss)}, ${percent(confidence)}, ${time}`, onclick: () => showFrom(start) },
         h("span.gloss", {}, glossName(gloss)), h("span.sr-only", {}, `, ${percent(confidence)}, ${time}`)));
@@ -235,8 +248,8 @@ function timeline({ signs = [], duration_ms: duration }, noSign) {
     item.style.width = share(end - start);
     return item;
   });
-  return h("div.timeline", {}, h("h3", {}, "Where in the clip"), h("ol", {}, ...items),
-    h("p.ends", { "aria-hidden": "true" }, h("span", {}, "0 s"), h("span", {}, `${(duration / 1000).toFixed(1)} s`)));
+  return h("div.timeline", {}, label(h("h3"), "clip.where"), h("ol", {}, ...items),
+    h("p.ends", { "aria-hidden": "true" }, h("span", {}, "0 s"), h("span", {}, `${seconds(duration)} s`)));
 }
 
 /** @param {number} ms */
@@ -247,23 +260,25 @@ function showFrom(ms) {
 }
 
 const noSignFound = () => [
-  h("p.result-gloss.none", { "data-gloss": "" }, "No sign found"),
-  h("p", {}, "The hands seem to say nothing here. Start with the hands down, sign, and lower them again."),
+  label(h("p.result-gloss.none", { "data-gloss": "" }), "clip.none"),
+  label(h("p"), "clip.none_body"),
 ];
 
 /**
  * The function makes the small print: what was read, by which bundle, in what time.
  *
- * @param {Partial<Classification>} answer
+ * @param {Classification} answer
  */
 function facts({ bundle, duration_ms: duration, frames, timings_ms: timings }) {
   const parts = [
-    duration === undefined ? null : `${(duration / 1000).toFixed(1)} s clip`,
-    frames === undefined ? null : `${frames} frames`,
-    ...Object.entries(timings ?? {}).map(([name, ms]) => `${name} ${Math.round(ms)} ms`),
-    bundle ?? null,
+    t("clip.fact_length", { s: seconds(duration) }),
+    t("clip.fact_frames", { n: frames }),
+    t("clip.fact_decode", { ms: Math.round(timings.decode) }),
+    t("clip.fact_keypoints", { ms: Math.round(timings.keypoints) }),
+    t("clip.fact_inference", { ms: Math.round(timings.inference) }),
+    bundle,
   ];
-  return h("p.facts", {}, parts.filter(Boolean).join(" · "));
+  return h("p.facts", {}, parts.join(" · "));
 }
 
 /**
@@ -282,4 +297,7 @@ function parse(text) {
  * @param {number} loaded bytes
  * @param {number} total bytes
  */
-const sizes = (loaded, total) => `${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
+const sizes = (loaded, total) => ({ sent: megabytes(loaded), total: megabytes(total) });
+
+/** @param {number} bytes */
+const megabytes = (bytes) => number(bytes / 1e6, { minimumFractionDigits: 1, maximumFractionDigits: 1 });

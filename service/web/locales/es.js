@@ -1,8 +1,3 @@
-/** The words of the page in Spanish. */
+/** The words of the page in Spanish; English until they are translated. */
 
-/** @type {import("../js/i18n.js").Messages} */
-export default {
-  page: {
-    language: "Idioma",
-  },
-};
+export { default } from "./en.js";

@@ -1,8 +1,3 @@
-/** The words of the page in French. */
+/** The words of the page in French; English until they are translated. */
 
-/** @type {import("../js/i18n.js").Messages} */
-export default {
-  page: {
-    language: "Langue",
-  },
-};
+export { default } from "./en.js";

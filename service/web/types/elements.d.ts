@@ -45,14 +45,14 @@ export interface Elements {
   "history-tools": HTMLElementTagNameMap["div"];
   "honest": HTMLElementTagNameMap["ul"];
   "honest-title": HTMLElementTagNameMap["h2"];
-  "host": HTMLElementTagNameMap["strong"];
   "kept": HTMLElementTagNameMap["section"];
-  "kept-host": HTMLElementTagNameMap["strong"];
   "kept-title": HTMLElementTagNameMap["h2"];
+  "kept-where": HTMLElementTagNameMap["li"];
   "key-dialog": HTMLElementTagNameMap["dialog"];
   "key-input": HTMLElementTagNameMap["input"];
   "key-title": HTMLElementTagNameMap["h2"];
   "key-wrong": HTMLElementTagNameMap["p"];
+  "language": HTMLElementTagNameMap["select"];
   "lesson": HTMLElementTagNameMap["section"];
   "lesson-hint": HTMLElementTagNameMap["p"];
   "lesson-sign": HTMLElementTagNameMap["div"];
@@ -76,6 +76,7 @@ export interface Elements {
   "preview-name": HTMLElementTagNameMap["span"];
   "preview-none": HTMLElementTagNameMap["p"];
   "preview-video": HTMLElementTagNameMap["video"];
+  "privacy-leaves": HTMLElementTagNameMap["dd"];
   "privacy-title": HTMLElementTagNameMap["h1"];
   "record": HTMLElementTagNameMap["div"];
   "record-cancel": HTMLElementTagNameMap["button"];
@@ -146,7 +147,7 @@ export interface Elements {
   "teach-stop": HTMLElementTagNameMap["button"];
   "teach-title": HTMLElementTagNameMap["h1"];
   "teach-word": HTMLElementTagNameMap["p"];
-  "tips-count": HTMLElementTagNameMap["a"];
+  "tips-known": HTMLElementTagNameMap["p"];
   "tips-title": HTMLElementTagNameMap["h2"];
   "view-clip": HTMLElementTagNameMap["section"];
   "view-live": HTMLElementTagNameMap["section"];
