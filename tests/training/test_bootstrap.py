@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from training.comparison.bootstrap import FIGURES, FoldOutcome, fold_figures, paired, point_figures
+from training.comparison.bootstrap import (
+    FIGURES,
+    Difference,
+    FoldOutcome,
+    corrected,
+    draw_signers,
+    fold_figures,
+    paired,
+    point_figures,
+)
 from training.evaluation.scores import tally
 
 GLOSSES, SEEDS = 4, 3
@@ -14,7 +23,7 @@ def outcome(seed: int, clips: int = 30, error: float = 0.4) -> FoldOutcome:
     pairs = np.zeros((SEEDS, GLOSSES, GLOSSES), bool)
     pairs[:, 0, 1] = pairs[:, 1, 0] = True
     pairs[1, 2, 3] = pairs[1, 3, 2] = True
-    return FoldOutcome(truth, predicted, pairs)
+    return FoldOutcome(truth, np.arange(clips) // 5, predicted, pairs)
 
 
 def by_hand(fold: FoldOutcome, seed: int, counts: np.ndarray) -> dict[str, float]:
@@ -56,7 +65,7 @@ def test_point_figures_are_means_over_folds() -> None:
 
 def test_a_fold_without_pairs_is_left_out_of_their_mean() -> None:
     bare = outcome(2)
-    bare = FoldOutcome(bare.truth, bare.predicted, np.zeros_like(bare.pairs))
+    bare = FoldOutcome(bare.truth, bare.signers, bare.predicted, np.zeros_like(bare.pairs))
     assert point_figures([outcome(1), bare])["pair_error"] == pytest.approx(point_figures([outcome(1)])["pair_error"])
     difference = paired([bare], [bare])["pair_error"]
     assert (difference.value, difference.interval, difference.relative) == (None, None, None)
@@ -65,11 +74,12 @@ def test_a_fold_without_pairs_is_left_out_of_their_mean() -> None:
 def test_the_interval_is_that_of_a_loop_over_the_same_draws() -> None:
     baseline = [outcome(1), outcome(2, clips=20)]
     variant = [
-        FoldOutcome(f.truth, outcome(9 + i, len(f.truth), 0.2).predicted, f.pairs) for i, f in enumerate(baseline)
+        FoldOutcome(f.truth, f.signers, outcome(9 + i, len(f.truth), 0.2).predicted, f.pairs)
+        for i, f in enumerate(baseline)
     ]
     found = paired(variant, baseline, draws=60, seed=5)
     rng = np.random.default_rng(5)
-    clips = [rng.multinomial(len(f.truth), np.full(len(f.truth), 1 / len(f.truth)), 60) for f in baseline]
+    clips = [rng.multinomial(n := len(f.truth) // 5, np.full(n, 1 / n), 60).repeat(5, axis=1) for f in baseline]
     seeds = rng.multinomial(SEEDS, np.full(SEEDS, 1 / SEEDS), 60)
     for name in FIGURES:
         differences, ratios = [], []
@@ -92,7 +102,7 @@ def test_a_variant_does_not_differ_from_itself_and_does_from_one_that_is_always_
     folds = [outcome(1), outcome(2)]
     same = paired(folds, folds)["accuracy"]
     assert (same.value, same.interval, same.certain) == (0.0, (0.0, 0.0), False)
-    right = [FoldOutcome(f.truth, np.tile(f.truth, (SEEDS, 1)), f.pairs) for f in folds]
+    right = [FoldOutcome(f.truth, f.signers, np.tile(f.truth, (SEEDS, 1)), f.pairs) for f in folds]
     better = paired(right, folds)
     assert better["accuracy"].certain
     assert better["accuracy"].value is not None
@@ -100,11 +110,11 @@ def test_a_variant_does_not_differ_from_itself_and_does_from_one_that_is_always_
     assert better["pair_error"].relative == -1.0
 
 
-def test_pairing_makes_the_interval_narrower_than_clips_drawn_apart() -> None:
+def test_pairing_makes_the_interval_narrower_than_signers_drawn_apart() -> None:
     baseline = outcome(1, clips=200)
     predicted = baseline.predicted.copy()
     predicted[:, :4] = baseline.truth[:4]  # a variant that repairs four clips at most
-    found = paired([FoldOutcome(baseline.truth, predicted, baseline.pairs)], [baseline])["accuracy"]
+    found = paired([FoldOutcome(baseline.truth, baseline.signers, predicted, baseline.pairs)], [baseline])["accuracy"]
     assert found.interval is not None
     assert found.interval[0] >= 0.0
     assert found.interval[1] < 0.06
@@ -112,9 +122,44 @@ def test_pairing_makes_the_interval_narrower_than_clips_drawn_apart() -> None:
 
 def test_with_two_seeds_there_is_a_difference_but_no_interval() -> None:
     def first_two(fold: FoldOutcome) -> FoldOutcome:
-        return FoldOutcome(fold.truth, fold.predicted[:2], fold.pairs[:2])
+        return FoldOutcome(fold.truth, fold.signers, fold.predicted[:2], fold.pairs[:2])
 
     found = paired([first_two(outcome(3))], [first_two(outcome(1))])["accuracy"]
     assert found.value is not None
     assert found.interval is None
     assert not found.certain
+
+
+def test_a_signer_is_drawn_with_all_clips_or_not_at_all() -> None:
+    signers = np.array([3, 3, 7, 7, 7, 9])
+    drawn = draw_signers(signers, 50, np.random.default_rng(0))
+    assert (drawn[:, 0] == drawn[:, 1]).all()
+    assert (drawn[:, 2:4] == drawn[:, 4:5]).all()
+    assert (drawn[:, [0, 2, 5]].sum(axis=1) == 3).all()
+    assert len(np.unique(drawn[:, 0])) > 1
+
+
+def test_one_signer_makes_no_difference_certain_however_many_clips_there_are() -> None:
+    baseline = outcome(1, clips=200, error=0.0)
+    predicted = baseline.predicted.copy()
+    predicted[:, baseline.signers == 0] = -1
+    worse = FoldOutcome(baseline.truth, np.minimum(baseline.signers, 1), predicted, baseline.pairs)
+    same = FoldOutcome(baseline.truth, worse.signers, baseline.predicted, baseline.pairs)
+    found = paired([worse], [same])["accuracy"]
+    assert found.value is not None
+    assert found.value < 0
+    assert not found.certain
+
+
+def test_chances_are_corrected_by_holms_method_figure_by_figure() -> None:
+    def with_p(p: float | None) -> Difference:
+        return Difference(0.1, (0.0, 0.2), None, None, p)
+
+    def variant(*ps: float | None) -> dict[str, Difference]:
+        return dict(zip(FIGURES, map(with_p, ps), strict=True))
+
+    found = corrected({"a": variant(0.01, 0.04, None), "b": variant(0.04, 0.03, 0.02), "c": variant(0.03, 0.9, None)})
+    assert [found[v]["accuracy"].p for v in "abc"] == pytest.approx([0.03, 0.06, 0.06])
+    assert [found[v]["macro_f1"].p for v in "abc"] == pytest.approx([0.09, 0.09, 0.9])
+    assert (found["a"]["pair_error"].p, found["b"]["pair_error"].p) == (None, pytest.approx(0.02))
+    assert [found[v]["accuracy"].certain for v in "abc"] == [True, False, False]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.training.synthetic import adaptive_config
+from training.losses.adaptive import weights_and_margins
 from training.losses.confusion import ConfusionState
 from training.tasks.continuous import count_substitutions
 
@@ -36,7 +37,7 @@ def test_similarity_pairs_weights_and_margins_are_symmetric() -> None:
     confusion = state(top_k=1)
     for _ in range(3):
         confusion.update(torch.rand(4, 4) * 10)
-    weights, margins = confusion.weights_and_margins()
+    weights, margins = weights_and_margins(adaptive_config(), confusion)
     for matrix in (confusion.similarity, confusion.pairs(), weights, margins):
         assert torch.equal(matrix, matrix.T)
 
@@ -59,7 +60,7 @@ def test_a_class_without_clips_gives_no_similarity_and_no_fault() -> None:
 
 def test_before_any_update_nothing_is_confusable() -> None:
     confusion = state(threshold=0.0)
-    weights, margins = confusion.weights_and_margins()
+    weights, margins = weights_and_margins(adaptive_config(), confusion)
     assert not confusion.pairs().any()
     assert (weights == 0).all()
     assert torch.allclose(margins, torch.full((4, 4), 0.6))
@@ -90,21 +91,18 @@ def test_glosses_of_the_same_form_are_never_pairs() -> None:
     confusion = state(same_form=(("d", "c"), ("a", "not a class")))
     confusion.update(COUNTS)
     assert pairs(confusion) == {("a", "b"), ("b", "c")}
-    weights, _ = confusion.weights_and_margins()
-    assert weights[2, 3] == 0
+    assert confusion.weights()[2, 3] == 0
 
 
 def test_weights_and_margins_grow_with_similarity() -> None:
     confusion = state()
     confusion.update(COUNTS)
-    weights, margins = confusion.weights_and_margins()
+    weights, margins = weights_and_margins(adaptive_config(), confusion)
     scaled = confusion.similarity / confusion.similarity.max()
     assert torch.allclose(weights, scaled * confusion.pairs())
     assert weights.max() == 1
     assert torch.allclose(margins, 0.6 * (1 + 0.5 * scaled))
-    narrow = state(margin_max=0.7)
-    narrow.update(COUNTS)
-    assert narrow.weights_and_margins()[1].max().item() == pytest.approx(0.7)
+    assert weights_and_margins(adaptive_config(margin_max=0.7), confusion)[1].max().item() == pytest.approx(0.7)
 
 
 def test_a_restored_state_goes_on_as_if_never_stopped() -> None:

@@ -18,16 +18,15 @@ HIGH, LOW = 0, 1
 
 
 def analysis(folder: Path, variants: tuple[str, ...] = (CE, ADAPTIVE), wer: float | None = None) -> Analysis:
-    """Ten clips of each gloss in both folds. The baseline takes 4 `high` for `low`, the other variant 2."""
+    """Ten clips of each gloss in both folds, by two signers each. The baseline takes 4 `high` for `low`, another 2."""
     base = config(folder, fusion=True)
-    plan = make_plan(base, folder / "out", [["ann"], ["bea"]], SEEDS, variants)
+    plan = make_plan(base, folder / "out", [["ann", "cem"], ["bea", "dov"]], SEEDS, variants)
     everything = {}
     for key in plan.keys:
         truth = np.array([HIGH] * 10 + [LOW] * 10)
         predicted = truth.copy()
         predicted[: 4 if key.variant == CE else 2] = LOW
         rng = np.random.default_rng(key.seed)
-        signer = plan.folds[key.fold][0]
         embeddings = np.eye(2)[truth] + 0.1 * rng.normal(size=(20, 2))
         everything[key] = Predictions(
             key=key,
@@ -35,7 +34,7 @@ def analysis(folder: Path, variants: tuple[str, ...] = (CE, ADAPTIVE), wer: floa
             vocabulary=GLOSSES,
             clips=20 * key.fold + np.arange(20),
             glosses=np.array([GLOSSES[i] for i in truth]),
-            signers=np.array([signer] * 20),
+            signers=np.array(plan.folds[key.fold] * 10),
             probabilities=np.eye(3, dtype=np.float32)[predicted],
             embeddings=(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32),
             perturbed={name: np.zeros(20, int) for name in NAMES},
@@ -46,20 +45,20 @@ def analysis(folder: Path, variants: tuple[str, ...] = (CE, ADAPTIVE), wer: floa
 
 def test_every_number_is_in_its_place(tmp_path: Path) -> None:
     text = markdown(analysis(tmp_path), "python -m training compare")
-    assert "40 clips of 2 glosses by 2 signers from tiny.npz, 2 folds, 3 seeds (1, 2, 3)" in text
+    assert "40 clips of 2 glosses by 4 signers from tiny.npz, 2 folds, 3 seeds (1, 2, 3)" in text
     assert "| variant | accuracy | mean over signers | worst tenth of signers | macro F1 | top 5 | error on" in text
     for variant, share, f1, error in ((CE, 80, 79.2, 20), (ADAPTIVE, 90, 89.9, 10)):
         figures = f"{share}.0 % ± 0.0 | " * 3 + f"{f1} % ± 0.0 | 100.0 % ± 0.0 | {error}.0 % ± 0.0 |"
         assert f"| {variant} | {figures}" in text
     assert f"| {ADAPTIVE} | **+10.0 (" in text
     assert f"**{ADAPTIVE}**: accuracy +10.0 (" in text
-    assert "points: better, by more than the chance of clips and seeds. Error on confusable pairs -50 % (" in text
-    assert "; the paper has -18 %: better, by more than the chance of clips and seeds." in text
-    assert "| ann | 20 | 80.0 % | 90.0 % |" in text
+    assert "points: better, by more than the chance of signers and seeds. Error on confusable pairs -50 % (" in text
+    assert "; the paper has -18 %: better, by more than the chance of signers and seeds." in text
+    assert "| ann, cem | 20 | 80.0 % | 90.0 % |" in text
     assert "the pairs hold 100.0 % of the errors of keypoints+ce" in text
-    assert "| high / low | ann | 20.0 % | 10.0 % |" in text
+    assert "| high / low | ann, cem | 20.0 % | 10.0 % |" in text
     assert "| better | high / low | 20.0 % | 10.0 % | -10.0 |" in text
-    assert f"| {CE} | 0.0 % | – | 0.9" in text  # one signer a fold, so there is no stranger
+    assert f"| {CE} | 0.0 % | 0.0 % | 0.9" in text
     assert "| as recorded | 80.0 % | 90.0 % |" in text
     assert f"| {NAMES[0]} | 50.0 % | 50.0 % |" in text
     assert text.rstrip().endswith("    python -m training compare")
@@ -84,6 +83,19 @@ def test_variants_that_differ_by_chance_are_said_to(tmp_path: Path) -> None:
     text = markdown(Analysis(found.plan, same), "")
     assert f"**{ADAPTIVE}**: accuracy +0.0 (+0.0 to +0.0) points: no difference can be told from chance." in text
     assert "No pair changed." in text
+
+
+def test_with_one_signer_a_fold_nothing_is_said_of_other_people(tmp_path: Path) -> None:
+    found = analysis(tmp_path)
+    plan = replace(found.plan, folds=(("ann",), ("bea",)))
+    alone = {
+        key: replace(run, held_out=plan.folds[key.fold], signers=np.array(plan.folds[key.fold] * 20))
+        for key, run in found.everything.items()
+    }
+    text = markdown(Analysis(plan, alone), "")
+    assert "There are no intervals: a bootstrap over signers needs 2 or more of them in each fold." in text
+    assert f"| {ADAPTIVE} | +10.0 |" in text
+    assert f"| {CE} | 0.0 % | – | 0.9" in text  # there is no stranger
 
 
 def test_the_reference_model_is_explained_where_it_is_compared(tmp_path: Path) -> None:

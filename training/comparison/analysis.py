@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from training.comparison.bootstrap import Difference, FoldOutcome, paired, point_figures
+from training.comparison.bootstrap import Difference, FoldOutcome, corrected, paired, point_figures
 from training.comparison.overlap import Overlap, overlap
 from training.comparison.pairs import PairChange, changes, confusable, confusion_counts, totals
 from training.comparison.plan import Plan, RunKey
@@ -47,7 +47,8 @@ class Analysis:
         for fold in range(len(self.plan.folds)):
             runs = [self.everything[RunKey(variant, seed, fold)] for seed in self.plan.seeds]
             pairs = np.stack([self.masks[seed, fold] for seed in self.plan.seeds])
-            out.append(FoldOutcome(runs[0].truth, np.stack([run.predicted for run in runs]), pairs))
+            _, signers = np.unique(runs[0].signers, return_inverse=True)
+            out.append(FoldOutcome(runs[0].truth, signers, np.stack([run.predicted for run in runs]), pairs))
         return out
 
     @cached_property
@@ -71,10 +72,10 @@ class Analysis:
         return out
 
     @cached_property
-    def differences(self) -> dict[str, Mapping[str, Difference]]:
-        """Each rival against the baseline."""
+    def differences(self) -> Mapping[str, Mapping[str, Difference]]:
+        """Each rival against the baseline, with chances corrected for the number of rivals."""
         baseline = self.outcomes(self.plan.baseline)
-        return {variant: paired(self.outcomes(variant), baseline) for variant in self.plan.rivals}
+        return corrected({variant: paired(self.outcomes(variant), baseline) for variant in self.plan.rivals})
 
     @cached_property
     def changes(self) -> dict[str, list[PairChange]]:

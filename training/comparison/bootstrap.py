@@ -1,19 +1,22 @@
-"""Paired bootstrap over clips and seeds: how sure a difference between two variants is.
+"""Paired bootstrap over signers and seeds: how sure a difference between two variants is.
 
-Each draw takes the test clips of every fold with replacement, and the seeds with replacement; both variants get the
-same draw, so what makes a clip or a seed hard for both cancels out. Figures are means over folds, then over seeds, as
-in the tables. Signers are not drawn: the intervals say what other clips and seeds would change, not other people.
+Each draw takes the signers of every fold with replacement, with all their clips, and the seeds with replacement; both
+variants get the same draw, so what makes a signer or a seed hard for both cancels out. Clips of one signer are too much
+alike to be drawn one by one: intervals over clips say nothing about other people. Figures are means over folds, then
+over seeds, as in the tables.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 FIGURES = ("accuracy", "macro_f1", "pair_error")
 FEWEST_SEEDS = 3  # of fewer, draws say nothing
+FEWEST_SIGNERS = 2  # in a fold, likewise
 DRAWS = 2000
+LEVEL = 0.05  # of the chance that a difference is called certain which is none
 
 Floats = NDArray[np.float64]
 
@@ -24,11 +27,13 @@ class FoldOutcome:
 
     Attributes:
         truth: (N,) index of each clip's gloss.
+        signers: (N,) index of who signs it.
         predicted: (S, N) index of the gloss that it is read as, -1 for none.
         pairs: (S, V, V) mask of the confusable pairs.
     """
 
     truth: NDArray[np.int64]
+    signers: NDArray[np.int64]
     predicted: NDArray[np.int64]
     pairs: NDArray[np.bool_]
 
@@ -37,18 +42,39 @@ class FoldOutcome:
 class Difference:
     """Variant less baseline, the 95 % interval, and the same relative to the baseline; None where it is not known.
 
-    Draws in which the baseline has none of an error take no part in the relative interval.
+    Draws in which the baseline has none of an error take no part in the relative interval. `p` is the two-sided chance
+    of such a difference where there is none.
     """
 
     value: float | None
     interval: tuple[float, float] | None
     relative: float | None
     relative_interval: tuple[float, float] | None
+    p: float | None = None
 
     @property
     def certain(self) -> bool:
-        """The interval leaves 0 out."""
-        return self.interval is not None and not self.interval[0] <= 0.0 <= self.interval[1]
+        """Whether it is hardly chance."""
+        return self.p is not None and self.p < LEVEL
+
+
+def corrected(differences: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, Difference]]:
+    """The differences of several variants, with each figure's `p` corrected for their number (Holm, 1979)."""
+    out = {variant: dict(of) for variant, of in differences.items()}
+    for name in FIGURES:
+        for variant, p in holm({variant: of[name].p for variant, of in out.items()}).items():
+            out[variant][name] = replace(out[variant][name], p=p)
+    return out
+
+
+def holm(chances: Mapping[str, float | None]) -> dict[str, float]:
+    """Chances by name, corrected for how many there are; those that are not known are left out."""
+    known = sorted((p, name) for name, p in chances.items() if p is not None)
+    out: dict[str, float] = {}
+    least = 0.0
+    for place, (p, name) in enumerate(known):
+        least = out[name] = max(least, min(1.0, p * (len(known) - place)))
+    return out
 
 
 def fold_figures(fold: FoldOutcome, weights: Floats) -> dict[str, Floats]:
@@ -95,28 +121,51 @@ def paired(
 ) -> Mapping[str, Difference]:
     """Differences of a variant and its baseline, fold by fold on the same clips and seed by seed.
 
-    With fewer than `FEWEST_SEEDS` seeds there are no intervals.
+    With fewer than `FEWEST_SEEDS` seeds, or `FEWEST_SIGNERS` signers in a fold, there are no intervals.
     """
     seeds = len(baseline[0].predicted)
     rng = np.random.default_rng(seed)
-    clips = [
-        rng.multinomial(len(f.truth), np.full(len(f.truth), 1 / len(f.truth)), draws).astype(float) for f in baseline
-    ]
+    clips = [draw_signers(f.signers, draws, rng) for f in baseline]
     drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds  # (B, S)
     new, old = point_figures(variant), point_figures(baseline)
-    drawn = [figures(folds, clips) for folds in (variant, baseline)] if seeds >= FEWEST_SEEDS else None
+    drawn = [figures(folds, clips) for folds in (variant, baseline)] if says_something(baseline) else None
     out = {}
     for name in FIGURES:
         ours, theirs = float(_mean(new[name])), float(_mean(old[name]))
         known = not np.isnan(ours - theirs)
-        interval = relative_interval = None
+        interval = relative_interval = p = None
         if drawn is not None and known:
             a, b = (_weighted(of[name], drawn_seeds) for of in drawn)
             interval = _middle(np.asarray(a - b))
+            p = chance(np.asarray(a - b))
             relative_interval = _middle(np.asarray(a[b > 0] / b[b > 0] - 1)) if (b > 0).any() else None
         relative = ours / theirs - 1 if known and theirs > 0 else None
-        out[name] = Difference(ours - theirs if known else None, interval, relative, relative_interval)
+        out[name] = Difference(ours - theirs if known else None, interval, relative, relative_interval, p)
     return out
+
+
+def says_something(folds: Sequence[FoldOutcome]) -> bool:
+    """Whether there are seeds and signers enough for an interval."""
+    return enough(len(folds[0].predicted), [fold.signers for fold in folds])
+
+
+def enough(seeds: int, signers: Sequence[NDArray[np.int64]]) -> bool:
+    """Whether seeds, and signers of the clips (N,) of each fold, are enough for an interval."""
+    return seeds >= FEWEST_SEEDS and min(len(np.unique(of_fold)) for of_fold in signers) >= FEWEST_SIGNERS
+
+
+def draw_signers(signers: NDArray[np.int64], draws: int, rng: np.random.Generator) -> Floats:
+    """(B, N) how often each clip comes in each draw of as many signers as there are, with replacement."""
+    found, who = np.unique(signers, return_inverse=True)
+    drawn = rng.multinomial(len(found), np.full(len(found), 1 / len(found)), draws)
+    return np.asarray(drawn[:, who], float)
+
+
+def chance(values: Floats) -> float:
+    """Twice the share of draws (B,) on the rarer side of 0, one more counted so that it is never 0."""
+    known = values[~np.isnan(values)]
+    rarer = min((known <= 0).sum(), (known >= 0).sum())
+    return float(min(1.0, 2 * (rarer + 1) / (len(known) + 1)))
 
 
 def _weighted(values: Floats, weights: Floats) -> Floats:

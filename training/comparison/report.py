@@ -6,7 +6,7 @@ import numpy as np
 
 from training.comparison import tables
 from training.comparison.analysis import Analysis
-from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, Difference
+from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, FEWEST_SIGNERS, Difference, says_something
 from training.comparison.charts import draw_all
 from training.comparison.pairs import RATE
 from training.config.variants import LSTM
@@ -117,11 +117,11 @@ def verdicts(analysis: Analysis) -> str:
 def _judgement(difference: Difference, above: str) -> str:
     """A verdict by an interval; `above` names a figure above the baseline's."""
     if difference.interval is None:
-        return "too few seeds to say whether that is chance"
+        return "too few seeds or signers to say whether that is chance"
     if not difference.certain:
         return "no difference can be told from chance"
     what = above if (difference.value or 0.0) > 0 else {"better": "worse", "worse": "better"}[above]
-    return f"{what}, by more than the chance of clips and seeds"
+    return f"{what}, by more than the chance of signers and seeds"
 
 
 def _about_intervals(analysis: Analysis) -> str:
@@ -131,9 +131,15 @@ def _about_intervals(analysis: Analysis) -> str:
             f"In percentage points. There are no intervals: a bootstrap needs {FEWEST_SEEDS} seeds or more, and here "
             f"{'is' if seeds == 1 else 'are'} {_number(seeds, 'seed')}."
         )
+    if not says_something(analysis.outcomes(analysis.plan.baseline)):
+        return (
+            f"In percentage points. There are no intervals: a bootstrap over signers needs {FEWEST_SIGNERS} or more of "
+            "them in each fold."
+        )
     return (
-        f"In percentage points, with 95 % intervals of a paired bootstrap over clips and seeds ({DRAWS} draws); bold "
-        "where the interval leaves 0 out. Signers were not drawn: other people may differ by more than these intervals."
+        f"In percentage points, with 95 % intervals of a paired bootstrap over signers and seeds ({DRAWS} draws). Bold "
+        "is what would come about by chance in less than 5 % of cases, corrected for the number of variants by Holm's "
+        "method."
     )
 
 

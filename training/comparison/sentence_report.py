@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS
+from training.comparison.bootstrap import (
+    DRAWS,
+    FEWEST_SEEDS,
+    FEWEST_SIGNERS,
+    LEVEL,
+    chance,
+    draw_signers,
+    enough,
+    holm,
+)
 from training.comparison.hypotheses import SentenceHypotheses
 from training.comparison.plan import Plan, RunKey
 from training.comparison.tables import percent_and_std, table
@@ -16,15 +25,19 @@ PAPER_RELATIVE = -0.127  # of the word error rate, Alishzade et al., Table I
 
 @dataclass(frozen=True)
 class WerDifference:
-    """A variant's WER less the baseline's, relative to it, and the middle 95 % of a paired bootstrap; None: unknown."""
+    """A variant's WER less the baseline's, relative to it, and the middle 95 % of a paired bootstrap; None: unknown.
+
+    `p` is the two-sided chance of such a difference where there is none.
+    """
 
     value: float
     relative: float
     relative_interval: tuple[float, float] | None
+    p: float | None
 
 
 def paired_wer(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], variant: str, seed: int = 0) -> WerDifference:
-    """The difference to the baseline; drawn are the sentences of each fold and the seeds, alike for both.
+    """The difference to the baseline; drawn are the signers of each fold and the seeds, alike for both.
 
     Figures are means over folds, then over seeds, as in the tables.
     """
@@ -32,18 +45,22 @@ def paired_wer(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], variant: s
     drawn_seeds = rng.multinomial(len(plan.seeds), [1 / len(plan.seeds)] * len(plan.seeds), DRAWS) / len(plan.seeds)
     point = np.zeros(2)
     drawn = np.zeros((2, DRAWS))
+    signers = []
     for fold in range(len(plan.folds)):
         of = [[runs[RunKey(v, s, fold)] for s in plan.seeds] for v in (variant, plan.baseline)]
         tokens = np.array([len(glosses) for glosses in of[0][0].references], float)
         errors = np.array([[run.errors for run in row] for row in of])  # (2, S, N)
-        weights = rng.multinomial(len(tokens), [1 / len(tokens)] * len(tokens), DRAWS).astype(float)  # (B, N)
+        signers.append(np.unique(of[0][0].signers, return_inverse=True)[1])
+        weights = draw_signers(signers[-1], DRAWS, rng)  # (B, N)
         point += errors.sum(axis=2).mean(axis=1) / tokens.sum() / len(plan.folds)
         rates = errors @ weights.T / (weights @ tokens)  # (2, S, B)
         drawn += np.einsum("vsb,bs->vb", rates, drawn_seeds) / len(plan.folds)
     relative = drawn[0] / np.maximum(drawn[1], 1e-12) - 1
-    low, high = np.percentile(relative, (2.5, 97.5))
-    interval = (float(low), float(high)) if len(plan.seeds) >= FEWEST_SEEDS else None
-    return WerDifference(float(point[0] - point[1]), float(point[0] / max(point[1], 1e-12) - 1), interval)
+    interval = p = None
+    if enough(len(plan.seeds), signers):
+        low, high = np.percentile(relative, (2.5, 97.5))
+        interval, p = (float(low), float(high)), chance(relative)
+    return WerDifference(float(point[0] - point[1]), float(point[0] / max(point[1], 1e-12) - 1), interval, p)
 
 
 def markdown(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], command: str) -> str:
@@ -63,9 +80,10 @@ def markdown(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], command: str
         "shares of the glosses signed; accuracy and macro-F1 are of the signs that the alignment sets side by side.",
         figure_table(plan, runs),
         f"## Differences to {plan.baseline}",
-        f"WER relative to the baseline's, with the middle 95 % of a paired bootstrap over sentences and seeds ({DRAWS} "
-        f"draws; from {FEWEST_SEEDS} seeds on). Signers were not drawn. The paper has {100 * PAPER_RELATIVE:.1f} % for "
-        "the adaptive loss.",
+        f"WER relative to the baseline's, with the middle 95 % of a paired bootstrap over signers and seeds ({DRAWS} "
+        f"draws; from {FEWEST_SEEDS} seeds, and {FEWEST_SIGNERS} signers in each fold, on). Bold is what would come "
+        "about by chance in less than 5 % of cases, corrected for the number of variants by Holm's method. The paper "
+        f"has {100 * PAPER_RELATIVE:.1f} % for the adaptive loss.",
         difference_table(plan, runs),
         "## By signer",
         signer_table(plan, runs),
@@ -96,11 +114,14 @@ def _figures(run: SentenceHypotheses) -> list[float]:
 def difference_table(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses]) -> str:
     """The difference of each rival's WER from the baseline's."""
     rows = []
-    for variant in plan.rivals:
-        found = paired_wer(plan, runs, variant)
+    differences = {variant: paired_wer(plan, runs, variant) for variant in plan.rivals}
+    chances = holm({variant: found.p for variant, found in differences.items()})
+    for variant, found in differences.items():
         interval = found.relative_interval
-        shown = "too few seeds" if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f} %"
-        rows.append([variant, f"{100 * found.value:+.1f} points", f"{100 * found.relative:+.1f} %", shown])
+        shown = "too few" if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f} %"
+        relative = f"{100 * found.relative:+.1f} %"
+        relative = f"**{relative}**" if chances.get(variant, 1.0) < LEVEL else relative
+        rows.append([variant, f"{100 * found.value:+.1f} points", relative, shown])
     return table(["variant", "WER", "relative", "95 %"], rows)
 
 

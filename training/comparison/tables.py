@@ -32,7 +32,7 @@ def percent_and_std(values: NDArray[np.float64]) -> str:
 
 
 def points(difference: Difference) -> str:
-    """A difference in percentage points with its interval, bold where that leaves 0 out."""
+    """A difference in percentage points with its interval, bold where it is hardly chance."""
     if difference.value is None:
         return NONE
     text = f"{100 * difference.value:+.1f}"

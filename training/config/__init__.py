@@ -14,6 +14,7 @@ from training.config.losses import (
     ContinuousLossConfig,
     FocalConfig,
     LossConfig,
+    SmoothingConfig,
     TripletConfig,
 )
 from training.config.model import ModelConfig, Stream, Visual
@@ -39,6 +40,7 @@ __all__ = [
     "Role",
     "SentenceConfig",
     "SetConfig",
+    "SmoothingConfig",
     "Stream",
     "TripletConfig",
     "Visual",

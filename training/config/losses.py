@@ -8,23 +8,30 @@ from training.config.table import Table
 
 
 class ConfusionConfig(Table):
-    """The rule by which confusions become pairs, weights and margins."""
+    """The rule by which confusions become pairs and weights."""
 
-    momentum: float = Field(ge=0, lt=1, description="momentum of the moving average of confusions")
-    kappa: float = Field(ge=0, description="added to a class's count, so that rare classes do not dominate")
-    threshold: float = Field(ge=0, description="similarity below which a pair is not confusable")
-    top_k: int = Field(gt=0, description="largest number of confusable partners of a class")
-    margin: float = Field(gt=0, description="cosine distance asked of every confusable pair")
-    margin_growth: float = Field(ge=0, description="how much the margin grows with similarity")
-    margin_max: float = Field(gt=0, le=2, description="largest margin of a pair, cosine distance")
+    momentum: float = Field(default=0.7, ge=0, lt=1, description="momentum of the moving average of confusions")
+    kappa: float = Field(
+        default=1.0, ge=0, description="added to a class's count, so that rare classes do not dominate"
+    )
+    threshold: float = Field(default=0.01, ge=0, description="similarity below which a pair is not confusable")
+    top_k: int = Field(default=5, gt=0, description="largest number of confusable partners of a class")
     same_form: tuple[tuple[str, str], ...] = Field(
-        default=(), description="pairs of glosses with one form, never pushed apart"
+        default=(), description="pairs of glosses with one form, never taken for confusable"
+    )
+    mining: Literal["clips", "signers"] = Field(
+        default="clips",
+        description="what confusions are counted on: every tenth clip of a signer's gloss, or all clips of a fifth of "
+        "the signers, another fifth in each epoch, which the epoch does not learn from",
     )
 
 
 class AdaptiveConfig(ConfusionConfig):
     """The `[loss.adaptive]` table."""
 
+    margin: float = Field(gt=0, description="cosine distance asked of every confusable pair")
+    margin_growth: float = Field(ge=0, description="how much the margin grows with similarity")
+    margin_max: float = Field(gt=0, le=2, description="largest margin of a pair, cosine distance")
     alpha: float = Field(ge=0, le=1, description="weight of cross-entropy once the ramp is over")
     warmup_epochs: int = Field(ge=0, description="epochs of cross-entropy alone")
     ramp_epochs: int = Field(ge=0, description="epochs over which alpha goes from 1 to its value")
@@ -63,6 +70,15 @@ class TripletConfig(Table):
     weight: float = Field(default=1.0, gt=0, description="weight of the triplet loss beside cross-entropy")
 
 
+class SmoothingConfig(ConfusionConfig):
+    """The `[loss.smoothing]` table."""
+
+    share: float = Field(
+        default=0.2, gt=0, lt=1, description="probability that the target gives to the classes confusable with its own"
+    )
+    warmup_epochs: int = Field(default=3, ge=1, description="epochs in which it goes to all classes alike")
+
+
 class FocalConfig(Table):
     """The `[loss.focal]` table."""
 
@@ -92,16 +108,26 @@ class LossConfig(Table):
     triplet: TripletConfig | None = Field(default=None, description="present where the loss is the triplet loss")
     focal: FocalConfig | None = Field(default=None, description="present where the loss is the focal loss")
     adaptive: AdaptiveConfig | None = Field(default=None, description="present where the loss is the adaptive loss")
+    smoothing: SmoothingConfig | None = Field(
+        default=None, description="present where the target is smoothed by confusability"
+    )
     metric: MetricConfig | None = Field(
         default=None, description="present where the embedding is trained over all glosses as well"
     )
 
     @model_validator(mode="after")
     def _one_loss(self) -> "LossConfig":
-        given = [name for name in ("triplet", "focal", "adaptive") if getattr(self, name) is not None]
+        given = [name for name in ("triplet", "focal", "adaptive", "smoothing") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"more than one loss: {', '.join(given)}")
+        if self.smoothing is not None and self.label_smoothing:
+            raise ValueError("label_smoothing and smoothing: the target is smoothed in one way only")
         return self
+
+    @property
+    def confusion(self) -> ConfusionConfig | None:
+        """The rule of confusions, where the loss depends on them."""
+        return self.adaptive or self.smoothing
 
 
 class ContinuousLossConfig(Table):
@@ -121,4 +147,6 @@ class ContinuousLossConfig(Table):
     def _frames_are_taught(self) -> "ContinuousLossConfig":
         if self.ctc == self.focal_ctc == 0.0:
             raise ValueError("ctc and focal_ctc are both 0: nothing would teach the frame-wise logits")
+        if self.adaptive.mining == "signers":
+            raise ValueError("adaptive: confusions of sentences are counted on clips, not on signers")
         return self

@@ -6,7 +6,7 @@ losses are those of `training.config.continuous_variants`.
 
 from training.config.continuous_variants import LOSSES as SENTENCE_LOSSES
 from training.config.continuous_variants import continuous_variant_of
-from training.config.losses import FocalConfig, LossConfig, TripletConfig
+from training.config.losses import FocalConfig, LossConfig, MetricConfig, SmoothingConfig, TripletConfig
 from training.config.model import ModelConfig
 from training.config.run import Config
 
@@ -19,15 +19,26 @@ STREAMS: dict[str, dict[str, object]] = {
     "fusion-noface": {"streams": ("pose", "keypoints"), "face": False},
     "keypoints-noface": {"streams": ("keypoints",), "face": False},
 }
-LOSSES = ("adaptive", "prototype", "triplet", "focal", "ce")
+LOSSES = (
+    "adaptive",
+    "adaptive-signers",
+    "prototype",
+    "prototype-signers",
+    "triplet",
+    "focal",
+    "smoothing",
+    "supcon",
+    "ce",
+)
 LSTM = "lstm+ce"  # the reference model of `training/models/lstm.py`, which has a model of its own
 
 
 def variant_of(config: Config, variant: str, seed: int) -> Config:
     """The config of a variant: its streams and its loss.
 
-    `adaptive` is the config's own table, `prototype` the same in the prototype form; `triplet` and `focal` are the
-    config's own where it has them, and have their default settings where not.
+    `adaptive` is the config's own table, `prototype` the same in the prototype form, and with `-signers` their
+    confusions are counted on signers. `triplet`, `focal`, `smoothing` and `supcon` (cross-entropy with the metric loss
+    of that kind) are the config's own where it has them, and have their default settings where not.
 
     Raises:
         ValueError: no such variant, or the adaptive loss asked of a config without `[loss.adaptive]`.
@@ -55,9 +66,8 @@ def variant_name(config: Config) -> str:
     for streams in STREAMS:
         for loss in LOSSES:
             name = f"{streams}+{loss}"
-            if (loss not in ("adaptive", "prototype") or config.loss.adaptive) and (
-                variant_of(config, name, config.seed) == config
-            ):
+            known = config.loss.adaptive or not loss.startswith(("adaptive", "prototype"))
+            if known and variant_of(config, name, config.seed) == config:
                 return name
     raise ValueError("no variant has these streams and this loss")
 
@@ -71,12 +81,18 @@ def loss_variant(config: LossConfig, loss: str) -> LossConfig:
         return plain.model_copy(update={"triplet": config.triplet or TripletConfig()})
     if loss == "focal":
         return plain.model_copy(update={"focal": config.focal or FocalConfig()})
+    if loss == "smoothing":
+        return plain.model_copy(update={"label_smoothing": 0.0, "smoothing": config.smoothing or SmoothingConfig()})
+    if loss == "supcon":
+        own = config.metric is not None and config.metric.kind == "supcon"
+        return plain.model_copy(update={"metric": config.metric if own else MetricConfig(kind="supcon")})
     if config.adaptive is None:
         raise ValueError(f"the variant {loss!r} needs a [loss.adaptive] table")
-    if loss == "adaptive":
-        return config
-    prototype = config.adaptive.model_copy(update={"form": "prototype", "confusable_share": 0.0})
-    return plain.model_copy(update={"adaptive": prototype})
+    form, minus, _ = loss.partition("-")
+    changes: dict[str, object] = {"mining": "signers"} if minus else {}
+    if form == "prototype":
+        changes |= {"form": "prototype", "confusable_share": 0.0}
+    return config.model_copy(update={"adaptive": config.adaptive.model_copy(update=changes)})
 
 
 def has_plain_loss(config: Config, variant: str) -> bool:
@@ -86,4 +102,4 @@ def has_plain_loss(config: Config, variant: str) -> bool:
         sentences = changed.continuous.loss
         return sentences.focal_ctc == sentences.triplet == 0.0 and sentences.adaptive.alpha == 1.0
     loss = changed.loss
-    return loss.triplet is None and loss.focal is None and loss.adaptive is None
+    return (loss.triplet, loss.focal, loss.confusion) == (None, None, None) and loss.metric == config.loss.metric

@@ -36,7 +36,7 @@ class Partners:
         replaced = round(self.share * len(drawn))
         kept = drawn[: len(drawn) - replaced]
         of_class = self.weights[labels[kept]].sum(axis=0)
-        odds = of_class[labels] * chances / np.bincount(labels, chances)[labels]
+        odds = of_class[labels] * chances / np.maximum(np.bincount(labels, chances)[labels], 1e-12)
         if replaced == 0 or odds.sum() == 0:
             return drawn
         return np.concatenate([kept, rng.choice(len(labels), replaced, p=odds / odds.sum())])

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.example import Example
+from training.data.example import DataError, Example
 
 MINING_SHARE = 10  # every tenth clip of a signer's gloss is kept back to count confusions on
+ROUNDS = 5  # where confusions are counted on signers, each fifth of them has its turn
 
 
 def draw_weights(
@@ -78,3 +79,21 @@ def split_mining(examples: Sequence[Example]) -> tuple[list[Example], list[Examp
         seen[key] = seen.get(key, 0) + 1
         (mining if seen[key] % MINING_SHARE == 0 else training).append(example)
     return training, mining or training
+
+
+def mining_rounds(examples: Sequence[Example], vocabulary: Sequence[str]) -> NDArray[np.intp]:
+    """(N,) the round, below `ROUNDS`, in which each clip is counted on and not learned from: that of its signer.
+
+    Signers of many glosses of the vocabulary are dealt out first, so that every round has clips of as many as possible.
+
+    Raises:
+        DataError: there are fewer signers than rounds.
+    """
+    glosses: defaultdict[str, set[str]] = defaultdict(set)
+    for example in examples:
+        glosses[example.signer].update({example.gloss} & set(vocabulary))
+    if len(glosses) < ROUNDS:
+        raise DataError(f"{len(glosses)} signers: counting confusions on signers takes {ROUNDS}")
+    dealt = sorted(glosses, key=lambda signer: (-len(glosses[signer]), signer))
+    turn = {signer: place % ROUNDS for place, signer in enumerate(dealt)}
+    return np.array([turn[example.signer] for example in examples])

@@ -50,6 +50,12 @@ def separation_of(config: AdaptiveConfig, classes: int, embedding: int) -> Separ
     return PrototypeSeparation(classes, embedding, config.prototype_momentum)
 
 
+def weights_and_margins(config: AdaptiveConfig, confusion: ConfusionState) -> tuple[Tensor, Tensor]:
+    """Weights w (C, C), 0 off the pairs, and margins δ (C, C), larger for more similar classes."""
+    margins = config.margin * (1.0 + config.margin_growth * confusion.scaled())
+    return confusion.weights(), margins.clamp(0.0, config.margin_max)
+
+
 class AdaptiveLoss(IsolatedLoss):
     """The adaptive loss and its checkpointed state: confusions and, in the prototype form, prototypes.
 
@@ -71,12 +77,11 @@ class AdaptiveLoss(IsolatedLoss):
         alpha = self.config.alpha_at(epoch)
         if alpha == 1.0:
             return entropy
-        separation = self.separation(output.embedding, labels, *self.confusion.weights_and_margins())
+        separation = self.separation(output.embedding, labels, *weights_and_margins(self.config, self.confusion))
         return alpha * entropy + (1.0 - alpha) * separation
 
     def partners(self, epoch: int) -> Partners | None:
         """The clips to mix into the batches of an epoch; None while L_CS takes no part or the config asks for none."""
         if self.config.confusable_share == 0.0 or self.config.alpha_at(epoch) == 1.0:
             return None
-        weights, _ = self.confusion.weights_and_margins()
-        return Partners(weights.cpu().numpy(), self.config.confusable_share)
+        return Partners(self.confusion.weights().cpu().numpy(), self.config.confusable_share)

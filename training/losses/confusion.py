@@ -1,4 +1,4 @@
-"""The confusions of a model's classes, averaged over epochs: the state of the adaptive loss."""
+"""The confusions of a model's classes, averaged over epochs: the state of the losses that depend on them."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from training.runtime.distributed import summed
 
 
 class ConfusionState(nn.Module):
-    """A checkpointed moving average of class similarity, and the pairs, weights and margins that follow from it.
+    """A checkpointed moving average of class similarity, and the pairs and weights that follow from it.
 
     `update` takes one epoch's confusion matrix, counted on a mining split in eval mode: never on the clips that select
     or score a model.
@@ -51,9 +51,10 @@ class ConfusionState(nn.Module):
         mask &= (candidates >= self.config.threshold) & (candidates > 0)
         return mask | mask.T
 
-    def weights_and_margins(self) -> tuple[Tensor, Tensor]:
-        """Weights w (C, C), 0 off the pairs, and margins delta (C, C), larger for more similar classes."""
-        scaled = self.similarity / self.similarity.max().clamp(min=1e-12)
-        c = self.config
-        margins = (c.margin * (1.0 + c.margin_growth * scaled)).clamp(0.0, c.margin_max)
-        return scaled * self.pairs(), margins
+    def scaled(self) -> Tensor:
+        """(C, C) similarity of classes, 1 for the most similar two."""
+        return self.similarity / self.similarity.max().clamp(min=1e-12)
+
+    def weights(self) -> Tensor:
+        """Weights w (C, C), 0 off the pairs."""
+        return self.scaled() * self.pairs()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from training.config import ContinuousLossConfig
-from training.losses.adaptive import separation_of
+from training.losses.adaptive import separation_of, weights_and_margins
 from training.losses.alignment import forced_alignment, segment_embeddings
 from training.losses.confusion import ConfusionState
 from training.losses.ctc import ctc, focal_ctc, log_probabilities
@@ -54,7 +54,7 @@ class ContinuousLoss(nn.Module):
             sequences.mean(),
             focal_ctc(sequences, lengths, c.focal_gamma).mean(),
             hard_triplet(embeddings, labels, c.triplet_margin),
-            self.separation(embeddings, labels, *self.confusion.weights_and_margins()),
+            self.separation(embeddings, labels, *weights_and_margins(c.adaptive, self.confusion)),
         ]
         total: Tensor = self.weighting(
             losses, [c.ctc, c.focal_ctc, c.triplet, 1.0 - c.adaptive.alpha_at(epoch)], features

@@ -10,6 +10,7 @@ from training.losses.base import IsolatedLoss
 from training.losses.confusion import ConfusionState
 from training.losses.cross_entropy import CrossEntropyLoss
 from training.losses.focal import FocalLoss
+from training.losses.smoothing import SmoothingLoss
 from training.losses.triplet import TripletLoss
 from training.models.recogniser import Output
 
@@ -52,4 +53,6 @@ def isolated_loss(config: LossConfig, classes: Sequence[str], embedding: int) ->
         return FocalLoss(config.focal, config.label_smoothing)
     if config.adaptive is not None:
         return AdaptiveLoss(config.adaptive, classes, embedding, config.label_smoothing)
+    if config.smoothing is not None:
+        return SmoothingLoss(config.smoothing, classes)
     return CrossEntropyLoss(config.label_smoothing)

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.config import Config
 from training.data import DataError, Example, classes_of
-from training.data.sampling import split_mining
+from training.data.sampling import ROUNDS, mining_rounds, split_mining
 from training.evaluation.scores import TorchClassifier, score
 from training.loop.task import Task
 from training.losses.isolated import IsolatedCriterion
@@ -35,9 +37,14 @@ class IsolatedTask(Task[Batch]):
             raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
         self.config = config
         self.classes = classes_of(examples, config.data)
-        training, mining = split_mining(examples)
-        self._feed = Feed(config, self.classes, training)
-        self._mining = Feed(config, self.classes, mining)
+        self._rounds: NDArray[np.intp] | None = None
+        if config.loss.confusion is not None and config.loss.confusion.mining == "signers":
+            self._feed = self._mining = Feed(config, self.classes, examples)
+            self._rounds = mining_rounds(examples, vocabulary)
+        else:
+            training, mining = split_mining(examples)
+            self._feed = Feed(config, self.classes, training)
+            self._mining = Feed(config, self.classes, mining)
         self._dev = [e for e in dev if e.gloss in vocabulary]
         if dev and not self._dev:
             raise DataError("no dev clip has a gloss of the vocabulary")
@@ -50,9 +57,9 @@ class IsolatedTask(Task[Batch]):
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """See `Task`; a share of each batch may be drawn from confusable classes."""
-        return self._feed.epoch(
-            epoch, self.config.optimiser.clips_per_epoch, self.criterion.classification.partners(epoch)
-        )
+        learned = None if self._rounds is None else self._rounds != epoch % ROUNDS
+        partners = self.criterion.classification.partners(epoch)
+        return self._feed.epoch(epoch, self.config.optimiser.clips_per_epoch, partners, learned)
 
     def forward(self, model: nn.Module, batch: Batch) -> Output:
         """See `Task`."""
@@ -70,7 +77,8 @@ class IsolatedTask(Task[Batch]):
         """Count confusions, where the loss asks for them."""
         confusion = self.criterion.confusion
         if confusion is not None:
-            batches = self._mining.epoch(epoch, 8 * self.config.optimiser.batch)
+            counted = None if self._rounds is None else self._rounds == epoch % ROUNDS
+            batches = self._mining.epoch(epoch, 8 * self.config.optimiser.batch, among=counted)
             confusion.update(count_confusions(average, batches, len(self.classes)))
 
     def dev_score(self, average: nn.Module) -> float:

@@ -57,15 +57,25 @@ class Feed:
         self.change_pixels = PixelAugmentation(config.augmentation)
         self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
 
-    def epoch(self, epoch: int, clips: int, partners: Partners | None = None) -> Iterator[Batch]:
-        """This process's share of the batches of one epoch, the same for the same seed, epoch and partners."""
+    def epoch(
+        self, epoch: int, clips: int, partners: Partners | None = None, among: NDArray[np.bool_] | None = None
+    ) -> Iterator[Batch]:
+        """This process's share of the batches of one epoch, the same for the same arguments and the same seed.
+
+        Args:
+            epoch: its number.
+            clips: how many to draw.
+            partners: classes to mix into the batches.
+            among: (N,) the clips to draw from; None for all.
+        """
         rng = np.random.default_rng((self.config.seed, epoch))
+        weights = self.weights if among is None else self.weights * among / self.weights[among].sum()
         with ThreadPoolExecutor(max_workers=1) as ahead:
-            drawn = batches(self.weights, clips, self.config.optimiser.batch, rng)
+            drawn = batches(weights, clips, self.config.optimiser.batch, rng)
             waiting = None
             for indices in drawn:
                 if partners is not None:
-                    indices = partners.mix(indices, self.labels, self.weights, rng)
+                    indices = partners.mix(indices, self.labels, weights, rng)
                 upcoming = ahead.submit(self._batch, indices, rng.integers(2**63))
                 if waiting is not None:
                     yield waiting.result()

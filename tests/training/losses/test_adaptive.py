@@ -7,6 +7,7 @@ from tests.training.losses.oracles import embeddings_and_labels, weights_and_mar
 from tests.training.losses.oracles import separation as oracle
 from tests.training.synthetic import adaptive_config
 from training.losses.adaptive import AdaptiveLoss, batch_separation
+from training.losses.adaptive import weights_and_margins as weights_and_margins_of
 from training.losses.cross_entropy import cross_entropy
 from training.models.recogniser import Output
 
@@ -35,7 +36,7 @@ def test_separation_equals_a_loop_over_pairs(seed: int) -> None:
 def test_the_whole_loss_is_the_weighted_sum() -> None:
     loss = adaptive(alpha=0.6)
     output, labels = batch(0)
-    wanted = oracle(output.embedding, labels, *loss.confusion.weights_and_margins())
+    wanted = oracle(output.embedding, labels, *weights_and_margins_of(loss.config, loss.confusion))
     assert wanted > 0
     entropy = cross_entropy(output.logits, labels, 0.1).item()
     assert loss(0, output, labels).item() == pytest.approx(0.6 * entropy + 0.4 * wanted, rel=1e-4)
@@ -137,7 +138,7 @@ def test_partners_are_drawn_once_separation_takes_part_and_only_if_asked() -> No
     partners = loss.partners(2)
     assert partners is not None
     assert partners.share == 0.25
-    assert torch.equal(torch.from_numpy(partners.weights), loss.confusion.weights_and_margins()[0])
+    assert torch.equal(torch.from_numpy(partners.weights), loss.confusion.weights())
 
 
 def test_drawing_partners_for_prototypes_is_refused() -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tests.training.losses import oracles
 from tests.training.synthetic import adaptive_config
 from training.config import ContinuousLossConfig
+from training.losses.adaptive import weights_and_margins
 from training.losses.continuous import ContinuousLoss
 
 CLASSES = ("a", "b")
@@ -45,7 +46,7 @@ def oracle(logits: Tensor, features: Tensor, loss: ContinuousLoss) -> float:
             segments += oracles.segments(feature[:t], oracles.best_path(row[:t], signs), signs)
     embeddings, labels = torch.stack([mean for mean, _ in segments]), torch.tensor([sign for _, sign in segments])
     triplet = oracles.hard_triplet(embeddings, labels, 0.2)
-    separation = oracles.separation(embeddings, labels, *loss.confusion.weights_and_margins())
+    separation = oracles.separation(embeddings, labels, *weights_and_margins(loss.config.adaptive, loss.confusion))
     assert min(ctc, focal, triplet, separation) > 0
     return ctc + 0.5 * focal + 2.0 * triplet + 0.4 * separation
 

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +13,7 @@ from training.losses.adaptive import AdaptiveLoss
 from training.losses.cross_entropy import CrossEntropyLoss
 from training.losses.focal import FocalLoss
 from training.losses.isolated import isolated_loss
+from training.losses.smoothing import SmoothingLoss
 from training.losses.triplet import TripletLoss
 from training.tasks.train import fit
 
@@ -20,13 +22,19 @@ TABLES = {
     "cross-entropy": ("", CrossEntropyLoss),
     "triplet": ("[loss.triplet]", TripletLoss),
     "focal": ("[loss.focal]\ngamma = 1.5", FocalLoss),
+    "smoothing": ("[loss.smoothing]", SmoothingLoss),
 }
 
 
 def with_table(folder: Path, table: str) -> Path:
     path = write(folder, epochs=1)
-    path.write_text(path.read_text() + table + "\n")
+    path.write_text(without_uniform_smoothing(path.read_text(), table) + table + "\n")
     return path
+
+
+def without_uniform_smoothing(text: str, table: str) -> str:
+    """The config's text for a loss that smooths its targets itself."""
+    return re.sub(r"label_smoothing = \S+", "label_smoothing = 0.0", text) if "smoothing" in table else text
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -56,6 +64,13 @@ def test_two_losses_are_refused_by_name(tmp_path: Path) -> None:
         load_config(with_table(tmp_path, "[loss.triplet]\n[loss.focal]"))
 
 
+def test_a_target_is_smoothed_in_one_way_only(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text() + "[loss.smoothing]\n")
+    with pytest.raises(ConfigError, match="smoothed in one way only"):
+        load_config(path)
+
+
 @pytest.mark.parametrize(
     "table",
     [{"triplet": {"margin": 0}}, {"focal": {"gamma": -1}}, {"focal": {"gamma": float("inf")}}, {"focal": {"gama": 1}}],
@@ -77,7 +92,8 @@ def one_thread() -> Iterator[None]:
 def trained(folder: Path, table: str, *, adaptive: bool) -> torch.Tensor:
     """A weight after two epochs; `table` ends the config, after `[loss.adaptive]` where there is one."""
     path = write(folder, fusion=adaptive, epochs=2)
-    path.write_text(path.read_text().replace('"pose", ', "") + table + "\n")
+    text = without_uniform_smoothing(path.read_text().replace('"pose", ', ""), table)
+    path.write_text(text + table + "\n")
     return fit(load_config(path), examples(), progress=False).state["classify.weight"]
 
 
@@ -85,7 +101,7 @@ def trained(folder: Path, table: str, *, adaptive: bool) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("adaptive", "tables"),
     [
-        (False, ("", "[loss.triplet]", "[loss.focal]")),
+        (False, ("", "[loss.triplet]", "[loss.focal]", "[loss.smoothing]\nwarmup_epochs = 1")),
         (True, ("", 'form = "prototype"', "confusable_share = 0.25")),
     ],
 )
