@@ -193,8 +193,9 @@ export class Captions {
         surenessLine(sign.confidence), couldAlsoBeLine(sign, this.noSign)));
   }
 
-  /** The method writes everything again; what was announced is not announced once more. */
+  /** The method writes everything again. What was announced goes: in another language it would be announced once more. */
   #renderAnew() {
+    byId("announce").replaceChildren();
     byId("history").replaceChildren(...this.finals.slice(-LONGEST_HISTORY).reverse().map((sign) => this.#entry(sign)));
     this.#render();
   }
