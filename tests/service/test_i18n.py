@@ -26,7 +26,7 @@ def test_every_language_has_the_same_messages(language: str) -> None:
     for key, text in messages("en").items():
         other = messages(language)[key]
         assert type(other) is type(text), key
-        assert other != text or " " not in text, f"{key} is not translated"
+        assert forms(other) != forms(text) or " " not in plain(forms(text)[-1]), f"{key} is not translated"
         assert all(form.strip() for form in forms(other)), key
         wanted = marks(forms(text)[-1])
         for form in forms(other):
