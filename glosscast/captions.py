@@ -53,11 +53,12 @@ def cues(captions: Iterable[Caption], origin_ms: float = 0.0) -> Iterator[Cue]:
 
 def to_webvtt(captions: Iterable[Caption], origin_ms: float = 0.0) -> str:
     """A WebVTT file (https://www.w3.org/TR/webvtt1/); see `cues`."""
-    blocks = [
-        f"{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}\n{_webvtt_text(cue.text)}\n"
-        for cue in cues(captions, origin_ms)
-    ]
-    return "\n".join(["WEBVTT\n", *blocks])
+    return "\n".join(["WEBVTT\n", *(cue_block(cue) for cue in cues(captions, origin_ms))])
+
+
+def cue_block(cue: Cue) -> str:
+    """A cue as a block of a WebVTT file, without the empty line that separates blocks."""
+    return f"{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}\n{_webvtt_text(cue.text)}\n"
 
 
 def to_srt(captions: Iterable[Caption], origin_ms: float = 0.0) -> str:

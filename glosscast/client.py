@@ -158,6 +158,7 @@ class _Session:
         self._live = isinstance(source, int)
         self._connected = False  # ever
         self._started: Message | None = None  # of the session that can be resumed
+        self._earlier: Message | None = None  # the session whose viewers the next one goes on with
         self._last_segment: int | None = None
         self._last_taught: int | None = None  # segment
         self._error: Message = {}  # the last one of this connection
@@ -229,6 +230,8 @@ class _Session:
             case "started":
                 self._connected = True
                 self._started = message
+                own = {name: message[name] for name in ("session", "token")}
+                self._earlier = own if message.get("view") else None  # a service that knows no views refuses the field
             case "final":
                 self._last_segment = message["segment"]
             case "taught":
@@ -257,6 +260,8 @@ class _Session:
         start: Message = {"type": "start", **self._options}
         if self._keypoints and (first := await self._next_frame()) is not None:
             start["aspect"] = first.aspect
+        if self._earlier is not None:
+            start["continues"] = self._earlier
         return start
 
     async def _send(self, socket: ClientConnection, started: Message) -> None:

@@ -17,8 +17,9 @@ from service.inference.engine import Connect, MakeTracker
 from service.live import connection
 from service.live.registry import Registry
 from service.live.transcripts import Transcripts
+from service.live.views import Views
 from service.observe.metrics import RequestMetrics
-from service.rest import lexicons, routes
+from service.rest import lexicons, routes, views
 from service.settings import Settings, load_settings
 from service.site import docs, page
 from service.site.security import SecurityHeaders
@@ -56,6 +57,7 @@ def create_app(
     app.state.glosscast = state
     app.state.registry = Registry(settings.max_streams, state.metrics)
     app.state.transcripts = Transcripts(settings.captions_s)
+    app.state.views = Views(settings.captions_s, settings.max_viewers, state.metrics)
     problems.install(app)
     if settings.allowed_origins:
         app.add_middleware(
@@ -68,7 +70,7 @@ def create_app(
     app.add_middleware(Hosts, allowed=hosts_of(settings))
     app.add_middleware(RequestMetrics, metrics=state.metrics, tracing=state.tracing)
     app.add_middleware(SecurityHeaders)
-    for module in (routes, lexicons, connection, docs, page):
+    for module in (views, routes, lexicons, connection, docs, page):
         app.include_router(module.router)
     app.router.default = page.Page(app.router.default)
     return app
@@ -78,7 +80,9 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state: State = app.state.glosscast
     state.open()
+    state.outputs.start()
     try:
         yield
     finally:
+        await state.outputs.close(state.settings.grace_s)
         state.close()

@@ -16,6 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from service.app import create_app
 from service.inference.engine import MakeTracker
 from service.live.registry import Registry
+from service.live.views import Views
 from service.settings import Settings
 from service.state import State
 
@@ -96,10 +97,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 class _Server(uvicorn.Server):
     """Logs where it listens, and lets streams end in order: uvicorn alone would close them with code 1012."""
 
-    def __init__(self, config: uvicorn.Config, state: State, registry: Registry) -> None:
+    def __init__(self, config: uvicorn.Config, state: State, registry: Registry, views: Views) -> None:
         super().__init__(config)
         self._state = state
         self._registry = registry
+        self._views = views
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -117,6 +119,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping")
         await self._registry.shut_down(self._state.settings.grace_s)
+        self._views.close()  # otherwise uvicorn would wait for the answers that they still write
         await super().shutdown(sockets)
 
 
@@ -147,4 +150,4 @@ def server(settings: Settings, make_tracker: MakeTracker | None = None) -> uvico
         timeout_graceful_shutdown=settings.grace_s,
         server_header=False,
     )
-    return _Server(config, state, app.state.registry)
+    return _Server(config, state, app.state.registry, app.state.views)

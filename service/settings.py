@@ -176,6 +176,35 @@ class Settings(BaseSettings):
         description="time for which the captions of a session are kept after its end, seconds",
     )
 
+    max_viewers: int = Field(
+        default=50,
+        ge=0,
+        le=10_000,
+        description="largest number of viewers of one session's captions at the same time; 0 lets nobody watch",
+    )
+
+    webhook_url: str | None = Field(
+        default=None, description="address that each caption, and the start and end of each session, is posted to"
+    )
+    webhook_secret_file: Path | None = Field(
+        default=None, description="file of 32 random bytes or more that sign the requests of the webhook"
+    )
+    mqtt_url: str | None = Field(
+        default=None,
+        description="MQTT broker that captions are published to, mqtt://USER@HOST:PORT, or mqtts:// with TLS",
+    )
+    mqtt_password_file: Path | None = Field(default=None, description="file with the password of the broker's user")
+    mqtt_topic: str = Field(
+        default="glosscast",
+        pattern=r"^[^+#/\x00][^+#\x00]{0,127}$",
+        description="topic that all topics of the service are below",
+    )
+    mqtt_discovery: str = Field(
+        default="homeassistant",
+        pattern=r"^[^+#\x00]{0,64}$",
+        description="prefix of Home Assistant's discovery over MQTT; empty announces nothing",
+    )
+
     request_s: int = Field(
         default=10,
         ge=1,

@@ -16,6 +16,7 @@ from service.lexicons.lexicons import Lexicons, lexicons_of
 from service.observe.logs import fields
 from service.observe.metrics import Metrics
 from service.observe.tracing import TracingError, tracing_of
+from service.outputs.outputs import outputs_of
 from service.problems import ProblemError
 from service.settings import Settings, StartError
 
@@ -32,8 +33,8 @@ class State:
         lexicons: of the callers; None where the service keeps none.
 
     Raises:
-        StartError: the service would be open to strangers, a file for access is wrong, traces cannot be sent, or the
-            store of lexicons cannot be used.
+        StartError: the service would be open to strangers, a file for access is wrong, traces or captions cannot be
+            sent where they should go, or the store of lexicons cannot be used.
     """
 
     settings: Settings
@@ -48,6 +49,7 @@ class State:
             self.tracing = tracing_of(self.settings)
         except (AccessError, TracingError) as error:
             raise StartError(str(error)) from error
+        self.outputs = outputs_of(self.settings, self.metrics)
         self.lexicons: Lexicons | None = lexicons_of(self.settings, self.metrics)
         self._reloading = asyncio.Lock()
         self._uploads = 0

@@ -2,9 +2,9 @@
 
     python -m service.typescript
 
-`types/messages.d.ts` has the messages of the websocket and the answers of the REST interface, from their pydantic
-models; `types/elements.d.ts` has the elements of `index.html` that have an id. Only `make check` reads these two, to
-check the page's JavaScript. `js/codes.js` has the codes with which a stream closes; the page imports it.
+`types/messages.d.ts` has the messages of the websocket, the events and the answers of the REST interface, from their
+pydantic models; `types/elements.d.ts` has the elements of the two pages that have an id. Only `make check` reads these
+two, to check the page's JavaScript. `js/codes.js` has the codes with which a stream closes; the page imports it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,12 @@ from pydantic import BaseModel
 
 from glosscast.protocol import SUBPROTOCOL, CloseCode
 from service import problems
+from service.protocol.events import EVENTS
 from service.protocol.messages import CLIENT_MESSAGES, SERVER_MESSAGES
 from service.rest import schemas
 from service.site.vendor import WEB
 
+PAGES = ("index.html", "watch.html")
 HEAD = "// Written by `python -m service.typescript`; do not edit.\n"
 ANSWERS = (
     schemas.Classification,
@@ -41,21 +43,22 @@ def main() -> None:
 
 def files() -> dict[str, str]:
     """Path within the page's folder, and text, of each file."""
-    page = (WEB / "index.html").read_text(encoding="utf-8")
-    return {"types/messages.d.ts": messages(), "types/elements.d.ts": elements(page), "js/codes.js": codes()}
+    pages = [(WEB / name).read_text(encoding="utf-8") for name in PAGES]
+    return {"types/messages.d.ts": messages(), "types/elements.d.ts": elements(*pages), "js/codes.js": codes()}
 
 
 def messages() -> str:
-    """Types of all messages and answers; a message is named after its model, with `Message` at the end."""
+    """Types of all messages, events and answers; they are named after their models, with `Message` or `Event` added."""
     found: dict[str, str] = {}
     unions = []
-    groups: tuple[tuple[str, Sequence[type[BaseModel]], Literal["validation", "serialization"]], ...] = (
-        ("ClientMessage", CLIENT_MESSAGES, "validation"),
-        ("ServerMessage", SERVER_MESSAGES, "serialization"),
-        ("", ANSWERS, "serialization"),
+    groups: tuple[tuple[str, str, Sequence[type[BaseModel]], Literal["validation", "serialization"]], ...] = (
+        ("ClientMessage", "Message", CLIENT_MESSAGES, "validation"),
+        ("ServerMessage", "Message", SERVER_MESSAGES, "serialization"),
+        ("ViewEvent", "Event", EVENTS, "serialization"),
+        ("", "", ANSWERS, "serialization"),
     )
-    for union, models, mode in groups:
-        names = [f"{model.__name__}Message" if union else model.__name__ for model in models]
+    for union, ending, models, mode in groups:
+        names = [f"{model.__name__}{ending}" for model in models]
         for name, model in zip(names, models, strict=True):
             schema = model.model_json_schema(mode=mode)
             for inner, definition in schema.get("$defs", {}).items():
@@ -66,12 +69,13 @@ def messages() -> str:
     return "\n".join([HEAD, *found.values(), *unions])
 
 
-def elements(page: str) -> str:
-    """The type of each element of a page that has an id."""
+def elements(*pages: str) -> str:
+    """The type of each element of the pages that has an id."""
     ids = _Ids()
-    ids.feed(page)
+    for page in pages:
+        ids.feed(page)
     lines = [f'  "{name}": {_element(tag)};\n' for name, tag in sorted(ids.found.items())]
-    text = "/** The elements of index.html by their ids. */\n"
+    text = f"/** The elements of {' and '.join(PAGES)} by their ids. */\n"
     return f"{HEAD}\n{text}export interface Elements {{\n{''.join(lines)}}}\n"
 
 

@@ -16,6 +16,7 @@ from glosscast.manifest import Manifest
 from glosscast.protocol import CloseCode
 from service.problems import CODES
 from service.protocol.codes import ErrorCode, Refusal
+from service.protocol.events import EVENTS
 from service.protocol.messages import CLIENT_MESSAGES, SERVER_MESSAGES
 from service.settings import PREFIX, Settings
 from training.config import Config, Correction
@@ -31,8 +32,13 @@ SETTING_GROUPS = {
     "log": "Logs, traces and stopping",
     "bundle": "Model and keypoint extraction",
     "max_streams": "Live streams",
+    "max_viewers": "Viewers and outputs",
     "request_s": "Requests and uploads",
 }
+EVENTS_INTRO = (
+    "What `GET /v1/sessions/{session}/events` sends to viewers, the webhook posts and MQTT publishes "
+    "([Captions elsewhere](../how-to/outputs.md)). Each is JSON and has its `type`."
+)
 # Ranges of a JSON schema, as a reader sees them.
 LIMITS = {
     "minimum": "≥ {}",
@@ -114,8 +120,12 @@ def messages() -> str:
         "own `t_ms`, in milliseconds, unless a field says otherwise. A client may leave out the fields that have a "
         "default; the service sends every field.",
     ]
-    for title, models in (("Client to server", CLIENT_MESSAGES), ("Server to client", SERVER_MESSAGES)):
-        parts.append(f"## {title}")
+    for title, intro, models in (
+        ("Client to server", "", CLIENT_MESSAGES),
+        ("Server to client", "", SERVER_MESSAGES),
+        ("Events", EVENTS_INTRO, EVENTS),
+    ):
+        parts += [f"## {title}", *([intro] if intro else [])]
         for model in models:
             rows = [row for row in nested(model) if row.name != "type"]
             parts += [f"### `{model.model_fields['type'].annotation.__args__[0]}`", description(model)]  # type: ignore[union-attr]

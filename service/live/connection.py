@@ -27,6 +27,7 @@ from service.live.reader import inputs_of
 from service.live.registry import registry_of
 from service.live.session import Session
 from service.live.transcripts import transcripts_of
+from service.live.views import views_of
 from service.problems import ProblemError
 from service.protocol.messages import Finalize, Keepalive, Resume, ServerMessage, Start, Stop, Teach, TeachDone
 from service.protocol.wire import FrameFault, ProtocolViolation, parse_text
@@ -68,6 +69,7 @@ class Connection:
         self._settings = state.settings
         self._registry = registry_of(websocket)
         self._transcripts = transcripts_of(websocket)
+        self._views = views_of(websocket)
         self._closing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._unsent = MessageQueue()
         rate = MESSAGES_PER_FRAME * self._settings.max_fps
@@ -226,7 +228,7 @@ class Connection:
         if start.lexicon is not None and self._state.lexicons is None:
             self._end(endings.LEXICONS_OFF)
             return
-        session = Session(self._state, engine, self._transcripts, caller, start, self._registry.release)
+        session = Session(self._state, engine, self._transcripts, self._views, caller, start, self._registry.release)
         if refusal := self._registry.open(session, self):
             self._end(refusal)
             return

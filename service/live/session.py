@@ -21,12 +21,14 @@ from glosscast.protocol import CloseCode
 from service.access.auth import Caller
 from service.inference.engine import Engine
 from service.live import endings
+from service.live.broadcast import Broadcast
 from service.live.endings import Ending
 from service.live.lexicon import StreamLexicon
 from service.live.queues import Arrival, FinishSign, FrameQueue, Lesson, Teaching
 from service.live.reader import FrameLimiter, effective_config
 from service.live.tally import Tally
 from service.live.transcripts import Transcript, Transcripts
+from service.live.views import Views
 from service.live.worker import Hooks, Worker
 from service.observe.logs import SESSION, fields
 from service.observe.tracing import Span
@@ -68,6 +70,7 @@ class Session:
         state: of the application.
         engine: loaded.
         transcripts: keep the session's captions.
+        views: show them to others.
         caller: the client.
         start: the client's first message.
         on_ended: called when the session has ended and its tracker is free again.
@@ -78,6 +81,7 @@ class Session:
         state: State,
         engine: Engine,
         transcripts: Transcripts,
+        views: Views,
         caller: Caller,
         start: Start,
         on_ended: Callable[["Session"], None],
@@ -97,7 +101,10 @@ class Session:
         self._frames = FrameQueue(self._settings.queue_frames)
         self._limiter = FrameLimiter(self._settings.max_fps)
         self._tally = Tally(state.metrics)
-        self._transcript = Transcript(self.id, self.token, engine.bundle.manifest.no_sign)
+        no_sign = engine.bundle.manifest.no_sign
+        self._transcript = Transcript(self.id, self.token, no_sign)
+        opened = partial(views.open, self.id, self.token, caller.name, start.continues)
+        self._broadcast = Broadcast(self.id, no_sign, views, opened, state.outputs)
         self._recipient: Recipient | None = None
         self._absence: asyncio.TimerHandle | None = None
         self._kept: deque[Final | Taught] = deque(maxlen=REPLAYED)
@@ -144,6 +151,7 @@ class Session:
             # The place stays taken until the thread has given its tracker back.
             await self._worker_ended.wait()
             self._transcripts.close(self._transcript)
+            self._broadcast.ended()
             self._on_ended(self)
             self._report(code, span)
 
@@ -199,8 +207,10 @@ class Session:
         is_first = self._limiter.last_ms is None
         if not self._limiter.accept(frame.t_ms, now_s):
             self._tally.dropped("too_fast")
-        elif self._frames.put(Arrival(frame, now_s)):
-            self._tally.dropped("queue_full")
+        else:
+            self._broadcast.frame_arrived(frame.t_ms)
+            if self._frames.put(Arrival(frame, now_s)):
+                self._tally.dropped("queue_full")
         if is_first:
             self._transcript.origin_ms = frame.t_ms
 
@@ -234,6 +244,7 @@ class Session:
         return call
 
     def _send_started(self) -> None:
+        self._broadcast.started()
         self._send([self._started(resumed=False)])
         self.ready.set()
 
@@ -251,6 +262,7 @@ class Session:
             limits=Limits(
                 max_fps=settings.max_fps, max_frame_bytes=settings.max_frame_bytes, resume_s=settings.resume_s
             ),
+            view=self._broadcast.address,
         )
 
     def _on_messages(self, messages: Sequence[ServerMessage]) -> None:
@@ -263,6 +275,7 @@ class Session:
                 self._transcript.add(message)
             elif isinstance(message, Taught):
                 self._kept.append(message)
+        self._broadcast.tell(messages)
         self._send(messages)
 
     def _send(self, messages: Sequence[ServerMessage]) -> None:

@@ -15,7 +15,14 @@ log = logging.getLogger("glosscast.service")
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-QUIET = {"/healthz", "/readyz", "/metrics"}  # asked every few seconds by machines; not worth a line each
+# Asked every few seconds by machines; not worth a line each.
+QUIET = {
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/v1/sessions/{session}/captions.m3u8",
+    "/v1/sessions/{session}/segment-{number}.vtt",
+}
 # One label for all paths that are no route, and one for all invented methods: a scan must not make a series each.
 UNMATCHED = "(none)"
 OTHER_METHOD = "(other)"
@@ -59,6 +66,13 @@ class Metrics:
         )
         self.uploads = Gauge("glosscast_uploads", "Clips taken in now, waiting ones included", registry=r)
         self.windows_waiting = Gauge("glosscast_windows_waiting", "Windows that wait for the model now", registry=r)
+        self.viewers = Gauge("glosscast_viewers", "Viewers of captions now", registry=r)
+        self.viewers_dropped = Counter(
+            "glosscast_viewers_dropped", "Viewers that read too slowly and were let go", registry=r
+        )
+        self.output_events = Counter(
+            "glosscast_output_events", "Events for webhook and MQTT, by outcome", ["output", "outcome"], registry=r
+        )
         self.lexicon_changes = Counter(
             "glosscast_lexicon_changes", "Changes of taught signs that were stored", ["change"], registry=r
         )

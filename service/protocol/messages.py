@@ -38,6 +38,10 @@ when they stop.
 A session's captions are at `GET /v1/sessions/{session}/captions.vtt` (or `.srt`, `.json`) while it lasts and for a
 while after, for clients that send its `token`.
 
+Whoever has the viewing token (`view` of `started`) can read along at `GET /v1/sessions/{session}/events`, with
+`view.session` as the session. A client that starts another session may name the one before in `continues`, so that its
+viewers stay.
+
 All times are the client's own `t_ms`, in milliseconds.
 """
 
@@ -56,6 +60,13 @@ class _Message(BaseModel):
 Input = Literal["frames", "keypoints"]
 
 
+class Continues(_Message):
+    """An earlier session of the client's, of which another one goes on."""
+
+    session: str = Field(max_length=64, description="`session` of its `started`")
+    token: str = Field(max_length=64, description="`token` of its `started`")
+
+
 class Start(_Message):
     """The client's first message."""
 
@@ -69,6 +80,11 @@ class Start(_Message):
     )
     lexicon: str | None = Field(
         default=None, max_length=64, description="name of the lexicon to read with, and to teach; null for none"
+    )
+    continues: Continues | None = Field(
+        default=None,
+        description="an earlier session whose viewers go on with this one; one that is not known any more is left out, "
+        "and `view` of `started` is then new",
     )
 
     @model_validator(mode="after")
@@ -151,6 +167,15 @@ class Limits(_Message):
     resume_s: float = Field(description="seconds within which a session whose connection broke can be resumed")
 
 
+class View(_Message):
+    """What others need to read the captions of a session, and nothing else."""
+
+    session: str = Field(
+        description="id for the address: of the session, or of the first one that this one goes on from"
+    )
+    token: str = Field(description="viewing token: it can neither resume, teach nor end the session")
+
+
 class Started(_Message):
     """The stream is set up, or goes on; frames may come."""
 
@@ -168,6 +193,7 @@ class Started(_Message):
         description="the gloss that stands for hands that sign nothing, null where there is none"
     )
     limits: Limits = Field(description="limits that the stream must keep within")
+    view: View | None = Field(description="for viewers of the captions; null where the service has none")
 
 
 class SignStarted(_Message):

@@ -20,6 +20,7 @@ from service.inference.batcher import Batcher, Observe
 from service.inference.engine import MakeTracker, bundle_of, recogniser_of
 from service.inference.remote import Facts, Remote
 from service.live.registry import Registry
+from service.live.views import Views
 from service.settings import PREFIX, Settings, StartError
 
 log = logging.getLogger("glosscast.service")
@@ -86,7 +87,9 @@ class FrontEnd:
     async def shut_down(self, timeout_s: float) -> None:
         """Have every session send its last messages, for so long at most."""
         registry: Registry = self._application.state.registry
+        views: Views = self._application.state.views
         await registry.shut_down(timeout_s)
+        views.close()
 
 
 def _connect(settings: Settings, recognisers: Any, facts: Facts, bundle: Bundle, observe: Observe) -> Remote:

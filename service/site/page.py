@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fastapi import APIRouter, Request
+from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,11 +15,23 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/page.json")
 async def described(request: Request) -> dict[str, str | bool | None]:
-    """The path of the browser's own Holistic, or null, and whether signs can be taught to this service.
+    """The path of the browser's own Holistic or null, whether signs can be taught, and whether captions are sent on.
 
     To find out by asking for what is not there would be an error in the browser's console.
     """
-    return {"holistic": holistic_path(), "lexicons": state_of(request).lexicons is not None}
+    state = state_of(request)
+    return {
+        "holistic": holistic_path(),
+        "lexicons": state.lexicons is not None,
+        "forwards": bool(state.outputs),
+    }
+
+
+@router.head("/watch/{session}")
+@router.get("/watch/{session}")
+async def watch(session: str) -> FileResponse:
+    """The page that shows the captions of a session elsewhere; it finds out by itself whether there are any."""
+    return FileResponse(WEB / "watch.html")
 
 
 class Page:

@@ -57,6 +57,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in headers_of(scope["path"], message["status"]).items():
                     headers.setdefault(name, value)
+                if scope["path"].startswith(API):  # FastAPI would have events revalidated, which is to keep them
+                    headers["Cache-Control"] = API_CACHE
             await send(message)
 
         await self._app(scope, receive, add)

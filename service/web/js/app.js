@@ -88,10 +88,10 @@ async function useBundle(bundle) {
 }
 
 /**
- * The function asks what the server has for the page: where what privacy mode runs is, and whether it keeps taught signs. A
- * server that does not say has neither.
+ * The function asks what the server has for the page: where what privacy mode runs is, whether it keeps taught signs, and
+ * whether it sends captions on. A server that does not say has none of it.
  *
- * @returns {Promise<{holistic?: string|null, lexicons?: boolean}>}
+ * @returns {Promise<{holistic?: string|null, lexicons?: boolean, forwards?: boolean}>}
  */
 async function askForOffers() {
   try {
@@ -102,7 +102,10 @@ async function askForOffers() {
 }
 
 const offers = askForOffers();
-offers.then(({ holistic }) => choice.usePrivacy(holistic ?? null));
+offers.then(({ holistic, forwards }) => {
+  choice.usePrivacy(holistic ?? null);
+  byId("forwards").hidden = !forwards;
+});
 label(byId("privacy-leaves"), "privacy.leaves_answer", { host: ` (${location.host})` });
 label(byId("kept-where"), "teach.kept_where", { host: ` (${location.host})` });
 byId("language").append(...Object.entries(LANGUAGES).map(([value, name]) => h("option", { value, lang: value }, name)));

@@ -132,7 +132,9 @@ export class CameraStream {
     this.reader = reader;
     const slow = reader.input === "frames" && this.modes.wanted === "auto" && this.modes.folder !== null;
     this.listeners.onSent(slow ? "too_slow" : reader.input);
+    const earlier = this.client?.session.earlier ?? null;
     this.client = new StreamClient({
+      earlier,
       url: streamUrl(document.baseURI),
       start: { ...reader.start(this.video), ...(lexicon === null ? {} : { lexicon }) },
       connect: openStream,

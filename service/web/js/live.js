@@ -6,6 +6,7 @@ import { listCameras, watchPermission } from "./camera.js";
 import { byId, h } from "./dom.js";
 import { label, t } from "./i18n.js";
 import { MIN_FPS } from "./modes.js";
+import { Share } from "./share.js";
 import { Stage } from "./stage.js";
 
 /** @import { ServerMessage } from "../types/messages.js" */
@@ -31,6 +32,7 @@ export class Live {
     this.lexicon = lexicon;
     this.staysOn = staysOn;
     this.stage = new Stage(captions);
+    this.share = new Share();
     this.stream = new CameraStream(byId("self"), byId("overlay"), choice.modes, {
       onPhase: (phase) => this.#enter(phase),
       onWait: (reason, delayMs) => this.#wait(reason, delayMs),
@@ -127,6 +129,7 @@ export class Live {
 
   /** @param {ServerMessage} message */
   #receive(message) {
+    if (message.type === "started") this.share.use(message.view);
     if (message.type === "sign_started") this.captions.signStarted();
     if (message.type === "interim") this.captions.showInterim(message);
     if (message.type === "final") {

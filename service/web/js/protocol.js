@@ -8,7 +8,7 @@
 import { CloseCode } from "./codes.js";
 import { Session } from "./session.js";
 
-/** @import { ErrorMessage, ServerMessage, StartMessage, TeachDoneMessage, TeachMessage } from "../types/messages.js" */
+/** @import { Continues as Earlier, ErrorMessage, ServerMessage, StartMessage, TeachDoneMessage, TeachMessage } from "../types/messages.js" */
 
 /** @typedef {Pick<ErrorMessage, "retryable"> & Partial<Pick<ErrorMessage, "code"|"retry_after_s">>} Fault */
 /** @typedef {{code: number, error: Fault|null}} Close what a connection ended with */
@@ -27,6 +27,7 @@ import { Session } from "./session.js";
  * @typedef {object} StreamOptions
  * @property {string} url
  * @property {StartMessage} start
+ * @property {Earlier|null} [earlier] session of which this one goes on, for those who watch
  * @property {(message: ServerMessage) => void} onMessage gets every message of the server
  * @property {(state: StreamState) => void} onState
  * @property {(url: string) => Promise<WebSocket>} connect fails with the `Close` that the attempt shall count as
@@ -139,7 +140,7 @@ export function afterClose(code, error, attempt, random = Math.random) {
 /** The class is one run of captions over as many connections as it takes. */
 export class StreamClient {
   /** @param {StreamOptions} options */
-  constructor({ url, start, onMessage, onState, connect, timer = window, now = () => performance.now() }) {
+  constructor({ url, start, earlier = null, onMessage, onState, connect, timer = window, now = () => performance.now() }) {
     this.url = url;
     this.startMessage = start;
     this.onMessage = onMessage;
@@ -147,7 +148,7 @@ export class StreamClient {
     this.connect = connect;
     this.timer = timer;
     this.now = now;
-    this.session = new Session();
+    this.session = new Session(earlier);
     this.attempt = 0;
     this.seq = 0;
     /** @type {TeachMessage|TeachDoneMessage|null} */

@@ -1,6 +1,6 @@
 /** What a page remembers of a session, so that a new connection can go on with it. */
 
-/** @import { ResumeMessage, ServerMessage, StartMessage } from "../types/messages.js" */
+/** @import { Continues as Earlier, ResumeMessage, ServerMessage, StartMessage } from "../types/messages.js" */
 
 /**
  * The class remembers a session that outlives its connection, as far as the client has to.
@@ -9,7 +9,9 @@
  * `resume`.
  */
 export class Session {
-  constructor() {
+  /** @param {Earlier|null} earlier of which this one goes on, for those who watch */
+  constructor(earlier = null) {
+    this.earlier = earlier;
     /** @type {{id: string, token: string}|null} */
     this.known = null; // null: there is nothing to resume
     /** @type {number|null} */
@@ -33,6 +35,7 @@ export class Session {
     if (message.type === "started") {
       if (!message.resumed) this.lastSegment = this.lastTaught = null;
       this.known = message.token ? { id: message.session, token: message.token } : null;
+      this.earlier = message.view ? { session: message.session, token: message.token } : null;
       this.lostAt = null;
       this.resumeMs = 1000 * (message.limits?.resume_s ?? 0);
     }
@@ -55,7 +58,9 @@ export class Session {
    * @returns {StartMessage|ResumeMessage}
    */
   opening(nowMs, start) {
-    if (this.known === null || nowMs - (this.lostAt ?? nowMs) > this.resumeMs) return start;
+    if (this.known === null || nowMs - (this.lostAt ?? nowMs) > this.resumeMs) {
+      return this.earlier === null ? start : { ...start, continues: this.earlier };
+    }
     return { type: "resume", session: this.known.id, token: this.known.token, last_segment: this.lastSegment };
   }
 }

@@ -1,6 +1,6 @@
 // Written by `python -m service.typescript`; do not edit.
 
-/** The elements of index.html by their ids. */
+/** The elements of index.html and watch.html by their ids. */
 export interface Elements {
   "announce": HTMLElementTagNameMap["div"];
   "another": HTMLElementTagNameMap["button"];
@@ -38,6 +38,7 @@ export interface Elements {
   "figures": HTMLElementTagNameMap["p"];
   "file": HTMLElementTagNameMap["input"];
   "foot-bundle": HTMLElementTagNameMap["span"];
+  "forwards": HTMLElementTagNameMap["span"];
   "hint": HTMLElementTagNameMap["p"];
   "history": HTMLElementTagNameMap["ol"];
   "history-empty": HTMLElementTagNameMap["p"];
@@ -89,6 +90,12 @@ export interface Elements {
   "self": HTMLElementTagNameMap["video"];
   "sent": HTMLElementTagNameMap["p"];
   "settings": HTMLElementTagNameMap["div"];
+  "share": HTMLElementTagNameMap["button"];
+  "share-copy": HTMLElementTagNameMap["button"];
+  "share-dialog": HTMLElementTagNameMap["dialog"];
+  "share-link": HTMLElementTagNameMap["input"];
+  "share-open": HTMLElementTagNameMap["a"];
+  "share-title": HTMLElementTagNameMap["h2"];
   "signs-count": HTMLElementTagNameMap["p"];
   "signs-lead": HTMLElementTagNameMap["p"];
   "signs-list": HTMLElementTagNameMap["div"];
@@ -154,5 +161,17 @@ export interface Elements {
   "view-privacy": HTMLElementTagNameMap["section"];
   "view-signs": HTMLElementTagNameMap["section"];
   "view-teach": HTMLElementTagNameMap["section"];
+  "watch-full": HTMLElementTagNameMap["button"];
+  "watch-lines": HTMLElementTagNameMap["div"];
+  "watch-log": HTMLElementTagNameMap["div"];
+  "watch-meta": HTMLElementTagNameMap["div"];
+  "watch-notice": HTMLElementTagNameMap["div"];
+  "watch-notice-body": HTMLElementTagNameMap["p"];
+  "watch-notice-title": HTMLElementTagNameMap["p"];
+  "watch-state": HTMLElementTagNameMap["p"];
+  "watch-state-text": HTMLElementTagNameMap["span"];
+  "watch-title": HTMLElementTagNameMap["h1"];
+  "watch-trail": HTMLElementTagNameMap["p"];
+  "watch-word": HTMLElementTagNameMap["p"];
   "welcome": HTMLElementTagNameMap["div"];
 }

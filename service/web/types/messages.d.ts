@@ -1,5 +1,13 @@
 // Written by `python -m service.typescript`; do not edit.
 
+/** An earlier session of the client's, of which another one goes on. */
+export interface Continues {
+  /** `session` of its `started` */
+  session: string;
+  /** `token` of its `started` */
+  token: string;
+}
+
 /** The client's first message. */
 export interface StartMessage {
   type: "start";
@@ -15,6 +23,8 @@ export interface StartMessage {
   aspect?: number;
   /** name of the lexicon to read with, and to teach; null for none */
   lexicon?: string | null;
+  /** an earlier session whose viewers go on with this one; one that is not known any more is left out, and `view` of `started` is then new */
+  continues?: Continues | null;
 }
 
 /** The client's first message on a new connection, to go on with a session whose connection broke. */
@@ -87,6 +97,14 @@ export interface Limits {
   resume_s: number;
 }
 
+/** What others need to read the captions of a session, and nothing else. */
+export interface View {
+  /** id for the address: of the session, or of the first one that this one goes on from */
+  session: string;
+  /** viewing token: it can neither resume, teach nor end the session */
+  token: string;
+}
+
 /** The stream is set up, or goes on; frames may come. */
 export interface StartedMessage {
   type: "started";
@@ -108,6 +126,8 @@ export interface StartedMessage {
   no_sign: string | null;
   /** limits that the stream must keep within */
   limits: Limits;
+  /** for viewers of the captions; null where the service has none */
+  view: View | null;
 }
 
 /** A sign has begun. */
@@ -272,6 +292,86 @@ export interface EndedMessage {
   type: "ended";
   /** the stream in numbers */
   summary: Summary;
+}
+
+/** The signer is there: a session has begun, or another one of the same client goes on with its captions. */
+export interface StartedEvent {
+  /** id of the session */
+  session: string;
+  /** when the service sent it, ISO 8601, UTC */
+  at: string;
+  type: "started";
+}
+
+/** A sign has begun. */
+export interface SignStartedEvent {
+  /** id of the session */
+  session: string;
+  /** when the service sent it, ISO 8601, UTC */
+  at: string;
+  type: "sign_started";
+  /** number of the sign: 0, 1, 2 ... within the session */
+  segment: number;
+}
+
+/** The likeliest gloss inside a sign so far; show a stable one, until another stable one or the final comes. */
+export interface InterimEvent {
+  /** id of the session */
+  session: string;
+  /** when the service sent it, ISO 8601, UTC */
+  at: string;
+  type: "interim";
+  /** number of the sign */
+  segment: number;
+  /** the most probable gloss */
+  gloss: string;
+  /** its probability, 0..1 */
+  confidence: number;
+  /** as in the message `interim` */
+  stable: boolean;
+}
+
+/** The reading of a sign; it never changes and is never the no-sign class. */
+export interface FinalEvent {
+  /** id of the session */
+  session: string;
+  /** when the service sent it, ISO 8601, UTC */
+  at: string;
+  type: "final";
+  /** number of the sign */
+  segment: number;
+  /** the gloss of the sign */
+  gloss: string;
+  /** its probability, 0..1 */
+  confidence: number;
+  /** the next best glosses, as many as the session asked for */
+  alternatives: Alternative[];
+  /** glosses that this one is easily taken for, whatever was signed */
+  confusable_with: string[];
+  /** when the sign began, ISO 8601, UTC */
+  started_at: string;
+  /** when the sign ended, ISO 8601, UTC */
+  ended_at: string;
+}
+
+/** The sign under way came to nothing. */
+export interface NoSignEvent {
+  /** id of the session */
+  session: string;
+  /** when the service sent it, ISO 8601, UTC */
+  at: string;
+  type: "no_sign";
+  /** number of the sign */
+  segment: number;
+}
+
+/** The session has ended; another one may go on with its captions. */
+export interface EndedEvent {
+  /** id of the session */
+  session: string;
+  /** when the service sent it, ISO 8601, UTC */
+  at: string;
+  type: "ended";
 }
 
 /** One sign in the clip. */
@@ -494,3 +594,5 @@ export interface Problem {
 export type ClientMessage = StartMessage | ResumeMessage | FinalizeMessage | TeachMessage | TeachDoneMessage | KeepaliveMessage | StopMessage;
 
 export type ServerMessage = StartedMessage | SignStartedMessage | InterimMessage | FinalMessage | TaughtMessage | LandmarksMessage | StreamWarningMessage | ErrorMessage | EndedMessage;
+
+export type ViewEvent = StartedEvent | SignStartedEvent | InterimEvent | FinalEvent | NoSignEvent | EndedEvent;
