@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.bundles import NO_SIGN
+from tests.bundles import ASPECT, NO_SIGN, signing
 from tests.service.axe import SCRIPT, barriers
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open
-from tests.service.serving import SIGN_EAST
+from tests.service.serving import ROOMY, SIGN_EAST, Client, send_all, serve
 from tests.service.teaching import Classroom, taught_sign
 from tests.service.test_page_stream import STARTED, final, on_start, playing
 
@@ -74,6 +74,30 @@ def test_no_barriers_where_signs_are_taught(open_page: Open, page_address: str, 
     page.locator("#teach-stage[data-step='found']").wait_for()
     assert barriers(page) == [], "found"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_axe
+@pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
+def test_no_barriers_where_captions_are_shown_elsewhere(
+    open_page: Open, bundle_folder: Path, context: dict[str, Any]
+) -> None:
+    view = {"session": "s", "token": "t"}
+    page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start({**STARTED, "token": "t", "view": view})), **context)
+    page.locator("#start").click()
+    page.locator("#share").click()
+    assert barriers(page) == [], "the link"
+    with serve(bundle_folder, **ROOMY) as host, Client(host) as client:
+        shown = client.start(aspect=ASPECT)["view"]
+        address = f"http://{host}/watch/{shown['session']}#{shown['token']}"
+        page = open_page(address=address, ready="#watch-state[data-state='live']", **context)
+        assert barriers(page) == [], "no caption yet"
+        send_all(client, signing("east", "west"))
+        page.locator("#watch-word [data-gloss='west']").wait_for()
+        assert barriers(page) == [], "captions"
+        client.send({"type": "stop"})
+        page.locator("#watch-state[data-state='waiting']").wait_for()
+        assert barriers(page) == [], "a pause"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_keyboard_alone_starts_and_pauses_and_captions_are_announced(open_page: Open) -> None:

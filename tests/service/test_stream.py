@@ -32,7 +32,7 @@ def test_keypoints_from_start_to_end(address, bundle_folder):
 
         assert client.until_closed() == 1000
     fields = {"type", "session", "token", "resumed", "last_t_ms", "expires_at", "config", "bundle", "no_sign", "limits"}
-    assert set(started) == fields
+    assert set(started) == fields | {"view"}
     assert (started["resumed"], started["last_t_ms"]) == (False, None)
     assert started["bundle"] == "compass@1"
     assert started["config"] == {

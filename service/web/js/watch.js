@@ -120,7 +120,7 @@ class Watch {
     const word = byId("watch-word");
     word.dataset.kind = this.interim ? (gloss ? "interim" : "listening") : shown ? "final" : "empty";
     word.replaceChildren(...(gloss ? [h("span.gloss", { "data-gloss": gloss }, glossName(gloss))]
-      : this.interim ? [h("span.dots", {}, h("i"), h("i"), h("i")), label(h("span.sr-only"), "watch.reading")] : []));
+      : this.interim ? [h("span.dots", {}, h("i"), h("i"), h("i")), label(h("span.sr-only"), "caption.reading")] : []));
     byId("watch-meta").replaceChildren(...(shown ? present([surenessLine(shown.confidence), couldAlsoBeLine(shown, null)]) : []));
   }
 }

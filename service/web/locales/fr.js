@@ -422,7 +422,6 @@ export default {
     title: "Sous-titres d’une personne qui signe",
     full_screen: "Plein écran",
     leave_full_screen: "Quitter le plein écran",
-    reading: "Lecture d’un signe",
     no_script: "Cette page a besoin de JavaScript pour afficher les sous-titres.",
     connecting: "Connexion…",
     live: "En direct",
