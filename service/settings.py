@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     mqtt_password_file: Path | None = Field(default=None, description="file with the password of the broker's user")
     mqtt_topic: str = Field(
         default="glosscast",
-        pattern=r"^[^+#/\x00][^+#\x00]{0,127}$",
+        pattern=r"^[^+#/\x00]([^+#\x00]{0,126}[^+#/\x00])?$",
         description="topic that all topics of the service are below",
     )
     mqtt_discovery: str = Field(

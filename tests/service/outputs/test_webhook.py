@@ -4,17 +4,23 @@ import asyncio
 import hmac
 import json
 import logging
+import re
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
 from service.outputs.courier import OutputError
 from service.outputs.webhook import SIGNATURE, TIMEOUT_S, Webhook, signature
 from service.protocol import events
 from tests.bundles import ASPECT
-from tests.service.serving import ROOMY, Client, serve, wait_until
+from tests.service.process import ROOT
+from tests.service.serving import ROOMY, Client, free_port, serve, wait_until
 from tests.service.test_views import sign
 
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -166,3 +172,26 @@ def test_captions_never_wait_for_a_webhook_that_hangs(receiver, bundle_folder):
         sign(client, "east", "west")
         assert client.finals() == ["east", "west"]
         assert client.code == 1000
+
+
+def test_the_receiver_in_the_documentation_takes_what_a_service_sends(bundle_folder, tmp_path):
+    (program,) = re.findall(
+        r"```python\n(import hmac\n.*?)```", (ROOT / "docs/how-to/outputs.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    secret, port = tmp_path / "secret", free_port()
+    secret.write_bytes(SECRET + b"\n")
+    with subprocess.Popen(
+        [sys.executable, "-c", program, secret, str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as receiver:
+        url = f"http://127.0.0.1:{port}/captions"
+        with serve(bundle_folder, webhook_url=url, webhook_secret_file=secret, **ROOMY) as address:
+            with Client(address) as client:
+                client.start(aspect=ASPECT)
+                sign(client, "east")
+            assert receiver.stdout is not None
+            assert [receiver.stdout.readline().strip() for _ in range(3)] == ["started", "final east", "ended"]
+            forged = {SIGNATURE: signature(b"x" * 32, int(time.time()), b"{}")}
+            old = {SIGNATURE: signature(SECRET, int(time.time()) - 600, b"{}")}
+            for headers in (forged, old, {}, {SIGNATURE: "t=x,v1=y"}):
+                assert httpx.post(url, content=b"{}", headers=headers).status_code == 401
+        receiver.kill()
