@@ -209,6 +209,8 @@ def test_a_lost_session_is_followed_by_another(bundle_folder, clip):
         received = asyncio.run(asyncio.wait_for(talk(host), 60))
 
     assert [m["resumed"] for m in received if m["type"] == "started"] == [False, False]
+    views = [m["view"] for m in received if m["type"] == "started"]
+    assert views[0] == views[1]  # those who watch go on with the other session
     assert glosses(received)[0] == "east"
     assert received[-1]["type"] == "ended"
 

@@ -39,10 +39,12 @@ def message(header, payload=b"picture", length=None):
                 "landmarks": False,
                 "aspect": 4 / 3,
                 "lexicon": None,
+                "continues": None,
             },
         ),
         (
-            '{"type":"start","input":"keypoints","interim":false,"top_k":1,"aspect":2,"lexicon":"family"}',
+            '{"type":"start","input":"keypoints","interim":false,"top_k":1,"aspect":2,"lexicon":"family",'
+            '"continues":{"session":"a","token":"b"}}',
             {
                 "type": "start",
                 "input": "keypoints",
@@ -51,6 +53,7 @@ def message(header, payload=b"picture", length=None):
                 "landmarks": False,
                 "aspect": 2.0,
                 "lexicon": "family",
+                "continues": {"session": "a", "token": "b"},
             },
         ),
         ('{"type":"finalize"}', {"type": "finalize"}),
@@ -91,6 +94,8 @@ def test_text_messages(text, expected):
         pytest.param('{"type":"start","input":"keypoints","aspect":0}', "aspect", id="aspect 0"),
         pytest.param('{"type":"start","input":"keypoints","aspect":NaN}', "", id="aspect NaN"),
         pytest.param('{"type":"start","input":"keypoints","landmarks":true}', "landmarks", id="landmarks of keypoints"),
+        pytest.param('{"type":"start","input":"frames","continues":{"session":"a"}}', "token", id="no token"),
+        pytest.param('{"type":"start","input":"frames","continues":"a"}', "continues", id="continues is a string"),
         pytest.param(json.dumps({"type": "x" * 3000}), "type", id="long type"),
         pytest.param('{"type":"stop"}' + " " * 4096, "4096", id="too long"),
     ],
