@@ -62,7 +62,7 @@ class Viewer:
         return True
 
     def finish(self, at_once: bool = False) -> None:
-        """There are no more events; `at_once` leaves out those that wait, so that the viewer asks for them again."""
+        """End the events; `at_once` leaves out those that wait, so that the viewer asks for them again."""
         if at_once:
             self._entries.clear()
         self._finished = True

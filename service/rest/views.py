@@ -1,6 +1,6 @@
 """The captions of a session for others, who have its viewing token: as events, and as segments for video players."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from time import time
 from typing import Annotated
 
@@ -31,7 +31,7 @@ Origin = Annotated[
 ]
 
 
-def _view_of(request: Request, session: str, token: Token = None) -> View:
+async def _view_of(request: Request, session: str, token: Token = None) -> View:
     """The view that the caller may read. `Authorization` takes the viewing token, before the query does.
 
     Raises:
@@ -49,16 +49,17 @@ def _view_of(request: Request, session: str, token: Token = None) -> View:
     return view
 
 
+# Dependencies that are no coroutines would run in threads, and views belong to the event loop.
 Viewed = Annotated[View, Depends(_view_of)]
 
 
-def _viewer_of(
+async def _viewer_of(
     request: Request,
     view: Viewed,
     last: Annotated[
         int, Header(alias="Last-Event-ID", ge=0, le=LARGEST_NUMBER, description="of the last event that was received")
     ] = 0,
-) -> Iterator[Viewer]:
+) -> AsyncIterator[Viewer]:
     with views_of(request).watching(view, last) as viewer:
         yield viewer
 
