@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from service.site.vendor import WEB
+from service.typescript import PAGES
 from tests.service.messages import LANGUAGES, OTHERS, forms, messages, needs_node, plain
 
 SAYS_TO_PROGRAMS = {"holistic-worker.js"}  # its words go to the console
@@ -50,7 +51,7 @@ def test_quotes_and_spaces_are_those_of_the_language(language: str) -> None:
 
 
 class Page(HTMLParser):
-    """Reads the elements of index.html that name messages, and the words of those that do not.
+    """Reads the elements of the pages that name messages, and the words of those that do not.
 
     Attributes:
         named: each key that is named, with the text that stands there.
@@ -95,7 +96,8 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page() -> Page:
     page = Page()
-    page.feed((WEB / "index.html").read_text(encoding="utf-8"))
+    for name in PAGES:
+        page.feed((WEB / name).read_text(encoding="utf-8"))
     return page
 
 
@@ -114,7 +116,7 @@ def test_the_file_of_the_page_has_no_words_without_a_message(page: Page) -> None
 
 
 def used(page: Page) -> Iterator[str]:
-    """Patterns of the keys that index.html and the modules name."""
+    """Patterns of the keys that the pages and the modules name."""
     yield from (re.escape(key) for key, _ in page.named)
     for module in (WEB / "js").glob("*.js"):
         text = re.sub(r"^\s*(//|/?\*).*$", "", module.read_text(encoding="utf-8"), flags=re.MULTILINE)

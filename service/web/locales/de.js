@@ -422,7 +422,6 @@ export default {
     title: "Untertitel von jemandem, der gebärdet",
     full_screen: "Vollbild",
     leave_full_screen: "Vollbild beenden",
-    no_script: "Diese Seite braucht JavaScript, um Untertitel zu zeigen.",
     connecting: "Verbindung wird aufgebaut …",
     live: "Live",
     paused: "Pause",

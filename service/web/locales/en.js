@@ -442,7 +442,6 @@ export default {
     title: "Captions of somebody who signs",
     full_screen: "Full screen",
     leave_full_screen: "Leave full screen",
-    no_script: "This page needs JavaScript to show captions.",
     connecting: "Connecting…",
     live: "Live",
     paused: "Paused",

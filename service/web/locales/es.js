@@ -422,7 +422,6 @@ export default {
     title: "Subtítulos de una persona que hace señas",
     full_screen: "Pantalla completa",
     leave_full_screen: "Salir de pantalla completa",
-    no_script: "Esta página necesita JavaScript para mostrar subtítulos.",
     connecting: "Conectando…",
     live: "En directo",
     paused: "En pausa",
