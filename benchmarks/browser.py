@@ -51,6 +51,7 @@ class BrowserTracker:
 
     def __init__(self, page: Any, folder: str) -> None:
         self.broken = False
+        self.people = 0
         self._page = page
         self._picture = b""
         page.route(f"**/{PICTURE}", lambda route: route.fulfill(body=self._picture, content_type="image/png"))

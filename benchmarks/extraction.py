@@ -90,6 +90,7 @@ class Brighter:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self.broken = False
+        self.people = 0
         self.reset = tracker.reset
         self.close = tracker.close
 

@@ -6,6 +6,7 @@ on exactly `ClipSpec.fps`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, normalise
 
 MAX_GAP_MS = 500.0  # a longer stretch without a frame is a pause of the camera; 10 frames a second have 100
+SEVERAL = 0.5  # share of frames with more than one person from which it is not sure whose signs were read
+
+ClipWarning = Literal["several_people"]
 
 
 class ClipSpec(BaseModel):
@@ -51,12 +55,14 @@ class Clip:
         keypoints: (T, 171, 4) float32, see `glosscast.keypoints`.
         aspect: frame width / height.
         frames: T pictures (S, S, 3) uint8 of the signer, see `glosscast.crop`, where a model looks at them.
+        people: (T,) number of people in view, see `Tracker.people`; None where nobody counted.
     """
 
     t_ms: NDArray[np.float64]
     keypoints: NDArray[np.float32]
     aspect: float
     frames: Sequence[NDArray[np.uint8]] | None = None
+    people: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.keypoints.shape != (len(self.t_ms), POINTS, CHANNELS):
@@ -67,11 +73,23 @@ class Clip:
             raise ValueError(f"aspect must be a positive number, got {self.aspect}")
         if self.frames is not None and len(self.frames) != len(self.t_ms):
             raise ValueError(f"there must be {len(self.t_ms)} pictures, got {len(self.frames)}")
+        if self.people is not None and self.people.shape != self.t_ms.shape:
+            raise ValueError(f"people must be counted in {len(self.t_ms)} frames, got {self.people.shape}")
 
     @property
     def duration_ms(self) -> float:
         """Time from the first to the last frame, in ms."""
         return float(self.t_ms[-1] - self.t_ms[0])
+
+    @property
+    def warnings(self) -> list[ClipWarning]:
+        """What makes a reading of the clip doubtful."""
+        return ["several_people"] if self.shows_several() else []
+
+    def shows_several(self, start_ms: float = -np.inf, end_ms: float = np.inf) -> bool:
+        """Whether more than one person is in view in half of the frames from `start_ms` to `end_ms`, or more."""
+        part = (self.t_ms >= start_ms) & (self.t_ms <= end_ms)
+        return self.people is not None and bool(part.any()) and float((self.people[part] > 1).mean()) >= SEVERAL
 
 
 @dataclass(frozen=True, eq=False)

@@ -195,10 +195,17 @@ class Decoder:
         """The frames from `start_ms` to `end_ms`, as far as they are kept, in units of frame height; None for none."""
         kept = self._frames.t_ms
         part = slice(*np.searchsorted(kept, [start_ms, end_ms + 1e-6]))
-        return Clip(kept[part], self._frames.keypoints[part], aspect=1.0) if len(kept[part]) else None
+        if not len(kept[part]):
+            return None
+        return Clip(kept[part], self._frames.keypoints[part], aspect=1.0, people=self._frames.people[part])
 
     def push(
-        self, t_ms: float, keypoints: NDArray[np.float32], aspect: float, picture: NDArray[np.uint8] | None = None
+        self,
+        t_ms: float,
+        keypoints: NDArray[np.float32],
+        aspect: float,
+        picture: NDArray[np.uint8] | None = None,
+        people: int = 1,
     ) -> list[SignEvent]:
         """Take one frame.
 
@@ -207,6 +214,7 @@ class Decoder:
             keypoints: (171, 4) in image coordinates.
             aspect: frame width / height.
             picture: (S, S, 3) of the signer, for a model that looks at it.
+            people: in view.
 
         Raises:
             ValueError: time stands still or goes backwards.
@@ -215,7 +223,7 @@ class Decoder:
             raise ValueError(f"t_ms {t_ms} is not after {self._frames.t_ms[-1]}")
         square = keypoints.astype(np.float32, copy=True)
         square[:, [X, Z]] *= aspect  # from here on x, y and z share one scale, whatever shape later frames have
-        self._frames.append(t_ms, square, picture)
+        self._frames.append(t_ms, square, picture, people)
         segment = self._segmenter.push(t_ms, square)
         events = [] if segment is None else self._read(segment, t_ms)
         self._frames.drop_before(t_ms - self._keep_ms)  # only now: after a pause the last sign is read first

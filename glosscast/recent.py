@@ -11,7 +11,7 @@ START = 64  # frames that there is room for at first
 
 
 class RecentFrames:
-    """Times and keypoints of frames, and their pictures where a model looks at them, oldest first.
+    """Times, keypoints and numbers of people of frames, and their pictures where a model looks at them, oldest first.
 
     Frames are written behind each other; at the end of the arrays the live ones move to the front, of larger arrays
     where they fill more than half. So memory is at most about four times that of the frames kept. Pictures are much
@@ -26,6 +26,7 @@ class RecentFrames:
         self._first = self._end = 0
         self._t_ms = np.empty(START, np.float64)
         self._keypoints = np.empty((START, POINTS, CHANNELS), np.float32)
+        self._people = np.empty(START, np.int64)
         self._pictures: list[NDArray[np.uint8]] = []
 
     def __len__(self) -> int:
@@ -33,7 +34,7 @@ class RecentFrames:
 
     @property
     def t_ms(self) -> NDArray[np.float64]:
-        """(T,) times in ms; a view that the next `append` may overwrite, as is `keypoints`."""
+        """(T,) times in ms; a view that the next `append` may overwrite, as are `keypoints` and `people`."""
         return self._t_ms[self._first : self._end]
 
     @property
@@ -42,15 +43,22 @@ class RecentFrames:
         return self._keypoints[self._first : self._end]
 
     @property
+    def people(self) -> NDArray[np.int64]:
+        """(T,) people in view."""
+        return self._people[self._first : self._end]
+
+    @property
     def pictures(self) -> Sequence[NDArray[np.uint8]] | None:
         """T pictures (S, S, 3); None where frames have none."""
         return self._pictures or None
 
-    def append(self, t_ms: float, keypoints: NDArray[np.float32], picture: NDArray[np.uint8] | None = None) -> None:
+    def append(
+        self, t_ms: float, keypoints: NDArray[np.float32], picture: NDArray[np.uint8] | None = None, people: int = 1
+    ) -> None:
         """Add a frame (171, 4) that is later than the others, with its picture if the others have theirs."""
         if self._end == len(self._t_ms):
             self._move()
-        self._t_ms[self._end], self._keypoints[self._end] = t_ms, keypoints
+        self._t_ms[self._end], self._keypoints[self._end], self._people[self._end] = t_ms, keypoints, people
         self._end += 1
         if picture is not None:
             self._pictures.append(picture)
@@ -67,10 +75,12 @@ class RecentFrames:
     def _move(self) -> None:
         t_ms = self.t_ms
         keypoints = self.keypoints
+        people = self.people
         count = len(self)
         if 2 * count > len(self._t_ms):
             self._t_ms = np.empty(2 * len(self._t_ms), np.float64)
             self._keypoints = np.empty((len(self._t_ms), POINTS, CHANNELS), np.float32)
-        self._t_ms[:count], self._keypoints[:count] = t_ms, keypoints
+            self._people = np.empty(len(self._t_ms), np.int64)
+        self._t_ms[:count], self._keypoints[:count], self._people[:count] = t_ms, keypoints, people
         self._first = 0
         self._end = count

@@ -33,6 +33,7 @@ CODES: dict[str, tuple[int, str]] = {
     "no_signer": (422, "Nobody is in view in the clip."),
     "no_shoulders": (422, "The shoulders of the person in the clip are not in view, so it cannot be an example."),
     "no_hands": (422, "No hand was found in the clip, so it cannot be an example of a sign."),
+    "several_people": (422, "Several people are in view in the clip, and it is not sure who signs."),
     "bad_gloss": (422, "A sign cannot have this name: it is empty, too long, or has characters that nobody can see."),
     "too_many": (422, "These are more signs, examples, files or lexicons than there may be; `detail` says how many."),
     "bad_file": (422, "The file is no lexicon, is damaged, or is too large."),

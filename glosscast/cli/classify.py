@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from time import perf_counter
 
 from glosscast.bundle import Bundle, load_bundle
 from glosscast.cli.arguments import Commands, add_bundle, add_clip, add_json, positive
 from glosscast.cli.recordings import keypoints_of, warn_of_extractor
-from glosscast.clip import Clip
+from glosscast.clip import Clip, ClipWarning
 from glosscast.decoding import ClipReading, SignEvent
 from glosscast.lexicon.file import load_lexicon
 from glosscast.lexicon.reading import ReadingRule, rule_of
@@ -16,6 +17,10 @@ from glosscast.lexicon.teaching import Teacher
 from glosscast.ranking import ranked
 from glosscast.recogniser import Recogniser
 from glosscast.vocabulary import Vocabulary
+
+WARNINGS: dict[ClipWarning, str] = {
+    "several_people": "several people are in view; the signs of one of them were read, perhaps the wrong one"
+}
 
 
 def add_command(commands: Commands) -> None:
@@ -50,12 +55,15 @@ def run(args: argparse.Namespace) -> int:
             "frames": len(clip.t_ms),
             "predictions": predictions,
             "signs": [_sign(rule.vocabulary, event, float(clip.t_ms[0])) for event in reading.signs],
+            "warnings": clip.warnings,
             "timings_ms": timings,
         }
         print(json.dumps(answer, ensure_ascii=False))
     else:
         for p in predictions:
             print(f"{p['confidence']:6.1%}  {p['gloss']}")
+        for warning in clip.warnings:
+            print(f"{args.clip}: {WARNINGS[warning]}", file=sys.stderr)
     return 0
 
 

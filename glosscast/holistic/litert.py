@@ -2,8 +2,8 @@
 
 Built after the expanded graph of `holistic_landmark_cpu.binarypb` in mediapipe 0.10.21, from which all numbers are:
 https://github.com/google-ai-edge/mediapipe/tree/v0.10.21/mediapipe/modules/holistic_landmark. A person is detected only
-where none is followed; the pose tells where hands and face may be, a small model each finds their place there, and the
-last frame's points are trusted with the region where both agree.
+where none is followed, and now and then to count the people in view; the pose tells where hands and face may be, a
+small model each finds their place there, and the last frame's points are trusted with the region where both agree.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glosscast.holistic.detection import anchors, best_keypoints
+from glosscast.holistic.detection import anchors, detected
 from glosscast.holistic.networks import NetworkPool, Networks, shared_networks
 from glosscast.holistic.region import Points, Region, RegionLimits, Tracking, angle, around_all, around_hand, around_two
 from glosscast.holistic.smoothing import LowPass, OneEuroFilter, refine
@@ -25,6 +25,9 @@ POSE_ANCHORS = anchors(224, (8, 16, 32, 32, 32))
 FACE_ANCHORS = anchors(128, (8, 16, 16, 16))
 # After so many frames with nobody in view, half a second of a stream, the detector runs on every second frame only.
 ABSENT = 8
+# While somebody is followed, the people in view are counted in one of so many frames, once a second of a stream. The
+# detector takes a sixth of a frame's time.
+COUNT_EVERY = 16
 MIN_PRESENCE = 0.5
 MIN_FACE_LOGIT = 0.0  # a presence of 0.5
 MIN_WRIST_VISIBILITY = 0.1
@@ -92,6 +95,7 @@ class LiteRtTracker:
 
     def __init__(self, networks: NetworkPool | None = None, pose_every: int = 1, threads: int = 1) -> None:
         self.broken = False
+        self.people = 0
         self._pose_every = pose_every
         self._networks = networks or shared_networks(threads)
         self._forget()
@@ -125,6 +129,8 @@ class LiteRtTracker:
     def _forget(self) -> None:
         self._size = (0, 0)
         self._absent = 0  # frames since somebody was in view
+        self._uncounted = 0  # frames since people were counted
+        self.people = 0
         self._forget_signer()
 
     def _forget_signer(self) -> None:
@@ -140,9 +146,13 @@ class LiteRtTracker:
         pose = self._pose(frame) if self._absent < ABSENT or self._absent % 2 else None
         if pose is None:
             self._absent += 1
+            self.people = 0
             self._forget_signer()
             return assemble(np.zeros((POSE_POINTS, 4)), *[np.zeros((21, 3))] * 2)
         self._absent = 0
+        self._uncounted += 1
+        if self._uncounted > COUNT_EVERY:
+            self._detect(frame)
         points, visibility = pose
         self._hands = _hands(frame, points, visibility, self._hands)
         self._face = _face(frame, points, self._face)
@@ -153,13 +163,20 @@ class LiteRtTracker:
             face = self._face.points[list(FACE_INDICES)] / unit
         return assemble(np.concatenate([points / unit, visibility[:, None]], -1), left, right, face)
 
+    def _detect(self, frame: _Frame) -> Region | None:
+        """Count the people in view; where the largest of them is, who is the nearest as a rule."""
+        found = _people(frame)
+        self.people = max(1, len(found))  # 1 where the one who is followed is missed, for one when very near
+        self._uncounted = 0
+        return max(found, key=lambda region: region.width, default=None)
+
     def _pose(self, frame: _Frame) -> tuple[Points, NDArray[np.float32]] | None:
         """Smoothed pose (33, 3) and its visibility (33,), or None where nobody is in view."""
         followed = self._followed
         if followed.left:
             followed.left -= 1
             return followed.last
-        region = followed.region or _detect_person(frame)
+        region = followed.region or self._detect(frame)
         if region is None:
             return None
         network = frame.networks.pose_landmark
@@ -179,17 +196,15 @@ class LiteRtTracker:
         return followed.last
 
 
-def _detect_person(frame: _Frame) -> Region | None:
+def _people(frame: _Frame) -> list[Region]:
+    """Where people are; more than one rarely where one is, and some are missed who are far or cut off."""
     height, width = frame.rgb.shape[:2]
     side = max(width, height)
     whole = Region(width / 2, height / 2, side, side)
     network = frame.networks.pose_detection
     raw, logits = network(whole.crop(frame.rgb, network.side, cv2.BORDER_CONSTANT))
-    found = best_keypoints(raw, logits, POSE_ANCHORS, network.side)
-    if found is None:
-        return None
-    hips, edge = whole.project(found)[:2]
-    return around_two(hips, edge, pi / 2).adjusted(1.25)
+    found = (whole.project(points) for points in detected(raw, logits, POSE_ANCHORS, network.side))
+    return [around_two(hips, edge, pi / 2).adjusted(1.25) for hips, edge, *_ in found]
 
 
 def _hands(
@@ -266,7 +281,7 @@ def _face_place(frame: _Frame, near: Region, last: _Face | None) -> tuple[Region
             return before, last.near
     network = frame.networks.face_detection
     raw, logits = network(near.crop(frame.rgb, network.side, cv2.BORDER_CONSTANT))
-    found = best_keypoints(raw, logits, FACE_ANCHORS, network.side)
+    found = next(detected(raw, logits, FACE_ANCHORS, network.side), None)
     if found is None:
         return None
     features = near.project(found)

@@ -33,6 +33,7 @@ class MediaPipeTracker:
         from mediapipe.python.solutions.holistic import Holistic
 
         self.broken = False
+        self.people = 0
         self._used = False
         # Complexity 1 is the one pose model inside the wheel; the others would be downloaded.
         self._holistic = Holistic(static_image_mode=False, model_complexity=1, refine_face_landmarks=False)
@@ -43,6 +44,7 @@ class MediaPipeTracker:
         with self._watched():
             self._used = True
             found = self._holistic.process(np.ascontiguousarray(rgb))
+        self.people = int(found.pose_landmarks is not None)  # the package does not hand out what it detects
         return assemble(
             _points(found.pose_landmarks, POSE_INDICES, ("x", "y", "z", "visibility")),
             _points(found.left_hand_landmarks, HAND_INDICES),

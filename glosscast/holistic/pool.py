@@ -127,16 +127,18 @@ def extract(frames: Iterable[Frame], tracker: Tracker, crop: SignerCrop | None =
     t_ms: list[float] = []
     keypoints: list[NDArray[np.float32]] = []
     pictures: list[NDArray[np.uint8]] = []
+    people: list[int] = []
     aspect = 1.0
     for frame in frames:
         t_ms.append(frame.t_ms)
         keypoints.append(tracker.track(frame.rgb))
+        people.append(tracker.people)
         if crop is not None:
             pictures.append(crop(frame.rgb, keypoints[-1]))
         aspect = frame.rgb.shape[1] / frame.rgb.shape[0]
     if not keypoints:
         raise ValueError("a clip needs at least one frame")
-    return Clip(np.array(t_ms, np.float64), np.stack(keypoints), aspect, pictures or None)
+    return Clip(np.array(t_ms, np.float64), np.stack(keypoints), aspect, pictures or None, np.array(people, np.int64))
 
 
 @contextmanager

@@ -17,9 +17,12 @@ class Tracker(Protocol):
 
     Attributes:
         broken: something failed or the tracker was closed; nothing more comes from it.
+        people: in view of the last frame, as far as they were counted: not in every frame, and an extractor that cannot
+            tell says 1 at most.
     """
 
     broken: bool
+    people: int
 
     def track(self, rgb: RGB) -> NDArray[np.float32]:
         """Keypoints of the stream's next frame.

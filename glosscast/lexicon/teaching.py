@@ -19,7 +19,7 @@ MIN_FRAMES = 3  # of a sign in which a hand is seen; what has fewer is a glimpse
 HALF = 0.5  # share of the longest segment's length from which another one may be a sign of its own
 
 
-TeachingCode = Literal["no_signer", "no_shoulders", "no_hands", "too_long"]
+TeachingCode = Literal["no_signer", "no_shoulders", "no_hands", "several_people", "too_long"]
 
 
 class TeachingError(ValueError):
@@ -71,7 +71,7 @@ class Teacher:
         Where the recording has several segments the longest is taken; where it has none, all of it.
 
         Raises:
-            TeachingError: nobody, no shoulders or no hands are seen.
+            TeachingError: nobody, no shoulders, no hands or several people are seen.
         """
         events = decode_clip(clip, self._pipeline.decoder(interim=False))
         found = sorted(((e.start_ms, e.end_ms) for e in events if e.kind == "final"), key=lambda s: s[0] - s[1])
@@ -89,10 +89,12 @@ class Teacher:
         """An example made of a segment of a clip.
 
         Raises:
-            TeachingError: nobody, no shoulders or no hands are seen in it, or it is too long.
+            TeachingError: nobody, no shoulders, no hands or several people are seen in it, or it is too long.
         """
         if end_ms - start_ms > MAX_SIGN_MS:
             raise TeachingError("too_long", f"a sign takes {MAX_SIGN_MS / 1000:g} s at most; show this one alone")
+        if clip.shows_several(start_ms, end_ms):
+            raise TeachingError("several_people", "several people are in view, and it is not sure who signs")
         settings = self._pipeline.settings
         spec = self._pipeline.spec
         starts = window_starts(start_ms, end_ms, float(clip.t_ms[0]), float(clip.t_ms[-1]), spec, settings.hop_ms)

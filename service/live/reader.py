@@ -145,6 +145,7 @@ class SignReader:
         aspect: float,
         arrived_s: float,
         picture: NDArray[np.uint8] | None = None,
+        people: int = 1,
     ) -> list[Event]:
         """Read one frame.
 
@@ -154,11 +155,12 @@ class SignReader:
             aspect: frame width / height.
             arrived_s: when it came, by `clock`.
             picture: (S, S, 3) of the signer, for a model that looks at it.
+            people: in view.
 
         Raises:
             ValueError: time stands still or goes backwards.
         """
-        return self._messages(self._decoder.push(t_ms, keypoints, aspect, picture), arrived_s)
+        return self._messages(self._decoder.push(t_ms, keypoints, aspect, picture, people), arrived_s)
 
     def finish(self, arrived_s: float) -> list[Event]:
         """Finish the sign that is under way, if any; frames may follow."""
@@ -235,8 +237,8 @@ class LandmarksFeed:
         self._clock = clock
         self._due_s = 0.0
 
-    def push(self, t_ms: float, keypoints: NDArray[np.float32]) -> list[Landmarks]:
-        """The message for one frame (171, 4), or none."""
+    def push(self, t_ms: float, keypoints: NDArray[np.float32], people: int) -> list[Landmarks]:
+        """The message for one frame (171, 4) with so many people in view, or none."""
         now_s = self._clock()
         if now_s < self._due_s:
             return []
@@ -248,6 +250,7 @@ class LandmarksFeed:
                 pose=[_point(p) if p[PRESENCE] >= VISIBLE else None for p in pose],
                 left_hand=_hand(keypoints[LEFT_HAND]),
                 right_hand=_hand(keypoints[RIGHT_HAND]),
+                people=people,
             )
         ]
 

@@ -176,10 +176,12 @@ class Worker:
             tracking = Step("frame_keypoints", queue.ended_s, monotonic())
             t_ms = item.frame.t_ms
             if self._config.landmarks:
-                self._send([*self._landmarks.push(t_ms, tracked.keypoints)])
+                self._send([*self._landmarks.push(t_ms, tracked.keypoints, tracked.people)])
             with self._turn:
                 self._engine.classify.catch_up()
-                found = reader.push(t_ms, tracked.keypoints, tracked.aspect, item.arrived_s, tracked.crop)
+                found = reader.push(
+                    t_ms, tracked.keypoints, tracked.aspect, item.arrived_s, tracked.crop, tracked.people
+                )
             self._send_signs(found, queue, tracking)
             processed.inc()
 

@@ -25,7 +25,7 @@ log = logging.getLogger("glosscast.service")
 PICTURE, PIXELS, RESET = b"P", b"R", b"0"  # kinds of requests
 POINTS_FOUND, FAULT, DONE = b"K", b"E", b"."  # kinds of answers
 SHAPE = struct.Struct("<HH")  # height, width
-ASPECT = struct.Struct("<d")
+FOUND = struct.Struct("<dB")  # aspect; people in view, 255 for as many or more
 CROP = struct.Struct("<H?")  # size, 0 for none; whether it follows the signer
 KEYPOINT_BYTES = POINTS * CHANNELS * 4
 MAX_REQUEST = 256 * MIB
@@ -50,11 +50,13 @@ class TrackedFrame(NamedTuple):
     Attributes:
         keypoints: (171, 4).
         aspect: its width / height.
+        people: in view, see `Tracker.people`.
         crop: (size, size, 3) uint8, the square around the signer; None where none was requested.
     """
 
     keypoints: NDArray[np.float32]
     aspect: float
+    people: int = 1
     crop: NDArray[np.uint8] | None = None
 
 
@@ -74,6 +76,7 @@ class ProcessTracker:
         self, make_tracker: Callable[[], Tracker], timeout_s: float, on_loss: OnLoss = lambda reason: None
     ) -> None:
         self.broken = False
+        self.people = 0
         self._work = partial(_serve, make_tracker=make_tracker)
         self._timeout_s = timeout_s
         self._on_loss = on_loss
@@ -107,6 +110,7 @@ class ProcessTracker:
     def reset(self) -> None:
         """Prepare for another stream."""
         self._ask(RESET)
+        self.people = 0
 
     def close(self) -> None:
         """End the process. A second call does nothing."""
@@ -119,15 +123,15 @@ class ProcessTracker:
         answer = self._ask(*request, more=pixels)
         if answer[:1] == FAULT:
             raise _fault(answer[1:])
-        start = 1 + ASPECT.size
+        start = 1 + FOUND.size
         if answer[:1] != POINTS_FOUND or len(answer) != start + KEYPOINT_BYTES + pixels:
             raise self._lost("crashed")
-        (aspect,) = ASPECT.unpack_from(answer, 1)
+        aspect, self.people = FOUND.unpack_from(answer, 1)
         keypoints = np.frombuffer(answer, "<f4", POINTS * CHANNELS, start).reshape(POINTS, CHANNELS)
         if not size:
-            return TrackedFrame(keypoints.astype(np.float32), aspect)
+            return TrackedFrame(keypoints.astype(np.float32), aspect, self.people)
         crop = np.frombuffer(answer, np.uint8, offset=start + KEYPOINT_BYTES).reshape(size, size, 3)
-        return TrackedFrame(keypoints.astype(np.float32), aspect, crop)
+        return TrackedFrame(keypoints.astype(np.float32), aspect, self.people, crop)
 
     def _ask(self, *request: Part, more: int = 0) -> bytearray:
         if self.broken:
@@ -178,7 +182,8 @@ def track_encoded(tracker: Tracker, data: bytes, crop: SignerCrop | None = None)
         return tracker.track_picture(data, None if crop is None else crop.spec)
     rgb = decode_image(data)
     keypoints = tracker.track(rgb)
-    return TrackedFrame(keypoints, rgb.shape[1] / rgb.shape[0], None if crop is None else crop(rgb, keypoints))
+    square = None if crop is None else crop(rgb, keypoints)
+    return TrackedFrame(keypoints, rgb.shape[1] / rgb.shape[0], tracker.people, square)
 
 
 def _fault(content: bytearray) -> VideoError:
@@ -222,7 +227,8 @@ class _Server:
             height, width = SHAPE.unpack_from(request, 1)
             rgb = np.frombuffer(request, np.uint8, offset=1 + SHAPE.size).reshape(height, width, 3)
         keypoints = self._tracker.track(rgb).astype("<f4")
-        found = POINTS_FOUND, ASPECT.pack(rgb.shape[1] / rgb.shape[0]), keypoints.tobytes()
+        facts = FOUND.pack(rgb.shape[1] / rgb.shape[0], min(self._tracker.people, 255))
+        found = POINTS_FOUND, facts, keypoints.tobytes()
         if not spec.size:
             return found
         if self._crop is None:

@@ -96,6 +96,7 @@ class Refusal(_Code):
     NO_SIGNER = "no_signer", "Nobody was in view."
     NO_SHOULDERS = "no_shoulders", "Both shoulders were never in view at once."
     NO_HANDS = "no_hands", "No hand was found."
+    SEVERAL_PEOPLE = "several_people", "Several people were in view, and it is not sure who signed."
     TOO_LONG = "too_long", "The sign took too long for an example."
     TOO_MANY = "too_many", "The sign has as many examples as it may have, or the lexicon as many signs."
     UNKNOWN_LEXICON = "unknown_lexicon", "The lexicon has been deleted."

@@ -293,6 +293,10 @@ class Landmarks(_Message):
     pose: list[Point | None] = Field(description="25 upper-body points in MediaPipe's order, nose to hips")
     left_hand: list[Point] | None = Field(description="21 points in MediaPipe's order, or null where no hand was seen")
     right_hand: list[Point] | None = Field(description="as left_hand; left and right are the signer's own")
+    people: int = Field(
+        description="people in view, counted about once a second, 1 at most where the extractor cannot tell; the "
+        "points are those of one of them"
+    )
 
 
 WarningCode = Literal["frames_dropped", "tracker_restarted"]

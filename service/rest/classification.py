@@ -55,6 +55,7 @@ def classify(
         frames=len(clip.t_ms),
         predictions=predictions,
         signs=[_sign(rule, event, float(clip.t_ms[0])) for event in reading.signs],
+        warnings=clip.warnings,
         timings_ms=timings,
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from glosscast.clip import ClipSpec
+from glosscast.clip import ClipSpec, ClipWarning
 from glosscast.manifest import Precision
 from glosscast.report import ConfusablePair
 from service.protocol.messages import Input, LookAlike, Point
@@ -55,6 +55,10 @@ class Classification(BaseModel):
     frames: int = Field(description="frames that were looked at")
     predictions: list[Prediction] = Field(description="best first")
     signs: list[ClipSign] = Field(description="where signs were found, in order; empty where the clip was read whole")
+    warnings: list[ClipWarning] = Field(
+        description="what makes the reading doubtful; `several_people`: more than one person is in view in half of the "
+        "clip or more, and the signs of one of them were read"
+    )
     timings_ms: Timings
 
 

@@ -27,6 +27,19 @@ def x_at(t_ms: list[float], xs: list[float | None], at_ms: list[float]) -> tuple
     return out[:, POINT, X].tolist(), mask.tolist()
 
 
+def test_a_clip_shows_several_people_where_half_of_its_frames_do() -> None:
+    clip = Clip(np.arange(4.0), track([0.5] * 4), 1.0)
+    assert not clip.shows_several()
+    clip = replace(clip, people=np.array([1, 1, 2, 3]))
+    assert clip.shows_several()
+    assert clip.warnings == ["several_people"]
+    assert not clip.shows_several(0, 2)
+    assert not clip.shows_several(9, 10)  # no frame
+    assert not replace(clip, people=np.array([0, 1, 1, 2])).warnings
+    with pytest.raises(ValueError, match="counted in 4 frames"):
+        replace(clip, people=np.array([1]))
+
+
 def test_a_spec_counts_its_frames_and_times() -> None:
     spec = ClipSpec(window_ms=2000, fps=16, alpha=4)
     assert spec.frames == 32

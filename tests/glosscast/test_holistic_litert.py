@@ -2,10 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 
-from glosscast.holistic.litert import LiteRtTracker
+from glosscast.holistic.litert import COUNT_EVERY, LiteRtTracker
 from glosscast.holistic.mediapipe_graph import MediaPipeTracker
 from glosscast.holistic.models import HAND_LANDMARK
 from glosscast.holistic.networks import Network, NetworkPool
@@ -99,7 +100,7 @@ def test_a_failed_tracker_reports_it(tracker, networks, monkeypatch):
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr("glosscast.holistic.litert._detect_person", fail)
+    monkeypatch.setattr("glosscast.holistic.litert._people", fail)
     with pytest.raises(MemoryError):
         tracker.track(BLANK)
     assert tracker.broken
@@ -229,6 +230,41 @@ def test_fast_hands_are_kept(tracker):
     keypoints = follow(tracker, every_third)
     assert seen(keypoints, LEFT_HAND).mean() > 0.8
     assert seen(keypoints, RIGHT_HAND).mean() > 0.8
+
+
+def beside(frames, other):
+    """The middles of both pictures side by side, as of two people before one camera."""
+    height, width = frames[0].shape[:2]
+    others = [cv2.resize(frame, (width, height))[:, width // 4 : -width // 4] for frame in other]
+    return [np.concatenate([a[:, width // 4 : -width // 4], b], 1) for a, b in zip(frames, others, strict=False)]
+
+
+@pytest.mark.data
+def test_people_in_view_are_counted_where_a_signer_comes_and_once_a_second(tracker):
+    alone, other = frames_of(TWO_HANDED)[:2], frames_of(ONE_HANDED)[:2]
+    both = beside(alone, other)
+    assert (tracker.people, len(both)) == (0, 2)
+    counted = [tracker.track(frame) is not None and tracker.people for frame in [alone[0]] + [both[0]] * COUNT_EVERY]
+    assert counted == [1] * COUNT_EVERY + [2]
+    tracker.track(np.zeros_like(both[0]))
+    assert tracker.people == 0
+    tracker.reset()
+    tracker.track(both[0])
+    assert tracker.people == 2
+
+
+@pytest.mark.data
+def test_of_two_people_the_larger_one_is_followed(networks):
+    frames = frames_of(TWO_HANDED)[:4]
+    small = [cv2.resize(frame, None, fx=0.7, fy=0.7) for frame in frames]
+    for side in (0, 1):
+        together = []
+        for large, little in zip(frames, small, strict=True):
+            padded = np.full_like(large, 90)
+            padded[-little.shape[0] :, : little.shape[1]] = little
+            together.append(np.concatenate([padded, large] if side else [large, padded], 1))
+        noses = follow(LiteRtTracker(networks), together)[:, Pose.NOSE, X]
+        assert ((noses > 0.5) == side).all()
 
 
 @pytest.mark.data

@@ -5,7 +5,7 @@ from math import pi
 import numpy as np
 import pytest
 
-from glosscast.holistic.detection import anchors, best_keypoints
+from glosscast.holistic.detection import anchors, detected
 from glosscast.holistic.region import Region, RegionLimits, Tracking, angle, around_all, around_hand, around_two
 from glosscast.holistic.smoothing import LowPass, OneEuroFilter, refine
 
@@ -75,9 +75,19 @@ def test_boxes_on_the_best_one_are_averaged_with_it_by_score():
     raw[0, :, 4] = 0, 10, 0, 50
     logits = np.array([[[4.0], [0.0], [3.0], [-0.1]]], np.float32)
     score = 1 / (1 + np.exp(-4.0))
-    (found,) = best_keypoints(raw, logits, centres, 100)
+    (found,), (other,) = detected(raw, logits, centres, 100)
+    assert other == pytest.approx((0.1, 0.1))
     assert found == pytest.approx((0.5 + 0.1 * 0.5 / (0.5 + score), 0.5))
-    assert best_keypoints(raw, logits - 5, centres, 100) is None
+    assert list(detected(raw, logits - 5, centres, 100)) == []
+
+
+def test_boxes_apart_are_objects_of_their_own_the_surest_first():
+    centres = np.array([[0.2, 0.5], [0.8, 0.5], [0.8, 0.5]], np.float32)
+    raw = np.zeros((1, 3, 6), np.float32)
+    raw[0, :, 2:4] = 20
+    logits = np.array([[[1.0], [3.0], [2.0]]], np.float32)
+    found = [float(points[0, 0]) for points in detected(raw, logits, centres, 100)]
+    assert found == pytest.approx([0.8, 0.2])
 
 
 def test_rest_is_smoothed_and_speed_is_not():

@@ -17,7 +17,7 @@ class CountingTracker:
 
     def __init__(self):
         self.broken = self.closed = self.unresettable = False
-        self.resets = self.seen = 0
+        self.resets = self.seen = self.people = 0
 
     def track(self, rgb):
         self.seen += 1

@@ -42,6 +42,7 @@ class ColourTracker:
 
     def __init__(self, hold: threading.Event | None = None, entered: threading.Event | None = None) -> None:
         self.broken = False
+        self.people = 1
         self.frames = 0
         self._hold = hold
         self._entered = entered
@@ -65,6 +66,14 @@ class ColourTracker:
 
     def close(self) -> None:
         self.broken = True
+
+
+class CrowdTracker(ColourTracker):
+    """Sees the same, with another person beside the signer."""
+
+    def track(self, rgb: np.ndarray) -> np.ndarray:
+        self.people = 2
+        return super().track(rgb)
 
 
 def picture(colour: tuple[int, int, int], size: tuple[int, int] = SIZE, kind: str = "JPEG") -> bytes:

@@ -240,7 +240,7 @@ def test_landmarks_are_where_the_points_are():
     keypoints[LEFT_HAND, X], keypoints[LEFT_HAND, Y], keypoints[LEFT_HAND, PRESENCE] = 0.25, 0.75, 1
     keypoints[Pose.LEFT_ELBOW, PRESENCE] = 0.1  # MediaPipe's guess for a point that is hidden
 
-    (message,) = LandmarksFeed().push(7.0, keypoints)
+    (message,) = LandmarksFeed().push(7.0, keypoints, 2)
 
     assert message.t_ms == 7.0
     assert len(message.pose) == 25
@@ -248,6 +248,7 @@ def test_landmarks_are_where_the_points_are():
     assert message.pose[Pose.LEFT_ELBOW] is None
     assert message.left_hand == [(0.25, 0.75)] * 21
     assert message.right_hand is None
+    assert message.people == 2
 
 
 def test_landmarks_come_at_most_eight_times_a_second():
@@ -256,7 +257,7 @@ def test_landmarks_come_at_most_eight_times_a_second():
     sent = 0
     for i in range(300):
         now[0] = 50 + i / 100
-        sent += len(feed.push(float(i), pose(None)))
+        sent += len(feed.push(float(i), pose(None), 1))
 
     assert 22 <= sent <= 24
 

@@ -21,9 +21,12 @@ from tests.service.serving import (
     SIGN_EAST,
     WEST,
     ColourTracker,
+    CrowdTracker,
     assert_problem,
+    browser,
     colours,
     post,
+    serve,
     video,
 )
 
@@ -47,6 +50,14 @@ def test_a_clip_gives_its_gloss(client, frames, kind, expected):
     assert answer.json()["predictions"][0]["gloss"] == expected
 
 
+def test_a_clip_of_several_people_is_read_with_a_warning(client, bundle_folder):
+    alone = post(client, SIGN_EAST).json()
+    with serve(bundle_folder, CrowdTracker) as address, browser(address) as other:
+        crowded = post(other, SIGN_EAST).json()
+    assert (alone["warnings"], crowded["warnings"]) == ([], ["several_people"])
+    assert crowded["predictions"] == alone["predictions"]
+
+
 def test_each_sign_of_a_clip_is_reported_with_its_times(client):
     answer = post(client, video(colours(EAST, WEST))).json()
 
@@ -63,7 +74,7 @@ def test_each_sign_of_a_clip_is_reported_with_its_times(client):
 def test_the_answer_has_all_that_is_promised(client):
     answer = post(client, SIGN_EAST).json()
 
-    assert set(answer) == {"bundle", "duration_ms", "frames", "predictions", "signs", "timings_ms"}
+    assert set(answer) == {"bundle", "duration_ms", "frames", "predictions", "signs", "warnings", "timings_ms"}
     assert (answer["bundle"], answer["frames"]) == ("compass@1", 44)
     assert answer["duration_ms"] == pytest.approx(43 * 62.5, abs=1)
     assert [p["gloss"] for p in answer["predictions"]] == ["east", "rest", "west"]

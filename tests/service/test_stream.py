@@ -15,6 +15,7 @@ from tests.service.serving import (
     ROOMY,
     WEST,
     Client,
+    CrowdTracker,
     colours,
     picture,
     send_all,
@@ -114,11 +115,19 @@ def test_landmarks_where_wanted(address):
         client.send(pack_frame(0, 5.0, picture(EAST)))
         message = client.until("landmarks")
 
-    assert set(message) == {"type", "t_ms", "pose", "left_hand", "right_hand"}
+    assert set(message) == {"type", "t_ms", "pose", "left_hand", "right_hand", "people"}
     assert message["t_ms"] == 5.0
     assert len(message["pose"]) == 25
     assert message["pose"][11] == [0.6, 0.5]
     assert message["left_hand"] is None
+    assert message["people"] == 1
+
+
+def test_landmarks_say_how_many_people_are_in_view(bundle_folder):
+    with serve(bundle_folder, CrowdTracker) as address, Client(address) as client:
+        client.start(input="frames", landmarks=True)
+        client.pictures([EAST])
+        assert client.until("landmarks")["people"] == 2
 
 
 def test_no_interims_unless_wanted(address):

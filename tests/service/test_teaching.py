@@ -10,7 +10,7 @@ from glosscast.protocol import pack_frame
 from service.lexicons.store import LexiconStore, StoreError
 from service.live import lexicon as live_lexicon
 from tests.bundles import FRAME_MS, NO_SIGN
-from tests.service.serving import NEAR, ROOMY, Client, colours, metric, picture, serve, wait_until
+from tests.service.serving import NEAR, ROOMY, Client, CrowdTracker, colours, metric, picture, serve, wait_until
 from tests.service.signer import LEXICON, UP, Signer, outcomes
 
 
@@ -58,6 +58,17 @@ def test_a_known_sign_is_no_caption_either_while_it_is_an_example(signer):
     assert final["gloss"] == NO_SIGN
     assert final["alternatives"][0]["gloss"] == "tea"
     assert final["confusable_with"] == []
+
+
+def test_a_sign_with_several_people_in_view_is_no_example(teachable_folder, lexicon_store, known):
+    settings = {"lexicons": lexicon_store.path, **ROOMY}
+    with serve(teachable_folder, CrowdTracker, **settings) as address, Client(address) as client:
+        client.start(input="frames", lexicon=LEXICON)
+        client.send({"type": "teach", "gloss": "tea"})
+        client.pictures(colours(NEAR))
+        taught = client.until("taught")
+    assert outcomes([taught]) == [("tea", False, 0, "several_people")]
+    assert known() == {}
 
 
 def test_pictures_are_taught_as_well(lexicon_address, known):

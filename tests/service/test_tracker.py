@@ -20,6 +20,7 @@ from tests.service.serving import (
     WEST,
     Client,
     ColourTracker,
+    CrowdTracker,
     assert_problem,
     browser,
     colours,
@@ -50,10 +51,19 @@ def test_keypoints_are_those_of_a_tracker_in_the_same_process(tracker):
     for colour in colours(EAST, WEST, sign_frames=3, rest_frames=2):
         data = picture(colour)
         expected = here.track(decode_image(data))
-        found, aspect, _ = track_encoded(tracker, data)
+        found, aspect, people, _ = track_encoded(tracker, data)
         assert np.array_equal(found, expected)
         assert found.dtype == np.float32
         assert aspect == pytest.approx(4 / 3)
+        assert people == tracker.people == 1
+
+
+def test_people_are_counted_in_the_process():
+    tracker = ProcessTracker(CrowdTracker, TIMEOUT_S)
+    assert track_encoded(tracker, picture(EAST)).people == 2
+    tracker.track(decode_image(picture(EAST)))
+    assert tracker.people == 2
+    tracker.close()
 
 
 def test_crops_are_those_of_the_same_process_and_end_with_the_stream(tracker):

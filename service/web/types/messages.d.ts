@@ -202,7 +202,7 @@ export interface LookAlike {
 }
 
 /** The reason for which a sign became no example. */
-export type Refusal = "no_signer" | "no_shoulders" | "no_hands" | "too_long" | "too_many" | "unknown_lexicon" | "disk_full" | "not_stored";
+export type Refusal = "no_signer" | "no_shoulders" | "no_hands" | "several_people" | "too_long" | "too_many" | "unknown_lexicon" | "disk_full" | "not_stored";
 
 /** A sign that was signed as an example, after its `final`: stored in the lexicon, or the reason why not. */
 export interface TaughtMessage {
@@ -246,6 +246,8 @@ export interface LandmarksMessage {
   left_hand: [number, number][] | null;
   /** as left_hand; left and right are the signer's own */
   right_hand: [number, number][] | null;
+  /** people in view, counted about once a second, 1 at most where the extractor cannot tell; the points are those of one of them */
+  people: number;
 }
 
 /** Frames were left out: they came faster than they could be read, or the extractor had to be restarted. */
@@ -414,6 +416,8 @@ export interface Classification {
   predictions: Prediction[];
   /** where signs were found, in order; empty where the clip was read whole */
   signs: ClipSign[];
+  /** what makes the reading doubtful; `several_people`: more than one person is in view in half of the clip or more, and the signs of one of them were read */
+  warnings: "several_people"[];
   timings_ms: Timings;
 }
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,18 @@ def test_of_several_signs_the_longest_is_taken(teacher: Teacher) -> None:
     assert example.embedding[1] == pytest.approx(
         teacher.example(clip_of("near", sign_frames=30))[0].embedding[1], abs=0.05
     )
+
+
+def test_a_sign_with_several_people_in_view_is_no_example(teacher: Teacher) -> None:
+    alone = clip_of("near", rest_frames=60)
+    example, _ = teacher.example(alone)
+    signing_ms = alone.t_ms[60], alone.t_ms[-61]
+    crowded = np.where((alone.t_ms >= signing_ms[0]) & (alone.t_ms <= signing_ms[1]), 2, 1)
+    with pytest.raises(TeachingError, match="not sure who signs") as refused:
+        teacher.example(replace(alone, people=crowded))
+    assert refused.value.code == "several_people"
+    passing = np.where(crowded == 2, 1, 2)  # before the sign and after it
+    assert same(teacher.example(replace(alone, people=passing))[0], example)
 
 
 def test_a_clip_in_which_no_sign_is_found_is_taken_whole(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,12 @@ from tests.service.serving import (
     NEAR,
     NOBODY,
     SIGN_EAST,
+    CrowdTracker,
     assert_problem,
+    browser,
     colours,
     post,
+    serve,
     video,
 )
 
@@ -59,6 +62,13 @@ def test_a_file_that_cannot_be_an_example_is_named_and_nothing_is_stored(client,
     assert_problem(answer, status, code)
     assert answer.json()["detail"].startswith("File 2 ('clip2.mp4'): ")
     assert glosses(client, name) == ["near"]
+
+
+def test_a_clip_of_several_people_is_no_example(teachable_folder, tmp_path):
+    path = tmp_path / "lexicons.sqlite"
+    with serve(teachable_folder, CrowdTracker, lexicons=path) as address, browser(address) as client:
+        client.post(HOME, json={"name": "crowd"})
+        assert_problem(teach(client, "crowd", "far", SIGN_FAR), 422, "several_people")
 
 
 def test_a_file_that_is_too_large_or_too_many_are_refused(client, name):

@@ -21,6 +21,7 @@ class Tracker(AnyTracker):
 
     def __init__(self) -> None:
         self.broken = self._used = False
+        self.people = 1
 
     def track(self, rgb: RGB) -> np.ndarray:
         return np.full((171, 4), rgb[0, 0, 0], np.float32)
