@@ -10,6 +10,7 @@ from tests.service.axe import SCRIPT, barriers
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open
 from tests.service.serving import ROOMY, SIGN_EAST, Client, send_all, serve
 from tests.service.teaching import Classroom, taught_sign
+from tests.service.test_page_framing import watched
 from tests.service.test_page_stream import STARTED, final, on_start, playing
 
 pytestmark = BROWSER_TESTS
@@ -47,6 +48,18 @@ def test_no_barriers_in_any_view(open_page: Open, tmp_path: Path, context: dict[
     page.locator("#clip-result .timeline").wait_for()
     assert barriers(page) == [], "result"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_axe
+@pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
+def test_no_barriers_while_a_hint_says_what_to_change(open_page: Open, context: dict[str, Any]) -> None:
+    for messages, hint in (([], "#caption-word[data-advice]"), ([final("hello")], "#framing")):
+        prepare, _ = watched(*messages)
+        page = open_page(*ALLOWED_CAMERA, prepare=prepare, **context)
+        page.locator("#start").click()
+        page.locator(hint).wait_for()
+        assert barriers(page) == [], hint
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @needs_axe

@@ -96,6 +96,9 @@ def test_fast_device_sends_points_and_nothing_else(open_page: Open) -> None:
     assert {frame.payload.shape for frame in frames} == {(POINTS, CHANNELS)}
     assert page.witness.errors == []
 
+    page.locator("#caption-word[data-advice]").wait_for()  # the points are looked at here
+    assert page.locator("#framing-say").text_content() == "Nobody is in the picture"
+
     page.locator("#mode").select_option("frames")
     page.locator("#stage[data-sends='frames']").wait_for()
 

@@ -5,8 +5,11 @@ import { CameraError, closeCamera, openCamera } from "./camera.js";
 import { FrameGrabber } from "./frames.js";
 import { Overlay } from "./overlay.js";
 import { StreamClient, streamUrl } from "./protocol.js";
+import { Viewfinder } from "./viewfinder.js";
 
 /** @import { ServerMessage } from "../types/messages.js" */
+/** @import { Hint } from "./framing.js" */
+/** @import { Landmarks } from "./figure.js" */
 /** @import { NoticeName, SentName } from "./messages.js" */
 /** @import { Modes } from "./modes.js" */
 /** @import { Fault, RetryReason, StreamState } from "./protocol.js" */
@@ -21,6 +24,7 @@ import { StreamClient, streamUrl } from "./protocol.js";
  * @property {(reason: NoticeName, error: Fault|null) => void} onStop the camera is off
  * @property {(sent: SentName) => void} onSent what leaves the device from now on
  * @property {(stream: MediaStream) => void} onCamera the camera is on
+ * @property {(hint: Hint|null) => void} onHint what the person should change about the picture, null for nothing
  * @property {(message: ServerMessage) => void} onMessage also gets the finals that come after `stop`
  */
 
@@ -37,6 +41,7 @@ export class CameraStream {
     this.modes = modes;
     this.listeners = listeners;
     this.overlay = new Overlay(canvas);
+    this.viewfinder = new Viewfinder(video, (hint) => listeners.onHint(hint));
     this.grabber = new FrameGrabber(video, {
       canTake: () => this.client?.canSend ?? false,
       onFrame: (tMs, payload) => this.client?.sendFrame(tMs, payload),
@@ -90,7 +95,7 @@ export class CameraStream {
     this.client?.stop();
     closeCamera(/** @type {MediaStream|null} */ (this.video.srcObject));
     this.video.srcObject = null;
-    this.overlay.clear();
+    this.#forgetPoints();
     this.listeners.onStop(reason, error);
   }
 
@@ -121,7 +126,7 @@ export class CameraStream {
     let reader;
     try {
       reader = await this.modes.reader(this.video, {
-        onPoints: (points) => this.phase === "running" && this.overlay.draw(points),
+        onPoints: (points) => this.#see(points),
         onCheck: () => run === this.run && this.#enter("preparing"),
       });
     } catch {
@@ -144,6 +149,18 @@ export class CameraStream {
     this.client.start();
   }
 
+  /** @param {Landmarks} points of the server, or of this device in privacy mode */
+  #see(points) {
+    if (this.phase !== "running") return;
+    this.overlay.draw(points);
+    this.viewfinder.see(points);
+  }
+
+  #forgetPoints() {
+    this.overlay.clear();
+    this.viewfinder.clear();
+  }
+
   #failPrivacy() {
     this.modes.drop();
     this.stop("privacy_failed");
@@ -158,7 +175,7 @@ export class CameraStream {
     }
     if (state.name === "waiting") {
       this.grabber.stop();
-      this.overlay.clear();
+      this.#forgetPoints();
       if (state.reason !== "renew") this.phase = "waiting";
       this.listeners.onWait(state.reason, state.delayMs);
     }
@@ -178,7 +195,7 @@ export class CameraStream {
       this.grabber.limit(message.limits ?? {});
       this.reader?.limit(message.limits ?? {});
     }
-    if (message.type === "landmarks") this.overlay.draw(message);
+    if (message.type === "landmarks") this.#see(message);
     if (message.type === "warning" && message.code === "frames_dropped") this.grabber.easeOff();
     this.listeners.onMessage(message);
   }

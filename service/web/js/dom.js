@@ -49,10 +49,11 @@ export function byId(id) {
  * The function returns what draws on a canvas.
  *
  * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2DSettings} options
  * @returns {CanvasRenderingContext2D}
  */
-export function context2d(canvas) {
-  const context = canvas.getContext("2d");
+export function context2d(canvas, options = {}) {
+  const context = canvas.getContext("2d", options);
   if (!context) throw new Error("the canvas has a context of another kind");
   return context;
 }

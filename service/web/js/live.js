@@ -39,6 +39,7 @@ export class Live {
       onStop: (reason, error) => this.#stopped(reason, error),
       onSent: (sent) => choice.tell(sent),
       onCamera: (stream) => this.#offerCameras(stream),
+      onHint: (hint) => this.stage.frame(hint),
       onMessage: (message) => this.#receive(message),
     });
     /** @type {number|undefined} */

@@ -4,7 +4,9 @@ import { byId } from "./dom.js";
 import { label, t } from "./i18n.js";
 import { drawIcon } from "./icons.js";
 import { NOTICES } from "./messages.js";
+import { HintLine } from "./viewfinder.js";
 
+/** @import { Hint } from "./framing.js" */
 /** @import { Key } from "./i18n.js" */
 /** @import { BannerName, NoticeName } from "./messages.js" */
 
@@ -39,6 +41,9 @@ export class Stage {
     this.countdown = undefined;
     /** @type {number|undefined} */
     this.hintTimer = undefined;
+    /** @type {Hint|null} */
+    this.framing = null;
+    this.framingLine = new HintLine("framing");
     this.show("welcome");
   }
 
@@ -64,7 +69,7 @@ export class Stage {
     label(byId("hint"), null);
     byId("chip").hidden = !ON.includes(state);
     label(byId("chip-text"), state === "running" ? "live.chip" : banner && `banner.${banner}_chip`);
-    this.captions.setHint(HINTS[state] ?? null);
+    this.#fillCaption();
     if (state === "running" && document.activeElement === document.body) byId("pause").focus({ preventScroll: true });
   }
 
@@ -97,6 +102,22 @@ export class Stage {
     label(byId("hint"), key);
     clearTimeout(this.hintTimer);
     this.hintTimer = setTimeout(() => label(byId("hint"), null), HINT_MS);
+  }
+
+  /**
+   * The method says what to change about the picture: in place of a caption where there is none, else over the picture.
+   *
+   * @param {Hint|null} framing
+   */
+  frame(framing) {
+    this.framing = framing;
+    this.framingLine.show(framing);
+    this.#fillCaption();
+  }
+
+  #fillCaption() {
+    const framing = this.state === "running" ? this.framing : null;
+    this.captions.setHint(framing ? `framing.${framing}` : (HINTS[this.state] ?? null));
   }
 
   /**

@@ -11,6 +11,7 @@ import { LexiconError } from "./lexicon.js";
 import { noticeLine } from "./messages.js";
 import { Taught } from "./taught.js";
 import { lexiconProblem, named, problemOf, refusal } from "./teach-messages.js";
+import { HintLine } from "./viewfinder.js";
 
 /** @import { ErrorCode, FinalMessage, ServerMessage, TaughtMessage } from "../types/messages.js" */
 /** @import { Key, Message } from "./i18n.js" */
@@ -51,6 +52,7 @@ export class Teach {
       teach: (gloss, language) => this.stream.client?.teach(gloss, language),
       teachDone: () => this.stream.client?.teachDone(),
     });
+    const framing = new HintLine("teach-framing");
     this.stream = new CameraStream(byId("teach-self"), byId("teach-overlay"), choice.modes, {
       onPhase: (phase) => (phase === "running" ? this.lesson.opened() : this.#tell(`notice.${phase}_title`, `notice.${phase}_body`)),
       onWait: (reason) => {
@@ -60,6 +62,7 @@ export class Teach {
       onStop: (reason, error) => this.#stopped(reason, error),
       onSent: (sent) => choice.tell(sent),
       onCamera: () => (byId("teach-mirror").hidden = false),
+      onHint: (hint) => framing.show(hint),
       onMessage: (message) => this.#receive(message),
     });
     choice.onChange(() => this.stop("paused"));

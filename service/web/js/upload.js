@@ -156,6 +156,7 @@ export class Upload {
     const none = !top || top.gloss === this.noSign;
     byId("clip-result").replaceChildren(...present([
       label(h("h2.sr-only"), "clip.result"),
+      answer.warnings?.includes("several_people") ? label(h("p.clip-warning"), "framing.clip") : null,
       ...(none ? noSignFound() : this.#sign(top, signs)),
       timeline(answer, this.noSign),
       this.#ranking(none ? "clip.ranking_none" : "clip.ranking", signs),

@@ -277,6 +277,7 @@ export default {
     no_signer: "Du warst nicht im Bild. Setz dich so, dass du vom Kopf bis zur Taille zu sehen bist.",
     no_shoulders: "Deine Schultern waren nicht im Bild. Setz dich weiter zurück, bis beide zu sehen sind.",
     no_hands: "Deine Hände waren nicht zu sehen. Halte sie im Bild und im Licht.",
+    several_people: "Im Bild waren mehrere Personen. Sei allein im Bild, damit wirklich deine Gebärde zum Beispiel wird.",
     too_long: "Das war zu lang für eine Gebärde. Zeige sie allein, und nimm danach die Hände herunter.",
     too_many: "Mehr Beispiele passen nicht: Eine Gebärde hat höchstens 20. Lösche zuerst eins.",
     unknown_lexicon: "Deine Gebärden wurden inzwischen woanders gelöscht. Fang noch einmal an.",
@@ -439,5 +440,17 @@ export default {
     wrong: "Falscher Link",
     wrong_title: "Dieser Link funktioniert nicht",
     wrong_body: "Er ist unvollständig, oder seine Untertitel sind schon länger zu Ende. Bitte die gebärdende Person um einen neuen Link.",
+  },
+
+  framing: {
+    clip: "In diesem Clip ist mehr als eine Person zu sehen. Gelesen wurde nur eine davon, vielleicht die falsche.",
+    nobody: "Im Bild ist niemand",
+    several: "Im Bild ist mehr als eine Person",
+    dark: "Es ist zu dunkel: Mach Licht an",
+    near: "Geh ein Stück zurück",
+    far: "Komm näher",
+    aside: "Rück in die Mitte des Bildes",
+    hands: "Deine Hände sind nicht ganz im Bild: Geh ein Stück zurück",
+    turn: "Deine Hände sind nicht ganz im Bild: Dreh das Handy quer",
   },
 };

@@ -290,6 +290,7 @@ export default {
     no_signer: "You were not in the picture. Sit so that it shows you from head to waist.",
     no_shoulders: "Your shoulders were not in the picture. Sit further back, so that both are.",
     no_hands: "Your hands were not seen. Keep them in the picture, with light on them.",
+    several_people: "Several people were in the picture. Be alone in it, so that your sign is the one that is taught.",
     too_long: "That took too long for one sign. Show it alone, and lower your hands after it.",
     too_many: "There is no room for another example: a sign has 20 at most. Delete one first.",
     unknown_lexicon: "Your signs were deleted meanwhile, somewhere else. Begin again.",
@@ -459,5 +460,18 @@ export default {
     wrong: "Wrong link",
     wrong_title: "This link does not work",
     wrong_body: "It is incomplete, or its captions ended some time ago. Ask the signer for a new link.",
+  },
+
+  /** How a person sits in the picture, and what to change. */
+  framing: {
+    clip: "More than one person is in this clip. The signs of only one of them were read, and it may be the wrong one.",
+    nobody: "Nobody is in the picture",
+    several: "More than one person is in the picture",
+    dark: "It is too dark: turn on a light",
+    near: "Move back a little",
+    far: "Come closer",
+    aside: "Move to the middle of the picture",
+    hands: "Your hands leave the picture: move back",
+    turn: "Your hands leave the picture: turn the phone sideways",
   },
 };

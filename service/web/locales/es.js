@@ -277,6 +277,7 @@ export default {
     no_signer: "No estabas en la imagen. Siéntate de modo que te muestre de la cabeza a la cintura.",
     no_shoulders: "Tus hombros no estaban en la imagen. Siéntate más atrás para que se vean los dos.",
     no_hands: "No se vieron tus manos. Mantenlas en la imagen y con luz.",
+    several_people: "Había varias personas en la imagen. Ponte a solas ante la cámara, para que el ejemplo sea tu seña.",
     too_long: "Fue demasiado largo para una sola seña. Muéstrala sola y después baja las manos.",
     too_many: "No cabe otro ejemplo: una seña tiene 20 como máximo. Borra uno primero.",
     unknown_lexicon: "Mientras tanto, tus señas se borraron en otro lugar. Empieza de nuevo.",
@@ -439,5 +440,17 @@ export default {
     wrong: "Enlace incorrecto",
     wrong_title: "Este enlace no funciona",
     wrong_body: "Está incompleto o sus subtítulos terminaron hace un rato. Pide un enlace nuevo a la persona que hace señas.",
+  },
+
+  framing: {
+    clip: "En este vídeo hay más de una persona. Se leyeron las señas de una sola, y quizá no sea la correcta.",
+    nobody: "No hay nadie en la imagen",
+    several: "Hay más de una persona en la imagen",
+    dark: "Está demasiado oscuro: enciende una luz",
+    near: "Aléjate un poco",
+    far: "Acércate",
+    aside: "Ponte en el centro de la imagen",
+    hands: "Tus manos se salen de la imagen: aléjate un poco",
+    turn: "Tus manos se salen de la imagen: pon el móvil en horizontal",
   },
 };

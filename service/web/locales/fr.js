@@ -277,6 +277,7 @@ export default {
     no_signer: "Vous n’étiez pas dans l’image. Placez-vous de façon qu’elle vous montre de la tête à la taille.",
     no_shoulders: "Vos épaules n’étaient pas dans l’image. Reculez pour qu’on voie les deux.",
     no_hands: "Vos mains n’ont pas été vues. Gardez-les dans l’image et bien éclairées.",
+    several_people: "Il y avait plusieurs personnes dans l’image. Placez-vous sans personne d’autre devant la caméra, pour que l’exemple soit bien votre signe.",
     too_long: "C’était trop long pour un seul signe. Montrez-le seul, puis baissez les mains.",
     too_many: "Il n’y a plus de place pour un exemple : un signe en a 20 au plus. Supprimez-en un d’abord.",
     unknown_lexicon: "Vos signes ont été supprimés ailleurs entre-temps. Recommencez.",
@@ -439,5 +440,17 @@ export default {
     wrong: "Lien incorrect",
     wrong_title: "Ce lien ne fonctionne pas",
     wrong_body: "Il est incomplet, ou ses sous-titres sont terminés depuis un moment. Demandez un nouveau lien à la personne qui signe.",
+  },
+
+  framing: {
+    clip: "Il y a plus d’une personne dans cette vidéo. Les signes d’une seule ont été lus, et ce n’est peut-être pas la bonne.",
+    nobody: "Personne n’est dans l’image",
+    several: "Il y a plus d’une personne dans l’image",
+    dark: "Il fait trop sombre : allumez une lumière",
+    near: "Reculez un peu",
+    far: "Rapprochez-vous",
+    aside: "Placez-vous au milieu de l’image",
+    hands: "Vos mains sortent de l’image : reculez un peu",
+    turn: "Vos mains sortent de l’image : tournez le téléphone à l’horizontale",
   },
 };

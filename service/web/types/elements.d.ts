@@ -39,6 +39,8 @@ export interface Elements {
   "file": HTMLElementTagNameMap["input"];
   "foot-bundle": HTMLElementTagNameMap["span"];
   "forwards": HTMLElementTagNameMap["span"];
+  "framing": HTMLElementTagNameMap["p"];
+  "framing-say": HTMLElementTagNameMap["p"];
   "hint": HTMLElementTagNameMap["p"];
   "history": HTMLElementTagNameMap["ol"];
   "history-empty": HTMLElementTagNameMap["p"];
@@ -132,6 +134,8 @@ export interface Elements {
   "teach-count": HTMLElementTagNameMap["span"];
   "teach-detail": HTMLElementTagNameMap["div"];
   "teach-form": HTMLElementTagNameMap["form"];
+  "teach-framing": HTMLElementTagNameMap["p"];
+  "teach-framing-say": HTMLElementTagNameMap["p"];
   "teach-gloss": HTMLElementTagNameMap["input"];
   "teach-kept": HTMLElementTagNameMap["a"];
   "teach-known": HTMLElementTagNameMap["p"];
