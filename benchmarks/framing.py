@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glosscast.clip import SEVERAL
 from glosscast.holistic import Tracker, new_tracker
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, SHOULDERS, UPPER_BODY, Y
 from glosscast.video import RGB, VideoError, decode_video
@@ -95,6 +96,14 @@ def middle(rgb: RGB) -> RGB:
     return np.asarray(cv2.resize(rgb[:, width // 4 : -width // 4], (width * 240 // height, 480)), np.uint8)
 
 
+def behind(rgb: RGB, other: RGB, signer: Signer) -> RGB:
+    """Somebody at the back of the room, half as large, beside the signer."""
+    small = cv2.resize(middle(other), None, fx=0.5, fy=0.5)
+    changed = rgb.copy()
+    changed[40 : 40 + small.shape[0], -small.shape[1] :] = small
+    return changed
+
+
 def empty(rgb: RGB, other: RGB, signer: Signer) -> RGB:
     """A bright room."""
     return np.full_like(rgb, 150)
@@ -109,6 +118,7 @@ CHANGES: dict[str, tuple[set[str | None], Change]] = {
     "a twelfth of the light": ({"dark"}, darker(1 / 12)),
     "no light": ({"dark"}, darker(0)),
     "two people side by side": ({"several"}, lambda rgb, other, s: np.concatenate([middle(rgb), middle(other)], 1)),
+    "somebody behind, half as large": ({"several", None}, behind),
     "shoulders 0.75 of the width": (
         {"near"},
         lambda rgb, other, s: view(rgb, s.x - s.width / 1.5, s.y - 0.55 * s.width, s.width / 0.75, s.width * 0.75),
@@ -184,12 +194,17 @@ def judged(clips: list[Views]) -> list[list[str | None]]:
     return json.loads(answer.stdout)  # type: ignore[no-any-return]
 
 
-def table(hints: dict[str, list[list[str | None]]]) -> Iterator[str]:
+def table(views: dict[str, list[Views]]) -> Iterator[str]:
     """A row for each change; the first second, in which no hint is given, does not count."""
-    yield "| change | right | clips with the right hint | time with it | time with another | most often another |"
-    yield "|---|---|---|---|---|---|"
-    for name, clips in hints.items():
+    yield (
+        "| change | right hint | clips with it | time with it | time with another | most often another "
+        "| clips of several people |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    for name, shown in views.items():
         right, _ = CHANGES[name]
+        clips = judged(shown)
+        crowds = sum(np.mean([moment["people"] > 1 for moment in clip]) >= SEVERAL for clip in shown)
         late = [clip[round(FPS) :] for clip in clips if len(clip) > FPS]
         given = [hint for clip in late for hint in clip]
         wrong = [hint for hint in given if hint not in right and hint is not None]
@@ -197,7 +212,8 @@ def table(hints: dict[str, list[list[str | None]]]) -> Iterator[str]:
         share = sum(hint in right for hint in given) / len(given)
         often = max(set(wrong), key=wrong.count) if wrong else "–"
         wanted = " or ".join(sorted(hint or "none" for hint in right))
-        yield f"| {name} | {wanted} | {met} of {len(late)} | {share:.1%} | {len(wrong) / len(given):.1%} | {often} |"
+        shares = f"{met} of {len(late)} | {share:.1%} | {len(wrong) / len(given):.1%}"
+        yield f"| {name} | {wanted} | {shares} | {often} | {crowds} of {len(shown)} |"
 
 
 def main() -> int:
@@ -211,8 +227,7 @@ def main() -> int:
     except (VideoError, OSError, IndexError) as error:
         print(error, file=sys.stderr)
         return 2
-    hints = {name: judged(clips) for name, clips in views.items()}
-    print("\n".join(table(hints)))
+    print("\n".join(table(views)))
     return 0
 
 

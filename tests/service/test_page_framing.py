@@ -1,15 +1,23 @@
 """Hints about how a person sits in the picture: which there are, when they come and go, and where they stand."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CAMERA, CHROMIUM, Open, write_webcam
+from tests.service.browsing import (
+    ALLOWED_CAMERA,
+    BROWSER_TESTS,
+    CHROMIUM,
+    PATIENCE_MS,
+    Open,
+    write_webcam,
+)
 from tests.service.serving import NOBODY
-from tests.service.teaching import UPPER_BODY, hand
+from tests.service.teaching import UPPER_BODY, Classroom, hand
 from tests.service.test_page_stream import STARTED, final
 
 pytestmark = BROWSER_TESTS
@@ -180,7 +188,7 @@ def test_hint_is_over_the_picture_while_a_caption_is_on_show(open_page: Open) ->
 def test_dark_camera_is_noticed_on_the_device(open_page: Open, tmp_path: Any) -> None:
     black = Image.new("RGB", (320, 240), NOBODY)
     camera = write_webcam([(0.0, black), (1.0, black)], tmp_path / "black.mjpeg")
-    page = open_page(*CAMERA, "--use-fake-ui-for-media-stream", camera)  # before the service itself
+    page = open_page(*ALLOWED_CAMERA, camera)  # before the service itself
     page.locator("#start").click()
     page.locator("#caption-word[data-advice]").wait_for()
     assert page.locator("#caption-word").inner_text() == "It is too dark: turn on a light"
@@ -197,8 +205,9 @@ def test_hint_is_in_the_language_of_the_page(open_page: Open, page_address: str)
 def test_a_clip_of_several_people_says_so(open_page: Open, page_address: str, tmp_path: Any) -> None:
     def prepare(page: Any) -> None:
         prediction = {"gloss": "hello", "confidence": 0.9, "confusable_with": []}
-        answer = {"predictions": [prediction], "signs": [], "warnings": ["several_people"], "duration_ms": 1000}
-        page.route("**/v1/classify*", lambda route: route.fulfill(json=answer))
+        answer = {"predictions": [prediction], "signs": [], "warnings": ["several_people"], "bundle": "compass@1"}
+        facts = {"duration_ms": 1000, "frames": 16, "timings_ms": {"decode": 1, "keypoints": 1, "inference": 1}}
+        page.route("**/v1/classify*", lambda route: route.fulfill(json=answer | facts))
 
     (tmp_path / "clip.mp4").write_bytes(b"not looked at")
     page = open_page(prepare=prepare, address=f"{page_address}/#clip")
@@ -206,3 +215,21 @@ def test_a_clip_of_several_people_says_so(open_page: Open, page_address: str, tm
     warning = page.locator("#clip-result .clip-warning")
     warning.wait_for()
     assert "More than one person" in warning.inner_text()
+
+
+def test_hint_is_there_before_a_sign_is_taught(open_page: Open, page_address: str) -> None:
+    room = Classroom()
+    page = open_page(*ALLOWED_CAMERA, address=f"{page_address}/#teach", prepare=room)
+    page.locator("#teach-gloss").fill("tea")
+    page.locator("#teach-begin").click()
+    page.locator("#teach-stage[data-step='count']").wait_for()
+    line = page.locator("#teach-framing")
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while line.is_hidden():
+        assert time.monotonic() < deadline
+        room.say(type="landmarks", t_ms=0, people=2, **sitting()["points"])
+        page.wait_for_timeout(100)
+    said = "More than one person is in the picture"
+    assert (line.inner_text(), page.locator("#teach-framing-say").text_content()) == (said, said)
+    page.locator("#teach-stop").click()
+    line.wait_for(state="hidden")

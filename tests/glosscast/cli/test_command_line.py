@@ -11,7 +11,7 @@ from glosscast.cli import main
 from service.rest.schemas import Classification, Prediction, Timings
 from tests.bundles import FRAME_MS, learned_from
 from tests.glosscast.trackers import needs_litert
-from tests.service.serving import EAST, ColourTracker, colours, video
+from tests.service.serving import EAST, ColourTracker, CrowdTracker, colours, video
 
 
 def test_info_lists_every_gloss(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +78,18 @@ def test_classify_prints_the_best_first(clip: Path, bundle_folder: Path, capsys:
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert lines[0].endswith("%  east")
+
+
+def test_classify_warns_of_several_people(
+    clip: Path, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda threads: CrowdTracker())
+    assert main(["classify", str(clip), "--bundle", str(bundle_folder), "--top-k", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.endswith("%  east\n")
+    assert err.startswith(f"{clip}: several people are in view")
+    assert main(["classify", str(clip), "--bundle", str(bundle_folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == ["several_people"]
 
 
 def test_classify_as_json_is_the_answer_of_rest(
