@@ -113,7 +113,7 @@ def empty(rgb: RGB, other: RGB, signer: Signer) -> RGB:
 CHANGES: dict[str, tuple[set[str | None], Change]] = {
     PLAIN: ({None}, lambda rgb, other, signer: rgb),
     "from twice as far": ({None}, lambda rgb, other, s: smaller(rgb, 0.5)),
-    "a little darker (a half)": ({None}, darker(0.5)),
+    "half of the light": ({None}, darker(0.5)),
     "nobody": ({"nobody"}, empty),
     "a twelfth of the light": ({"dark"}, darker(1 / 12)),
     "no light": ({"dark"}, darker(0)),
@@ -133,7 +133,7 @@ CHANGES: dict[str, tuple[set[str | None], Change]] = {
         {"aside"},
         lambda rgb, other, s: view(rgb, s.x + 0.1 * s.width - rgb.shape[1], 0, rgb.shape[1], rgb.shape[0]),
     ),
-    "from seven times as far": ({"far", "nobody"}, lambda rgb, other, s: smaller(rgb, 0.15)),
+    "from 3.5 times as far": ({"far"}, lambda rgb, other, s: smaller(rgb, 1 / 3.5)),
 }
 
 

@@ -23,13 +23,13 @@ import { context2d } from "./dom.js";
 /** The most important first: who is not seen at all need not hear about the hands. */
 export const HINTS = /** @type {const} */ (["dark", "nobody", "several", "near", "turn", "aside", "hands", "far"]);
 
-const BESIDE = 0.25; // room that signs need beside each shoulder, in shoulder widths
+const BESIDE = 0.3; // room that signs need beside each shoulder, in shoulder widths
 const BELOW = 0.55; // and below the shoulders
 const OVERHEAD = 0.02; // the nose may be no nearer to the upper edge; share of the height
-const SMALLEST = 0.12; // shoulder width in heights of the picture; below it, fingers are a few pixels
+const SMALLEST = 0.12; // shoulder width in heights of the picture; below it, a quarter of the hands are not found
 const INSIDE = 0.02; // a point this near to an edge is cut off; share of the side
 const RAISED = 0.35; // a wrist that is at most so far below its shoulder is in use, in shoulder widths
-const DARK = 50; // brightness
+const DARK = 30; // brightness
 
 const APPEARS_MS = 1000; // a hint is of what was so for most of this time
 const GOES_MS = 700; // and goes when it has hardly been so for this time
