@@ -157,7 +157,7 @@ export class Captions {
     box.dataset.kind = this.interim ? (gloss ? "interim" : "listening") : shown ? "final" : "empty";
     if (gloss) word.dataset.gloss = gloss;
     else delete word.dataset.gloss;
-    word.toggleAttribute("data-advice", this.idleHint?.startsWith("framing."));
+    word.toggleAttribute("data-advice", this.idleHint?.startsWith("framing.") ?? false);
     word.replaceChildren(...this.#wordParts(gloss));
     byId("caption-meta").replaceChildren(
       ...(shown ? present([surenessLine(shown.confidence), couldAlsoBeLine(shown, this.noSign)]) : []));
