@@ -8,8 +8,10 @@ import { Lexicon } from "./lexicon.js";
 import { Live } from "./live.js";
 import { ModeChoice } from "./mode-choice.js";
 import { Modes } from "./modes.js";
+import { Screen } from "./screen.js";
 import { Signs } from "./signs.js";
 import { Teach } from "./teach.js";
+import { offerTextSize } from "./text-size.js";
 import { Upload } from "./upload.js";
 
 /** @import { BundleDescription } from "../types/messages.js" */
@@ -31,6 +33,9 @@ const live = new Live(captions, choice, lexicon, { staysOn: overlayOnly });
 const upload = new Upload(lexicon);
 const teach = new Teach(choice, lexicon);
 const signs = new Signs();
+new Screen(byId("stage"), byId("full"));
+new Screen(byId("teach-stage"), byId("teach-full"));
+offerTextSize();
 
 /** @param {boolean} moveFocus */
 function showView(moveFocus) {

@@ -1,6 +1,6 @@
 /** Line drawings for notices; 48 x 48. */
 
-/** @typedef {"camera"|"camera-off"|"pause"|"wait"|"offline"|"found"|"missed"} IconName */
+/** @typedef {"camera"|"camera-off"|"pause"|"wait"|"offline"|"found"|"missed"|"grow"|"shrink"} IconName */
 
 /** @type {Record<IconName, string[]>} */
 const PATHS = {
@@ -11,6 +11,8 @@ const PATHS = {
   offline: ["M5 18c4-3.5 8.5-5.6 13-6.4M43 18c-3-2.6-6.3-4.5-9.7-5.6", "M12 26c2.5-2.2 5.2-3.6 8-4.2M36 26c-1.3-1.1-2.6-2-4-2.7", "M19 33.5c3-2.5 7-2.5 10 0", "M24 40h.01", "M7 6l34 36"],
   found: ["M10 25.500l10 10L39 13.500"],
   missed: ["M13 13l22 22M35 13L13 35"],
+  grow: ["M7 17V7h10M31 7h10v10M41 31v10H31M17 41H7V31"],
+  shrink: ["M17 7v10H7M41 17H31V7M31 41V31h10M7 31h10v10"],
 };
 
 /**

@@ -453,4 +453,14 @@ export default {
     hands: "Deine Hände sind nicht ganz im Bild: Geh ein Stück zurück",
     turn: "Deine Hände sind nicht ganz im Bild: Dreh das Handy quer",
   },
+
+  screen: {
+    fill: "Vollbild",
+    leave: "Vollbild verlassen",
+    text: "Schriftgröße",
+    small: "Klein",
+    normal: "Normal",
+    large: "Groß",
+    largest: "Sehr groß",
+  },
 };

@@ -474,4 +474,14 @@ export default {
     hands: "Your hands leave the picture: move back",
     turn: "Your hands leave the picture: turn the phone sideways",
   },
+
+  screen: {
+    fill: "Full screen",
+    leave: "Leave full screen",
+    text: "Text size",
+    small: "Small",
+    normal: "Normal",
+    large: "Large",
+    largest: "Very large",
+  },
 };

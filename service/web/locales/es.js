@@ -453,4 +453,14 @@ export default {
     hands: "Tus manos se salen de la imagen: aléjate un poco",
     turn: "Tus manos se salen de la imagen: pon el móvil en horizontal",
   },
+
+  screen: {
+    fill: "Pantalla completa",
+    leave: "Salir de la pantalla completa",
+    text: "Tamaño del texto",
+    small: "Pequeño",
+    normal: "Normal",
+    large: "Grande",
+    largest: "Muy grande",
+  },
 };

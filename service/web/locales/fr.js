@@ -453,4 +453,14 @@ export default {
     hands: "Vos mains sortent de l’image : reculez un peu",
     turn: "Vos mains sortent de l’image : tournez le téléphone à l’horizontale",
   },
+
+  screen: {
+    fill: "Plein écran",
+    leave: "Quitter le plein écran",
+    text: "Taille du texte",
+    small: "Petite",
+    normal: "Normale",
+    large: "Grande",
+    largest: "Très grande",
+  },
 };

@@ -41,6 +41,7 @@ export interface Elements {
   "forwards": HTMLElementTagNameMap["span"];
   "framing": HTMLElementTagNameMap["p"];
   "framing-say": HTMLElementTagNameMap["p"];
+  "full": HTMLElementTagNameMap["button"];
   "hint": HTMLElementTagNameMap["p"];
   "history": HTMLElementTagNameMap["ol"];
   "history-empty": HTMLElementTagNameMap["p"];
@@ -136,6 +137,7 @@ export interface Elements {
   "teach-form": HTMLElementTagNameMap["form"];
   "teach-framing": HTMLElementTagNameMap["p"];
   "teach-framing-say": HTMLElementTagNameMap["p"];
+  "teach-full": HTMLElementTagNameMap["button"];
   "teach-gloss": HTMLElementTagNameMap["input"];
   "teach-kept": HTMLElementTagNameMap["a"];
   "teach-known": HTMLElementTagNameMap["p"];
@@ -158,6 +160,7 @@ export interface Elements {
   "teach-stop": HTMLElementTagNameMap["button"];
   "teach-title": HTMLElementTagNameMap["h1"];
   "teach-word": HTMLElementTagNameMap["p"];
+  "text-size": HTMLElementTagNameMap["select"];
   "tips-known": HTMLElementTagNameMap["p"];
   "tips-title": HTMLElementTagNameMap["h2"];
   "view-clip": HTMLElementTagNameMap["section"];
