@@ -8,6 +8,7 @@ changed.
 """
 
 import argparse
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from tests.service.test_page_stream import STARTED, final
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 ROOM = (1280, 720)  # of the camera
 SHOULDERS = 0.25  # width of the shoulders in heights of the picture
+SHIRT, SLEEVE, SKIN, HAIR = "#2f7f74", "#276a61", "#e0b48f", "#3b2a22"
 LIFTED = 10  # frame of `motion` in which the hand is up
 SIGNS = [
     final("hello", 0.94),
@@ -73,20 +75,43 @@ def points(frame: int) -> dict[str, Any]:
     }
 
 
-def room(seconds: float = 1.0) -> list[tuple[float, Image.Image]]:
-    """What the camera shows: a wall with a window and a plant, and nobody."""
-    wall = Image.new("RGB", ROOM, "#46586a")
-    draw = ImageDraw.Draw(wall)
+def camera_picture() -> Image.Image:
+    """What the camera shows: a room, and someone who signs in it, in flat colours."""
+    scene = Image.new("RGB", ROOM)
+    draw = ImageDraw.Draw(scene)
+    _draw_room(draw)
+    seen = points(LIFTED)
+    parts = {part: [(x * ROOM[0], y * ROOM[1]) for x, y in seen[part]] for part in ("left_hand", "right_hand")}
+    pose = [point and (point[0] * ROOM[0], point[1] * ROOM[1]) for point in seen["pose"]]
+    (x, y), (left, shoulder), (right, _) = pose[0], pose[11], pose[12]
+    draw.rounded_rectangle((right - 26, shoulder - 22, left + 26, ROOM[1] + 60), 60, fill=SHIRT)
+    draw.rounded_rectangle((x - 24, y, x + 24, shoulder), 20, fill=SKIN)
+    draw.ellipse((x - 58, y - 80, x + 58, y + 66), fill=SKIN)
+    draw.pieslice((x - 64, y - 92, x + 64, y + 60), 180, 360, fill=HAIR)
+    for arm in ((11, 13, 15), (12, 14, 16)):
+        _draw_limb(draw, [pose[i] for i in arm], 46, SLEEVE)
+    for hand in parts.values():
+        for tip in hand[4::4]:
+            _draw_limb(draw, [hand[0], tip], 16, SKIN)
+        _draw_limb(draw, [hand[0]] * 2, 48, SKIN)
+    return scene
+
+
+def _draw_room(draw: ImageDraw.ImageDraw) -> None:
     for y in range(ROOM[1]):
         shade = 1 - 0.45 * y / ROOM[1]
         draw.line([(0, y), (ROOM[0], y)], fill=tuple(round(c * shade) for c in (84, 104, 124)))
     draw.rounded_rectangle((930, 90, 1180, 400), 10, fill="#a9bfd0", outline="#39495a", width=12)
     draw.line([(1055, 90), (1055, 400)], fill="#39495a", width=10)
-    draw.rectangle((0, 610, 330, 720), fill="#33414e")
     draw.rounded_rectangle((110, 500, 210, 612), 14, fill="#8a5c43")
     for x, top in ((95, 330), (140, 270), (185, 300), (230, 350)):
         draw.polygon([(160, 505), (x - 24, top + 60), (x, top), (x + 22, top + 70)], fill="#4c7a5e")
-    return [(0.0, wall), (seconds, wall)]
+
+
+def _draw_limb(draw: ImageDraw.ImageDraw, joints: list[Point], width: int, colour: str) -> None:
+    draw.line(joints, fill=colour, width=width)
+    for x, y in joints:
+        draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=colour)
 
 
 @contextmanager
@@ -95,12 +120,18 @@ def page_with(
 ) -> Iterator[Any]:
     """A page of its own in the browser, once it is `ready`."""
     page = browser.new_context(permissions=["camera"], reduced_motion="reduce", **context).new_page()
+    page.clock.set_fixed_time("2026-01-05T10:15:00")
     page.route("**/page.json", lambda route: route.fulfill(json={"holistic": None}))
     prepare(page)
     page.goto(address)
     page.locator(ready).wait_for(state="attached")
     yield page
     page.context.close()
+
+
+def save(png: bytes, name: str) -> None:
+    """Write a picture with 256 colours, which is a third of the size."""
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(PICTURES / name, optimize=True)
 
 
 def live(name: str, width: int, height: int, scheme: str) -> Shot:
@@ -112,7 +143,8 @@ def live(name: str, width: int, height: int, scheme: str) -> Shot:
             page.locator("#start").click()
             page.locator(f"#history li:nth-child({len(SIGNS)})").wait_for()
             page.wait_for_timeout(20 * STEP_MS)  # the points come with the next frames
-            page.screenshot(path=PICTURES / name)
+            page.locator("#figures").evaluate("(figures) => figures.remove()")  # of this machine
+            save(page.screenshot(), name)
 
     return take
 
@@ -127,35 +159,36 @@ def overlay(name: str, scene: bool, **parameters: str | int) -> Shot:
             page.locator("#caption[data-kind='final']").wait_for()
             page.wait_for_timeout(300)
             words = page.screenshot(omit_background=True)
-        with TemporaryDirectory() as folder:
-            (Path(folder) / "words.png").write_bytes(words)
-            over = Image.open(Path(folder) / "words.png").convert("RGBA")
-        behind = room()[0][1] if scene else Image.new("RGB", ROOM, "#3a6ea5")
-        behind = behind.convert("RGBA")
-        behind.alpha_composite(over)
-        behind.convert("RGB").resize((960, 540)).save(PICTURES / name, optimize=True)
+        behind = (camera_picture() if scene else Image.new("RGB", ROOM, "#3a6ea5")).convert("RGBA")
+        behind.alpha_composite(Image.open(io.BytesIO(words)).convert("RGBA"))
+        whole = io.BytesIO()
+        behind.resize((960, 540)).save(whole, "PNG")
+        save(whole.getvalue(), name)
 
     return take
 
 
 def teach(browser: Any, address: str) -> None:
     """A taught sign with its examples, and a sign that looks like it."""
-    alike = [{"gloss": "please", "taught": False, "risk": 0.3}]
+    alike = [{"gloss": "tea", "taught": True, "risk": 0.3}]
     signs = [taught_sign("coffee", look_alikes=alike), taught_sign("Mara", 3), taught_sign("tea", 2)]
     size = {"width": 1280, "height": 800}
     with page_with(browser, f"{address}/#teach", Classroom(signs), viewport=size, color_scheme="light") as page:
-        page.locator("#taught-list .open").first.click()
+        page.locator("#taught-list .open", has_text="coffee").click()
         page.locator("#lesson .replay[data-frames]").first.wait_for()
         page.wait_for_timeout(500)
-        page.screenshot(path=PICTURES / "teach.png", full_page=True)
+        page.locator("#kept-host").evaluate(
+            "(host) => (host.textContent = 'this server')"
+        )  # its port is another each time
+        save(page.screenshot(full_page=True), "teach.png")
 
 
 SHOTS: dict[str, Shot] = {
     "live": live("live.png", 1280, 800, "light"),
     "phone": live("phone.png", 390, 844, "dark"),
     "landscape": live("landscape.png", 844, 390, "dark"),
-    "obs-plain": overlay("obs-plain.png", scene=False),
-    "obs-scene": overlay("obs-scene.png", scene=True, background="000000b3", trail=2, size="72px"),
+    "obs-plain": overlay("obs-plain.png", scene=False, clear=0),
+    "obs-scene": overlay("obs-scene.png", scene=True, clear=0, background="000000b3", trail=3, size="72px"),
     "teach": teach,
 }
 
@@ -172,11 +205,12 @@ def main() -> None:
 
 @contextmanager
 def taking() -> Iterator[tuple[Any, str]]:
-    """A browser whose camera shows the room, and the address of the page."""
+    """A browser whose camera shows the drawn signer, and the address of the page."""
     from playwright.sync_api import sync_playwright
 
     with TemporaryDirectory() as folder, serve(EMBEDDED) as address, sync_playwright() as playwright:
-        camera = write_webcam(room(), Path(folder) / "room.mjpeg")
+        shown = camera_picture()
+        camera = write_webcam([(0.0, shown), (1.0, shown)], Path(folder) / "camera.mjpeg")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *ALLOWED_CAMERA, camera])
         yield browser, f"http://{address}"
         browser.close()

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from fastapi import APIRouter, Request
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.site.security import VENDOR
 from service.site.vendor import WEB, holistic_path
 from service.state import state_of
 
@@ -35,16 +37,22 @@ async def watch(session: str) -> FileResponse:
 
 
 class Page:
-    """Serves the page's files at every address that is no route.
+    """Serves the page's files, compressed where the browser can read that, at every address that is no route.
 
     A mount at "/" would also match the routes' addresses, and a wrong method there would be "not found".
     """
 
     def __init__(self, otherwise: ASGIApp, folder: Path = WEB) -> None:
         self._files = StaticFiles(directory=folder, html=True)
+        self._compressed = GZipMiddleware(self._files)
         self._otherwise = otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        readable = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-        await (self._files if readable else self._otherwise)(scope, receive, send)
+        await self._chosen(scope)(scope, receive, send)
+
+    def _chosen(self, scope: Scope) -> ASGIApp:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            return self._otherwise
+        # What privacy mode runs is large and kept by the browser: compressing it for each would only cost time.
+        return self._files if scope["path"].startswith(VENDOR) else self._compressed

@@ -26,6 +26,13 @@ const listeners = [];
 export const credentials = () => (key === null ? {} : { Authorization: `Bearer ${key}` });
 
 /**
+ * The function takes a key that nobody had to be asked for.
+ *
+ * @param {string} given
+ */
+export const useKey = (given) => void (key = given);
+
+/**
  * The function has `listener` called whenever a key has been entered.
  *
  * @param {() => void} listener

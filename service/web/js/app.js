@@ -1,6 +1,6 @@
 /** Ties the page together: sections, the bundle, and the views. */
 
-import { askForKey, credentials, onKey } from "./access.js";
+import { askForKey, credentials, onKey, useKey } from "./access.js";
 import { Captions } from "./captions.js";
 import { byId, h } from "./dom.js";
 import { current, label, LANGUAGES, onLanguage, use } from "./i18n.js";
@@ -8,10 +8,11 @@ import { Lexicon } from "./lexicon.js";
 import { Live } from "./live.js";
 import { ModeChoice } from "./mode-choice.js";
 import { Modes } from "./modes.js";
-import { Screen } from "./screen.js";
+import { overlayOptions } from "./overlay-options.js";
+import { OverlayPage } from "./overlay-page.js";
+import { offerTextSize, Screen } from "./screen.js";
 import { Signs } from "./signs.js";
 import { Teach } from "./teach.js";
-import { offerTextSize } from "./text-size.js";
 import { Upload } from "./upload.js";
 
 /** @import { BundleDescription } from "../types/messages.js" */
@@ -23,19 +24,22 @@ const BUNDLE_RETRY_MS = 4000;
 const title = /** @type {HTMLTitleElement} */ (document.querySelector("title"));
 
 // For streaming software: nothing but captions on a transparent page.
-const overlayOnly = new URLSearchParams(location.search).get("overlay") === "1";
-document.documentElement.classList.toggle("overlay", overlayOnly);
+const overlay = overlayOptions(location.search, location.hash);
+if (overlay?.key) useKey(overlay.key);
 
 const captions = new Captions();
 const choice = new ModeChoice(new Modes());
 const lexicon = new Lexicon();
-const live = new Live(captions, choice, lexicon, { staysOn: overlayOnly });
+const live = new Live(captions, choice, lexicon, { staysOn: overlay !== null });
 const upload = new Upload(lexicon);
 const teach = new Teach(choice, lexicon);
 const signs = new Signs();
-new Screen(byId("stage"), byId("full"));
-new Screen(byId("teach-stage"), byId("teach-full"));
-offerTextSize();
+const overlayPage = overlay && new OverlayPage(overlay, captions, choice, live);
+if (!overlay) {
+  new Screen(byId("stage"), byId("full"));
+  new Screen(byId("teach-stage"), byId("teach-full"));
+  offerTextSize();
+}
 
 /** @param {boolean} moveFocus */
 function showView(moveFocus) {
@@ -66,6 +70,7 @@ async function loadBundle() {
   try {
     const response = await fetch(new URL("v1/bundle", document.baseURI), { headers: credentials() });
     if (response.status === 503) return void setTimeout(loadBundle, BUNDLE_RETRY_MS);
+    if (overlayPage && !response.ok) return overlayPage.askLater(loadBundle, response.status);
     if (response.status === 401) {
       signs.showFailure(askForKey, "signs.for_keys");
       return void askForKey();
@@ -90,6 +95,7 @@ async function useBundle(bundle) {
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
   if ((await offers).lexicons) await lexicon.refresh();
   else lexicon.turnOff();
+  overlayPage?.start();
 }
 
 /**
@@ -129,4 +135,4 @@ document.querySelector(".skip")?.addEventListener("click", (event) => {
 });
 showView(false);
 onKey(loadBundle);
-Promise.all([loadBundle(), offers]).then(() => (overlayOnly ? live.start() : undefined));
+loadBundle();

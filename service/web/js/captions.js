@@ -63,6 +63,11 @@ export class Captions {
     this.interim = null; // the sign under way; gloss null while no guess has been stable
     /** @type {Key|null} */
     this.idleHint = null;
+    this.trail = TRAIL;
+    this.clearMs = Infinity; // the caption goes when it has stood so long
+    this.gone = 0; // finals that are not in the trail any more
+    /** @type {number|undefined} */
+    this.clearing = undefined;
     this.originMs = performance.now(); // of the transcript
     onLanguage(() => this.#renderAnew());
     byId("clear").addEventListener("click", () => this.clear());
@@ -121,6 +126,7 @@ export class Captions {
 
   clear() {
     this.finals = [];
+    this.gone = 0;
     this.current = null;
     this.originMs = performance.now();
     byId("history").replaceChildren();
@@ -148,9 +154,9 @@ export class Captions {
 
   #render() {
     const shown = this.interim ? null : this.current;
-    const earlier = shown ? this.finals.slice(0, -1) : this.finals;
+    const earlier = this.finals.slice(this.gone, shown ? -1 : undefined);
     byId("caption-trail").replaceChildren(
-      ...earlier.slice(-TRAIL).map((sign) => h("span.gloss", {}, glossName(sign.gloss))));
+      ...earlier.slice(Math.max(0, earlier.length - this.trail)).map((sign) => h("span.gloss", {}, glossName(sign.gloss))));
     const word = byId("caption-word");
     const box = byId("caption");
     const gloss = this.interim ? this.interim.gloss : (shown?.gloss ?? null);
@@ -161,6 +167,17 @@ export class Captions {
     word.replaceChildren(...this.#wordParts(gloss));
     byId("caption-meta").replaceChildren(
       ...(shown ? present([surenessLine(shown.confidence), couldAlsoBeLine(shown, this.noSign)]) : []));
+    clearTimeout(this.clearing);
+    if (!this.interim && this.gone < this.finals.length && this.clearMs < Infinity) {
+      this.clearing = setTimeout(() => this.#takeAway(), this.clearMs);
+    }
+  }
+
+  /** The method takes the caption and the trail away; the list of signs keeps them. */
+  #takeAway() {
+    this.gone = this.finals.length;
+    this.current = null;
+    this.#render();
   }
 
   /** @param {string|null} gloss */

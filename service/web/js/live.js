@@ -31,6 +31,8 @@ export class Live {
     this.choice = choice;
     this.lexicon = lexicon;
     this.staysOn = staysOn;
+    /** @type {(reason: NoticeName) => void} */
+    this.onStopped = () => {}; // hears why the camera was turned off
     this.stage = new Stage(captions);
     this.share = new Share();
     this.stream = new CameraStream(byId("self"), byId("overlay"), choice.modes, {
@@ -111,6 +113,7 @@ export class Live {
     clearInterval(this.figures);
     this.stage.tellFigures([]);
     this.stage.show(reason);
+    this.onStopped(reason);
     if (hadFocus && !byId("notice-action").hidden) byId("notice-action").focus();
     if (error?.code !== "unknown_lexicon") return;
     await this.lexicon.refresh(); // it has been deleted elsewhere

@@ -1,10 +1,20 @@
 /** How a stage fits the screen: full screen, and the caption over the picture where there is no room below it. */
 
-import { drawIcon } from "./icons.js";
+import { byId } from "./dom.js";
 import { onLanguage, t } from "./i18n.js";
+import { drawIcon } from "./icons.js";
+import { option } from "./options.js";
 
 /** Where the caption lies over the picture, a phone held sideways; css/screen.css has the same condition. */
 export const SIDEWAYS = "(max-height: 500px) and (min-width: 560px) and (orientation: landscape)";
+
+const textSize = option("text_size", "normal", ["small", "normal", "large", "largest"]);
+
+/** The function has captions be as large as the person chose, and offers the choice. */
+export function offerTextSize() {
+  textSize.bind(byId("text-size"));
+  textSize.follow((size) => (document.documentElement.dataset.text = size));
+}
 
 /**
  * The class is a stage that can fill the screen. While it does, nothing outside it can be reached with the keyboard. Where

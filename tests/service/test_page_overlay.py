@@ -1,0 +1,271 @@
+"""`/?overlay=1`, for streaming software: captions or nothing, whatever happens, and nobody there who could press a button."""
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from glosscast.protocol import CloseCode
+from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CAMERA, Open
+from tests.service.test_page_stream import STARTED, final, on_start, playing
+
+pytestmark = BROWSER_TESTS
+
+SIGNS = [final("hello"), final("my"), final("name"), final("please")]
+BROKEN = {"type": "error", "code": "internal", "message": "", "retryable": False}
+HASTE = """
+  // Waits of seconds between two attempts take hundredths of them.
+  const wait = window.setTimeout;
+  window.setTimeout = (run, ms, ...rest) => wait(run, ms >= 8000 ? ms / 100 : ms, ...rest);
+"""
+
+
+def overlay(
+    open_page: Open, page_address: str, query: str = "", *switches: str, prepare: Callable[[Any], None], **more: Any
+) -> Any:
+    """The overlay with these parameters, in a small window; it waits a hundredth of its time between two attempts."""
+
+    def prepared(page: Any) -> None:
+        page.warnings = []
+        page.on("console", lambda message: message.type == "warning" and page.warnings.append(message.text))
+        page.add_init_script(HASTE)
+        prepare(page)
+
+    address = f"{page_address}/?overlay=1{query}"
+    return open_page(*switches, prepare=prepared, address=address, viewport={"width": 800, "height": 300}, **more)
+
+
+def is_empty(page: Any) -> bool:
+    """Whether nothing at all is painted."""
+    picture = Image.open(io.BytesIO(page.screenshot(omit_background=True))).convert("RGBA")
+    return picture.getchannel("A").getextrema() == (0, 0)
+
+
+def words(page: Any) -> list[str]:
+    page.locator("#caption-word[data-gloss='please']").wait_for()
+    return page.locator("#caption .gloss").all_inner_texts()
+
+
+def refusing(times: int, name: str) -> str:
+    """Makes the camera fail so many times."""
+    return f"""
+      let left = {times};
+      const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = (wish) =>
+        left-- > 0 ? Promise.reject(new DOMException("", "{name}")) : real(wish);
+    """
+
+
+@pytest.mark.parametrize("name", ["NotReadableError", "NotFoundError", "NotAllowedError"])
+def test_a_camera_that_is_busy_missing_or_blocked_is_tried_again(open_page: Open, page_address: str, name: str) -> None:
+    def prepare(page: Any) -> None:
+        page.add_init_script(refusing(2, name))
+        playing(on_start(STARTED, *SIGNS))(page)
+
+    page = overlay(open_page, page_address, "", *ALLOWED_CAMERA, prepare=prepare)
+    assert words(page)[-1] == "PLEASE"
+    assert sum("Captions stopped" in text for text in page.warnings) == 2
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        on_start(STARTED, close=CloseCode.IDLE),
+        on_start(STARTED, BROKEN, close=1011),
+        on_start(STARTED, close=CloseCode.NOT_AUTHENTICATED),
+    ],
+    ids=["idle", "refused", "no key"],
+)
+def test_a_stream_that_the_server_ends_is_begun_anew(open_page: Open, page_address: str, end: Any) -> None:
+    page = overlay(open_page, page_address, "", *ALLOWED_CAMERA, prepare=playing(end, end, on_start(STARTED, *SIGNS)))
+    assert words(page)[-1] == "PLEASE"
+
+
+def test_a_camera_that_is_unplugged_and_a_server_that_was_gone_come_back(open_page: Open, page_address: str) -> None:
+    lost = [on_start(STARTED, close=1011)] * 9  # the page gives up at the ninth
+    page = overlay(
+        open_page, page_address, "", *ALLOWED_CAMERA, prepare=playing(*lost, *[on_start(STARTED, *SIGNS)] * 2)
+    )
+    page.evaluate("window.setInterval(() => window.retry?.(), 0)")
+    for _ in range(9):
+        page.locator("#banner-action").evaluate("(button) => button.click()")
+    words(page)
+    ended = "document.getElementById('self').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+    page.evaluate(ended)
+    page.locator("#stage[data-state='camera_lost']").wait_for(state="attached")
+    assert is_empty(page) or words(page)  # the last caption stays for its time
+    page.locator("#stage[data-state='running']").wait_for(state="attached")
+
+
+def test_nothing_is_shown_while_there_is_no_camera(open_page: Open, page_address: str) -> None:
+    page = overlay(open_page, page_address, prepare=lambda page: None)
+    page.locator("#stage[data-state='no_camera']").wait_for(state="attached")
+    assert is_empty(page)
+    assert any("no_camera" in text for text in page.warnings)
+
+
+def test_nothing_is_shown_before_the_page_is_ready_and_while_the_browser_asks(
+    open_page: Open, page_address: str
+) -> None:
+    page = overlay(
+        open_page,
+        page_address,
+        "",
+        *CAMERA,
+        prepare=lambda page: page.route("**/js/app.js", lambda route: route.abort()),
+        ready="#welcome",
+    )
+    assert is_empty(page)
+
+
+def test_nothing_is_shown_where_the_connection_is_lost(open_page: Open, page_address: str) -> None:
+    page = overlay(
+        open_page, page_address, "", *ALLOWED_CAMERA, prepare=playing(on_start(STARTED, close=1011), lambda _: None)
+    )
+    page.locator("#banner").wait_for(state="attached")
+    page.locator("#stage[data-state='waiting']").wait_for(state="attached")
+    assert is_empty(page)
+
+
+def test_a_server_that_wants_a_key_is_asked_again_without_a_question_on_the_screen(
+    open_page: Open, page_address: str
+) -> None:
+    asked: list[str | None] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.headers.get("authorization"))
+        if len(asked) <= 2:
+            route.fulfill(status=401, json={"code": "not_authenticated"})
+        else:
+            route.continue_()
+
+    def prepare(page: Any) -> None:
+        page.route("**/v1/bundle", answer)
+        playing(on_start(STARTED, *SIGNS))(page)
+
+    page = overlay(open_page, page_address, "", *ALLOWED_CAMERA, prepare=prepare)
+    words(page)
+    assert asked == [None, None, None]
+    assert page.locator("#key-dialog").get_attribute("open") is None
+    assert any("wants a key" in text for text in page.warnings)
+
+
+def test_a_key_after_the_hash_opens_the_stream_and_is_in_no_address_that_is_asked_for(
+    open_page: Open, page_address: str
+) -> None:
+    keys: list[str | None] = []
+    addresses: list[str] = []
+
+    def token(route: Any) -> None:
+        keys.append(route.request.headers.get("authorization"))
+        route.fulfill(json={"token": "t", "expires_s": 60})
+
+    def prepare(page: Any) -> None:
+        page.on("request", lambda request: addresses.append(request.url.partition("#")[0]))
+        page.route("**/v1/tokens", token)
+        playing(on_start(STARTED, *SIGNS))(page)
+
+    page = overlay(open_page, page_address, "#key=gc_s%2Becret", *ALLOWED_CAMERA, prepare=prepare)
+    words(page)
+    assert keys == ["Bearer gc_s+ecret"]
+    assert not any("ecret" in address for address in addresses)
+
+
+def test_caption_and_trail_go_after_their_time(open_page: Open, page_address: str) -> None:
+    page = overlay(
+        open_page, page_address, "&clear=2&trail=1", *ALLOWED_CAMERA, prepare=playing(on_start(STARTED, *SIGNS))
+    )
+    assert words(page) == ["NAME", "PLEASE"]
+    page.locator("#caption[data-kind='empty']").wait_for(state="attached")
+    assert page.locator("#caption-trail .gloss").count() == 0
+    assert is_empty(page)
+
+
+@pytest.mark.parametrize(
+    ("query", "size", "colour", "background"),
+    [
+        ("&size=40px&color=%23ffcc00&background=000000cc", "40px", "rgb(255, 204, 0)", "rgba(0, 0, 0, 0.8)"),
+        ("&size=5vw&color=navy", "40px", "rgb(0, 0, 128)", "rgba(0, 0, 0, 0)"),
+    ],
+)
+def test_size_and_colours_are_those_of_the_address(
+    open_page: Open, page_address: str, query: str, size: str, colour: str, background: str
+) -> None:
+    page = overlay(
+        open_page, page_address, f"{query}&trail=0", *ALLOWED_CAMERA, prepare=playing(on_start(STARTED, *SIGNS))
+    )
+    assert words(page) == ["PLEASE"]
+    style = "(e) => { const s = getComputedStyle(e); return [s.fontSize, s.color, s.backgroundColor]; }"
+    assert page.locator("#caption-word").evaluate(style)[:2] == [size, colour]
+    assert page.locator("#caption").evaluate(style)[2] == background
+    assert page.warnings == []
+
+
+DEFAULTS = {"clearMs": 8000, "mode": "auto", "trail": 2, "size": "", "color": "", "background": "", "key": ""}
+
+
+def test_wrong_parameters_fall_back_to_the_defaults_and_the_console_says_so(open_page: Open, page_address: str) -> None:
+    page = open_page()
+    read = """async ([search, hash]) => {
+      const { overlayOptions } = await import("/js/overlay-options.js");
+      const said = [];
+      console.warn = (text) => said.push(text);
+      const options = overlayOptions(search, hash);
+      if (options?.clearMs === Infinity) options.clearMs = "never";
+      return [options, said.length];
+    }"""
+
+    def options(query: str, hash_: str = "") -> list[Any]:
+        return page.evaluate(read, [query, hash_])
+
+    assert options("?overlay=0&clear=3") == [None, 0]
+    assert options("?overlay=1") == [DEFAULTS, 0]
+    right = {
+        "clear=0": {"clearMs": "never"},
+        "clear=2.5": {"clearMs": 2500},
+        "mode=keypoints": {"mode": "keypoints"},
+        "trail=0": {"trail": 0},
+        "trail=8": {"trail": 8},
+        "size=48": {"size": "48px"},
+        "size=7.5vw": {"size": "7.5vw"},
+        "color=fc0": {"color": "#fc0"},
+        "color=rgb(1,2,3)": {"color": "rgb(1,2,3)"},
+        "background=hsl(10%2050%25%2050%25%20/%20.5)": {"background": "hsl(10 50% 50% / .5)"},
+        "color=": {},
+    }
+    for query, changed in right.items():
+        assert options(f"?overlay=1&{query}") == [{**DEFAULTS, **changed}, 0], query
+    wrong = (
+        *("clear=-1", "clear=soon", "clear=1e9", "clear=Infinity", "mode=privacy", "trail=9", "trail=1.5"),
+        *("size=5px", "size=1000px", "size=90vw", "size=2em", "size=calc(1px)", "size=1.2.3px", "color=12345"),
+        *(
+            "color=red;display:none",
+            "color=url(//x)",
+            "color=var(--ink)",
+            "color=nocolour",
+            "background=red}*{color:red",
+        ),
+    )
+    for query in wrong:
+        assert options(f"?overlay=1&{query.replace(';', '%3B')}") == [DEFAULTS, 1], query
+    assert options("?overlay=1", "#key=a%2Fb")[0]["key"] == "a/b"
+
+
+def test_the_mode_of_the_address_is_what_leaves_the_device(open_page: Open, page_address: str) -> None:
+    inputs: list[str] = []
+
+    def hear(socket: Any) -> None:
+        socket.on_message(lambda data: isinstance(data, str) and inputs.append(json.loads(data)["input"]))
+
+    page = overlay(open_page, page_address, "&mode=frames", *ALLOWED_CAMERA, prepare=playing(hear))
+    page.locator("#stage[data-sends='frames']").wait_for(state="attached")
+    page.locator("#stage[data-state='connecting']").wait_for(state="attached")
+    page = overlay(open_page, page_address, "&mode=keypoints", *ALLOWED_CAMERA, prepare=playing(hear))
+    page.locator("#stage[data-state='privacy_failed']").wait_for(
+        state="attached"
+    )  # it is not installed: nothing is sent
+    assert inputs in ([], ["frames"])
+    assert is_empty(page)
