@@ -17,6 +17,10 @@ pytestmark = BROWSER_TESTS
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+SIDEWAYS = {"viewport": {"width": 844, "height": 390}, "color_scheme": "light"}
+SCREENS = pytest.mark.parametrize(
+    "context", [DESKTOP, PHONE, SIDEWAYS], ids=["desktop, light", "phone, dark", "phone sideways, light"]
+)
 needs_axe = pytest.mark.skipif(
     not SCRIPT.is_file(), reason=f"no {SCRIPT.name}; `python -m tests.service.axe` fetches it"
 )
@@ -29,7 +33,7 @@ SIGNS = [
 
 
 @needs_axe
-@pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
+@SCREENS
 def test_no_barriers_in_any_view(open_page: Open, tmp_path: Path, context: dict[str, Any]) -> None:
     (tmp_path / "clip.mp4").write_bytes(SIGN_EAST)
     page = open_page(*ALLOWED_CAMERA, prepare=playing(on_start(STARTED, *SIGNS)), **context)
@@ -37,6 +41,10 @@ def test_no_barriers_in_any_view(open_page: Open, tmp_path: Path, context: dict[
     page.locator("#start").click()
     page.locator("#history li:nth-child(2)").wait_for()
     assert barriers(page) == [], "live"
+    page.locator("#full").click()
+    page.locator("#stage.full").wait_for()
+    assert barriers(page) == [], "full screen"
+    page.locator("#full").click()
     page.locator("#pause").click()
     page.locator("#notice").wait_for()
     assert barriers(page) == [], "paused"
@@ -64,6 +72,7 @@ def test_no_barriers_while_a_hint_says_what_to_change(open_page: Open, context: 
 
 @needs_axe
 @pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
+@SCREENS
 def test_no_barriers_where_signs_are_taught(open_page: Open, page_address: str, context: dict[str, Any]) -> None:
     coffee = taught_sign("coffee", look_alikes=[{"gloss": "help", "taught": False, "risk": 0.3}])
     coffee["outliers"] = [coffee["examples"][0]["id"]]

@@ -1,8 +1,9 @@
-"""`/?overlay=1`, for streaming software: captions or nothing, whatever happens, and nobody there who could press a button."""
+"""`/?overlay=1`, for streaming software: captions or nothing, whatever happens, and nobody to press a button."""
 
 import io
 import json
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -17,14 +18,20 @@ pytestmark = BROWSER_TESTS
 SIGNS = [final("hello"), final("my"), final("name"), final("please")]
 BROKEN = {"type": "error", "code": "internal", "message": "", "retryable": False}
 HASTE = """
-  // Waits of seconds between two attempts take hundredths of them.
-  const wait = window.setTimeout;
-  window.setTimeout = (run, ms, ...rest) => wait(run, ms >= 8000 ? ms / 100 : ms, ...rest);
+  // The waits between two attempts, and no others, take a hundredth of their time.
+  Math.random = () => 0.5;
+  const waits = [500, 1000, 2000, 4000, 8000, 15_000, 10_000, 60_000], wait = window.setTimeout;
+  window.setTimeout = (run, ms, ...rest) => wait(run, waits.includes(ms) ? ms / 100 : ms, ...rest);
 """
 
 
+def ever(*connections: Callable[[Any], None]) -> Callable[[Any], None]:
+    """As `playing`; the last part is also that of all further connections."""
+    return playing(*chain(connections, repeat(connections[-1], 20)))
+
+
 def overlay(
-    open_page: Open, page_address: str, query: str = "", *switches: str, prepare: Callable[[Any], None], **more: Any
+    open_page: Open, page_address: str, query: str, *switches: str, prepare: Callable[[Any], None], **more: Any
 ) -> Any:
     """The overlay with these parameters, in a small window; it waits a hundredth of its time between two attempts."""
 
@@ -34,7 +41,7 @@ def overlay(
         page.add_init_script(HASTE)
         prepare(page)
 
-    address = f"{page_address}/?overlay=1{query}"
+    address = f"{page_address}/?overlay=1&{query}"
     return open_page(*switches, prepare=prepared, address=address, viewport={"width": 800, "height": 300}, **more)
 
 
@@ -63,9 +70,9 @@ def refusing(times: int, name: str) -> str:
 def test_a_camera_that_is_busy_missing_or_blocked_is_tried_again(open_page: Open, page_address: str, name: str) -> None:
     def prepare(page: Any) -> None:
         page.add_init_script(refusing(2, name))
-        playing(on_start(STARTED, *SIGNS))(page)
+        ever(on_start(STARTED, *SIGNS))(page)
 
-    page = overlay(open_page, page_address, "", *ALLOWED_CAMERA, prepare=prepare)
+    page = overlay(open_page, page_address, "clear=0", *ALLOWED_CAMERA, prepare=prepare)
     assert words(page)[-1] == "PLEASE"
     assert sum("Captions stopped" in text for text in page.warnings) == 2
 
@@ -80,28 +87,25 @@ def test_a_camera_that_is_busy_missing_or_blocked_is_tried_again(open_page: Open
     ids=["idle", "refused", "no key"],
 )
 def test_a_stream_that_the_server_ends_is_begun_anew(open_page: Open, page_address: str, end: Any) -> None:
-    page = overlay(open_page, page_address, "", *ALLOWED_CAMERA, prepare=playing(end, end, on_start(STARTED, *SIGNS)))
+    page = overlay(
+        open_page, page_address, "clear=0", *ALLOWED_CAMERA, prepare=ever(end, end, on_start(STARTED, *SIGNS))
+    )
     assert words(page)[-1] == "PLEASE"
 
 
-def test_a_camera_that_is_unplugged_and_a_server_that_was_gone_come_back(open_page: Open, page_address: str) -> None:
-    lost = [on_start(STARTED, close=1011)] * 9  # the page gives up at the ninth
-    page = overlay(
-        open_page, page_address, "", *ALLOWED_CAMERA, prepare=playing(*lost, *[on_start(STARTED, *SIGNS)] * 2)
-    )
-    page.evaluate("window.setInterval(() => window.retry?.(), 0)")
-    for _ in range(9):
-        page.locator("#banner-action").evaluate("(button) => button.click()")
+def test_a_server_that_was_gone_and_a_camera_that_was_unplugged_come_back(open_page: Open, page_address: str) -> None:
+    lost = [on_start(STARTED, close=1011)] * 9  # at the ninth the page gives up
+    page = overlay(open_page, page_address, "clear=0", *ALLOWED_CAMERA, prepare=ever(*lost, on_start(STARTED, *SIGNS)))
     words(page)
-    ended = "document.getElementById('self').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
-    page.evaluate(ended)
-    page.locator("#stage[data-state='camera_lost']").wait_for(state="attached")
-    assert is_empty(page) or words(page)  # the last caption stays for its time
+    assert [text for text in page.warnings if "Captions stopped: gone" in text] != []
+    with page.expect_console_message(lambda message: "Captions stopped: camera_lost" in message.text):
+        page.evaluate("document.getElementById('self').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
     page.locator("#stage[data-state='running']").wait_for(state="attached")
+    assert words(page)[-1] == "PLEASE"
 
 
 def test_nothing_is_shown_while_there_is_no_camera(open_page: Open, page_address: str) -> None:
-    page = overlay(open_page, page_address, prepare=lambda page: None)
+    page = overlay(open_page, page_address, "", prepare=lambda page: None)
     page.locator("#stage[data-state='no_camera']").wait_for(state="attached")
     assert is_empty(page)
     assert any("no_camera" in text for text in page.warnings)
@@ -123,9 +127,8 @@ def test_nothing_is_shown_before_the_page_is_ready_and_while_the_browser_asks(
 
 def test_nothing_is_shown_where_the_connection_is_lost(open_page: Open, page_address: str) -> None:
     page = overlay(
-        open_page, page_address, "", *ALLOWED_CAMERA, prepare=playing(on_start(STARTED, close=1011), lambda _: None)
+        open_page, page_address, "clear=0", *ALLOWED_CAMERA, prepare=ever(on_start(STARTED, close=1011), lambda _: None)
     )
-    page.locator("#banner").wait_for(state="attached")
     page.locator("#stage[data-state='waiting']").wait_for(state="attached")
     assert is_empty(page)
 
@@ -144,9 +147,9 @@ def test_a_server_that_wants_a_key_is_asked_again_without_a_question_on_the_scre
 
     def prepare(page: Any) -> None:
         page.route("**/v1/bundle", answer)
-        playing(on_start(STARTED, *SIGNS))(page)
+        ever(on_start(STARTED, *SIGNS))(page)
 
-    page = overlay(open_page, page_address, "", *ALLOWED_CAMERA, prepare=prepare)
+    page = overlay(open_page, page_address, "clear=0", *ALLOWED_CAMERA, prepare=prepare)
     words(page)
     assert asked == [None, None, None]
     assert page.locator("#key-dialog").get_attribute("open") is None
@@ -166,36 +169,35 @@ def test_a_key_after_the_hash_opens_the_stream_and_is_in_no_address_that_is_aske
     def prepare(page: Any) -> None:
         page.on("request", lambda request: addresses.append(request.url.partition("#")[0]))
         page.route("**/v1/tokens", token)
-        playing(on_start(STARTED, *SIGNS))(page)
+        ever(on_start(STARTED, *SIGNS))(page)
 
-    page = overlay(open_page, page_address, "#key=gc_s%2Becret", *ALLOWED_CAMERA, prepare=prepare)
+    page = overlay(open_page, page_address, "clear=0#key=gc_s%2Becret", *ALLOWED_CAMERA, prepare=prepare)
     words(page)
     assert keys == ["Bearer gc_s+ecret"]
     assert not any("ecret" in address for address in addresses)
 
 
 def test_caption_and_trail_go_after_their_time(open_page: Open, page_address: str) -> None:
-    page = overlay(
-        open_page, page_address, "&clear=2&trail=1", *ALLOWED_CAMERA, prepare=playing(on_start(STARTED, *SIGNS))
-    )
-    assert words(page) == ["NAME", "PLEASE"]
+    page = overlay(open_page, page_address, "clear=3&trail=1", *ALLOWED_CAMERA, prepare=ever(on_start(STARTED, *SIGNS)))
+    page.locator("#history li:nth-child(4)").wait_for(state="attached")
     page.locator("#caption[data-kind='empty']").wait_for(state="attached")
     assert page.locator("#caption-trail .gloss").count() == 0
+    assert page.locator("#history li").count() == 4  # nothing is lost
     assert is_empty(page)
 
 
 @pytest.mark.parametrize(
     ("query", "size", "colour", "background"),
     [
-        ("&size=40px&color=%23ffcc00&background=000000cc", "40px", "rgb(255, 204, 0)", "rgba(0, 0, 0, 0.8)"),
-        ("&size=5vw&color=navy", "40px", "rgb(0, 0, 128)", "rgba(0, 0, 0, 0)"),
+        ("clear=0&size=40px&color=%23ffcc00&background=000000cc", "40px", "rgb(255, 204, 0)", "rgba(0, 0, 0, 0.8)"),
+        ("clear=0&size=5vw&color=navy", "40px", "rgb(0, 0, 128)", "rgba(0, 0, 0, 0)"),
     ],
 )
 def test_size_and_colours_are_those_of_the_address(
     open_page: Open, page_address: str, query: str, size: str, colour: str, background: str
 ) -> None:
     page = overlay(
-        open_page, page_address, f"{query}&trail=0", *ALLOWED_CAMERA, prepare=playing(on_start(STARTED, *SIGNS))
+        open_page, page_address, f"{query}&trail=0", *ALLOWED_CAMERA, prepare=ever(on_start(STARTED, *SIGNS))
     )
     assert words(page) == ["PLEASE"]
     style = "(e) => { const s = getComputedStyle(e); return [s.fontSize, s.color, s.backgroundColor]; }"
@@ -254,18 +256,18 @@ def test_wrong_parameters_fall_back_to_the_defaults_and_the_console_says_so(open
     assert options("?overlay=1", "#key=a%2Fb")[0]["key"] == "a/b"
 
 
-def test_the_mode_of_the_address_is_what_leaves_the_device(open_page: Open, page_address: str) -> None:
+@pytest.mark.parametrize(("mode", "state"), [("frames", "connecting"), ("keypoints", "privacy_failed")])
+def test_the_mode_of_the_address_is_what_leaves_the_device(
+    open_page: Open, page_address: str, mode: str, state: str
+) -> None:
+    """Privacy mode is not installed here: where it was asked for by name, nothing is sent."""
     inputs: list[str] = []
 
     def hear(socket: Any) -> None:
         socket.on_message(lambda data: isinstance(data, str) and inputs.append(json.loads(data)["input"]))
 
-    page = overlay(open_page, page_address, "&mode=frames", *ALLOWED_CAMERA, prepare=playing(hear))
-    page.locator("#stage[data-sends='frames']").wait_for(state="attached")
-    page.locator("#stage[data-state='connecting']").wait_for(state="attached")
-    page = overlay(open_page, page_address, "&mode=keypoints", *ALLOWED_CAMERA, prepare=playing(hear))
-    page.locator("#stage[data-state='privacy_failed']").wait_for(
-        state="attached"
-    )  # it is not installed: nothing is sent
-    assert inputs in ([], ["frames"])
+    page = overlay(open_page, page_address, f"mode={mode}", *ALLOWED_CAMERA, prepare=ever(hear))
+    page.locator(f"#stage[data-state='{state}']").wait_for(state="attached")
+    assert page.locator("#mode").input_value() == mode
+    assert set(inputs) <= {"frames"} if mode == "frames" else inputs == []
     assert is_empty(page)
