@@ -443,7 +443,7 @@ export default {
   },
 
   framing: {
-    clip: "En este vídeo hay más de una persona. Se leyeron las señas de una sola, y quizá no sea la correcta.",
+    clip: "En este clip hay más de una persona. Se leyeron las señas de una sola, y quizá no sea la correcta.",
     nobody: "No hay nadie en la imagen",
     several: "Hay más de una persona en la imagen",
     dark: "Está demasiado oscuro: enciende una luz",
@@ -451,7 +451,7 @@ export default {
     far: "Acércate",
     aside: "Ponte en el centro de la imagen",
     hands: "Tus manos se salen de la imagen: aléjate un poco",
-    turn: "Tus manos se salen de la imagen: pon el móvil en horizontal",
+    turn: "Tus manos se salen de la imagen: pon el teléfono en horizontal",
   },
 
   screen: {

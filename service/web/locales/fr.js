@@ -443,7 +443,7 @@ export default {
   },
 
   framing: {
-    clip: "Il y a plus d’une personne dans cette vidéo. Les signes d’une seule ont été lus, et ce n’est peut-être pas la bonne.",
+    clip: "Il y a plus d’une personne dans ce clip. Les signes d’une seule ont été lus, et ce n’est peut-être pas la bonne.",
     nobody: "Personne n’est dans l’image",
     several: "Il y a plus d’une personne dans l’image",
     dark: "Il fait trop sombre : allumez une lumière",
