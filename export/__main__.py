@@ -1,4 +1,4 @@
-"""`python -m export onnx | verify | quantize | tensorrt`."""
+"""`python -m export onnx | examples | verify | quantize | tensorrt`."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from glosscast.bundle import EMBEDDED
 from glosscast.providers import ProviderError
+from training.commands.recognisers import data_folder
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,6 +42,21 @@ def parser() -> argparse.ArgumentParser:
     )
     onnx.add_argument("--lexicon", type=Path, metavar="FILE.json", help="from `python -m training calibrate-lexicon`")
     onnx.set_defaults(run=run_onnx)
+    examples = commands.add_parser("examples", help="put an example of each sign into a bundle, to be shown")
+    examples.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE_DIR")
+    examples.add_argument("--out", type=Path, required=True, metavar="BUNDLE_DIR", help="may be the same")
+    examples.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.toml", help="config of the bundle's model"
+    )
+    examples.add_argument(
+        "--licence", action="append", required=True, metavar="NAME", help="that lets a clip be shown: how it begins"
+    )
+    examples.add_argument("--choices", type=Path, metavar="FILE.toml", help="clips that a person chose")
+    examples.add_argument("--sheet", type=Path, metavar="FILE.png", help="a picture of what was taken, to be checked")
+    examples.add_argument(
+        "--data", type=Path, default=data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
+    )
+    examples.set_defaults(run=run_examples)
     verify = commands.add_parser("verify", help="compare torch with ONNX Runtime")
     verify.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="BUNDLE_DIR")
     verify.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the one inside the bundle folder")
@@ -87,6 +103,22 @@ def run_onnx(args: argparse.Namespace) -> int:
     export_bundle(checkpoint, args.out, folds, fitted, rejection)
     size = sum(file.stat().st_size for file in args.out.iterdir())
     print(f"{args.out}: {size / 1e6:.1f} MB")
+    return 0
+
+
+def run_examples(args: argparse.Namespace) -> int:
+    """`examples`."""
+    from export.examples import add_examples, load_choices
+    from training.config import load_config
+
+    choices = {} if args.choices is None else load_choices(args.choices)
+    config = load_config(args.config)
+    shown, without = add_examples(args.bundle, args.out, config, args.data, args.licence, choices, args.sheet)
+    for gloss, found in shown.items():
+        how = "chosen" if found.likeness is None else f"likeness {found.likeness:.3f}"
+        print(f"{gloss}: clip {found.clip.index} of {found.clip.file}, confidence {found.confidence:.0%}, {how}")
+    for gloss in without:
+        print(f"{gloss}: no example", file=sys.stderr)
     return 0
 
 

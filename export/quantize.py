@@ -21,7 +21,7 @@ from export.to_onnx import CHECKPOINT, whole_bundle, write_manifest
 from export.verify import full_name
 from export.windows import cut, in_batches, inputs_of, learned_from, never_seen, run_windows
 from glosscast.bundle import Array, Bundle, load_bundle, sha256
-from glosscast.manifest import FILES, GOLDEN, MODEL, MODEL_CARD, REPORT
+from glosscast.manifest import GOLDEN, MODEL, MODEL_CARD, REPORT
 from glosscast.probabilities import softmax
 from glosscast.recogniser import Recogniser
 from glosscast.report import PrecisionReport
@@ -75,7 +75,7 @@ def quantize(
         raise ValueError(f"{bundle_path}: only fp32 bundles of isolated signs are quantised")
     name = full_name(provider)
     with whole_bundle(out) as partial:
-        for file in (*FILES, CHECKPOINT):
+        for file in bundle.manifest.files:
             shutil.copyfile(bundle_path / file, partial / file)
         calibrated = 0
         if precision == "int8":
@@ -183,7 +183,7 @@ def winners(recogniser: Recogniser, windowed: WindowedClips) -> Array:
 
 def write_new_manifest(bundle: Bundle, folder: Path, precision: Literal["bf16", "int8"]) -> None:
     """The manifest of the bundle made from `bundle`, whose version tells them apart."""
-    files = {name: sha256(folder / name) for name in (*FILES, CHECKPOINT)}
+    files = {name: sha256(folder / name) for name in bundle.manifest.files}
     changes = {"version": f"{bundle.manifest.version}-{precision}", "precision": precision, "files": files}
     write_manifest(bundle.manifest.model_copy(update=changes), folder)
 

@@ -1,12 +1,14 @@
 """The bundle: a folder with everything that a service needs to recognise signs.
 
-`manifest.json`, `model.onnx`, `golden.npz` (an input and its output), `report.json` and `MODEL_CARD.md`. A bundle is
-checked when it is loaded: unknown or missing manifest keys and missing or changed files are refused by name.
+`manifest.json`, `model.onnx`, `golden.npz` (an input and its output), `report.json` and `MODEL_CARD.md`; some have a
+learned segmenter and examples of their signs. A bundle is checked when it is loaded: unknown or missing manifest keys
+and missing or changed files are refused by name.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -20,7 +22,9 @@ from glosscast.decoding import Classify, Pipeline, Rule
 from glosscast.faults import first_fault
 from glosscast.keypoints import UNSEEN
 from glosscast.learned_segmentation import Tagging
-from glosscast.manifest import GOLDEN, MANIFEST, MODEL, NEEDED, REPORT, SEGMENTER, Manifest
+from glosscast.lexicon.file import load_lexicon
+from glosscast.lexicon.signs import LexiconError, SignExample
+from glosscast.manifest import EXAMPLES, GOLDEN, MANIFEST, MODEL, NEEDED, REPORT, SEGMENTER, Manifest
 from glosscast.report import Report
 from glosscast.tagger import load_weights
 from glosscast.vocabulary import Vocabulary
@@ -36,13 +40,23 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A checked bundle."""
+    """A checked bundle.
+
+    Attributes:
+        path: its folder.
+        manifest: everything that is not weights.
+        report: the figures of its evaluation.
+        vocabulary: the glosses.
+        tagging: the learned segmenter; None where the bundle segments by rule.
+        examples: how signs look, by gloss; not every sign has one.
+    """
 
     path: Path
     manifest: Manifest
     report: Report
     vocabulary: Vocabulary
     tagging: Tagging | None = None
+    examples: Mapping[str, SignExample] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -146,7 +160,8 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
         raise BundleError(f"{path / REPORT}: glosses: not those of the vocabulary")
     if not {gloss for pair in report.confusable for gloss in pair.glosses} <= set(manifest.vocabulary):
         raise BundleError(f"{path / REPORT}: confusable: names a gloss that is not in the vocabulary")
-    return Bundle(path, manifest, report, Vocabulary(manifest.vocabulary, manifest.no_sign), _tagging(path, manifest))
+    vocabulary = Vocabulary(manifest.vocabulary, manifest.no_sign)
+    return Bundle(path, manifest, report, vocabulary, _tagging(path, manifest), _examples(path, manifest))
 
 
 def _tagging(path: Path, manifest: Manifest) -> Tagging | None:
@@ -157,6 +172,19 @@ def _tagging(path: Path, manifest: Manifest) -> Tagging | None:
         return Tagging(manifest.tagger, load_weights(path / SEGMENTER))
     except ValueError as error:
         raise BundleError(str(error)) from error
+
+
+def _examples(path: Path, manifest: Manifest) -> dict[str, SignExample]:
+    """The examples that the manifest names, by gloss."""
+    if not manifest.examples:
+        return {}
+    try:
+        found = {sign.gloss: sign.examples[0] for sign in load_lexicon(path / EXAMPLES)}
+    except LexiconError as error:
+        raise BundleError(str(error)) from error
+    if set(found) != {example.gloss for example in manifest.examples}:
+        raise BundleError(f"{path / EXAMPLES}: not the signs that the manifest's examples name")
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -21,8 +21,9 @@ MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
 )
 FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # files of every bundle; the manifest holds the hash of each
 SEGMENTER = "segmenter.npz"  # weights of the learned segmenter, where the manifest has a `tagger`
+EXAMPLES = "examples.npz"  # a lexicon with one example of each sign that the manifest's `examples` name
 # The checkpoint beside them is for training on, and left out where a bundle is only served.
-NEEDED = (*FILES, SEGMENTER)
+NEEDED = (*FILES, SEGMENTER, EXAMPLES)
 
 Precision = Literal["fp32", "bf16", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -77,6 +78,14 @@ class CtcSpec(Part):
     )
 
 
+class ExampleOrigin(Part):
+    """Whose recording the example of a sign was made of; the example itself is keypoints alone."""
+
+    gloss: str = Field(description="of the vocabulary")
+    source: str = Field(min_length=1, description="where the recording was published, for one a repository")
+    licence: str = Field(min_length=1, description="its licence, with the copyright notice where the data state it")
+
+
 class Manifest(Part):
     """Everything about a bundle that is not weights."""
 
@@ -111,6 +120,9 @@ class Manifest(Part):
     lexicon: LexiconSettings | None = Field(
         default=None, description="how taught signs are read; null where none can be taught to the bundle"
     )
+    examples: tuple[ExampleOrigin, ...] = Field(
+        default=(), description="signs of which examples.npz has an example, to be shown as a moving skeleton"
+    )
     opset: int = Field(gt=0, description="version of the ONNX operator set")
     git_commit: str = Field(description="commit of the source that exported the bundle")
     files: dict[str, Sha256] = Field(description="sha256 of each file of the bundle, by name")
@@ -128,7 +140,11 @@ class Manifest(Part):
             raise ValueError("reject and tagger need a no_sign to report instead")
         if self.lexicon is not None and not any(tensor.name == "embedding" for tensor in self.outputs):
             raise ValueError("lexicon: goes with an output embedding")
-        absent = {*FILES, *([SEGMENTER] if self.tagger else [])} - set(self.files)
+        shown = [example.gloss for example in self.examples]
+        if len(set(shown)) < len(shown) or not set(shown) <= {*self.vocabulary} - {self.no_sign}:
+            raise ValueError("examples: one at most for each sign of the vocabulary")
+        needed = {*FILES, *([SEGMENTER] if self.tagger else []), *([EXAMPLES] if self.examples else [])}
+        absent = needed - set(self.files)
         if absent:
             raise ValueError(f"files: no hash for {', '.join(sorted(absent))}")
         return self

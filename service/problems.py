@@ -38,7 +38,7 @@ CODES: dict[str, tuple[int, str]] = {
     "too_many": (422, "These are more signs, examples, files or lexicons than there may be; `detail` says how many."),
     "bad_file": (422, "The file is no lexicon, is damaged, or is too large."),
     "unknown_lexicon": (404, "There is no such lexicon, or it is another key's."),
-    "unknown_gloss": (404, "The lexicon has no such sign."),
+    "unknown_gloss": (404, "There is no such sign."),
     "unknown_example": (404, "The sign has no such example."),
     "lexicon_exists": (409, "There is a lexicon of this name already."),
     "gloss_taken": (409, "Another sign of the lexicon has this name already."),

@@ -18,9 +18,11 @@ from onnx import TensorProto, helper, numpy_helper
 from glosscast.bundle import EMBEDDED, sha256
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
-from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, RIGHT_HAND, Pose, X, Z
+from glosscast.keypoints import CHANNELS, POINTS, PRESENCE, RIGHT_HAND, Pose, X, Z, normalise
+from glosscast.lexicon.file import save_lexicon
 from glosscast.lexicon.settings import LexiconSettings
-from glosscast.manifest import GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT
+from glosscast.lexicon.signs import Lexicon, SignExample, TaughtSign
+from glosscast.manifest import EXAMPLES, GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT
 from glosscast.segmentation import SegmenterSettings
 
 NO_SIGN = "rest"
@@ -87,6 +89,26 @@ def learned_from(extractor: str, bundle: Path, folder: Path) -> Path:
     content["keypoints"]["extractor"] = extractor
     (folder / MANIFEST).write_text(json.dumps(content))
     return folder
+
+
+def showing(bundle: Path, folder: Path, *glosses: str) -> Path:
+    """Copy a bundle into `folder`, as one that has an example of each of these glosses, and return it."""
+    shutil.copytree(bundle, folder)
+    signs = {gloss: TaughtSign(gloss, examples=(example_of(gloss),)) for gloss in glosses}
+    save_lexicon(Lexicon("examples", "compass@1", sha256(folder / MODEL), signs), folder / EXAMPLES)
+    content = json.loads((folder / MANIFEST).read_text())
+    content["examples"] = [{"gloss": gloss, "source": "a test", "licence": "MIT"} for gloss in glosses]
+    content["files"][EXAMPLES] = sha256(folder / EXAMPLES)
+    (folder / MANIFEST).write_text(json.dumps(content))
+    return folder
+
+
+def example_of(gloss: str) -> SignExample:
+    """Somebody who signs it once."""
+    t_ms, keypoints = zip(*signing(gloss), strict=True)
+    normalised = normalise(np.stack(keypoints), ASPECT).astype(np.float16)
+    unread = np.zeros(0, np.float32)
+    return SignExample(np.array(t_ms, np.float32), normalised, 12 * FRAME_MS, 32 * FRAME_MS, unread, unread)
 
 
 def manifest(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> dict:

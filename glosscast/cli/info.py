@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     clip = manifest.clip
     print(f"{bundle.id}  ({bundle.path})")
     print(f"task {manifest.task}, window {clip.window_ms / 1000:g} s at {clip.fps:g} frames a second")
+    if bundle.examples:
+        print(f"examples of {len(bundle.examples)} signs, which the page shows as moving skeletons")
     print("\ngloss           signers  on strangers  easily taken for")
     for gloss in bundle.vocabulary:
         figure = report.glosses[gloss]

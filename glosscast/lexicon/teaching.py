@@ -115,9 +115,9 @@ class Teacher:
             np.zeros(len(self.bundle.vocabulary), np.float32),
             np.zeros(self.bundle.embedding_size, np.float32),
         )
-        return self._read(example)
+        return self.reread(example)
 
-    def _read(self, example: SignExample) -> SignExample:
+    def reread(self, example: SignExample) -> SignExample:
         """The example with this bundle's reading of its stored keypoints, which can be read again and again."""
         end_ms = float(example.t_ms[-1])
         readout = self._pipeline.read_segment(example.clip, example.start_ms, example.end_ms, end_ms)
@@ -128,7 +128,7 @@ class Teacher:
         """The lexicon as this bundle reads it: itself, or all examples read anew from their keypoints."""
         if lexicon.model == self.bundle.manifest.files[MODEL]:
             return lexicon
-        signs = {sign.gloss: replace(sign, examples=tuple(map(self._read, sign.examples))) for sign in lexicon}
+        signs = {sign.gloss: replace(sign, examples=tuple(map(self.reread, sign.examples))) for sign in lexicon}
         return Lexicon(lexicon.name, self.bundle.id, self.bundle.manifest.files[MODEL], signs)
 
 

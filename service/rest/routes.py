@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from service.access.origins import check_origin
 from service.live.reader import inputs_of
 from service.live.registry import registry_of
 from service.live.transcripts import transcripts_of
-from service.problems import ProblemError, described
+from service.problems import ProblemError, described, sentence
 from service.rest import classification
 from service.rest.authorisation import ACCESS_PROBLEMS, Authorised
 from service.rest.captions import CAPTION_FORMS, CaptionForm
@@ -26,10 +26,12 @@ from service.rest.schemas import (
     Classification,
     ClassifyQuery,
     ClipLimits,
+    ExampleMotion,
     GlossEntry,
     KeypointLayout,
     StreamToken,
 )
+from service.rest.teaching import motion
 from service.rest.uploads import FIELD, read_upload
 from service.state import RETRY_S, engine_of, state_of
 
@@ -134,6 +136,7 @@ async def bundle(request: Request) -> BundleDescription:
                 accuracy=known[gloss].accuracy,
                 clips=known[gloss].clips,
                 confusable_with=report.confusable_with(gloss),
+                example=gloss in engine.bundle.examples,
             )
             for gloss in engine.bundle.vocabulary
         ],
@@ -153,6 +156,28 @@ async def bundle(request: Request) -> BundleDescription:
         providers=list(engine.recogniser.providers),
         precision=engine.recogniser.precision,
     )
+
+
+@router.get(
+    "/v1/bundle/signs/{gloss:path}/example",
+    responses=described(*ACCESS_PROBLEMS, "unknown_gloss", "unknown_example", "not_ready"),
+    tags=["recognition"],
+    dependencies=[Depends(Authorised())],
+)
+async def example(
+    request: Request, gloss: Annotated[str, Path(description="of the bundle's vocabulary")]
+) -> ExampleMotion:
+    """The points of an example of a sign over time, for drawing a skeleton.
+
+    `example` of `GET /v1/bundle` says of which signs there is one. Whose recordings they were made of is in the
+    bundle's model card.
+    """
+    bundle = engine_of(request).bundle
+    if gloss not in bundle.vocabulary:
+        raise ProblemError("unknown_gloss", sentence(f"{gloss!r} is not in the vocabulary of {bundle.id}"))
+    if gloss not in bundle.examples:
+        raise ProblemError("unknown_example", sentence(f"{bundle.id} has no example of {gloss!r}"))
+    return motion(bundle.examples[gloss])
 
 
 @router.get(

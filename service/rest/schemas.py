@@ -95,6 +95,7 @@ class GlossEntry(BaseModel):
     accuracy: float | None = Field(description="share recognised on signers left out of training; null: not measured")
     clips: int = Field(description="clips behind that figure")
     confusable_with: list[str]
+    example: bool = Field(description="whether there is an example of it, see `/v1/bundle/signs/{gloss}/example`")
 
 
 class KeypointLayout(BaseModel):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from glosscast.bundle import EMBEDDED, BundleError, load_bundle, sha256
-from glosscast.manifest import FILES, GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT
+from glosscast.manifest import EXAMPLES, FILES, GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT
 from glosscast.recogniser import Recogniser
 from glosscast.report import Report
-from tests.bundles import SPEC, VOCABULARY
+from tests.bundles import SPEC, VOCABULARY, showing
 
 
 @pytest.fixture
@@ -119,6 +119,42 @@ def test_a_changed_file_is_named(bundle: Path, name: str) -> None:
         file.write(b" ")
     with pytest.raises(BundleError, match=f"{name}: its sha256"):
         load_bundle(bundle)
+
+
+def test_a_bundle_may_show_signs(bundle: Path, tmp_path: Path) -> None:
+    assert load_bundle(bundle).examples == {}
+    shown = load_bundle(showing(bundle, tmp_path / "shown", "west")).examples
+    assert list(shown) == ["west"]
+    assert shown["west"].start_ms == 750
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        pytest.param(lambda m: m["examples"].append(m["examples"][0]), "one at most for each sign", id="twice"),
+        pytest.param(lambda m: m["examples"][0].update(gloss="rest"), "one at most for each sign", id="of no sign"),
+        pytest.param(lambda m: m["examples"][0].update(gloss="up"), "one at most for each sign", id="unknown gloss"),
+        pytest.param(lambda m: m["examples"][0].update(gloss="east"), EXAMPLES, id="of another sign"),
+        pytest.param(lambda m: m["examples"][0].update(licence=""), "examples.0.licence", id="no licence"),
+        pytest.param(lambda m: m["files"].pop(EXAMPLES), "files: no hash for examples.npz", id="no file"),
+        pytest.param(lambda m: m["files"].update({EXAMPLES: m["files"][GOLDEN]}), "sha256 is not", id="another file"),
+    ],
+)
+def test_a_fault_of_the_examples_is_named(
+    bundle: Path, tmp_path: Path, edit: Callable[[dict[str, Any]], object], named: str
+) -> None:
+    shown = showing(bundle, tmp_path / "shown", "west")
+    change(shown, edit)
+    with pytest.raises(BundleError, match=named):
+        load_bundle(shown)
+
+
+def test_examples_that_are_no_lexicon_are_named(bundle: Path, tmp_path: Path) -> None:
+    shown = showing(bundle, tmp_path / "shown", "west")
+    shutil.copyfile(shown / GOLDEN, shown / EXAMPLES)
+    change(shown, lambda m: m["files"].update({EXAMPLES: sha256(shown / EXAMPLES)}))
+    with pytest.raises(BundleError, match=f"{EXAMPLES}: not a lexicon"):
+        load_bundle(shown)
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"\x00"])

@@ -109,7 +109,8 @@ def test_the_bundle_is_described(client):
     )
     assert [g["gloss"] for g in answer["vocabulary"]] == list(VOCABULARY)
     assert answer["vocabulary"][0] == {
-        "gloss": "east", "signers": 3, "accuracy": 0.9, "clips": 10, "confusable_with": ["west"]
+        "gloss": "east", "signers": 3, "accuracy": 0.9, "clips": 10, "confusable_with": ["west"],
+        "example": False,
     }  # fmt: skip
     assert answer["vocabulary"][2]["accuracy"] is None  # not measured
     assert answer["confusable"] == [{"glosses": ["east", "west"], "similarity": 0.5}]

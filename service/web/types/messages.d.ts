@@ -453,6 +453,8 @@ export interface GlossEntry {
   /** clips behind that figure */
   clips: number;
   confusable_with: string[];
+  /** whether there is an example of it, see `/v1/bundle/signs/{gloss}/example` */
+  example: boolean;
 }
 
 /** The keypoints that websocket clients must send, and those that the model was trained on. */

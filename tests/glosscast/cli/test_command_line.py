@@ -16,7 +16,9 @@ from tests.service.serving import EAST, ColourTracker, CrowdTracker, colours, vi
 
 def test_info_lists_every_gloss(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
-    assert "iloveyou" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "iloveyou" in out
+    assert "examples of 9 signs" in out
     assert main(["info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["manifest"]["name"] == "asl-demo"
 
