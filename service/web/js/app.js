@@ -3,9 +3,11 @@
 import { askForKey, credentials, onKey, useKey } from "./access.js";
 import { Captions } from "./captions.js";
 import { byId, h } from "./dom.js";
+import { examples } from "./examples.js";
 import { current, label, LANGUAGES, onLanguage, use } from "./i18n.js";
 import { Lexicon } from "./lexicon.js";
 import { Live } from "./live.js";
+import { prepareLook } from "./look.js";
 import { ModeChoice } from "./mode-choice.js";
 import { Modes } from "./modes.js";
 import { overlayOptions } from "./overlay-options.js";
@@ -90,6 +92,7 @@ async function useBundle(bundle) {
   upload.showLimit(bundle.limits.max_clip_s);
   choice.useInputs(bundle.inputs);
   teach.useBundle(bundle);
+  examples.use(bundle);
   signs.show(bundle);
   label(byId("tips-known"), "live.knows", { n: signs.signs.length });
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;
@@ -133,6 +136,7 @@ document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault(); // its hash would be taken for a section
   byId("main").focus();
 });
+prepareLook();
 showView(false);
 onKey(loadBundle);
 loadBundle();

@@ -3,6 +3,7 @@
 import { bar, byId, h, present } from "./dom.js";
 import { couldAlsoBe, glossName, percent, sureness } from "./glosses.js";
 import { label, onLanguage, t } from "./i18n.js";
+import { signName } from "./look.js";
 import { clock, save, transcript } from "./transcript.js";
 
 /** @import { FinalMessage, InterimMessage } from "../types/messages.js" */
@@ -25,7 +26,7 @@ export function couldAlsoBeLine(sign, noSign) {
   const { likely, similar } = couldAlsoBe(sign, noSign);
   if (!likely.length && !similar.length) return null;
   const name = (/** @type {string} */ gloss, more = "") =>
-    h("span.other", { "data-gloss": gloss }, h("span.gloss", {}, glossName(gloss)), more);
+    h("span.other", { "data-gloss": gloss }, signName(gloss), more);
   const likelyNames = likely.map(({ gloss, confidence }) => name(gloss, ` ${percent(confidence)}`));
   const similarNames = similar.map((gloss) => name(gloss));
   return h("p.could", {},

@@ -1,8 +1,12 @@
 /** The view of the signs that the bundle knows, with what is known of each. */
 
 import { bar, byId, h, present } from "./dom.js";
+import { examples } from "./examples.js";
 import { glossName, isLetter } from "./glosses.js";
 import { label, number, onLanguage, t } from "./i18n.js";
+import { signName } from "./look.js";
+import { Replay } from "./skeleton.js";
+import { named } from "./teach-messages.js";
 
 /** @import { BundleDescription } from "../types/messages.js" */
 /** @import { Key } from "./i18n.js" */
@@ -38,6 +42,8 @@ export class Signs {
   constructor() {
     /** @type {Sign[]} */
     this.signs = [];
+    /** @type {Replay[]} */
+    this.replays = [];
     this.lettersApart = false;
     this.measured = false;
     byId("signs-search").addEventListener("input", () => this.#render());
@@ -78,29 +84,43 @@ export class Signs {
     const apart = (/** @type {Sign} */ { gloss }) => this.lettersApart && isLetter(gloss);
     const words = found.filter((sign) => !apart(sign));
     const letters = found.filter(apart);
+    for (const replay of this.replays.splice(0)) replay.end();
     label(byId("signs-count"), wanted ? "signs.found" : null, { n: found.length });
     byId("signs-list").replaceChildren(...present([
       found.length ? null : label(h("p.empty"), "signs.none"),
-      words.length ? h("ul.cards", {}, ...words.map((sign) => card(sign, this.measured, "h2"))) : null,
+      words.length ? h("ul.cards", {}, ...words.map((sign) => this.#card(sign, "h2"))) : null,
       letters.length ? label(h("h2.group"), "signs.letters_title") : null,
-      letters.length ? h("ul.cards.letters", {}, ...letters.map((sign) => card(sign, this.measured, "h3"))) : null,
+      letters.length ? h("ul.cards.letters", {}, ...letters.map((sign) => this.#card(sign, "h3"))) : null,
     ]));
   }
-}
 
-/**
- * @param {Sign} sign
- * @param {boolean} measured whether the accuracy of any sign is known
- * @param {"h2"|"h3"} heading
- */
-function card(sign, measured, heading) {
-  return h("li.card", { "data-gloss": sign.gloss },
-    h(heading, {}, h("span.gloss", {}, glossName(sign.gloss))),
-    measured ? accuracyLine(sign) : null,
-    signersLine(sign.signers),
-    sign.similar.length
-      ? h("p.similar", {}, t("signs.mistaken"), " ", ...joined(sign.similar.slice(0, 3)))
-      : null);
+  /**
+   * @param {Sign} sign
+   * @param {"h2"|"h3"} heading
+   */
+  #card(sign, heading) {
+    return h("li.card", { "data-gloss": sign.gloss },
+      this.#picture(sign.gloss),
+      h(heading, {}, h("span.gloss", {}, glossName(sign.gloss))),
+      this.measured ? accuracyLine(sign) : null,
+      signersLine(sign.signers),
+      sign.similar.length
+        ? h("p.similar", {}, t("signs.mistaken"), " ", ...joined(sign.similar.slice(0, 3)))
+        : null);
+  }
+
+  /**
+   * The method shows how a sign looks. It moves while it is pointed at or focused, or once it is pressed: a page of signs
+   * that all move by themselves could not be read.
+   *
+   * @param {string} gloss
+   */
+  #picture(gloss) {
+    if (!examples.has(gloss)) return null;
+    const replay = new Replay(named(gloss), () => examples.motion(gloss), { plays: "when met" });
+    this.replays.push(replay);
+    return replay.element;
+  }
 }
 
 /** @param {Sign} sign */
@@ -119,4 +139,4 @@ function signersLine(n) {
 
 /** @param {string[]} glosses */
 const joined = (glosses) =>
-  glosses.flatMap((gloss, index) => [index ? ", " : "", h("span.gloss", {}, glossName(gloss))]).filter(Boolean);
+  glosses.flatMap((gloss, index) => [index ? ", " : "", signName(gloss)]).filter(Boolean);

@@ -5,7 +5,7 @@ import { drawFigure, prepare } from "./figure.js";
 import { t } from "./i18n.js";
 
 /** @import { ExampleMotion } from "../types/messages.js" */
-/** @import { Landmarks } from "./figure.js" */
+/** @import { Landmarks, Point } from "./figure.js" */
 
 /** @typedef {{left: number, right: number, top: number, bottom: number}} Box */
 
@@ -15,19 +15,38 @@ const MOST = { left: -2.2, right: 2.2, top: -2, bottom: 1.6 };
 const MARGIN = 0.12;
 const AROUND_MS = 300; // that are shown before the sign and after it, at least
 const SHORTEST_MS = 1500; // of what is shown
+const LONGEST_GAP_MS = 250; // between two frames of one movement
 const REST_MS = 500; // the last picture is held this long before the example begins again
 
 /**
- * The function returns the points of a moment.
+ * The function returns the points of a moment: between two frames those in between, since many examples have few frames.
  *
  * @param {ExampleMotion} motion
  * @param {number} ms
  * @returns {Landmarks}
  */
 export function moment(motion, ms) {
-  const later = motion.t_ms.findIndex((t) => t > ms);
-  const index = later < 0 ? motion.t_ms.length - 1 : Math.max(0, later - 1);
-  return { pose: motion.pose[index], left_hand: motion.left_hand[index], right_hand: motion.right_hand[index] };
+  const times = motion.t_ms;
+  const later = times.findIndex((t) => t > ms);
+  const index = later < 0 ? times.length - 1 : Math.max(0, later - 1);
+  const next = Math.min(index + 1, times.length - 1);
+  const gap = times[next] - times[index];
+  const share = gap > 0 && gap <= LONGEST_GAP_MS ? Math.max(0, Math.min(1, (ms - times[index]) / gap)) : 0;
+  const at = (/** @type {((Point|null)[]|null)[]} */ frames) => between(frames[index], frames[next], share);
+  return { pose: at(motion.pose), left_hand: at(motion.left_hand), right_hand: at(motion.right_hand) };
+}
+
+/**
+ * @param {(Point|null)[]|null} from
+ * @param {(Point|null)[]|null} to
+ * @param {number} share of the way
+ */
+function between(from, to, share) {
+  if (!from || !to || !share) return from;
+  return from.map((point, index) => {
+    const other = to[index];
+    return point && other ? [0, 1].map((axis) => point[axis] + (other[axis] - point[axis]) * share) : point;
+  });
 }
 
 /**
@@ -57,11 +76,13 @@ export class Replay {
   /**
    * @param {string} name what the example is, for those who do not see it
    * @param {() => Promise<ExampleMotion>} load is called when the example comes into view
-   * @param {{plays?: boolean}} options plays: whether it plays by itself; never where the device asks for reduced motion
+   * @param {{plays?: boolean|"when met"}} options plays: whether it plays by itself, "when met" while it is pointed at or has
+   *   the focus; never where the device asks for reduced motion
    */
   constructor(name, load, { plays = true } = {}) {
     this.load = load;
-    this.playing = plays && !still();
+    this.playing = plays === true && !still();
+    this.pressed = this.playing; // by a person, or from the beginning
     this.inView = false;
     this.canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { "aria-hidden": "true" }));
     this.context = context2d(this.canvas);
@@ -74,6 +95,7 @@ export class Replay {
     this.box = LEAST;
     this.beganMs = 0;
     this.frame = 0; // that is asked for next
+    if (plays === "when met") this.#playWhenMet();
     this.watcher = new IntersectionObserver((entries) => this.#show(entries[entries.length - 1].isIntersecting), { rootMargin: "200px" });
     this.watcher.observe(this.element);
   }
@@ -85,10 +107,26 @@ export class Replay {
   }
 
   #toggle() {
-    this.playing = !this.playing;
-    this.element.setAttribute("aria-pressed", String(this.playing));
-    this.beganMs = performance.now();
+    this.#play(!this.pressed);
+    this.pressed = this.playing;
+  }
+
+  /** @param {boolean} playing */
+  #play(playing) {
+    if (playing && !this.playing) this.beganMs = performance.now();
+    this.playing = playing;
+    this.element.setAttribute("aria-pressed", String(playing));
     this.#run();
+  }
+
+  #playWhenMet() {
+    const { element } = this;
+    const met = () => !still() && this.#play(true);
+    const left = () => !this.pressed && !element.matches(":hover, :focus-visible") && this.#play(false);
+    element.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && met());
+    element.addEventListener("focus", () => element.matches(":focus-visible") && met());
+    element.addEventListener("pointerleave", left);
+    element.addEventListener("blur", left);
   }
 
   /** @param {boolean} inView */

@@ -1,6 +1,7 @@
 /** The signs that were taught: their list, and beside the camera the one that is looked at, with its examples. */
 
 import { byId, download, h, present } from "./dom.js";
+import { examples } from "./examples.js";
 import { glossName } from "./glosses.js";
 import { label, onLanguage, seconds, t } from "./i18n.js";
 import { LexiconError } from "./lexicon.js";
@@ -136,17 +137,28 @@ export class Taught {
    * @param {LookAlike} other
    */
   #looksLike(sign, other) {
-    const rival = other.taught ? this.lexicon.find(other.gloss) : undefined;
     const figure = (/** @type {string} */ gloss, /** @type {Node} */ picture) =>
       h("figure", {}, picture, h("figcaption", {}, word(gloss)));
     return h("section.looks", { "data-gloss": other.gloss, "aria-label": t("taught.looks_like", { name: named(other.gloss) }) },
       looksLike(h("h3"), "taught.looks_like_title", other.gloss),
       h("div.pair", {},
         figure(sign.gloss, this.#replay(this.shown, sign, sign.examples[0].id, named(sign.gloss))),
-        figure(other.gloss, rival
-          ? this.#replay(this.shown, rival, rival.examples[0].id, named(rival.gloss))
-          : label(h("p.replay.none"), "taught.no_recording"))),
+        figure(other.gloss, this.#rival(other))),
       h("p", {}, risk(sign.gloss, other), " ", t("taught.advice")));
+  }
+
+  /**
+   * The method shows how the other sign looks: a taught one, or one of the bundle.
+   *
+   * @param {LookAlike} other
+   */
+  #rival({ gloss, taught }) {
+    const rival = taught ? this.lexicon.find(gloss) : undefined;
+    if (rival) return this.#replay(this.shown, rival, rival.examples[0].id, named(gloss));
+    if (taught || !examples.has(gloss)) return label(h("p.replay.none"), "taught.no_recording");
+    const replay = new Replay(named(gloss), () => examples.motion(gloss));
+    this.shown.push(replay);
+    return replay.element;
   }
 
   /**

@@ -380,6 +380,12 @@ export default {
     honest_matters: "<b>Alles, was wichtig ist.</b> Es ersetzt nie eine Dolmetscherin oder einen Dolmetscher: nicht in der Arztpraxis, nicht vor Gericht, nicht bei der Polizei und nicht im Notfall.",
   },
 
+  /** The small panel that shows how a sign looks. */
+  look: {
+    open: "{name}: ansehen, wie die Gebärde aussieht",
+    close: "Schließen",
+  },
+
   privacy: {
     lead: "Wer eine Kamera auf dich richtet, schuldet dir klare Antworten.",
     leaves: "Was verlässt dein Gerät?",

@@ -396,6 +396,12 @@ export default {
     honest_matters: "<b>Anything that matters.</b> Never use it in place of an interpreter: not with a doctor, in court, with the police or in an emergency.",
   },
 
+  /** The small panel that shows how a sign looks. */
+  look: {
+    open: "{name}: see how it looks",
+    close: "Close",
+  },
+
   /** The view "Privacy": questions and answers. */
   privacy: {
     lead: "A camera pointed at you deserves straight answers.",

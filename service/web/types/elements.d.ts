@@ -63,6 +63,10 @@ export interface Elements {
   "lesson-steps": HTMLElementTagNameMap["ol"];
   "lesson-title": HTMLElementTagNameMap["h2"];
   "live-title": HTMLElementTagNameMap["h1"];
+  "look": HTMLElementTagNameMap["div"];
+  "look-close": HTMLElementTagNameMap["button"];
+  "look-picture": HTMLElementTagNameMap["div"];
+  "look-title": HTMLElementTagNameMap["h2"];
   "main": HTMLElementTagNameMap["main"];
   "mirror": HTMLElementTagNameMap["div"];
   "mode": HTMLElementTagNameMap["select"];
