@@ -12,8 +12,8 @@ from export import quantize
 from export.__main__ import main
 from export.to_onnx import export_bundle
 from export.typed_graph import typed_graph
-from glosscast.bundle import load_bundle
-from glosscast.manifest import MODEL
+from glosscast.bundle import load_bundle, sha256
+from glosscast.manifest import MANIFEST, MODEL
 from glosscast.recogniser import Recogniser
 from tests.export import models
 from tests.training import synthetic
@@ -31,9 +31,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(folder: Path, out: Path, precision: str = "int8") -> list[str]:
+def command(folder: Path, out: Path, precision: str = "int8", bundle: str = "bundle") -> list[str]:
     data = str(folder / "tiny.npz")
-    where = ["--bundle", str(folder / "bundle"), "--out", str(out)]
+    where = ["--bundle", str(folder / bundle), "--out", str(out)]
     return ["quantize", *where, "--precision", precision, "--calibrate", data, "--evaluate", data]
 
 
@@ -41,6 +41,20 @@ def command(folder: Path, out: Path, precision: str = "int8") -> list[str]:
 def int8(made: Path) -> Path:
     assert main(command(made, made / "int8")) == 0
     return made / "int8"
+
+
+@pytest.mark.slow
+def test_the_files_beside_the_model_come_along(made: Path) -> None:
+    bundle = Path(shutil.copytree(made / "bundle", made / "with_more"))
+    (bundle / "more.txt").write_text("a segmenter or examples")
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    manifest["files"]["more.txt"] = sha256(bundle / "more.txt")
+    (bundle / MANIFEST).write_text(json.dumps(manifest))
+
+    assert main(command(made, made / "int8_with_more", bundle="with_more")) == 0
+
+    assert (made / "int8_with_more" / "more.txt").read_text() == "a segmenter or examples"
+    assert load_bundle(made / "int8_with_more").manifest.files["more.txt"] == manifest["files"]["more.txt"]
 
 
 @pytest.mark.slow

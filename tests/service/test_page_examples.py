@@ -1,4 +1,4 @@
-"""How signs look on the page: skeletons in the list of signs, the panel that a name opens, and beside taught look-alikes."""
+"""How signs look on the page: in the list of signs, in the panel that a name opens, and beside taught look-alikes."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -380,6 +380,12 @@ export default {
     honest_matters: "<b>Todo lo que importa.</b> Nunca lo uses en lugar de un o una intérprete: ni con el médico, ni en un juicio, ni con la policía, ni en una emergencia.",
   },
 
+  /** The small panel that shows how a sign looks. */
+  look: {
+    open: "{name}: ver cómo es esta seña",
+    close: "Cerrar",
+  },
+
   privacy: {
     lead: "Si una cámara te apunta, mereces respuestas claras.",
     leaves: "¿Qué sale de tu dispositivo?",

@@ -380,6 +380,12 @@ export default {
     honest_matters: "<b>Tout ce qui compte.</b> Ne l’utilisez jamais à la place d’un ou d’une interprète : ni chez le médecin, ni au tribunal, ni à la police, ni en cas d’urgence.",
   },
 
+  /** The small panel that shows how a sign looks. */
+  look: {
+    open: "{name} : voir à quoi ressemble ce signe",
+    close: "Fermer",
+  },
+
   privacy: {
     lead: "Quand une caméra vous regarde, vous avez droit à des réponses claires.",
     leaves: "Qu’est-ce qui quitte votre appareil ?",
