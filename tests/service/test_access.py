@@ -264,7 +264,8 @@ def test_the_description_names_the_routes_that_take_a_key(client):
 
     lexicons = {path for path in api["paths"] if path.startswith("/v1/lexicons")}
     assert len(lexicons) == 7
-    assert secured == {"/v1/classify", "/v1/bundle", "/v1/tokens"} | lexicons
+    bundle = {"/v1/bundle", "/v1/bundle/signs/{gloss}/example"}
+    assert secured == {"/v1/classify", "/v1/tokens"} | bundle | lexicons
     assert api["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     assert "bearer." in client.get("/docs").text
 
