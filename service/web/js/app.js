@@ -13,6 +13,7 @@ import { Modes } from "./modes.js";
 import { overlayOptions } from "./overlay-options.js";
 import { OverlayPage } from "./overlay-page.js";
 import { offerTextSize, Screen } from "./screen.js";
+import { Practice } from "./practice.js";
 import { Signs } from "./signs.js";
 import { Teach } from "./teach.js";
 import { Upload } from "./upload.js";
@@ -20,7 +21,8 @@ import { Upload } from "./upload.js";
 /** @import { BundleDescription } from "../types/messages.js" */
 /** @import { Language } from "./i18n.js" */
 
-const VIEWS = /** @type {const} */ (["live", "clip", "teach", "signs", "privacy"]);
+const VIEWS = /** @type {const} */ (["live", "clip", "teach", "signs", "practice", "privacy"]);
+const TABS = /** @type {Record<string, string>} */ ({ practice: "signs" }); // of views that have none of their own
 const BUNDLE_RETRY_MS = 4000;
 
 const title = /** @type {HTMLTitleElement} */ (document.querySelector("title"));
@@ -36,6 +38,7 @@ const live = new Live(captions, choice, lexicon, { staysOn: overlay !== null });
 const upload = new Upload(lexicon);
 const teach = new Teach(choice, lexicon);
 const signs = new Signs();
+const practice = new Practice(choice, lexicon);
 const overlayPage = overlay && new OverlayPage(overlay, captions, choice, live);
 if (!overlay) {
   new Screen(byId("stage"), byId("full"));
@@ -48,6 +51,7 @@ function showView(moveFocus) {
   const name = VIEWS.find((view) => location.hash === `#${view}`) ?? "live";
   if (name !== "live" && live.active) live.stop("paused");
   if (name !== "teach") teach.stop("paused");
+  if (name !== "practice") practice.stop("paused");
   if (name !== "clip") {
     byId("preview-video").pause();
     upload.recorder.close();
@@ -55,7 +59,7 @@ function showView(moveFocus) {
   for (const other of VIEWS) byId(`view-${other}`).hidden = other !== name;
   const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(".tabs a"));
   for (const link of links) {
-    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    if (link.hash === `#${TABS[name] ?? name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   label(title, `title.${name}`);
@@ -93,6 +97,7 @@ async function useBundle(bundle) {
   choice.useInputs(bundle.inputs);
   teach.useBundle(bundle);
   examples.use(bundle);
+  practice.useBundle(bundle);
   signs.show(bundle);
   label(byId("tips-known"), "live.knows", { n: signs.signs.length });
   byId("foot-bundle").textContent = `${bundle.name} ${bundle.version}`;

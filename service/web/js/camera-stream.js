@@ -25,6 +25,7 @@ import { Viewfinder } from "./viewfinder.js";
  * @property {(sent: SentName) => void} onSent what leaves the device from now on
  * @property {(stream: MediaStream) => void} onCamera the camera is on
  * @property {(hint: Hint|null) => void} onHint what the person should change about the picture, null for nothing
+ * @property {(points: Landmarks, tMs: number) => void} [onPoints] where the signer was at a time, by the clock of the messages
  * @property {(message: ServerMessage) => void} onMessage also gets the finals that come after `stop`
  */
 
@@ -126,7 +127,7 @@ export class CameraStream {
     let reader;
     try {
       reader = await this.modes.reader(this.video, {
-        onPoints: (points) => this.#see(points),
+        onPoints: (points) => this.#see(points, this.grabber.lastMs),
         onCheck: () => run === this.run && this.#enter("preparing"),
       });
     } catch {
@@ -149,11 +150,15 @@ export class CameraStream {
     this.client.start();
   }
 
-  /** @param {Landmarks} points of the server, or of this device in privacy mode */
-  #see(points) {
+  /**
+   * @param {Landmarks} points of the server, or of this device in privacy mode
+   * @param {number} tMs
+   */
+  #see(points, tMs) {
     if (this.phase !== "running") return;
     this.overlay.draw(points);
     this.viewfinder.see(points);
+    this.listeners.onPoints?.(points, tMs);
   }
 
   #forgetPoints() {
@@ -195,7 +200,7 @@ export class CameraStream {
       this.grabber.limit(message.limits ?? {});
       this.reader?.limit(message.limits ?? {});
     }
-    if (message.type === "landmarks") this.#see(message);
+    if (message.type === "landmarks") this.#see(message, message.t_ms);
     if (message.type === "warning" && message.code === "frames_dropped") this.grabber.easeOff();
     this.listeners.onMessage(message);
   }

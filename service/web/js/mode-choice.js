@@ -11,7 +11,7 @@ export class ModeChoice {
   /** @param {Modes} modes */
   constructor(modes) {
     this.modes = modes;
-    this.selects = [byId("mode"), byId("teach-mode")];
+    this.selects = [byId("mode"), byId("teach-mode"), byId("practice-mode")];
     this.options = this.selects.map((select) => /** @type {HTMLOptionElement} */ (select.querySelector("[value=keypoints]")));
     /** @type {string|null|undefined} */
     this.folder = undefined; // of what privacy mode runs; null: the server has none
@@ -57,8 +57,8 @@ export class ModeChoice {
    * @param {SentName} sent
    */
   tell(sent) {
-    for (const id of /** @type {const} */ (["stage", "teach-stage"])) byId(id).dataset.sends = sent;
-    for (const id of /** @type {const} */ (["sent", "teach-sent"])) label(byId(id), `sent.${sent}`);
+    for (const id of /** @type {const} */ (["stage", "teach-stage", "practice-stage"])) byId(id).dataset.sends = sent;
+    for (const id of /** @type {const} */ (["sent", "teach-sent", "practice-sent"])) label(byId(id), `sent.${sent}`);
   }
 
   #offer() {

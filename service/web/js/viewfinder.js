@@ -66,7 +66,7 @@ export class Viewfinder {
 
 /** The class is the line over the picture, and its announcement. */
 export class HintLine {
-  /** @param {"framing"|"teach-framing"} id of the line; that of what is announced ends with "-say" */
+  /** @param {"framing"|"teach-framing"|"practice-framing"} id of the line; that of what is announced ends with "-say" */
   constructor(id) {
     this.line = byId(id);
     this.said = byId(`${id}-say`);

@@ -7,6 +7,7 @@ export default {
     clip: "Clip auswerten · Glosscast",
     teach: "Gebärde beibringen · Glosscast",
     signs: "Bekannte Gebärden · Glosscast",
+    practice: "Gebärden üben · Glosscast",
     privacy: "Datenschutz · Glosscast",
   },
 
@@ -384,6 +385,39 @@ export default {
   look: {
     open: "{name}: ansehen, wie die Gebärde aussieht",
     close: "Schließen",
+  },
+
+  /** Practising signs: what is asked for, what was read, what differed, and the score. */
+  practice: {
+    title: "Gebärden üben",
+    open: "Diese Gebärden üben",
+    lead: "Gebärde, was gefragt ist. Glosscast sagt, was es gelesen hat und was deutlich anders war als im Beispiel.",
+    begin: "Anfangen",
+    ask_camera: "Dein Browser fragt, ob er die Kamera benutzen darf. Gesendet wird nur, was auch Live-Untertitel senden. <link>Datenschutz</link>",
+    next: "Nächste Gebärde",
+    without: "Zu dieser Gebärde gibt es kein Beispiel.",
+    memory: "Beispiel ausblenden",
+    score: "Dein Stand",
+    forget: "Vergessen",
+    none: "Noch nichts gebärdet.",
+    kept: "Der Stand bleibt in diesem Browser und wird nirgendwohin gesendet.",
+    sign: "Gebärde {name}",
+    sign_detail: "Senke danach die Hände.",
+    right: "Gelesen: {name}",
+    read_as: "Gelesen als {name}",
+    no_sign: "Nicht als bekannte Gebärde gelesen",
+    closest: "Am nächsten war {name} mit {share}.",
+    again: "Gebärde {name} noch einmal",
+    tally: "<b>{read}</b> von {tried} gelesen",
+    forget_title: "Stand vergessen?",
+    forget_body: "Wie oft jede Gebärde gelesen wurde, wird aus diesem Browser gelöscht.",
+    one_hand: "Nur eine deiner Hände war zu sehen. Das Beispiel benutzt beide.",
+    lower: "Deine Hand war tiefer als im Beispiel.",
+    higher: "Deine Hand war höher als im Beispiel.",
+    outward: "Deine Hand war weiter außen als im Beispiel.",
+    inward: "Deine Hand war näher an der Körpermitte als im Beispiel.",
+    slower: "Du hast viel länger gebraucht als das Beispiel.",
+    faster: "Du warst viel schneller als das Beispiel.",
   },
 
   privacy: {

@@ -7,6 +7,7 @@ export default {
     clip: "Read a clip · Glosscast",
     teach: "Teach a sign · Glosscast",
     signs: "Signs it knows · Glosscast",
+    practice: "Practise signs · Glosscast",
     privacy: "Privacy · Glosscast",
   },
 
@@ -400,6 +401,39 @@ export default {
   look: {
     open: "{name}: see how it looks",
     close: "Close",
+  },
+
+  /** Practising signs: what is asked for, what was read, what differed, and the score. */
+  practice: {
+    title: "Practise signs",
+    open: "Practise these signs",
+    lead: "Sign what is asked for. Glosscast says what it read, and what was plainly different from the example.",
+    begin: "Begin",
+    ask_camera: "Your browser will ask to use the camera. Only what live captions send is sent. <link>Privacy</link>",
+    next: "Next sign",
+    without: "There is no example of this sign to show.",
+    memory: "Hide the example",
+    score: "Your score",
+    forget: "Forget it",
+    none: "Nothing signed yet.",
+    kept: "The score stays in this browser and is sent nowhere.",
+    sign: "Sign {name}",
+    sign_detail: "Then lower your hands.",
+    right: "Read: {name}",
+    read_as: "Read as {name}",
+    no_sign: "Not read as a sign it knows",
+    closest: "It was closest to {name}, {share}.",
+    again: "Sign {name} again",
+    tally: "<b>{read}</b> of {tried} read",
+    forget_title: "Forget the score?",
+    forget_body: "How often each sign was read is deleted from this browser.",
+    one_hand: "Only one of your hands was seen. The example uses both.",
+    lower: "Your hand was lower than in the example.",
+    higher: "Your hand was higher than in the example.",
+    outward: "Your hand was farther out to the side than in the example.",
+    inward: "Your hand was nearer to the middle of your body than in the example.",
+    slower: "You took much longer than the example.",
+    faster: "You were much faster than the example.",
   },
 
   /** The view "Privacy": questions and answers. */

@@ -7,6 +7,7 @@ export default {
     clip: "Analizar un clip · Glosscast",
     teach: "Enseñar una seña · Glosscast",
     signs: "Señas que conoce · Glosscast",
+    practice: "Practicar señas · Glosscast",
     privacy: "Privacidad · Glosscast",
   },
 
@@ -384,6 +385,39 @@ export default {
   look: {
     open: "{name}: ver cómo es esta seña",
     close: "Cerrar",
+  },
+
+  /** Practising signs: what is asked for, what was read, what differed, and the score. */
+  practice: {
+    title: "Practicar señas",
+    open: "Practicar estas señas",
+    lead: "Haz la seña que se pide. Glosscast dice qué ha leído y qué fue claramente distinto del ejemplo.",
+    begin: "Empezar",
+    ask_camera: "Tu navegador pedirá permiso para usar la cámara. Solo se envía lo mismo que con los subtítulos en directo. <link>Privacidad</link>",
+    next: "Siguiente seña",
+    without: "No hay ningún ejemplo de esta seña que mostrar.",
+    memory: "Ocultar el ejemplo",
+    score: "Tu marcador",
+    forget: "Olvidarlo",
+    none: "Todavía no has hecho ninguna seña.",
+    kept: "El marcador se queda en este navegador y no se envía a ningún sitio.",
+    sign: "Haz la seña {name}",
+    sign_detail: "Después baja las manos.",
+    right: "Leída: {name}",
+    read_as: "Leída como {name}",
+    no_sign: "No se leyó como una seña conocida",
+    closest: "Lo más parecido fue {name}, {share}.",
+    again: "Haz otra vez la seña {name}",
+    tally: "<b>{read}</b> de {tried} leídas",
+    forget_title: "¿Olvidar el marcador?",
+    forget_body: "Se borrará de este navegador cuántas veces se leyó cada seña.",
+    one_hand: "Solo se vio una de tus manos. En el ejemplo se usan las dos.",
+    lower: "Tu mano estaba más baja que en el ejemplo.",
+    higher: "Tu mano estaba más alta que en el ejemplo.",
+    outward: "Tu mano estaba más hacia fuera que en el ejemplo.",
+    inward: "Tu mano estaba más cerca del centro del cuerpo que en el ejemplo.",
+    slower: "Tardaste mucho más que el ejemplo.",
+    faster: "Fuiste mucho más rápido que el ejemplo.",
   },
 
   privacy: {

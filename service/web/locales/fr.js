@@ -7,6 +7,7 @@ export default {
     clip: "Analyser un clip · Glosscast",
     teach: "Enseigner un signe · Glosscast",
     signs: "Signes connus · Glosscast",
+    practice: "S’entraîner · Glosscast",
     privacy: "Vie privée · Glosscast",
   },
 
@@ -384,6 +385,39 @@ export default {
   look: {
     open: "{name} : voir à quoi ressemble ce signe",
     close: "Fermer",
+  },
+
+  /** Practising signs: what is asked for, what was read, what differed, and the score. */
+  practice: {
+    title: "S’entraîner",
+    open: "S’entraîner à ces signes",
+    lead: "Signez ce qui est demandé. Glosscast dit ce qu’il a lu et ce qui différait nettement de l’exemple.",
+    begin: "Commencer",
+    ask_camera: "Votre navigateur demandera à utiliser la caméra. Rien d’autre n’est envoyé que pour les sous-titres en direct. <link>Confidentialité</link>",
+    next: "Signe suivant",
+    without: "Il n’y a pas d’exemple de ce signe à montrer.",
+    memory: "Masquer l’exemple",
+    score: "Votre score",
+    forget: "L’oublier",
+    none: "Rien n’a encore été signé.",
+    kept: "Le score reste dans ce navigateur et n’est envoyé nulle part.",
+    sign: "Signez {name}",
+    sign_detail: "Baissez ensuite les mains.",
+    right: "Lu : {name}",
+    read_as: "Lu comme {name}",
+    no_sign: "Pas lu comme un signe connu",
+    closest: "Le plus proche était {name}, {share}.",
+    again: "Signez encore {name}",
+    tally: "<b>{read}</b> sur {tried} lus",
+    forget_title: "Oublier le score ?",
+    forget_body: "Le nombre de fois où chaque signe a été lu sera effacé de ce navigateur.",
+    one_hand: "Une seule de vos mains a été vue. L’exemple utilise les deux.",
+    lower: "Votre main était plus basse que dans l’exemple.",
+    higher: "Votre main était plus haute que dans l’exemple.",
+    outward: "Votre main était plus écartée sur le côté que dans l’exemple.",
+    inward: "Votre main était plus près du milieu du corps que dans l’exemple.",
+    slower: "Vous avez mis beaucoup plus de temps que l’exemple.",
+    faster: "Vous avez signé beaucoup plus vite que l’exemple.",
   },
 
   privacy: {
