@@ -214,7 +214,8 @@ def test_the_score_is_kept_on_the_device_until_it_is_forgotten(open_page: Open, 
 )
 def test_a_score_that_cannot_be_read_counts_as_none(open_page: Open, address: str, kept: str) -> None:
     def prepare(page: Any) -> None:
-        page.add_init_script(f"localStorage.setItem('glosscast.practice', {json.dumps(kept)})")
+        stored = json.dumps(json.dumps({"practice_score": kept}))
+        page.add_init_script(f"localStorage.setItem('glosscast.options', {stored})")
 
     page = open_page(address=address, prepare=prepare)
     page.locator("#practice-none").wait_for()

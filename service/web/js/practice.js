@@ -70,6 +70,7 @@ export class Practice {
     choice.onChange(() => this.stop("paused"));
     lexicon.onChange(() => this.#renew());
     onLanguage(() => this.#renderAll());
+    this.score.onChange(() => this.#renderScore());
     this.#listen();
   }
 
@@ -199,7 +200,6 @@ export class Practice {
   async #judge(final, item) {
     const right = final.gloss === item.gloss;
     this.score.count(item.gloss, right);
-    this.#renderScore();
     if (right) {
       this.#show("right", () => ["", t("practice.right", { name: named(item.gloss) }), surenessLine(final.confidence)]);
       this.timer = setTimeout(() => this.#next(), RIGHT_MS);
@@ -289,7 +289,6 @@ export class Practice {
     const question = { title: t("practice.forget_title"), body: t("practice.forget_body"), yes: t("practice.forget"), danger: true };
     if ((await sure(question)) === null) return;
     this.score.forget();
-    this.#renderScore();
     byId("practice-score-title").focus({ preventScroll: true });
   }
 }

@@ -1,16 +1,28 @@
 /** How often each sign was practised and read. It is kept on this device alone. */
 
-import { keep, recall } from "./storage.js";
+import { option } from "./options.js";
 
 /** @typedef {{tried: number, read: number}} Tally */
 
-const STORED = "practice";
+const NOTHING = "[]";
 const MOST_SIGNS = 5000;
+const kept = option("practice_score", /** @type {string} */ (NOTHING), (value) => typeof value === "string" && parsed(value) !== null);
 
 /** The class counts, and keeps what it counted. */
 export class Score {
   constructor() {
-    this.tallies = stored();
+    /** @type {Map<string, Tally>} */
+    this.tallies = new Map();
+    kept.follow((text) => (this.tallies = parsed(text) ?? new Map()));
+  }
+
+  /**
+   * The method has `listener` called now and after every change, in whichever tab it is made.
+   *
+   * @param {() => void} listener
+   */
+  onChange(listener) {
+    kept.follow(listener);
   }
 
   /**
@@ -25,30 +37,35 @@ export class Score {
    * The method counts a try.
    *
    * @param {string} gloss that was asked for
-   * @param {boolean} read whether it was read
+   * @param {boolean} right whether it was read
    */
-  count(gloss, read) {
-    const { tried, read: before } = this.of(gloss);
-    this.tallies.set(gloss, { tried: tried + 1, read: before + (read ? 1 : 0) });
-    keep(STORED, JSON.stringify([...this.tallies].slice(-MOST_SIGNS)));
+  count(gloss, right) {
+    const { tried, read } = this.of(gloss);
+    const tallies = new Map(this.tallies).set(gloss, { tried: tried + 1, read: read + (right ? 1 : 0) });
+    kept.set(JSON.stringify([...tallies].slice(-MOST_SIGNS)));
   }
 
   forget() {
-    this.tallies.clear();
-    keep(STORED, "[]");
+    kept.set(NOTHING);
   }
 }
 
-/** The function returns what was kept; what cannot be read counts as nothing. */
-function stored() {
-  /** @type {Map<string, Tally>} */
-  const tallies = new Map();
+/**
+ * The function reads what was kept.
+ *
+ * @param {string} text
+ * @returns {Map<string, Tally>|null} null where it is no score
+ */
+function parsed(text) {
   try {
-    for (const [gloss, { tried, read }] of JSON.parse(recall(STORED) ?? "[]")) {
-      if (Number.isInteger(tried) && Number.isInteger(read) && read >= 0 && tried >= read) tallies.set(String(gloss), { tried, read });
+    /** @type {Map<string, Tally>} */
+    const tallies = new Map();
+    for (const [gloss, { tried, read }] of JSON.parse(text)) {
+      if (![tried, read].every(Number.isInteger) || read < 0 || tried < read) return null;
+      tallies.set(String(gloss), { tried, read });
     }
+    return tallies;
   } catch {
-    tallies.clear();
+    return null;
   }
-  return tallies;
 }

@@ -383,7 +383,7 @@ export default {
 
   /** The small panel that shows how a sign looks. */
   look: {
-    open: "{name} : voir à quoi ressemble ce signe",
+    open: "{name} : voir à quoi ressemble ce signe",
     close: "Fermer",
   },
 
@@ -403,13 +403,13 @@ export default {
     kept: "Le score reste dans ce navigateur et n’est envoyé nulle part.",
     sign: "Signez {name}",
     sign_detail: "Baissez ensuite les mains.",
-    right: "Lu : {name}",
+    right: "Lu : {name}",
     read_as: "Lu comme {name}",
     no_sign: "Pas lu comme un signe connu",
     closest: "Le plus proche était {name}, {share}.",
     again: "Signez encore {name}",
     tally: "<b>{read}</b> sur {tried} lus",
-    forget_title: "Oublier le score ?",
+    forget_title: "Oublier le score ?",
     forget_body: "Le nombre de fois où chaque signe a été lu sera effacé de ce navigateur.",
     one_hand: "Une seule de vos mains a été vue. L’exemple utilise les deux.",
     lower: "Votre main était plus basse que dans l’exemple.",
