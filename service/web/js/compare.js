@@ -2,7 +2,7 @@
  * What differs between a sign as it was signed and its example: measured on the points of the body, in shoulder widths.
  *
  * It says little rather than something wrong: the thresholds were chosen so that hardly any sign that is right is remarked on
- * (`python -m benchmarks practice`). A left-handed signer mirrors the example, which is right.
+ * (`python -m benchmarks.practice`). A left-handed signer mirrors the example, which is right.
  */
 
 /** @import { ExampleMotion } from "../types/messages.js" */
