@@ -23,8 +23,8 @@ from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, X, Y
 from glosscast.lexicon.signs import SignExample
 from glosscast.lexicon.teaching import Teacher, TeachingError
 from glosscast.recogniser import Recogniser
-from training.commands.recognisers import data_folder
 from training.config import load_config
+from training.config.folder import data_folder
 from training.data import Example, load_sets
 
 ROOT = Path(__file__).parents[1]

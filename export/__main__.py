@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glosscast.bundle import EMBEDDED
 from glosscast.providers import ProviderError
-from training.commands.recognisers import data_folder
+from training.config.folder import data_folder
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -25,7 +25,7 @@ from glosscast.manifest import EXAMPLES, MODEL, MODEL_CARD, ExampleOrigin
 from glosscast.recogniser import Recogniser
 from training.config import Config
 from training.data import DataError, Example, load_sets
-from training.labels.sheets import Strip, draw_sheet
+from training.evaluation.sheets import Strip, draw_sheet
 
 # Steps to which an example is rounded, so that it packs well: shoulder widths of x and y, and of z, which nobody sees.
 STEP, DEPTH_STEP, PRESENCE_STEP = 1 / 256, 1 / 64, 1 / 16

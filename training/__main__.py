@@ -10,6 +10,7 @@ from typing import get_args
 from glosscast.bundle import EMBEDDED
 from training.commands import datasets, folds, labels, lexicons, recognisers
 from training.config import Visual
+from training.config.folder import data_folder
 from training.config.folds import Use
 from training.datasets import READERS
 
@@ -237,7 +238,7 @@ def add_fold_choice(command: argparse.ArgumentParser, about: str) -> None:
 def add_data_folder(command: argparse.ArgumentParser) -> None:
     """The option that says where the .npz files are."""
     command.add_argument(
-        "--data", type=Path, default=recognisers.data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
+        "--data", type=Path, default=data_folder(), metavar="DIR", help="data folder (or $GLOSSCAST_DATA)"
     )
 
 

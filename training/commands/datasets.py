@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 
 from glosscast.video import MIN_SIDE_PX
-from training.commands.recognisers import data_folder
+from training.config.folder import data_folder
 from training.data import load_npz
 from training.datasets import load
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
@@ -13,13 +12,6 @@ from training.config import Config, load_config
 from training.config.folds import chosen_folds
 from training.data import load_npz, with_frames
 from training.data.frames import frames_path
-
-DEFAULT_DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-def data_folder() -> Path:
-    """The folder of the .npz files that a config names, unless a command names another."""
-    return Path(os.environ.get("GLOSSCAST_DATA", DEFAULT_DATA))
 
 
 def read_aliases(pairs: Sequence[str], glosses: Collection[str], vocabulary: Collection[str]) -> dict[str, str]:

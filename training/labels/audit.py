@@ -52,7 +52,7 @@ def draw_groups(
     audit: LabelAudit, plan: AuditPlan, examples: Sequence[Example], probabilities: NDArray[np.float32], folder: Path
 ) -> dict[Group, Path]:
     """Draw a sheet for each group with suspects; pictures of an earlier audit are removed."""
-    from training.labels.sheets import Strip, draw_sheet  # needs packages that may not be installed
+    from training.evaluation.sheets import Strip, draw_sheet  # needs packages that may not be installed
 
     for old in folder.glob("*.png"):
         old.unlink()

@@ -161,7 +161,7 @@ def test_pictures_show_suspects_beside_well_read_clips(
     audit = found(plan, examples)
     drawn: list[list[str]] = []
     monkeypatch.setattr(
-        "training.labels.sheets.draw_sheet", lambda _title, strips, _path: drawn.append([s.title for s in strips])
+        "training.evaluation.sheets.draw_sheet", lambda _title, strips, _path: drawn.append([s.title for s in strips])
     )
     (tmp_path / "of_before.png").write_text("old")
     pictures = whole.draw_groups(audit, plan, examples, reader(examples), tmp_path)
@@ -180,7 +180,7 @@ def test_pictures_show_suspects_beside_well_read_clips(
 
 
 def test_a_sheet_is_a_picture_of_all_its_clips(tmp_path: Path, loaded: tuple[AuditPlan, list[Example]]) -> None:
-    from training.labels.sheets import Strip, draw_sheet
+    from training.evaluation.sheets import Strip, draw_sheet
 
     _, examples = loaded
     sizes = []
