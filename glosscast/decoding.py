@@ -87,10 +87,13 @@ class ClipReading:
         probabilities: (classes,) of the recording taken as one sign.
         signs: the "final" events of the signs that the segmenter found, in order, without the suppressed ones; empty
             where it found none.
+        known: whether a sign of the vocabulary was found: one of `signs`, or the recording taken as one sign where
+            there are none. Where none was found, the probabilities are guesses that are not to be reported.
     """
 
     probabilities: NDArray[np.float32]
     signs: list[SignEvent]
+    known: bool
 
 
 class NoSignerError(ValueError):
@@ -145,10 +148,19 @@ class Pipeline:
         events = decode_clip(clip, self.decoder(interim=False))
         finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
         if finals:
-            return ClipReading(pool(finals), [e for e in finals if not e.suppressed])
+            signs = [e for e in finals if not e.suppressed]
+            return ClipReading(pool(finals), signs, any(self._reports(e.probabilities) for e in signs))
         first_ms = float(clip.t_ms[0])
         last_ms = float(clip.t_ms[-1])
-        return ClipReading(self.rule(self.read_segment(clip, first_ms, last_ms, last_ms)), [])
+        probabilities = self.rule(self.read_segment(clip, first_ms, last_ms, last_ms))
+        return ClipReading(probabilities, [], self._reports(probabilities))
+
+    def _reports(self, probabilities: NDArray[np.float32] | None) -> bool:
+        """Whether these probabilities (classes,) are sure enough, and of a sign of the vocabulary."""
+        if probabilities is None:
+            return False
+        best = int(probabilities.argmax())
+        return best != self.no_sign and bool(probabilities[best] >= self.settings.reject)
 
     def read_segment(self, clip: Clip, start_ms: float, end_ms: float, now_ms: float) -> NDArray[np.float32]:
         """The readout of a segment of a clip that is known up to `now_ms`: the mean of its windows'."""

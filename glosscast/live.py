@@ -9,6 +9,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from glosscast.wording import counted
+
 
 class LiveError(RuntimeError):
     """There can be no captions; the message gives the reason in one line."""
@@ -103,7 +105,7 @@ class Printer:
         elif kind == "final":
             self._write((CLEAR_LINE if self._terminal else "") + self._line(message))
         elif kind in ("warning", "error"):
-            print(message.get("message") or f"{message['count']} frames dropped", file=sys.stderr)
+            print(message.get("message") or f"{counted(message['count'], 'frame')} dropped", file=sys.stderr)
 
     def _line(self, final: dict[str, Any]) -> str:
         if final["gloss"] == self._no_sign:

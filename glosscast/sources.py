@@ -16,6 +16,7 @@ from glosscast.video import MAX_SIDE_PX, MIB, Frame, VideoLimits, decode_video
 
 FPS = 16.0  # the models were trained on this rate; more frames add nothing
 JPEG_QUALITY = 85
+SILENT = 0  # OpenCV's level of logging that writes nothing
 CLIP_LIMITS = VideoLimits(max_bytes=1024 * MIB, max_duration_s=4 * 3600, max_frames=4 * 3600 * 240)
 
 Source = int | str | Path
@@ -71,6 +72,7 @@ def camera(index: int) -> Iterator[Frame]:
     Raises:
         SourceError: it cannot be opened, or delivers no more.
     """
+    cv2.setLogLevel(SILENT)  # it would name each back end that finds no camera
     device = cv2.VideoCapture(index)
     try:
         if not device.isOpened():

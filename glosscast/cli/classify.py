@@ -1,111 +1,219 @@
-"""`glosscast classify`: the sign in a clip."""
+"""`glosscast classify`: the signs in clips."""
 
 import argparse
-import json
 import sys
+from collections.abc import Generator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 from glosscast.bundle import Bundle, load_bundle
-from glosscast.cli.arguments import Commands, add_bundle, add_clip, add_json, positive
-from glosscast.cli.recordings import keypoints_of, warn_of_extractor
-from glosscast.clip import Clip, ClipWarning
-from glosscast.decoding import ClipReading, SignEvent
+from glosscast.cli.answers import COLUMNS, FORMATS, Answer
+from glosscast.cli.arguments import Commands, add_bundle, positive
+from glosscast.cli.exit_codes import INTERRUPTED, SOME_FAILED, UNUSABLE
+from glosscast.cli.folders import FoundClip, clips_in
+from glosscast.cli.progress import ProgressLine
+from glosscast.cli.recordings import (
+    Recording,
+    Unusable,
+    read_all,
+    read_here,
+    read_in_worker,
+    usable_cores,
+    warn_of_extractor,
+)
+from glosscast.decoding import NoSignerError
 from glosscast.lexicon.file import load_lexicon
 from glosscast.lexicon.reading import ReadingRule, rule_of
 from glosscast.lexicon.teaching import Teacher
-from glosscast.ranking import ranked
+from glosscast.ranking import confidence
 from glosscast.recogniser import Recogniser
-from glosscast.vocabulary import Vocabulary
+from glosscast.wording import counted
 
-WARNINGS: dict[ClipWarning, str] = {
-    "several_people": "several people are in view; the signs of one of them were read, perhaps the wrong one"
-}
+Answers = Generator[tuple[FoundClip, Answer | Unusable], None, None]
+
+
+class ClassifyError(RuntimeError):
+    """Clips cannot be read any more; the message gives the reason in one line."""
 
 
 def add_command(commands: Commands) -> None:
     """The command line of `classify`."""
-    command = commands.add_parser("classify", help="name the sign in a clip")
-    add_clip(command, run)
+    command = commands.add_parser("classify", help="name the signs in clips")
+    command.add_argument(
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="a clip (mp4, m4v, mov, webm, mkv or avi), or a folder: its clips are read, also in folders inside it",
+    )
     command.add_argument("--lexicon", type=Path, metavar="FILE", help="taught signs, which are read as well")
-    command.add_argument("--top-k", type=positive, default=5, metavar="N", help="how many glosses (default: 5)")
+    command.add_argument("--top-k", type=positive, default=5, metavar="N", help="how many guesses (default: 5)")
+    forms = command.add_mutually_exclusive_group()
+    forms.add_argument("--format", choices=FORMATS, default="table", help="what is printed (default: table)")
+    forms.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
+    command.add_argument("--out", type=Path, metavar="DIR", help="where --format vtt makes a file for each clip")
+    command.add_argument("--workers", type=positive, metavar="N", help="processes that read clips (default: all cores)")
     add_bundle(command)
-    add_json(command)
+    command.set_defaults(run=run, usage=command.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """`classify`.
 
     Raises:
-        BundleError, LexiconError, VideoError, NoSignerError, OSError: what was given cannot be used.
+        BundleError, LexiconError, ExtractorError, ModelError: what was given or is installed cannot be used.
+        ClassifyError: clips cannot be read any more.
+        OSError: the lexicon cannot be read, or a file cannot be written.
     """
+    clips, empty = clips_in(args.paths)
+    output = Output(args.format, _files(args, clips), named=[clip.path for clip in clips] != args.paths[:1])
+    for folder in empty:
+        print(f"{folder}: no clips", file=sys.stderr)
     bundle = load_bundle(args.bundle).require_servable()
-    recogniser = Recogniser(bundle)
-    rule = reading_rule(args.lexicon, bundle, recogniser)
-    clip, reading, timings = classify_file(args.clip, recogniser, rule)
+    reader = Reader(bundle, args.lexicon, args.top_k)
     warn_of_extractor(bundle)
-    predictions = [
-        {**best._asdict(), "confusable_with": rule.confusable_with(best.gloss)}
-        for best in ranked(rule.vocabulary, reading.probabilities, args.top_k)
-    ]
-    if args.json:
-        answer = {
-            "bundle": bundle.id,
-            "duration_ms": round(clip.duration_ms, 1),
-            "frames": len(clip.t_ms),
-            "predictions": predictions,
-            "signs": [_sign(rule.vocabulary, event, float(clip.t_ms[0])) for event in reading.signs],
-            "warnings": clip.warnings,
-            "timings_ms": timings,
-        }
-        print(json.dumps(answer, ensure_ascii=False))
-    else:
-        for p in predictions:
-            print(f"{p['confidence']:6.1%}  {p['gloss']}")
-        for warning in clip.warnings:
-            print(f"{args.clip}: {WARNINGS[warning]}", file=sys.stderr)
+    progress = ProgressLine()
+    read = failed = 0
+    try:
+        with closing(reader.answers(clips, args.workers)) as found:
+            progress.show(f"reading {counted(len(clips), 'clip')}")
+            for clip, answer in found:
+                progress.clear()
+                if isinstance(answer, Answer):
+                    read += 1
+                    output.show(clip, answer)
+                else:
+                    failed += 1
+                    print(f"{clip.path}: {answer.reason}", file=sys.stderr)
+                progress.show(f"{read + failed} of {counted(len(clips), 'clip')}, {failed} failed")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        progress.clear()
+    if failed or empty:
+        return SOME_FAILED if read else UNUSABLE
     return 0
 
 
-def reading_rule(lexicon: Path | None, bundle: Bundle, recogniser: Recogniser) -> ReadingRule:
-    """The rule for a lexicon's file, whatever bundle it was taught with, or for none.
+def _files(args: argparse.Namespace, clips: Sequence[FoundClip]) -> dict[Path, Path]:
+    """The file that is made of each clip, where files are."""
+    if args.out is None:
+        if args.format == "vtt" and len(clips) > 1:
+            args.usage("captions of several clips are files: say where to make them, with --out DIR")
+        return {}
+    if args.format != "vtt":
+        args.usage("--out is for --format vtt")
+    files: dict[Path, Path] = {}
+    for clip in clips:
+        file = args.out / clip.name.with_suffix(".vtt")
+        if file in files:
+            args.usage(f"{files[file]} and {clip.path} would both become {file}")
+        files[file] = clip.path
+    return {clip: file for file, clip in files.items()}
+
+
+class Output:
+    """Prints answers, or writes each into a file.
+
+    Args:
+        form: one of `FORMATS`.
+        files: what is made of each clip; empty prints.
+        named: whether a table says which clip an answer is of.
+    """
+
+    def __init__(self, form: str, files: dict[Path, Path], named: bool) -> None:
+        self._form = form
+        self._files = files
+        self._named = named
+        self._begun = False
+
+    def show(self, clip: FoundClip, answer: Answer) -> None:
+        """Say what was read in a clip.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        text = FORMATS[self._form](answer)
+        if self._files:
+            file = self._files[clip.path]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            return
+        if self._form == "csv" and not self._begun:
+            print(",".join(COLUMNS))
+        if self._form == "table" and self._named:
+            text = f"{clip.path}\n" + "".join(f"  {line}\n" for line in text.splitlines())
+        self._begun = True
+        print(text, end="", flush=True)
+
+
+class Reader:
+    """Reads clips with a bundle and, where one was given, a lexicon.
+
+    Args:
+        bundle: of the model.
+        lexicon: file of taught signs, whatever bundle they were taught with.
+        top_k: number of glosses in an answer.
 
     Raises:
         LexiconError: `bad_file`; `other_bundle`: the bundle takes no lexicons.
-        OSError: it cannot be read.
+        OSError: the lexicon cannot be read.
     """
-    if lexicon is None:
-        return rule_of(bundle, None)
-    return rule_of(bundle, Teacher(bundle, recogniser.readout).embedded(load_lexicon(lexicon)))
 
+    def __init__(self, bundle: Bundle, lexicon: Path | None, top_k: int) -> None:
+        recogniser = Recogniser(bundle)
+        taught = None if lexicon is None else Teacher(bundle, recogniser.readout).embedded(load_lexicon(lexicon))
+        self._bundle = bundle
+        self._rule: ReadingRule = rule_of(bundle, taught)
+        self._pipeline = bundle.pipeline(recogniser.readout, self._rule)
+        self._top_k = top_k
 
-def classify_file(path: Path, recogniser: Recogniser, rule: ReadingRule) -> tuple[Clip, ClipReading, dict[str, float]]:
-    """Keypoints of a video file, their reading, and the ms of each step, computed as by `POST /v1/classify`.
+    def answers(self, clips: Sequence[FoundClip], workers: int | None) -> Answers:
+        """Read clips, in several processes where there are several clips, and yield the answers in the clips' order.
 
-    Raises:
-        VideoError: the file cannot be used.
-        NoSignerError: nobody is in view.
-        OSError: the file cannot be read.
-    """
-    began = perf_counter()
-    bundle = recogniser.bundle
-    clip, decode_s = keypoints_of(path, bundle.manifest.clip.fps, bundle.new_crop())
-    extracted = perf_counter()
-    reading = bundle.pipeline(recogniser.readout, rule).read(clip)
-    steps = {
-        "decode": decode_s,
-        "keypoints": extracted - began - decode_s,
-        "inference": perf_counter() - extracted,
-    }
-    return clip, reading, {name: round(seconds * 1000, 1) for name, seconds in steps.items()}
+        Raises:
+            ClassifyError: a process that reads clips was killed.
+            ExtractorError, ModelError: no clip can be read.
+        """
+        workers = min(workers or usable_cores(), len(clips))
+        fps, crop = self._bundle.manifest.clip.fps, self._bundle.crop
+        if workers <= 1:
+            for clip in clips:
+                yield clip, self._answer(clip.path, read_here(clip.path, fps, crop))
+            return
+        numbered = ((number, clip.path) for number, clip in enumerate(clips))
+        ready: dict[int, Answer | Unusable] = {}
+        place = 0
+        try:
+            with closing(read_all(numbered, fps, workers, partial(read_in_worker, crop=crop))) as outcomes:
+                for number, outcome in outcomes:
+                    ready[number] = self._answer(clips[number].path, outcome)
+                    while place in ready:
+                        yield clips[place], ready.pop(place)
+                        place += 1
+        except BrokenProcessPool as error:
+            raise ClassifyError(
+                "a process that reads clips was killed, perhaps for lack of memory: run this again with fewer --workers"
+            ) from error
 
-
-def _sign(vocabulary: Vocabulary, final: SignEvent, first_ms: float) -> dict[str, object]:
-    """One sign of a clip, with times from the clip's first frame."""
-    assert final.probabilities is not None  # a final has them
-    (best,) = ranked(vocabulary, final.probabilities, 1)
-    return {
-        **best._asdict(),
-        "start_ms": round(final.start_ms - first_ms, 1),
-        "end_ms": round(final.end_ms - first_ms, 1),
-    }
+    def _answer(self, path: Path, outcome: Recording | Unusable) -> Answer | Unusable:
+        if isinstance(outcome, Unusable):
+            return outcome
+        began = perf_counter()
+        try:
+            reading = self._pipeline.read(outcome.clip)
+        except NoSignerError as error:
+            return Unusable("no_signer", str(error))
+        return Answer(
+            path,
+            outcome,
+            reading,
+            self._rule,
+            self._top_k,
+            bundle=self._bundle.id,
+            threshold=confidence(self._pipeline.settings.reject),
+            inference_s=perf_counter() - began,
+        )

@@ -6,8 +6,10 @@ import sys
 
 from glosscast import __version__, live
 from glosscast.bundle import BundleError
-from glosscast.cli import classify, find, info, lexicons, teach
+from glosscast.cli import classify, completion, find, info, lexicons, teach
+from glosscast.cli.classify import ClassifyError
 from glosscast.cli.course import CourseError
+from glosscast.cli.exit_codes import NOBODY_READS, UNUSABLE
 from glosscast.decoding import NoSignerError
 from glosscast.holistic import ExtractorError, ModelError
 from glosscast.lexicon.signs import LexiconError
@@ -15,7 +17,17 @@ from glosscast.lexicon.teaching import TeachingError
 from glosscast.providers import ProviderError
 from glosscast.video import VideoError
 
-NOBODY_READS = 141  # what a shell reports of other programs whose output nobody reads any more: 128 + SIGPIPE
+# Errors whose message says all, what they are about included.
+STATED = (
+    BundleError,
+    ClassifyError,
+    CourseError,
+    ExtractorError,
+    LexiconError,
+    ModelError,
+    ProviderError,
+    live.LiveError,
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         try:
-            return _run(parser().parse_args(argv))
+            commands = parser()
+            completion.complete(commands)
+            return _run(commands.parse_args(argv))
         finally:
             print(end="", flush=True)  # what print has kept back, so that it fails here and not when Python ends
     except BrokenPipeError:
@@ -41,13 +55,13 @@ def _run(args: argparse.Namespace) -> int:
         print(f"{args.clip}: nobody is in view", file=sys.stderr)
     except (VideoError, TeachingError) as error:
         print(f"{args.clip}: {error}", file=sys.stderr)
-    except (BundleError, CourseError, ExtractorError, LexiconError, ModelError, ProviderError, live.LiveError) as error:
+    except STATED as error:
         print(error, file=sys.stderr)
     except BrokenPipeError:
         raise
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-    return 2
+    return UNUSABLE
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,6 +69,6 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="glosscast", description="Read signs from recorded clips and from a camera.")
     top.add_argument("--version", action="version", version=f"glosscast {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (classify, live, teach, find, lexicons, info):
+    for command in (classify, live, teach, find, lexicons, info, completion):
         command.add_command(commands)
     return top

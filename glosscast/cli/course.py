@@ -7,11 +7,11 @@ from pathlib import Path
 from time import monotonic
 
 from glosscast.bundle import sha256
-from glosscast.cli.recordings import Unusable
-from glosscast.clip import Clip
+from glosscast.cli.recordings import Recording, Unusable
 from glosscast.lexicon.editing import LexiconFile
 from glosscast.lexicon.signs import MAX_EXAMPLES, MAX_SIGNS, Lexicon, LexiconError, SignExample, TaughtSign, folded
 from glosscast.lexicon.teaching import Teacher, TeachingError
+from glosscast.wording import counted
 
 STORE_S = 3.0  # what a kill may lose
 SHARE = 2.0  # times as long as storing takes, lest a large lexicon be stored all the time
@@ -126,7 +126,7 @@ class Course:
                 self._counts[gloss] += 1
                 yield lesson
 
-    def take(self, lesson: Lesson, outcome: Clip | Unusable) -> None:
+    def take(self, lesson: Lesson, outcome: Recording | Unusable) -> None:
         """Teach a clip that was read, or note why it was not; stores what is to be stored, now and then.
 
         Raises:
@@ -137,7 +137,7 @@ class Course:
             self._drop(lesson, outcome.code, outcome.reason)
         else:
             try:
-                example, warnings = self.teacher.example(outcome)
+                example, warnings = self.teacher.example(outcome.clip)
             except TeachingError as error:
                 self._drop(lesson, error.code, str(error))
             else:
@@ -170,8 +170,8 @@ class Course:
             self._file.change(add)
         except OSError as error:
             raise CourseError(
-                f"{error.filename}: {error.strerror}; {len(self.taught)} clips of this run are stored, the last "
-                f"{len(self._pending)} are not: put that right and run this again"
+                f"{error.filename}: {error.strerror}; {counted(len(self.taught), 'clip')} of this run stored, "
+                f"{counted(len(self._pending), 'clip')} not stored: put that right and run this again"
             ) from error
         for lesson, example in self._pending:
             if lesson in refused:

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle).require_servable()
     teacher = Teacher(bundle, Recogniser(bundle).readout)
     lexicon = teacher.embedded(load_lexicon(args.lexicon))
-    clip, _ = keypoints_of(args.clip, bundle.manifest.clip.fps)
+    clip = keypoints_of(args.clip, bundle.manifest.clip.fps).clip
     warn_of_extractor(bundle)
     example, warnings = teacher.example(clip)
     for warning in warnings:

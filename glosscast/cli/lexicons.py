@@ -14,6 +14,7 @@ from glosscast.lexicon.reading import LexiconRule
 from glosscast.lexicon.signs import Lexicon
 from glosscast.lexicon.teaching import Teacher
 from glosscast.recogniser import Recogniser
+from glosscast.wording import counted
 
 
 def add_command(commands: Commands) -> None:
@@ -52,7 +53,7 @@ def run_list(args: argparse.Namespace) -> int:
         signs = [examples_as_json(sign) for sign in lexicon]
         print(json.dumps({"name": lexicon.name, "bundle": lexicon.bundle, "signs": signs}, ensure_ascii=False))
         return 0
-    print(f"{lexicon.name}: {len(lexicon)} signs, taught with {lexicon.bundle}")
+    print(f"{lexicon.name}: {counted(len(lexicon), 'sign')}, taught with {lexicon.bundle}")
     for sign in lexicon:
         print(f"{len(sign.examples):3}  {sign.gloss}" + (f"  ({sign.language})" if sign.language else ""))
     return 0
@@ -74,7 +75,7 @@ def run_check(args: argparse.Namespace) -> int:
         print(json.dumps({"name": lexicon.name, "bundle": stored.bundle, "signs": signs}, ensure_ascii=False))
         return 0
     anew = "" if lexicon is stored else f", read with {bundle.id}"
-    print(f"{args.file}: sound; {len(lexicon)} signs, taught with {stored.bundle}{anew}")
+    print(f"{args.file}: sound; {counted(len(lexicon), 'sign')}, taught with {stored.bundle}{anew}")
     for sign, likeness in found:
         print("\n".join(sign_as_text(sign, likeness, {})))
     return 0

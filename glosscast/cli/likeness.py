@@ -5,6 +5,7 @@ from typing import Any
 
 from glosscast.lexicon.likeness import Likeness
 from glosscast.lexicon.signs import TaughtSign
+from glosscast.wording import counted
 
 
 def examples_as_json(sign: TaughtSign) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def sign_as_text(sign: TaughtSign, likeness: Likeness, names: Mapping[str, str])
         likeness: what is known of it.
         names: clips by the id of the example that was made of them, where they are known.
     """
-    count = f"{len(sign.examples)} example{'s' if len(sign.examples) > 1 else ''}"
+    count = counted(len(sign.examples), "example")
     alike = "" if likeness.consistency is None else f", alike by {likeness.consistency:.2f} of 1"
     yield f"{sign.gloss}: {count}{alike}"
     for example in likeness.outliers:

@@ -10,12 +10,23 @@ from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
+from time import perf_counter
 from typing import TypeVar
 
 from glosscast.bundle import Bundle
 from glosscast.clip import Clip
-from glosscast.crop import SignerCrop
-from glosscast.holistic import TrackerPool, chosen, extract, mismatch, new_tracker, quiet_native_logs
+from glosscast.crop import CropSpec, SignerCrop
+from glosscast.holistic import (
+    ExtractorError,
+    ModelError,
+    Tracker,
+    TrackerPool,
+    chosen,
+    extract,
+    mismatch,
+    new_tracker,
+    quiet_native_logs,
+)
 from glosscast.video import TimedFrames, VideoError, decode_video
 
 AHEAD = 2  # clips that wait for each process, so that it never waits for one
@@ -31,7 +42,16 @@ class Unusable:
     reason: str
 
 
-Read = Callable[[Path, float], Clip | Unusable]  # a video file, at so many frames a second
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A clip that was read, and the times in s that its steps took."""
+
+    clip: Clip
+    decode_s: float
+    keypoints_s: float
+
+
+Read = Callable[[Path, float], Recording | Unusable]  # a video file, at so many frames a second
 
 
 def usable_cores() -> int:
@@ -39,40 +59,46 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def keypoints_of(path: Path, fps: float, crop: SignerCrop | None = None) -> tuple[Clip, float]:
-    """Keypoints of a video file, with all cores, and the time in s that decoding took.
+def keypoints_of(path: Path, fps: float, crop: CropSpec | None = None) -> Recording:
+    """Keypoints of a video file, with all cores, and what a model that looks at pictures sees.
 
     Raises:
         VideoError: the file cannot be used.
         OSError: the file cannot be read.
     """
-    frames = TimedFrames(decode_video(path, fps))
     with quiet_native_logs():
         tracker = new_tracker(threads=os.cpu_count() or 1)
         try:
-            return extract(frames, tracker, crop), frames.seconds
+            return _recording(path, fps, tracker, crop)
         finally:
             tracker.close()
 
 
-def read_here(path: Path, fps: float) -> Clip | Unusable:
+def read_here(path: Path, fps: float, crop: CropSpec | None = None) -> Recording | Unusable:
     """Read a clip in this process, with all cores."""
-    return _attempt(lambda: keypoints_of(path, fps)[0])
+    return _attempt(lambda: keypoints_of(path, fps, crop))
 
 
-def read_in_worker(path: Path, fps: float) -> Clip | Unusable:
+def read_in_worker(path: Path, fps: float, crop: CropSpec | None = None) -> Recording | Unusable:
     """Read a clip in one of several processes, each with one tracker."""
 
-    def read() -> Clip:
+    def read() -> Recording:
         with _trackers().lease() as tracker:
-            return extract(decode_video(path, fps), tracker)
+            return _recording(path, fps, tracker, crop)
 
     return _attempt(read)
 
 
+def _recording(path: Path, fps: float, tracker: Tracker, crop: CropSpec | None) -> Recording:
+    began = perf_counter()
+    frames = TimedFrames(decode_video(path, fps))
+    clip = extract(frames, tracker, None if crop is None else SignerCrop(crop))
+    return Recording(clip, frames.seconds, perf_counter() - began - frames.seconds)
+
+
 def read_all(
     items: Iterable[tuple[ItemT, Path]], fps: float, workers: int, read: Read = read_in_worker
-) -> Generator[tuple[ItemT, Clip | Unusable], None, None]:
+) -> Generator[tuple[ItemT, Recording | Unusable], None, None]:
     """Read clips in several processes, and yield each as it is done; an item is taken when a process is free for it.
 
     Raises:
@@ -80,7 +106,7 @@ def read_all(
     """
     # MediaPipe's threads do not survive a fork.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
-    waiting: dict[Future[Clip | Unusable], ItemT] = {}
+    waiting: dict[Future[Recording | Unusable], ItemT] = {}
     try:
         for item, path in items:
             waiting[pool.submit(read, path, fps)] = item
@@ -92,7 +118,7 @@ def read_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _done(waiting: dict[Future[Clip | Unusable], ItemT]) -> list[tuple[ItemT, Clip | Unusable]]:
+def _done(waiting: dict[Future[Recording | Unusable], ItemT]) -> list[tuple[ItemT, Recording | Unusable]]:
     done, _ = wait(waiting, return_when=FIRST_COMPLETED)
     return [(waiting.pop(future), future.result()) for future in list(waiting) if future in done]
 
@@ -104,13 +130,15 @@ def warn_of_extractor(bundle: Bundle) -> None:
         print(f"bundle {bundle.id} was {other.text}", file=sys.stderr)
 
 
-def _attempt(read: Callable[[], Clip]) -> Clip | Unusable:
+def _attempt(read: Callable[[], Recording]) -> Recording | Unusable:
     try:
         return read()
     except VideoError as error:
         return Unusable(error.code, str(error))
     except OSError as error:
         return Unusable("unreadable", error.strerror or str(error))
+    except (ExtractorError, ModelError):
+        raise  # they are about every clip
     except (ValueError, RuntimeError) as error:  # no frame; a tracker that broke
         return Unusable("undecodable", str(error))
 

@@ -15,16 +15,16 @@ from typing import Any
 from glosscast.bundle import load_bundle
 from glosscast.cli.arguments import Commands, add_bundle, add_json, positive
 from glosscast.cli.course import Course, CourseError, Lesson
+from glosscast.cli.exit_codes import INTERRUPTED, SOME_FAILED
+from glosscast.cli.folders import is_clip
 from glosscast.cli.likeness import sign_as_json, sign_as_text
+from glosscast.cli.progress import ProgressLine
 from glosscast.cli.recordings import read_all, read_here, usable_cores, warn_of_extractor
 from glosscast.lexicon.editing import LexiconFile
 from glosscast.lexicon.reading import LexiconRule
 from glosscast.lexicon.teaching import Teacher
 from glosscast.recogniser import Recogniser
-
-ENDINGS = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"}
-SOME_FAILED = 1
-INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended: 128 + SIGINT
+from glosscast.wording import counted
 
 
 def add_command(commands: Commands) -> None:
@@ -91,7 +91,7 @@ def _lessons(folder: Path, course: Course) -> list[Lesson]:
     lessons = []
     for sign in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         for clip in sorted(sign.iterdir()):
-            if clip.suffix.lower() in ENDINGS and not clip.name.startswith("."):
+            if is_clip(clip):
                 lessons.append(Lesson(sign.name, clip))
     if not lessons:
         raise CourseError(f"{folder}: no clips; they are wanted as {folder / 'GLOSS' / 'NAME.mp4'}")
@@ -135,22 +135,20 @@ class _Progress:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._terminal = sys.stderr.isatty()
+        self._line = ProgressLine()
         self._stored = 0
 
     def show(self, course: Course) -> None:
         """Say how far it is."""
-        text = f"{course.done} of {self._count} clips, {len(course.failures)} failed"
-        if self._terminal:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-        elif course.stored != self._stored:
+        text = f"{course.done} of {counted(self._count, 'clip')}, {len(course.failures)} failed"
+        self._line.show(text)
+        if not self._line.terminal and course.stored != self._stored:
             self._stored = course.stored
             print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Leave the line."""
-        if self._terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        self._line.clear()
 
 
 @contextmanager
@@ -185,9 +183,5 @@ def _print(args: argparse.Namespace, course: Course, rule: LexiconRule) -> None:
         print("\n".join(sign_as_text(sign, rule.likeness(sign.gloss), names)))
     known = f", {len(course.known)} known already" if course.known else ""
     failed = f", {len(course.failures)} failed" if course.failures else ""
-    taught = f"{len(course.taught)} {_plural('clip', len(course.taught))} taught"
-    print(f"{args.lexicon}: {taught}{known}{failed}; {len(rule.lexicon)} {_plural('sign', len(rule.lexicon))}")
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
+    taught = f"{counted(len(course.taught), 'clip')} taught"
+    print(f"{args.lexicon}: {taught}{known}{failed}; {counted(len(rule.lexicon), 'sign')}")

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import ParamSpec, Protocol
 
 from glosscast.protocol import CloseCode
+from glosscast.wording import counted
 from service.access.auth import Caller
 from service.inference.engine import Engine
 from service.live import endings
@@ -335,14 +336,14 @@ class Session:
         if code == CloseCode.INTERNAL:
             span.failed(label)
         log.info(
-            "stream %s %s ended %s: %.1f s, %d frames, %d dropped, %d faulty, %d signs",
+            "stream %s %s ended %s: %.1f s, %s, %d dropped, %d faulty, %s",
             self.id,
             self.config.input,
             label,
             s.duration_ms / 1000,
-            s.frames,
+            counted(s.frames, "frame"),
             s.dropped,
             s.faulty,
-            s.signs,
+            counted(s.signs, "sign"),
             extra=fields(input=self.config.input, code=label, bundle=self._engine.bundle.id, **s.model_dump()),
         )

@@ -7,7 +7,7 @@ from time import monotonic
 from glosscast.clip import Clip
 from glosscast.decoding import ClipReading, NoSignerError, SignEvent
 from glosscast.lexicon.reading import ReadingRule
-from glosscast.ranking import ranked
+from glosscast.ranking import confidence, ranked
 from service.inference.engine import Engine
 from service.observe.tracing import Span, batch
 from service.problems import ProblemError
@@ -53,6 +53,8 @@ def classify(
         bundle=engine.bundle.id,
         duration_ms=round(clip.duration_ms, 1),
         frames=len(clip.t_ms),
+        known=reading.known,
+        threshold=confidence(engine.bundle.manifest.decoder.reject),
         predictions=predictions,
         signs=[_sign(rule, event, float(clip.t_ms[0])) for event in reading.signs],
         warnings=clip.warnings,

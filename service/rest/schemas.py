@@ -53,7 +53,12 @@ class Classification(BaseModel):
     bundle: str = Field(description="name and version", examples=["asl-demo@1"])
     duration_ms: float = Field(description="from the first to the last frame")
     frames: int = Field(description="frames that were looked at")
-    predictions: list[Prediction] = Field(description="best first")
+    known: bool = Field(
+        description="whether a known sign was found; where none was, `predictions` are guesses, and none of them is to "
+        "be shown as what was signed"
+    )
+    threshold: float = Field(description="confidence, 0..1, from which a sign is reported")
+    predictions: list[Prediction] = Field(description="best first; of the clip taken as one sign")
     signs: list[ClipSign] = Field(description="where signs were found, in order; empty where the clip was read whole")
     warnings: list[ClipWarning] = Field(
         description="what makes the reading doubtful; `several_people`: more than one person is in view in half of the "

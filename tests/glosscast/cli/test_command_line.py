@@ -8,10 +8,10 @@ import pytest
 
 from glosscast import __version__
 from glosscast.cli import main
-from service.rest.schemas import Classification, Prediction, Timings
-from tests.bundles import FRAME_MS, learned_from
+from tests.bundles import learned_from
+from tests.glosscast.cli.conftest import Record
 from tests.glosscast.trackers import needs_litert
-from tests.service.serving import EAST, ColourTracker, CrowdTracker, colours, video
+from tests.service.serving import EAST
 
 
 def test_info_lists_every_gloss(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,49 +66,6 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert "manifest.json: missing" in capsys.readouterr().err
 
 
-@pytest.fixture
-def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Someone who signs "east", for a tracker that sees colours."""
-    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda threads: ColourTracker())
-    path = tmp_path / "east.mp4"
-    path.write_bytes(video(colours(EAST)))
-    return path
-
-
-def test_classify_prints_the_best_first(clip: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["classify", str(clip), "--bundle", str(bundle_folder), "--top-k", "2"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert lines[0].endswith("%  east")
-
-
-def test_classify_warns_of_several_people(
-    clip: Path, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda threads: CrowdTracker())
-    assert main(["classify", str(clip), "--bundle", str(bundle_folder), "--top-k", "1"]) == 0
-    out, err = capsys.readouterr()
-    assert out.endswith("%  east\n")
-    assert err.startswith(f"{clip}: several people are in view")
-    assert main(["classify", str(clip), "--bundle", str(bundle_folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["warnings"] == ["several_people"]
-
-
-def test_classify_as_json_is_the_answer_of_rest(
-    clip: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["classify", str(clip), "--bundle", str(bundle_folder), "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert set(answer) == set(Classification.model_fields)
-    assert set(answer["timings_ms"]) == set(Timings.model_fields)
-    assert set(answer["predictions"][0]) == set(Prediction.model_fields)
-    assert answer["bundle"] == "compass@1"
-    assert answer["predictions"][0]["gloss"] == "east"
-    assert answer["predictions"][0]["confusable_with"] == ["west"]
-    assert answer["frames"] == 44
-    assert answer["duration_ms"] == pytest.approx(43 * FRAME_MS, abs=2)
-
-
 @needs_litert
 @pytest.mark.parametrize(
     ("trained", "warned"),
@@ -118,7 +75,7 @@ def test_classify_as_json_is_the_answer_of_rest(
     ],
 )
 def test_only_an_extractor_of_unknown_effect_is_reported(
-    clip: Path,
+    record: Record,
     bundle_folder: Path,
     tmp_path: Path,
     trained: str,
@@ -128,7 +85,7 @@ def test_only_an_extractor_of_unknown_effect_is_reported(
 ) -> None:
     monkeypatch.setenv("GLOSSCAST_EXTRACTOR", "litert")
     bundle = learned_from(trained, bundle_folder, tmp_path / "bundle")
-    assert main(["classify", str(clip), "--bundle", str(bundle)]) == 0
+    assert main(["classify", str(record("east.mp4", EAST)), "--bundle", str(bundle)]) == 0
     assert ("keypoints of" in capsys.readouterr().err) == warned
 
 

@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 
 from glosscast.cli import recordings, teach
-from glosscast.cli.recordings import Unusable, read_all
-from glosscast.clip import Clip
+from glosscast.cli.recordings import Recording, Unusable, read_all
 from tests.glosscast.cli.conftest import Record
 from tests.service.serving import NEAR
 
 ROOT = Path(__file__).parents[3]
 
 
-def a_reading(path: Path, fps: float) -> Clip | Unusable:
+def a_reading(path: Path, fps: float) -> Recording | Unusable:
     """What a process does with a path here; it has to be found by its name."""
     match path.name:
         case "kills":

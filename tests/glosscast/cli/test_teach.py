@@ -128,7 +128,9 @@ def test_a_folder_is_taught_and_a_second_run_skips_what_was(record: Record, teac
     record("set/tea/c.mp4", NEAR, sign_frames=26)
     seen: list[Path] = []
     original = recordings.keypoints_of
-    monkeypatch.setattr(recordings, "keypoints_of", lambda path, fps: seen.append(path) or original(path, fps))
+    monkeypatch.setattr(
+        recordings, "keypoints_of", lambda path, *options: seen.append(path) or original(path, *options)
+    )
     code, out, _ = teaching("--folder", folder)
     assert code == 0
     assert [path.name for path in seen] == ["c.mp4"]
@@ -195,7 +197,7 @@ def test_on_a_full_disk_what_was_stored_stays(record: Record, teaching, lexicon,
         code, _, err = teaching("coffee", record("b.mp4", FAR))
     assert code == 2
     assert err.splitlines()[-1].endswith(
-        "No space left on device; 0 clips of this run are stored, the last 1 are not: put that right and run this again"
+        "No space left on device; 0 clips of this run stored, 1 clip not stored: put that right and run this again"
     )
     assert len(lexicon()) == 1
     assert teaching("coffee", record("b.mp4", FAR))[0] == 0
@@ -207,12 +209,12 @@ def test_interrupted_it_keeps_what_was_taught(record: Record, teaching, lexicon,
     record("set/b/a.mp4", FAR)
     original = recordings.keypoints_of
 
-    def reading(path: Path, fps: float):
+    def reading(path: Path, *options):
         if path.parent.name == "b":
             if how == "by hand":
                 raise KeyboardInterrupt
             os.kill(os.getpid(), signal.SIGTERM)
-        return original(path, fps)
+        return original(path, *options)
 
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
@@ -243,11 +245,11 @@ def test_what_another_program_adds_meanwhile_is_kept(record: Record, teaching, l
     other = record("other.mp4", FAR)
     original = recordings.keypoints_of
 
-    def reading(path: Path, fps: float):
+    def reading(path: Path, *options):
         if path != other:
             monkeypatch.setattr(recordings, "keypoints_of", original)
             assert teaching("coffee", other)[0] == 0
-        return original(path, fps)
+        return original(path, *options)
 
     monkeypatch.setattr(recordings, "keypoints_of", reading)
     assert teaching("tea", record("a.mp4", NEAR))[0] == 0
@@ -256,7 +258,7 @@ def test_what_another_program_adds_meanwhile_is_kept(record: Record, teaching, l
 
 def test_where_no_file_can_be_made_no_clip_is_read(record: Record, teaching, tmp_path: Path, monkeypatch) -> None:
     clip = record("a.mp4", NEAR)
-    monkeypatch.setattr(recordings, "keypoints_of", lambda path, fps: pytest.fail("a clip was read"))
+    monkeypatch.setattr(recordings, "keypoints_of", lambda *options: pytest.fail("a clip was read"))
     code, _, err = teaching("tea", clip, "--lexicon", tmp_path / "nowhere" / "mine.npz")
     assert (code, err) == (2, f"{tmp_path / 'nowhere'}: No such file or directory\n")
 

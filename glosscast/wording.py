@@ -1,0 +1,11 @@
+"""Words of messages for people."""
+
+
+def counted(count: int, word: str) -> str:
+    """A number and what it counts: "1 frame", "2 frames".
+
+    Args:
+        count: how many.
+        word: in the singular; its plural must end in "s".
+    """
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
