@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from glosscast.wording import counted
+from glosscast.wording import counted, installing
 
 
 class LiveError(RuntimeError):
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         from glosscast.loan import LoanError, lent
         from glosscast.sources import SourceError
     except ModuleNotFoundError as error:
-        raise LiveError(f"{error.name} is not installed: pip install 'glosscast[client]'") from error
+        raise LiveError(f"{error.name} is not installed: {installing('client')}") from error
     try:
         key = args.api_key_file.read_text(encoding="utf-8").strip() if args.api_key_file else None
         with (

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from glosscast.manifest import Precision
+from glosscast.wording import installing
 
 log = logging.getLogger("glosscast")
 
@@ -114,7 +115,7 @@ def runtime() -> Any:
     if clash := [name for name, place in places.items() if list(places.values()).count(place) > 1]:
         raise ProviderError(
             f"{' and '.join(clash)} are installed over each other, in one folder; repair with: "
-            f"pip uninstall -y {' '.join(clash)} && pip install 'glosscast[{BUILDS[clash[-1]]}]'"
+            f"pip uninstall -y {' '.join(clash)}, then {installing(BUILDS[clash[-1]])}"
         )
     try:
         import onnxruntime as ort
@@ -122,9 +123,9 @@ def runtime() -> Any:
         ort.set_default_logger_severity(4)  # important faults are raised or logged here
     except (ImportError, AttributeError) as error:  # a folder that lost its files is still a package, an empty one
         build = next(iter(places), None)
-        how = f"--force-reinstall {build}" if build else "'glosscast[cpu]', or [openvino] or [gpu] instead of [cpu]"
-        state = "ONNX Runtime is damaged" if build else "there is no ONNX Runtime"
-        raise ProviderError(f"{state}: pip install {how}") from error
+        if build:
+            raise ProviderError(f"ONNX Runtime is damaged: pip install --force-reinstall {build}") from error
+        raise ProviderError(f"there is no ONNX Runtime: {installing('cpu')} (or openvino, or gpu)") from error
     if CUDA in ort.get_available_providers():
         ort.preload_dlls()  # from the packages of the extra `gpu`
     return ort

@@ -45,6 +45,8 @@ EMBEDDING = 2  # numbers in an embedding
 GAIN = 6.0  # logits per shoulder width
 REST_LOGIT = 3.0  # of "rest", whatever is seen; with GAIN, half a shoulder width is the border
 FRAME_MS = 62.5
+THRESHOLD = 0.6  # of a strict bundle
+UNSURE_FRAMES = 19  # of a sign that it is a little too unsure of; one of 20 frames is reported
 ASPECT = 4 / 3
 SHOULDERS = {Pose.LEFT_SHOULDER: (0.6, 0.5), Pose.RIGHT_SHOULDER: (0.4, 0.5)}
 POISON = 90.0  # z of a keypoint, in frame widths
@@ -240,6 +242,15 @@ def signing(*signs: str, sign_frames: int = 20, rest_frames: int = 12) -> list[t
         frames += [pose((side, 0.2 + 0.2 * (i % 2)), depth) for i in range(sign_frames)]
         frames += [pose(None)] * rest_frames
     return [(i * FRAME_MS, frame) for i, frame in enumerate(frames)]
+
+
+def strict(bundle: Path, folder: Path) -> Path:
+    """Copy a bundle into `folder`, as one that reports signs from `THRESHOLD` on, and return it."""
+    shutil.copytree(bundle, folder)
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    content["decoder"] |= {"reject": THRESHOLD, "stable": THRESHOLD}
+    (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+    return folder
 
 
 def lenient(folder: Path) -> Path:

@@ -9,6 +9,7 @@ from glosscast.holistic.litert import LiteRtTracker
 from glosscast.holistic.mediapipe_graph import MediaPipeTracker
 from glosscast.holistic.tracking import Tracker
 from glosscast.keypoints import UNSEEN
+from glosscast.wording import installing
 
 Extractor = Literal["litert", "mediapipe"]
 EXTRACTORS: tuple[Extractor, ...] = get_args(Extractor)
@@ -94,7 +95,7 @@ def description(extractor: Extractor) -> str:
     try:
         return f"{extractor}-holistic {version(PACKAGES[extractor])}"
     except PackageNotFoundError:
-        raise ExtractorError(f"{VARIABLE}={extractor} needs a package: pip install 'glosscast[{extractor}]'") from None
+        raise ExtractorError(f"{VARIABLE}={extractor} needs a package: {installing(extractor)}") from None
 
 
 def model_hashes(trained_with: str) -> dict[str, str]:

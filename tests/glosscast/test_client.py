@@ -304,10 +304,10 @@ def test_glosscast_live_prints_json(service, clip, capsys):
     assert glosses(map(json.loads, capsys.readouterr().out.splitlines())) == ["east", "west"]
 
 
-def test_glosscast_live_reports_errors_in_one_line(clip, tmp_path, capsys):
+def test_glosscast_live_reports_errors_in_one_line(clip, tmp_path, capfd):
     for arguments in ([str(clip), "--url", "http://127.0.0.1:9"], ["--camera", "97"], [str(tmp_path / "none.mp4")]):
         assert cli.main(["live", *arguments]) == 2
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         assert out == ""
         assert len(err.splitlines()) == 1
 
@@ -339,3 +339,9 @@ def test_on_a_terminal_dots_stand_until_a_guess_is_stable():
     printer.show({**final, "gloss": "rest"})
 
     assert out.text == "\r\x1b[K…\r\x1b[Khelp …\r\x1b[K    0.50 s   90%  hello\n\r\x1b[K"
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 frame dropped\n"), (2, "2 frames dropped\n")])
+def test_dropped_frames_are_counted_in_the_right_number(count, text, capsys):
+    Printer(Terminal(), as_json=False).show({"type": "warning", "code": "frames_dropped", "count": count})
+    assert capsys.readouterr().err == text

@@ -92,7 +92,7 @@ def test_an_unknown_extractor_is_named(monkeypatch):
 @pytest.mark.parametrize(("name", "package"), [("litert", "ai-edge-litert"), ("mediapipe", "mediapipe")])
 def test_a_missing_package_is_named(name, package, monkeypatch):
     monkeypatch.setitem(choice.PACKAGES, name, package + "-missing")
-    with pytest.raises(ExtractorError, match=rf"pip install 'glosscast\[{name}\]'"):
+    with pytest.raises(ExtractorError, match=rf"pip install -e '\.\[{name}\]'"):
         new_tracker(name)
 
 

@@ -202,7 +202,7 @@ def test_builds_in_folders_of_their_own_are_no_clash(installed):
 
 @pytest.mark.parametrize(
     ("folders", "says"),
-    [({}, "there is no ONNX Runtime: pip install 'glosscast"), ({"onnxruntime": "site"}, "damaged.*--force-reinstall")],
+    [({}, "there is no ONNX Runtime: pip install -e "), ({"onnxruntime": "site"}, "damaged.*--force-reinstall")],
 )
 def test_no_build_and_a_damaged_one_are_refused(installed, monkeypatch, folders, says):
     installed(**folders)

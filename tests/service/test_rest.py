@@ -12,7 +12,7 @@ from service.app import create_app
 from service.problems import CODES
 from service.protocol.codes import ErrorCode
 from service.settings import Settings
-from tests.bundles import SPEC, VOCABULARY
+from tests.bundles import SPEC, THRESHOLD, UNSURE_FRAMES, VOCABULARY, strict
 from tests.service.serving import (
     DOWN,
     EAST,
@@ -74,7 +74,10 @@ def test_each_sign_of_a_clip_is_reported_with_its_times(client):
 def test_the_answer_has_all_that_is_promised(client):
     answer = post(client, SIGN_EAST).json()
 
-    assert set(answer) == {"bundle", "duration_ms", "frames", "predictions", "signs", "warnings", "timings_ms"}
+    assert set(answer) == {
+        *("bundle", "duration_ms", "frames", "known", "threshold", "predictions", "signs", "warnings", "timings_ms")
+    }
+    assert (answer["known"], answer["threshold"]) == (True, 0.0)
     assert (answer["bundle"], answer["frames"]) == ("compass@1", 44)
     assert answer["duration_ms"] == pytest.approx(43 * 62.5, abs=1)
     assert [p["gloss"] for p in answer["predictions"]] == ["east", "rest", "west"]
@@ -228,3 +231,16 @@ def test_the_page_is_served_where_it_exists(client):
     assert answer.content == index.read_bytes()
     assert answer.headers["content-type"].startswith("text/html")
     assert client.head("/").status_code == 200
+
+
+def test_a_clip_without_a_sure_sign_says_so(bundle_folder, tmp_path):
+    with serve(strict(bundle_folder, tmp_path / "strict")) as address, browser(address) as client:
+        unsure = post(client, video(colours(EAST, sign_frames=UNSURE_FRAMES))).json()
+        nothing = post(client, video([DOWN] * 30)).json()
+        sure = post(client, SIGN_EAST).json()
+
+    assert (unsure["known"], unsure["threshold"], unsure["signs"]) == (False, THRESHOLD, [])
+    assert unsure["predictions"][0]["gloss"] == "east"
+    assert unsure["predictions"][0]["confidence"] < THRESHOLD
+    assert nothing["known"] is False
+    assert sure["known"] is True

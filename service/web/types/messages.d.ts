@@ -412,7 +412,11 @@ export interface Classification {
   duration_ms: number;
   /** frames that were looked at */
   frames: number;
-  /** best first */
+  /** whether a known sign was found; where none was, `predictions` are guesses, and none of them is to be shown as what was signed */
+  known: boolean;
+  /** confidence, 0..1, from which a sign is reported */
+  threshold: number;
+  /** best first; of the clip taken as one sign */
   predictions: Prediction[];
   /** where signs were found, in order; empty where the clip was read whole */
   signs: ClipSign[];

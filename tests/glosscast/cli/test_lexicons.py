@@ -128,7 +128,7 @@ def test_classify_reads_taught_signs(path: Path, run, teachable_folder: Path, re
     code, out, _ = run("classify", clip, "--bundle", teachable_folder, "--lexicon", path, "--json")
     answer = json.loads(out)
     assert code == 0
-    assert set(answer) == set(Classification.model_fields)
+    assert set(answer) == {"clip", *Classification.model_fields}
     assert set(answer["predictions"][0]) == set(Prediction.model_fields)
     assert answer["predictions"][0]["gloss"] == "coffee"
     assert [sign["gloss"] for sign in answer["signs"]] == ["coffee"]

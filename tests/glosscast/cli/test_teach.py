@@ -287,4 +287,4 @@ def test_a_terminal_sees_one_line_that_changes(record: Record, teaching, monkeyp
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     folder = record("set/a/a.mp4", NEAR).parents[1]
     _, _, err = teaching("--folder", folder)
-    assert err == "\r\x1b[K1 of 1 clips, 0 failed\r\x1b[K"
+    assert err == "\r\x1b[K1 of 1 clip, 0 failed\r\x1b[K"
