@@ -8,7 +8,7 @@ import pytest
 from tests.bundles import ASPECT, NO_SIGN, signing
 from tests.service.axe import SCRIPT, barriers
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open
-from tests.service.serving import ROOMY, SIGN_EAST, Client, send_all, serve
+from tests.service.serving import DOWN, EAST, ROOMY, SIGN_EAST, WEST, Client, colours, send_all, serve, video
 from tests.service.teaching import Classroom, taught_sign
 from tests.service.test_page_framing import watched
 from tests.service.test_page_stream import STARTED, final, on_start, playing
@@ -55,6 +55,11 @@ def test_no_barriers_in_any_view(open_page: Open, tmp_path: Path, context: dict[
     page.set_input_files("#file", tmp_path / "clip.mp4")
     page.locator("#clip-result .timeline").wait_for()
     assert barriers(page) == [], "result"
+    for name, frames in {"no known sign": [DOWN] * 30, "two signs": colours(EAST, WEST)}.items():
+        (tmp_path / "clip.mp4").write_bytes(video(frames))
+        page.set_input_files("#file", tmp_path / "clip.mp4")
+        page.locator("#clip-result h2.none:visible").wait_for()
+        assert barriers(page) == [], name
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -1,14 +1,13 @@
 /** The clip view: choose or drop a file, watch it go, read the result. */
 
 import { askForKey, credentials } from "./access.js";
-import { couldAlsoBeLine, surenessLine } from "./captions.js";
-import { bar, byId, h, present } from "./dom.js";
-import { glossName, percent, sureness } from "./glosses.js";
-import { label, number, onLanguage, seconds, t } from "./i18n.js";
+import { resultOf } from "./clip-result.js";
+import { byId, h } from "./dom.js";
+import { label, number, onLanguage } from "./i18n.js";
 import { clipProblem } from "./messages.js";
 import { Recorder } from "./recorder.js";
 
-/** @import { Classification, ClipSign, Prediction, Problem } from "../types/messages.js" */
+/** @import { Classification, Problem } from "../types/messages.js" */
 /** @import { Key, Params } from "./i18n.js" */
 /** @import { Lexicon } from "./lexicon.js" */
 
@@ -39,7 +38,7 @@ export class Upload {
     byId("clip-cancel").addEventListener("click", () => this.cancel());
     byId("clip-retry").addEventListener("click", () => this.#sendAgain());
     byId("preview-video").addEventListener("error", () => this.#showUnplayable(true));
-    onLanguage(() => this.answer && this.#renderResult(this.answer));
+    onLanguage(() => this.#renderResult());
     this.#listenForDrops();
     this.#show("empty");
   }
@@ -142,48 +141,15 @@ export class Upload {
     this.#show("error");
   }
 
+  #renderResult() {
+    if (this.answer) byId("clip-result").replaceChildren(...resultOf(this.answer, this.noSign));
+  }
+
   /** @param {Classification} answer */
   #result(answer) {
     this.answer = answer;
-    this.#renderResult(answer);
+    this.#renderResult();
     this.#show("result");
-  }
-
-  /** @param {Classification} answer */
-  #renderResult(answer) {
-    const signs = answer.predictions.filter(({ gloss }) => gloss !== this.noSign);
-    const [top] = answer.predictions;
-    const none = !top || top.gloss === this.noSign;
-    byId("clip-result").replaceChildren(...present([
-      label(h("h2.sr-only"), "clip.result"),
-      answer.warnings?.includes("several_people") ? label(h("p.clip-warning"), "framing.clip") : null,
-      ...(none ? noSignFound() : this.#sign(top, signs)),
-      timeline(answer, this.noSign),
-      this.#ranking(none ? "clip.ranking_none" : "clip.ranking", signs),
-      facts(answer)]));
-  }
-
-  /**
-   * @param {Prediction} top
-   * @param {Prediction[]} signs
-   */
-  #sign(top, signs) {
-    const sign = { ...top, alternatives: signs };
-    return present([
-      h("p.result-gloss", { "data-gloss": top.gloss }, h("span.gloss", {}, glossName(top.gloss))),
-      surenessLine(top.confidence),
-      couldAlsoBeLine(sign, this.noSign),
-    ]);
-  }
-
-  /**
-   * @param {Key} title
-   * @param {Prediction[]} signs
-   */
-  #ranking(title, signs) {
-    return h("div.ranking", {}, label(h("h3"), title), h("ol", {},
-      ...signs.map(({ gloss, confidence }) => h("li", { "data-gloss": gloss, "data-level": sureness(confidence).level },
-        h("span.gloss", {}, glossName(gloss)), bar(confidence), h("span.number", {}, percent(confidence))))));
   }
 
   /** @param {File|null} file */
@@ -208,6 +174,7 @@ export class Upload {
     const failed = unplayable && byId("preview-video").hasAttribute("src");
     byId("preview-video").hidden = failed;
     byId("preview-none").hidden = !failed;
+    if (failed) this.#renderResult(); // what would play it is of no use
   }
 
   /**
@@ -228,58 +195,6 @@ export class Upload {
     byId("clip").dataset.state = part;
     for (const name of PARTS) byId(`clip-${name}`).hidden = name !== part;
   }
-}
-
-/**
- * The function shows where the signs are in the clip, each as a button that plays it; null where none was found apart.
- *
- * @param {{signs?: ClipSign[], duration_ms: number}} answer
- * @param {string|null} noSign the gloss that stands for "no sign"
- */
-function timeline({ signs = [], duration_ms: duration }, noSign) {
-  const shown = signs.filter(({ gloss }) => gloss !== noSign);
-  if (!shown.length) return null;
-  const share = (/** @type {number} */ ms) => `${((100 * ms) / duration).toFixed(2)}%`;
-  const items = shown.map(({ gloss, confidence, start_ms: start, end_ms: end }) => {
-    const time = t("clip.from_to", { start: seconds(start), end: seconds(end) });
-    const item = h("li", { "data-gloss": gloss, "data-level": sureness(confidence).level },
-      h("button", { type: "button", title: `${glossName(gloss)}, ${percent(confidence)}, ${time}`, onclick: () => showFrom(start) },
-        h("span.gloss", {}, glossName(gloss)), h("span.sr-only", {}, `, ${percent(confidence)}, ${time}`)));
-    item.style.left = share(start);
-    item.style.width = share(end - start);
-    return item;
-  });
-  return h("div.timeline", {}, label(h("h3"), "clip.where"), h("ol", {}, ...items),
-    h("p.ends", { "aria-hidden": "true" }, h("span", {}, "0 s"), h("span", {}, `${seconds(duration)} s`)));
-}
-
-/** @param {number} ms */
-function showFrom(ms) {
-  const video = byId("preview-video");
-  video.currentTime = ms / 1000;
-  video.play().catch(() => {});
-}
-
-const noSignFound = () => [
-  label(h("p.result-gloss.none", { "data-gloss": "" }), "clip.none"),
-  label(h("p"), "clip.none_body"),
-];
-
-/**
- * The function makes the small print: what was read, by which bundle, in what time.
- *
- * @param {Classification} answer
- */
-function facts({ bundle, duration_ms: duration, frames, timings_ms: timings }) {
-  const parts = [
-    t("clip.fact_length", { s: seconds(duration) }),
-    t("clip.fact_frames", { n: frames }),
-    t("clip.fact_decode", { ms: Math.round(timings.decode) }),
-    t("clip.fact_keypoints", { ms: Math.round(timings.keypoints) }),
-    t("clip.fact_inference", { ms: Math.round(timings.inference) }),
-    bundle,
-  ];
-  return h("p.facts", {}, parts.join(" · "));
 }
 
 /**
