@@ -74,6 +74,7 @@ class Answer:
             "frames": len(self.recording.clip.t_ms),
             "known": self.reading.known,
             "threshold": self.threshold,
+            "no_sign": self.rule.vocabulary.no_sign,
             "predictions": [
                 {**best._asdict(), "confusable_with": self.rule.confusable_with(best.gloss)}
                 for best in self._ranked(self.top_k)

@@ -55,6 +55,7 @@ def classify(
         frames=len(clip.t_ms),
         known=reading.known,
         threshold=confidence(engine.bundle.manifest.decoder.reject),
+        no_sign=rule.vocabulary.no_sign,
         predictions=predictions,
         signs=[_sign(rule, event, float(clip.t_ms[0])) for event in reading.signs],
         warnings=clip.warnings,

@@ -58,6 +58,7 @@ class Classification(BaseModel):
         "be shown as what was signed"
     )
     threshold: float = Field(description="confidence, 0..1, from which a sign is reported")
+    no_sign: str | None = Field(description="the gloss that stands for hands that say nothing")
     predictions: list[Prediction] = Field(description="best first; of the clip taken as one sign")
     signs: list[ClipSign] = Field(description="where signs were found, in order; empty where the clip was read whole")
     warnings: list[ClipWarning] = Field(

@@ -7,12 +7,14 @@ error's `type` points into it. `/openapi.json` is there for interactive tools.
 
 import base64
 import hashlib
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
+from markdown_it import MarkdownIt
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
@@ -21,7 +23,10 @@ from service.access import auth
 from service.problems import CODES, Problem
 from service.protocol import messages
 from service.protocol.codes import ErrorCode, Refusal
+from service.site import examples
+from service.site.examples import Examples
 from service.site.security import HEADERS
+from service.state import state_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,8 +35,18 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 :root { color-scheme: light dark; }
 h2 { border-bottom: 1px solid #8886; margin-top: 3rem; } h3 { margin-top: 2rem; }
 code, pre { font: 14px/1.5 ui-monospace, monospace; } pre { white-space: pre-wrap; }
+summary { cursor: pointer; min-height: 44px; line-height: 44px; font-weight: 600; }
+pre { padding: .75rem 1rem; border: 1px solid #8886; border-radius: 8px; overflow-wrap: anywhere; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; } th { text-align: left; }
-th, td { padding: .2rem 1rem .2rem 0; vertical-align: top; border-bottom: 1px solid #8883; }
+th, td { overflow-wrap: anywhere; padding: .2rem 1rem .2rem 0; vertical-align: top; border-bottom: 1px solid #8883; }
+"""
+HEAD = """
+<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Glosscast: interfaces</title>
+"""
+MARKDOWN = MarkdownIt("commonmark", {"html": False})
+STREAM_EXAMPLES = """
+curl shows whether a websocket gets through to the service (`101 Switching Protocols`); it sends no frames. The
+JavaScript is for a page, or for the console of a browser on the page of this service.
 """
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = HEADERS["Content-Security-Policy"] + f"; style-src 'sha256-{STYLE_HASH}'"
@@ -41,57 +56,61 @@ POLICY = HEADERS["Content-Security-Policy"] + f"; style-src 'sha256-{STYLE_HASH}
 async def docs(request: Request) -> HTMLResponse:
     """The page."""
     api = request.app.openapi()
+    written = Examples(str(request.base_url).rstrip("/"), keyed=state_of(request).settings.api_keys_file is not None)
     body = "\n".join(
         (
             "<h1>Glosscast: interfaces</h1>",
             '<p><a href="/">The page</a> · <a href="/openapi.json">openapi.json</a></p>',
-            f"<h2>Access</h2><pre>{escape(auth.__doc__ or '')}</pre>",
-            "<h2>REST</h2>",
-            *(_operation(api, path, method, o) for path, item in api["paths"].items() for method, o in item.items()),
+            f"<h2>Access</h2>{_prose(auth.__doc__ or '')}",
+            f"<h2>REST</h2>{_prose(examples.__doc__ or '')}",
+            *(
+                _operation(api, f"{method.upper()} {path}", operation, written)
+                for path, item in api["paths"].items()
+                for method, operation in item.items()
+            ),
             "<h2>Errors</h2><p>application/problem+json (RFC 9457); decide by <code>code</code>.</p>",
             _model(Problem.model_json_schema(), {}),
-            _table(("code", "status", "meaning"), [(_code(c, c), str(s), escape(m)) for c, (s, m) in CODES.items()]),
-            f"<h2>Websocket /v1/stream</h2><pre>{escape(messages.__doc__ or '')}</pre>",
+            _table(("code", "status", "meaning"), [(_code(c, c), str(s), _inline(m)) for c, (s, m) in CODES.items()]),
+            f"<h2>Websocket /v1/stream</h2>{_prose(messages.__doc__ or '')}",
+            _prose(STREAM_EXAMPLES) + _sources(written.of_stream()),
             "<h3>Client to server</h3>",
             *(_message(model) for model in messages.CLIENT_MESSAGES),
             "<h3>Server to client</h3>",
             *(_message(model) for model in messages.SERVER_MESSAGES),
             "<h3>Error codes</h3>",
-            _table(("code", "meaning"), [(_code(code), escape(code.meaning)) for code in ErrorCode]),
+            _table(("code", "meaning"), [(_code(code), _inline(code.meaning)) for code in ErrorCode]),
             "<h3>Reasons of refusals</h3>",
-            _table(("code", "meaning"), [(_code(code), escape(code.meaning)) for code in Refusal]),
+            _table(("code", "meaning"), [(_code(code), _inline(code.meaning)) for code in Refusal]),
             "<h3>Close codes</h3>",
-            _table(("code", "meaning"), [(_code(str(code)), escape(code.meaning)) for code in CloseCode]),
+            _table(("code", "meaning"), [(_code(str(code)), _inline(code.meaning)) for code in CloseCode]),
         )
     )
-    head = f'<meta charset="utf-8"><title>Glosscast: interfaces</title><style>{STYLE}</style>'
+    head = f"{HEAD}<style>{STYLE}</style>"
     page = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
 
-def _operation(api: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
+def _operation(api: dict[str, Any], name: str, operation: dict[str, Any], written: Examples) -> str:
     schemas = api["components"]["schemas"]
-    parts = [f"<h3>{_code(method.upper())} {_code(path)}</h3><p>{escape(operation.get('description', ''))}</p>"]
+    parts = [f"<h3>{_code(name)}</h3>{_prose(operation.get('description', ''))}"]
     fields = [(p["name"], p["schema"], p.get("description", "")) for p in operation.get("parameters", [])]
     for body in operation.get("requestBody", {}).get("content", {}).values():
         fields += [(name, s, s.get("description", "")) for name, s in body["schema"].get("properties", {}).items()]
     if fields:
-        rows = [(_code(name), escape(_type(s, schemas)), escape(text)) for name, s, text in fields]
+        rows = [(_code(name), escape(_type(s, schemas)), _inline(text)) for name, s, text in fields]
         parts.append(_table(("parameter", "type", "meaning"), rows))
-    answers = [(_code(status), escape(r.get("description", ""))) for status, r in operation["responses"].items()]
+    answers = [(_code(status), _inline(r.get("description", ""))) for status, r in operation["responses"].items()]
     parts.append(_table(("status", "answer"), answers))
     for status in ("200", "201"):
         ok = operation["responses"].get(status, {}).get("content", {}).get("application/json", {}).get("schema", {})
         parts.append(_model(_referred(ok, schemas), schemas))
-    return "".join(parts)
+    return "".join([*parts, _sources(written.of(name, "security" in operation))])
 
 
 def _message(model: type[BaseModel]) -> str:
     schema = model.model_json_schema(mode="serialization")
     name = schema["properties"]["type"]["const"]
-    return (
-        f"<h4>{_code(name)}</h4><p>{escape(schema.get('description', ''))}</p>{_model(schema, schema.get('$defs', {}))}"
-    )
+    return f"<h4>{_code(name)}</h4>{_prose(schema.get('description', ''))}{_model(schema, schema.get('$defs', {}))}"
 
 
 def _model(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> str:
@@ -102,7 +121,7 @@ def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str) -> lis
     """One row a field; the fields of a model inside follow it."""
     rows: list[tuple[str, ...]] = []
     for name, field in schema.get("properties", {}).items():
-        rows.append((_code(prefix + name), escape(_type(field, schemas)), escape(field.get("description", ""))))
+        rows.append((_code(prefix + name), escape(_type(field, schemas)), _inline(field.get("description", ""))))
         inner = _referred(field, schemas) or _referred(field.get("items", {}), schemas)
         rows += _fields(inner, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
     return rows
@@ -126,6 +145,25 @@ def _type(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
         return f"list of {_type(schema['items'], schemas)}" if "items" in schema else "list"
     default = schema.get("default")
     return kind if default is None else f"{kind}, default {json.dumps(default)[:5]}"
+
+
+def _sources(texts: Mapping[str, str]) -> str:
+    """An example in each language, the first one open."""
+    return "".join(
+        f"<details{'' if place else ' open'}><summary>{language}</summary>"
+        f"<pre><code>{escape(text)}</code></pre></details>"
+        for place, (language, text) in enumerate(texts.items())
+    )
+
+
+def _prose(text: str) -> str:
+    """Paragraphs of Markdown as HTML; HTML in them is text."""
+    return str(MARKDOWN.render(inspect.cleandoc(text)))
+
+
+def _inline(text: str) -> str:
+    """A line of Markdown as HTML."""
+    return str(MARKDOWN.renderInline(text))
 
 
 def _code(text: str, anchor: str = "") -> str:

@@ -185,7 +185,7 @@ export default {
     retry: "Noch einmal versuchen",
     result: "Ergebnis",
     none: "Keine bekannte Gebärde",
-    none_below: "Gemeldet wird eine Gebärde ab {threshold}. Nichts in diesem Clip erreicht das.",
+    none_below: "Eine Gebärde wird angezeigt, wenn Glosscast sich zu mindestens {threshold} sicher ist. Nichts in diesem Clip erreicht das.",
     found: { one: "{n} Gebärde", other: "{n} Gebärden" },
     none_body: "Die Hände scheinen hier nichts zu sagen. Beginne mit den Händen unten, gebärde, und nimm sie wieder herunter.",
     ranking: "Wie sicher es ist",

@@ -195,7 +195,7 @@ export default {
     retry: "Try again",
     result: "Result",
     none: "No sign that it knows",
-    none_below: "It reports a sign from {threshold} on. Nothing in this clip reaches that.",
+    none_below: "A sign is shown when Glosscast is at least {threshold} sure of it. Nothing in this clip reaches that.",
     found: { one: "{n} sign", other: "{n} signs" },
     none_body: "The hands seem to say nothing here. Start with the hands down, sign, and lower them again.",
     ranking: "How sure it is",

@@ -416,6 +416,8 @@ export interface Classification {
   known: boolean;
   /** confidence, 0..1, from which a sign is reported */
   threshold: number;
+  /** the gloss that stands for hands that say nothing */
+  no_sign: string | null;
   /** best first; of the clip taken as one sign */
   predictions: Prediction[];
   /** where signs were found, in order; empty where the clip was read whole */
