@@ -32,13 +32,14 @@ router = APIRouter(include_in_schema=False)
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; background: Canvas; color: CanvasText; overflow-wrap: anywhere; }
 h2 { border-bottom: 1px solid #8886; margin-top: 3rem; } h3 { margin-top: 2rem; }
+h3 code { font-size: 18px; }
 code, pre { font: 14px/1.5 ui-monospace, monospace; } pre { white-space: pre-wrap; }
 summary { cursor: pointer; min-height: 44px; line-height: 44px; font-weight: 600; }
-pre { padding: .75rem 1rem; border: 1px solid #8886; border-radius: 8px; overflow-wrap: anywhere; }
+pre { padding: .75rem 1rem; border: 1px solid #8886; border-radius: 8px; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; } th { text-align: left; }
-th, td { overflow-wrap: anywhere; padding: .2rem 1rem .2rem 0; vertical-align: top; border-bottom: 1px solid #8883; }
+th, td { padding: .2rem 1rem .2rem 0; vertical-align: top; border-bottom: 1px solid #8883; }
 """
 HEAD = """
 <meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Glosscast: interfaces</title>
@@ -86,7 +87,7 @@ async def docs(request: Request) -> HTMLResponse:
         )
     )
     head = f"{HEAD}<style>{STYLE}</style>"
-    page = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
+    page = f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>'
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
 

@@ -189,7 +189,7 @@ export default {
     found: { one: "{n} Gebärde", other: "{n} Gebärden" },
     none_body: "Die Hände scheinen hier nichts zu sagen. Beginne mit den Händen unten, gebärde, und nimm sie wieder herunter.",
     ranking: "Wie sicher es ist",
-    ranking_none: "Am nächsten kommt",
+    ranking_none: "Am ähnlichsten",
     where: "Wo im Clip",
     from_to: "{start} bis {end}",
     fact_length: "Clip von {s} s",
