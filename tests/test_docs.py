@@ -42,6 +42,20 @@ def test_every_page_is_in_the_navigation() -> None:
     assert [str(page.relative_to(DOCS)) for page in PAGES if f": {page.relative_to(DOCS)}\n" not in said] == []
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT)))
+def test_clients_leave_the_no_sign_class_out(page: Path) -> None:
+    clients = re.findall(r"^```(?:python|js)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for client in clients:
+        assert ("print" not in client and "console.log" not in client) or re.search("no_?sign", client, re.IGNORECASE)
+
+
+def test_nothing_is_to_be_installed_from_an_index_that_does_not_have_it() -> None:
+    sources = [path for name in ("glosscast", "service", "training", "export") for path in (ROOT / name).rglob("*.py")]
+    pages = [*PAGES, *ROOT.glob("*.md")]
+    wrong = re.compile(r"pip install (?:-\S+ )*['\"]?glosscast\b(?!-)")
+    assert [str(path) for path in (*sources, *pages) if wrong.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_reading_links_and_anchors(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(

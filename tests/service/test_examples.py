@@ -34,6 +34,7 @@ from tests.service.test_page import coloured_webcam
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ("curl", "Python", "JavaScript")
 HOME = "/v1/lexicons"
+UNLIKE = (140, 30, 60)  # a hand that is up, between the two signs
 
 # `openAsBlob`, which sends files, is as old as Node's websocket.
 needs_programs = pytest.mark.skipif(
@@ -186,9 +187,9 @@ def test_the_example_of_a_clip_names_known_signs_alone(
     language: str, key: tuple[Path, str], printed: dict[str, dict[str, str]], tmp_path: Path, run: Callable[..., str]
 ) -> None:
     source = printed["POST /v1/classify"][language]
-    (tmp_path / "clip.mp4").write_bytes(video([*colours(EAST, WEST), *colours((140, 30, 60))]))  # and a hand in between
+    (tmp_path / "clip.mp4").write_bytes(video([*colours(EAST, WEST), *colours(UNLIKE)]))
     assert re.findall(r"\w+", run(language, source, GLOSSCAST_KEY=key[1])) == ["east", "west"]
-    (tmp_path / "clip.mp4").write_bytes(video(colours((140, 30, 60))))
+    (tmp_path / "clip.mp4").write_bytes(video(colours(UNLIKE)))
     assert run(language, source, GLOSSCAST_KEY=key[1]) == "no known sign\n"
 
 
@@ -208,8 +209,19 @@ def test_the_examples_of_the_stream_run_as_printed(
     assert ("GLOSSCAST_KEY" in sources["curl"]) == keyed
     handshake = sources["curl"].rstrip() + " || true\n"  # it waits for what curl does not send
     assert "101 Switching Protocols" in run("curl", handshake, GLOSSCAST_KEY=key[1])
-    (tmp_path / "clip.mp4").write_bytes(video([*colours(EAST, WEST), *colours((140, 30, 60))]))
+    (tmp_path / "clip.mp4").write_bytes(video([*colours(EAST, WEST), *colours(UNLIKE)]))
     assert run("Python", sources["Python"], GLOSSCAST_KEY=key[1]).split() == ["east", "west"]
+
+
+@pytest.mark.slow
+def test_the_program_of_the_tutorial_prints_known_signs_alone(
+    address: str, tmp_path: Path, run: Callable[..., str]
+) -> None:
+    tutorial = (ROOT / "docs" / "tutorial" / "first-captions.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```$", tutorial, re.MULTILINE | re.DOTALL)
+    (tmp_path / "clip.mp4").write_bytes(video([*colours(EAST, WEST), *colours(UNLIKE)]))
+    here = program.replace("127.0.0.1:8000", address).replace("sys.argv[1]", '"clip.mp4"')
+    assert [line.split()[2] for line in run("Python", here).splitlines()] == ["east", "west"]
 
 
 @pytest.mark.browser
