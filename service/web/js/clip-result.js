@@ -43,7 +43,7 @@ function known(signs, guesses, noSign) {
     h("p.result-gloss", { "data-gloss": sign.gloss }, h("span.gloss", {}, glossName(sign.gloss))),
     surenessLine(sign.confidence),
     couldAlsoBeLine({ ...sign, alternatives: guesses }, noSign),
-    found ? jump(found) : null,
+    found ? jump(found, range(found)) : null,
   ]);
 }
 
@@ -80,16 +80,20 @@ function ranking(title, guesses) {
  */
 const foundList = (signs) => h("ol.found", {}, ...signs.map((sign) => h("li", {
   "data-gloss": sign.gloss, "data-level": sureness(sign.confidence).level },
-h("span.gloss", {}, glossName(sign.gloss)), h("span.number", {}, percent(sign.confidence)), jump(sign))));
+h("span.gloss", {}, glossName(sign.gloss)), h("span.number", {}, percent(sign.confidence)), jump(sign, clock(sign.start_ms)))));
 
 /**
  * The function makes the button with a sign's time, which plays the clip from there.
  *
  * @param {ClipSign} sign
+ * @param {string} text
  */
-const jump = ({ start_ms: start, end_ms: end }) => label(
-  h("button.button.jump", { type: "button", disabled: byId("preview-video").hidden, onclick: () => showFrom(start) }),
-  "clip.from_to", { start: clock(start), end: clock(end) });
+const jump = (sign, text) => h("button.button.jump", {
+  type: "button", title: range(sign), disabled: byId("preview-video").hidden, onclick: () => showFrom(sign.start_ms),
+}, text);
+
+/** @param {ClipSign} sign */
+const range = ({ start_ms: start, end_ms: end }) => t("clip.from_to", { start: clock(start), end: clock(end) });
 
 /**
  * The function shows where the signs are in the clip, each as a button that plays it; null where none was found apart.
@@ -101,8 +105,9 @@ function timeline(signs, duration) {
   if (!signs.length) return null;
   const share = (/** @type {number} */ ms) => `${((100 * ms) / duration).toFixed(2)}%`;
   const unplayable = byId("preview-video").hidden;
-  const items = signs.map(({ gloss, confidence, start_ms: start, end_ms: end }) => {
-    const time = t("clip.from_to", { start: clock(start), end: clock(end) });
+  const items = signs.map((sign) => {
+    const { gloss, confidence, start_ms: start, end_ms: end } = sign;
+    const time = range(sign);
     const title = `${glossName(gloss)}, ${percent(confidence)}, ${time}`;
     const item = h("li", { "data-gloss": gloss, "data-level": sureness(confidence).level },
       h("button", { type: "button", title, disabled: unplayable, onclick: () => showFrom(start) },
