@@ -80,6 +80,7 @@ class Answer:
                 for best in self._ranked(self.top_k)
             ],
             "signs": list(self._found()),
+            "warnings": self.recording.clip.warnings,
             "timings_ms": {name: round(seconds * 1000, 1) for name, seconds in timings.items()},
         }
 

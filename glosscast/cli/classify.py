@@ -24,6 +24,7 @@ from glosscast.cli.recordings import (
     usable_cores,
     warn_of_extractor,
 )
+from glosscast.clip import ClipWarning
 from glosscast.decoding import NoSignerError
 from glosscast.lexicon.file import load_lexicon
 from glosscast.lexicon.reading import ReadingRule, rule_of
@@ -31,6 +32,10 @@ from glosscast.lexicon.teaching import Teacher
 from glosscast.ranking import confidence
 from glosscast.recogniser import Recogniser
 from glosscast.wording import counted
+
+WARNINGS: dict[ClipWarning, str] = {
+    "several_people": "several people are in view; the signs of one of them were read, perhaps the wrong one"
+}
 
 Answers = Generator[tuple[FoundClip, Answer | Unusable], None, None]
 
@@ -137,6 +142,9 @@ class Output:
             OSError: the file cannot be written.
         """
         text = FORMATS[self._form](answer)
+        if self._form != "json":  # which has them
+            for warning in answer.recording.clip.warnings:
+                print(f"{clip.path}: {WARNINGS[warning]}", file=sys.stderr)
         if self._files:
             file = self._files[clip.path]
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ class Call:
         body: sent as JSON; None for no such body.
         fields: texts of a form.
         files: names of files, which the form sends as `file`.
+        streamed: whether the answer goes on until the client ends it.
         saved: name of the file that the answer becomes; empty where it is printed.
         token: variable of the environment that holds the token, where the call takes one that is no key.
         python: what is done with the answer in the place of printing it, in Python.
@@ -24,6 +25,7 @@ class Call:
     fields: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     saved: str = ""
+    streamed: bool = False
     token: str = ""
     python: str = ""
     javascript: str = ""
@@ -57,6 +59,13 @@ CALLS: Mapping[str, Call] = {
     "GET /v1/bundle": Call("/v1/bundle"),
     "GET /v1/sessions/{session}/captions.{form}": Call(
         "/v1/sessions/$SESSION/captions.vtt", token="TOKEN", saved="captions.vtt"
+    ),
+    "GET /v1/sessions/{session}/events": Call("/v1/sessions/$SESSION/events", token="VIEW_TOKEN", streamed=True),
+    "GET /v1/sessions/{session}/captions.m3u8": Call(
+        "/v1/sessions/$SESSION/captions.m3u8", token="VIEW_TOKEN", saved="captions.m3u8"
+    ),
+    "GET /v1/sessions/{session}/segment-{number}.vtt": Call(
+        "/v1/sessions/$SESSION/segment-$NUMBER.vtt", token="VIEW_TOKEN", saved="segment.vtt"
     ),
     "GET /healthz": Call("/healthz"),
     "GET /readyz": Call("/readyz"),

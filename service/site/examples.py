@@ -1,7 +1,8 @@
 """Examples of every call in curl, Python and JavaScript, which run as they are printed.
 
 Python needs the package httpx, and for streams `glosscast.client`. JavaScript of the REST interface is for Node.js 22,
-that of streams for a page. A key is in the variable GLOSSCAST_KEY.
+that of streams for a page. A key is in the variable GLOSSCAST_KEY; SESSION, TOKEN and
+VIEW_TOKEN are `session`, `token` and `view.token` of the message `started`.
 """
 
 import json
@@ -59,7 +60,7 @@ class Examples:
 
 
 def _curl(method: str, call: Call, url: str, token: str) -> str:
-    parts = ["curl --fail-with-body"]
+    parts = ["curl --fail-with-body", *(["--no-buffer"] if call.streamed else [])]
     if method not in ("GET", "POST") or (method == "POST" and call.body is None and not call.files):
         parts.append(f"-X {method}")
     if token:
@@ -84,6 +85,8 @@ def _python(method: str, call: Call, url: str, token: str) -> str:
     if call.files:
         files = ", ".join(f'("file", open("{name}", "rb"))' for name in call.files)
         arguments += [f"files=[{files}]", "timeout=60"]
+    if call.streamed:
+        return STREAMED_PYTHON.format(arguments=",\n    ".join(arguments))
     whole = f"answer = httpx.{method.lower()}({', '.join(arguments)})\n"
     if len(whole) > LINE:
         whole = f"answer = httpx.{method.lower()}(\n" + "".join(f"    {a},\n" for a in arguments) + ")\n"
@@ -132,6 +135,8 @@ def _javascript_lines(method: str, call: Call, request: str) -> Iterator[str]:
     yield f"{request}if (!answer.ok) throw new Error(await answer.text());\n"
     if call.saved:
         yield f'await writeFile("{call.saved}", Buffer.from(await answer.arrayBuffer()));\n'
+    elif call.streamed:
+        yield STREAMED_JAVASCRIPT
     elif method != "DELETE":
         yield call.javascript or "console.log(await answer.json());\n"
 
@@ -144,6 +149,23 @@ def _from_process(found: re.Match[str]) -> str:
     return f"${{process.env.{found[1]}}}"
 
 
+STREAMED_PYTHON = """\
+import os
+
+import httpx
+
+with httpx.stream(
+    "GET",
+    {arguments},
+    timeout=None,
+) as answer:
+    answer.raise_for_status()
+    for line in answer.iter_lines():
+        print(line)
+"""
+STREAMED_JAVASCRIPT = """\
+for await (const text of answer.body.pipeThrough(new TextDecoderStream())) process.stdout.write(text);
+"""
 # curl shows whether a websocket gets through to the service; it sends no frames.
 HANDSHAKE = """\
 curl --no-buffer --http1.1 --include --max-time 2{header} \\

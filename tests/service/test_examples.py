@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
+from time import time
 from typing import Any
 
 import httpx
 import pytest
 
 from service.access.keys import Role, add_key
+from service.rest.players import last_listed
 from service.site.calls import CALLS
 from tests.service.axe import SCRIPT, barriers
 from tests.service.browsing import ALLOWED_CAMERA, CHROMIUM
@@ -85,13 +87,15 @@ def run(tmp_path: Path) -> Callable[..., str]:
     (tmp_path / "one.mp4").write_bytes(video(colours(NEAR)))
     (tmp_path / "two.mp4").write_bytes(video(colours(NEAR, sign_frames=24)))
 
-    def of(language: str, text: str, **environment: str) -> str:
+    def of(language: str, text: str, until: str = "", **environment: str) -> str:
         command = {
             "curl": ["bash", "-c", text],
             "Python": [sys.executable, "-c", text],
             "JavaScript": [str(NODE), "--input-type=module", "-e", text],
         }[language]
         surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "*", **environment}
+        if until:
+            return heard(command, until, surroundings)
         done = subprocess.run(
             command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=120, check=False
         )
@@ -99,6 +103,20 @@ def run(tmp_path: Path) -> Callable[..., str]:
         return done.stdout
 
     return of
+
+
+def heard(command: list[str], until: str, environment: dict[str, str]) -> str:
+    """What a program that does not end prints, up to a line."""
+    environment = environment | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        lines = []
+        for line in program.stdout:
+            lines.append(line)
+            if line.strip() == until:
+                break
+        program.kill()
+    return "".join(lines)
 
 
 def test_every_call_has_an_example_in_each_language(guarded: httpx.Client, printed: dict[str, dict[str, str]]) -> None:
@@ -122,13 +140,13 @@ def taught(guarded: httpx.Client, tmp_path: Path) -> Iterator[str]:
     guarded.delete(f"{HOME}/mine")
 
 
-STREAM_ALONE = {"GET /v1/sessions/{session}/captions.{form}"}  # it needs a session
+OF_SESSIONS = {operation for operation in CALLS if "{session}" in operation}
 
 
 @needs_programs
 @pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("operation", sorted(set(CALLS) - STREAM_ALONE))
+@pytest.mark.parametrize("operation", sorted(set(CALLS) - OF_SESSIONS))
 @pytest.mark.usefixtures("taught")
 def test_the_example_of_a_call_runs_as_printed(
     operation: str,
@@ -165,7 +183,9 @@ def test_the_example_of_a_call_runs_as_printed(
 @needs_programs
 @pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("operation", sorted(OF_SESSIONS))
 def test_the_example_of_captions_runs_as_printed(
+    operation: str,
     language: str,
     guarded: httpx.Client,
     key: tuple[Path, str],
@@ -175,9 +195,16 @@ def test_the_example_of_captions_runs_as_printed(
 ) -> None:
     with Client(guarded.base_url.netloc.decode(), additional_headers={"Authorization": f"Bearer {key[1]}"}) as stream:
         started = stream.start(input="frames")
-        source = printed["GET /v1/sessions/{session}/captions.{form}"][language]
-        run(language, source, SESSION=started["session"], TOKEN=started["token"])
-    assert (tmp_path / "captions.vtt").read_text().startswith("WEBVTT")
+        view = started["view"]
+        own = {"SESSION": started["session"], "TOKEN": started["token"]}
+        others = {"SESSION": view["session"], "VIEW_TOKEN": view["token"], "NUMBER": str(last_listed(time()))}
+        given = own if operation.endswith("{form}") else others
+        if operation.endswith("/events"):
+            assert "event: started" in run(language, printed[operation][language], until="event: started", **given)
+            return
+        run(language, printed[operation][language], **given)
+    (made,) = [path for path in tmp_path.iterdir() if path.suffix in (".vtt", ".m3u8")]
+    assert made.read_text().startswith("#EXTM3U" if made.suffix == ".m3u8" else "WEBVTT")
 
 
 @needs_programs

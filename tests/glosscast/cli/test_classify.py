@@ -15,7 +15,7 @@ from service.rest.schemas import Classification, Prediction, Timings
 from tests.bundles import FRAME_MS, THRESHOLD, UNSURE_FRAMES, strict
 from tests.glosscast.cli.conftest import Record
 from tests.glosscast.cli.test_recordings import a_reading
-from tests.service.serving import DOWN, EAST, NOBODY, WEST, video
+from tests.service.serving import DOWN, EAST, NOBODY, WEST, CrowdTracker, video
 
 Classify = Callable[..., tuple[int, str, str]]
 
@@ -78,6 +78,16 @@ def test_json_is_the_answer_of_rest_with_the_clip(record: Record, classified: Cl
     assert [sign["gloss"] for sign in answer["signs"]] == ["east"]
     assert answer["frames"] == 44
     assert answer["duration_ms"] == pytest.approx(43 * FRAME_MS, abs=2)
+
+
+def test_several_people_are_warned_of(record: Record, classified: Classify, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = record("a.mp4", EAST)
+    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda threads: CrowdTracker())
+    code, out, err = classified(path)
+    assert (code, out.split()[-1]) == (0, "east")
+    assert err.startswith(f"{path}: several people are in view")
+    _, out, err = classified(path, "--json")
+    assert (json.loads(out)["warnings"], err) == (["several_people"], "")
 
 
 def test_top_k_is_the_number_of_guesses(record: Record, classified: Classify) -> None:
