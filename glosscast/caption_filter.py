@@ -6,8 +6,12 @@ so the filter looks at what happened in between: a sign is reported again after 
 sign.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+
+Reason = Literal["no_sign", "unsure", "continued"]  # why a final names no sign
 
 
 class CaptionFilter:
@@ -42,8 +46,11 @@ class CaptionFilter:
         self._prediction = best
         return agrees and best not in (self._no_sign, self._reported) and bool(probabilities[best] >= self._stable)
 
-    def is_reported(self, probabilities: NDArray[np.float32]) -> bool:
-        """Whether a final with these probabilities (classes,) is reported: it is sure, and a new sign.
+    def judge(self, probabilities: NDArray[np.float32]) -> Reason | None:
+        """Judge a final by its probabilities (classes,); None where it names a sign: it is sure, and a new one.
+
+        "no_sign" is surely none of the signs, "unsure" may be one of them, and "continued" goes on with the sign that
+        was reported before.
 
         A segment that continues a sign is not always read well: it may be read as the same sign, but not surely, or as
         "no sign". A segment that looks like another sign is one, even where it is too unsure to be reported: the sign
@@ -51,9 +58,9 @@ class CaptionFilter:
         """
         best = int(probabilities.argmax())
         sure = bool(probabilities[best] >= self._reject)
+        if self._reported is not None and best in (self._no_sign, self._reported):
+            return "continued"
         if best == self._no_sign:
-            return sure
-        if best == self._reported:
-            return False
+            return "no_sign" if sure else "unsure"
         self._reported = best if sure else None
-        return sure
+        return None if sure else "unsure"

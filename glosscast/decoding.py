@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from glosscast.caption_filter import CaptionFilter
+from glosscast.caption_filter import CaptionFilter, Reason
 from glosscast.clip import Clip, ClipSpec, Window, cut_window
 from glosscast.keypoints import POSE, PRESENCE, X, Z
 from glosscast.learned_segmentation import LearnedSegmenter, Tagging
@@ -65,7 +65,7 @@ class SignEvent:
         probabilities: (classes,); None for "started".
         readout: what the probabilities were made of: the mean of the windows' readouts; None for "started".
         stable: an interim that can be shown: see `CaptionFilter.is_stable`.
-        suppressed: a final that is not reported: it is too unsure, or continues the sign before it.
+        reason: why a final names no sign; None where it does, and of other kinds. See `CaptionFilter.judge`.
     """
 
     kind: Literal["started", "interim", "final"]
@@ -76,7 +76,12 @@ class SignEvent:
     probabilities: NDArray[np.float32] | None = None
     readout: NDArray[np.float32] | None = None
     stable: bool = False
-    suppressed: bool = False
+    reason: Reason | None = None
+
+    @property
+    def suppressed(self) -> bool:
+        """Whether it is a final that is not reported: it is too unsure, or continues the sign before it."""
+        return self.reason in ("unsure", "continued")
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,8 +264,8 @@ class Decoder:
         if segment.closed:
             self._end_ms = segment.end_ms
             readout, probabilities = self._classify(segment, now_ms)
-            suppressed = not self._filter.is_reported(probabilities)
-            events.append(SignEvent("final", *times, 0, probabilities, readout, suppressed=suppressed))
+            reason = self._filter.judge(probabilities)
+            events.append(SignEvent("final", *times, 0, probabilities, readout, reason=reason))
         elif self._interim and now_ms >= self._interim_due_ms and self._has_capacity():
             self._revision += 1
             self._interim_due_ms = now_ms + self._pipeline.settings.interim_ms

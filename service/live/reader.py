@@ -27,6 +27,7 @@ from service.protocol.messages import (
     Input,
     Interim,
     Landmarks,
+    NoSignReason,
     Point,
     SignStarted,
     Start,
@@ -201,13 +202,15 @@ class SignReader:
         self, event: SignEvent, probabilities: NDArray[np.float32], arrived_s: float, *, is_example: bool
     ) -> Final:
         best, *others = ranked(self._rule.vocabulary, probabilities, self._config.top_k)
-        no_sign = self._no_sign(probabilities) if event.suppressed or is_example else None
+        reason: NoSignReason | None = "example" if is_example else event.reason
+        no_sign = self._no_sign(probabilities) if reason is not None else None
         if no_sign is not None and no_sign != best:
             best, others = no_sign, [best, *others][: self._config.top_k - 1]
         return Final(
             segment=event.segment,
             gloss=best.gloss,
             confidence=best.confidence,
+            reason=None if no_sign is None else reason,
             start_ms=event.start_ms,
             end_ms=event.end_ms,
             alternatives=[Alternative(gloss=other.gloss, confidence=other.confidence) for other in others],

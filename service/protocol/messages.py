@@ -50,6 +50,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from glosscast.caption_filter import Reason
 from service.protocol.codes import ErrorCode, Refusal
 
 
@@ -230,6 +231,9 @@ class Alternative(_Message):
     confidence: float = Field(description="its probability, 0..1")
 
 
+NoSignReason = Literal[Reason, "example"]
+
+
 class Final(_Message):
     """The reading of a sign; it never changes."""
 
@@ -237,6 +241,12 @@ class Final(_Message):
     segment: int = Field(description="number of the sign, as in `sign_started`")
     gloss: str = Field(description="the gloss of the sign, or the no-sign class")
     confidence: float = Field(description="its probability, 0..1")
+    reason: NoSignReason | None = Field(
+        default=None,
+        description="why the gloss is the no-sign class: `no_sign`, it is surely none of the signs; `unsure`, it may be "
+        "one, and the guess leads `alternatives`; `continued`, the sign before goes on and was reported; `example`, it "
+        "was signed to teach; null where the gloss is a sign's",
+    )
     start_ms: float = Field(description="time at which the sign begins")
     end_ms: float = Field(description="time at which the sign ends")
     alternatives: list[Alternative] = Field(description="the next best top_k - 1 glosses")

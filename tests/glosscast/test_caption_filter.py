@@ -26,7 +26,7 @@ def reported(pieces: list[Piece]) -> list[int]:
     found = []
     for rested, best, confidence in pieces:
         live.begin(rested)
-        if live.is_reported(probabilities(best, confidence)):
+        if live.judge(probabilities(best, confidence)) is None:
             found.append(best)
     return found
 
@@ -51,8 +51,8 @@ def pieces_of(text: str) -> list[Piece]:
         pytest.param("EWE", "EWE", id="again after another sign"),
         pytest.param("EeE", "E", id="a piece that is read unsurely"),
         pytest.param("E,E", "E", id="a piece that is perhaps no sign"),
-        pytest.param("E.E", "E.", id="a piece that is no sign"),
-        pytest.param("E.e,E", "E.", id="several of these"),
+        pytest.param("E.E", "E", id="a piece that is no sign"),
+        pytest.param("E.e,E", "E", id="several of these"),
         pytest.param("EwE", "EE", id="again after what is perhaps another sign"),
         pytest.param("E|e|E", "EE", id="rests count where nothing was reported"),
         pytest.param("E|eE", "EE", id="unsure at first"),
@@ -61,7 +61,27 @@ def pieces_of(text: str) -> list[Piece]:
     ],
 )
 def test_a_sign_is_reported_once(pieces: str, expected: str) -> None:
-    assert ["EW."[best] for best in reported(pieces_of(pieces))] == list(expected)
+    assert ["EW"[best] for best in reported(pieces_of(pieces))] == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "reasons"),
+    [
+        pytest.param(".", ["no_sign"], id="surely none"),
+        pytest.param(",", ["unsure"], id="perhaps none"),
+        pytest.param("e", ["unsure"], id="perhaps a sign"),
+        pytest.param("E.,eE", [None, *["continued"] * 4], id="pieces of a sign that was reported"),
+        pytest.param("Ew.", [None, "unsure", "no_sign"], id="another sign, perhaps"),
+        pytest.param("E|.", [None, "no_sign"], id="none after a rest"),
+    ],
+)
+def test_what_names_no_sign_says_why(pieces: str, reasons: list[str | None]) -> None:
+    live = new_filter()
+    found = []
+    for rested, best, confidence in pieces_of(pieces):
+        live.begin(rested)
+        found.append(live.judge(probabilities(best, confidence)))
+    assert found == reasons
 
 
 PIECES = st.lists(
@@ -75,11 +95,11 @@ def test_a_sign_is_never_reported_twice_without_a_rest_or_another_sign(pieces: l
     last = None  # the sign that was reported, until a rest or another sign
     for rested, best, confidence in pieces:
         live.begin(rested)
-        is_reported = live.is_reported(probabilities(best, confidence))
+        is_reported = live.judge(probabilities(best, confidence)) is None
         last = None if rested else last
         assert not (is_reported and best == last)
         assert is_reported <= (confidence >= REJECT)
-        assert is_reported or confidence < REJECT or best == last, "a sure sign that is new was kept back"
+        assert is_reported or confidence < REJECT or best in (last, NOTHING), "a sure sign that is new was kept back"
         if best not in (NOTHING, last):
             last = best if is_reported else None
 
@@ -120,7 +140,7 @@ def test_the_last_interim_of_one_segment_makes_none_of_the_next_stable() -> None
 def test_an_interim_whose_final_would_not_be_reported_is_not_stable() -> None:
     live = new_filter()
     live.begin(rested=True)
-    assert live.is_reported(probabilities(EAST, 0.9))
+    assert live.judge(probabilities(EAST, 0.9)) is None
     live.begin(rested=False)
     assert [live.is_stable(probabilities(EAST, 0.9)) for _ in range(3)] == [False] * 3
     live.begin(rested=True)

@@ -268,7 +268,8 @@ def test_an_unsure_final_is_reported_as_no_sign_with_its_gloss_as_alternative(bu
     strict = replace(bundle, manifest=bundle.manifest.model_copy(update={"decoder": decoder}))
     final = feed(session(strict, model), signing("east"))[-1]
 
-    assert (final.type, final.gloss) == ("final", "rest")
+    assert (final.type, final.gloss, final.reason) == ("final", "rest", "unsure")
+    assert sure.reason is None
     assert final.alternatives[0].gloss == "east"
     assert final.alternatives[0].confidence == sure.confidence
     assert len(final.alternatives) == len(sure.alternatives)
@@ -279,8 +280,13 @@ def test_hands_that_say_nothing_are_no_alternative_to_themselves(bundle, model):
     strict = replace(bundle, manifest=bundle.manifest.model_copy(update={"decoder": decoder}))
     final = feed(session(strict, model), signing("rest"))[-1]
 
-    assert final.gloss == "rest"
+    assert (final.gloss, final.reason) == ("rest", "unsure")
     assert {a.gloss for a in final.alternatives} == {"east", "west"}
+
+
+def test_hands_that_surely_say_nothing_are_told_from_an_unsure_sign(bundle, model):
+    (final,) = of(feed(session(bundle, model), signing("rest")), "final")
+    assert (final.gloss, final.reason) == ("rest", "no_sign")
 
 
 def test_a_continuing_sign_is_not_reported_twice(bundle, model):
@@ -289,4 +295,5 @@ def test_a_continuing_sign_is_not_reported_twice(bundle, model):
     finals = of(feed(live, [(i * FRAME_MS, held) for i in range(250)]), "final")
 
     assert [f.gloss for f in finals] == ["east"] + ["rest"] * (len(finals) - 1)
+    assert [f.reason for f in finals] == [None] + ["continued"] * (len(finals) - 1)
     assert len(finals) > 1  # the longest sign has a limit

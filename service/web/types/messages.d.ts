@@ -179,6 +179,8 @@ export interface FinalMessage {
   gloss: string;
   /** its probability, 0..1 */
   confidence: number;
+  /** why the gloss is the no-sign class: `no_sign`, it is surely none of the signs; `unsure`, it may be one, and the guess leads `alternatives`; `continued`, the sign before goes on and was reported; `example`, it was signed to teach; null where the gloss is a sign's */
+  reason: "no_sign" | "unsure" | "continued" | "example" | null;
   /** time at which the sign begins */
   start_ms: number;
   /** time at which the sign ends */

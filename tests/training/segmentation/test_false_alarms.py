@@ -33,7 +33,9 @@ class Script:
     def event(self, number: int) -> SignEvent:
         gloss, start, end = self.lines[number]
         probabilities = np.eye(3, dtype=np.float32)[VOCABULARY.index(gloss)]
-        return SignEvent("final", number, start, end, probabilities=probabilities, suppressed=self.suppressed)
+        return SignEvent(
+            "final", number, start, end, probabilities=probabilities, reason="unsure" if self.suppressed else None
+        )
 
 
 @dataclass
