@@ -23,7 +23,7 @@ from websockets.typing import Subprotocol
 from glosscast.protocol import STREAM_PATH, SUBPROTOCOL, CloseCode, pack_frame
 from glosscast.sources import EncodedFrame, Source, encoded_frames
 
-ATTEMPTS = 8  # to connect again, over about 40 s; a session can be resumed for 30
+GIVE_UP_S = 90.0  # from the loss of a connection, as the page does; a session can be resumed for 30
 LONGEST_WAIT_S = 8.0
 MAX_RESENT = 64  # frames that may have been on their way when a connection broke; 4 s
 SLOWER = 1.5  # times the interval between two frames, when the service has dropped some
@@ -100,6 +100,7 @@ async def caption(
         options["lexicon"] = lexicon
     session = _Session(source, keypoints, options, realtime and not isinstance(source, int), teaching or Teaching())
     failures = 0
+    lost_at_s = 0.0
     try:
         await session.open()
         while not session.done:
@@ -114,7 +115,9 @@ async def caption(
                         failures = 0
                         yield message
             except (ConnectionClosed, InvalidHandshake, OSError, TimeoutError) as error:
-                await asyncio.sleep(session.wait_s(error, failures))
+                if failures == 0:
+                    lost_at_s = monotonic()
+                await asyncio.sleep(session.wait_s(error, failures, monotonic() - lost_at_s))
                 failures += 1
     finally:
         await session.close()
@@ -200,8 +203,8 @@ class _Session:
                 sending.cancel()
                 await asyncio.wait([sending])
 
-    def wait_s(self, error: Exception, failures: int) -> float:
-        """The time in s to wait before the next connection.
+    def wait_s(self, error: Exception, failures: int, lost_s: float) -> float:
+        """The time in s to wait before the next connection, where there has been none for `lost_s`.
 
         Raises:
             CaptionError: another connection would fail, too.
@@ -209,12 +212,13 @@ class _Session:
         code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
         status = error.response.status_code if isinstance(error, InvalidStatus) else 500
         refused = code in FINAL_CODES or self._error.get("retryable") is False or status < 500
-        if refused or not self._connected or failures >= ATTEMPTS:
+        if refused or not self._connected or lost_s >= GIVE_UP_S:
             raise CaptionError(self._error.get("message") or f"the service cannot be reached: {error}") from error
         if self._error.get("code") == "no_session":
             self._forget()
         backoff_s = min(LONGEST_WAIT_S, 0.5 * 2**failures) * random.uniform(0.5, 1.0)
-        return float(self._error.get("retry_after_s") or (backoff_s if failures else 0.0))
+        wait_s = float(self._error.get("retry_after_s") or (backoff_s if failures else 0.0))
+        return min(wait_s, GIVE_UP_S - lost_s)
 
     async def close(self) -> None:
         """Close the source."""

@@ -19,7 +19,7 @@ Server to client, text: `started`, `sign_started`, `interim`, `final`, `taught`,
 
 Every `sign_started` is followed by exactly one `final`, unless the connection breaks, the client violates the
 protocol, or the server fails. The gloss of a `final` may be the vocabulary's no-sign class (`no_sign` in
-`GET /v1/bundle`): a hand was raised and meant nothing.
+`GET /v1/bundle`); its `reason` says why.
 
 A stream whose `start` names a `lexicon` reads the signs in it as well as those of the bundle, and takes up each change
 of it, whoever makes it, at the next sign. `teach` makes the next signs of the stream examples of a gloss in this
@@ -243,9 +243,9 @@ class Final(_Message):
     confidence: float = Field(description="its probability, 0..1")
     reason: NoSignReason | None = Field(
         default=None,
-        description="why the gloss is the no-sign class: `no_sign`, it is surely none of the signs; `unsure`, it may be "
-        "one, and the guess leads `alternatives`; `continued`, the sign before goes on and was reported; `example`, it "
-        "was signed to teach; null where the gloss is a sign's",
+        description="why the gloss is the no-sign class: `no_sign`, it is surely none of the signs; `unsure`, it may "
+        "be one, and the guess leads `alternatives`; `continued`, the sign before goes on and was reported; "
+        "`example`, it was signed to teach; null where the gloss is a sign's",
     )
     start_ms: float = Field(description="time at which the sign begins")
     end_ms: float = Field(description="time at which the sign ends")

@@ -66,11 +66,11 @@ def test_another_tab_follows(open_page: Open, page_address: str) -> None:
     other.goto(page_address)
     other.evaluate(MAKE)
     one.evaluate("hold.set(8)")
-    other.wait_for_function("told.length === 2")
+    other.wait_for_function("() => told.length === 2")
     other.evaluate("loud.set(true)")
-    one.wait_for_function("loud.value")
+    one.wait_for_function("() => loud.value")
     one.evaluate("localStorage.clear()")
-    other.wait_for_function("told.length === 3")
+    other.wait_for_function("() => told.length === 3")
     assert other.evaluate("[told, loud.value]") == [[4, 8, 4], False]
 
 

@@ -63,7 +63,8 @@ def test_a_stable_guess_stays_until_another_is_or_the_final_comes(open_page: Ope
     seen = page.evaluate(
         """async (messages) => {
           const { Captions } = await import("/js/captions.js");
-          const captions = new Captions();
+          const { History } = await import("/js/history.js");
+          const captions = new Captions(new History(null));
           const word = document.getElementById("caption-word"), box = document.getElementById("caption");
           return messages.map((message) => {
             if (message.type === "sign_started") captions.signStarted();
@@ -79,7 +80,7 @@ def test_a_stable_guess_stays_until_another_is_or_the_final_comes(open_page: Ope
     )
     assert seen == [
         *("listening ", "listening ", "interim thanks", "interim thanks", "interim yes", "interim yes"),
-        *("final help", "listening "),
+        *("final help", "listening help"),  # the final stays until there is something to read in its place
     ]
 
 
@@ -161,7 +162,7 @@ def test_frame_of_the_page_is_parsed_by_the_service(open_page: Open) -> None:
     page = open_page()
     message = page.evaluate(
         """async (image) => {
-          const { encodeFrame } = await import("/js/protocol.js");
+          const { encodeFrame } = await import("/js/wire.js");
           return [...encodeFrame(17, 1062.5, new Uint8Array(image).buffer)];
         }""",
         list(image),
@@ -176,7 +177,8 @@ def test_close_codes_decide_the_next_step(open_page: Open) -> None:
         (1001, None, 0, ("retry", "lost", 500)),
         (1006, None, 3, ("retry", "lost", 4000)),
         (1006, None, 7, ("retry", "lost", 15_000)),
-        (1006, None, 8, ("stop", "gone", None)),
+        (1006, None, 80, ("retry", "lost", 10_000)),  # of the ninety seconds, each failure here stands for one
+        (1006, None, 90, ("stop", "gone", None)),
         (1009, None, 0, ("stop", "disagree", None)),
         (1011, {"retryable": True, "retry_after_s": 2}, 5, ("retry", "lost", 2000)),
         (1011, {"retryable": False}, 0, ("stop", "refused", None)),
@@ -194,7 +196,7 @@ def test_close_codes_decide_the_next_step(open_page: Open) -> None:
         """async (cases) => {
           const { afterClose } = await import("/js/protocol.js");
           const middle = () => 0.5; // no jitter
-          return cases.map(([code, error, attempt]) => afterClose(code, error, attempt, middle));
+          return cases.map(([code, error, attempt]) => afterClose(code, error, attempt, 1000 * attempt, middle));
         }""",
         [case[:3] for case in cases],
     )

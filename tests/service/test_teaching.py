@@ -55,7 +55,7 @@ def test_a_known_sign_is_no_caption_either_while_it_is_an_example(signer):
     signer.taught("near")
     final = signer.taught("near") and signer.of("final")[-1]
 
-    assert final["gloss"] == NO_SIGN
+    assert (final["gloss"], final["reason"]) == (NO_SIGN, "example")
     assert final["alternatives"][0]["gloss"] == "tea"
     assert final["confusable_with"] == []
 

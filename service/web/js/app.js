@@ -2,19 +2,24 @@
 
 import { askForKey, credentials, onKey, useKey } from "./access.js";
 import { Captions } from "./captions.js";
+import { Correction } from "./correction.js";
 import { byId, h } from "./dom.js";
 import { examples } from "./examples.js";
+import { glossName } from "./glosses.js";
+import { History } from "./history.js";
 import { current, label, LANGUAGES, onLanguage, use } from "./i18n.js";
 import { Lexicon } from "./lexicon.js";
 import { Live } from "./live.js";
 import { prepareLook } from "./look.js";
 import { ModeChoice } from "./mode-choice.js";
 import { Modes } from "./modes.js";
+import "./options-dialog.js";
 import { overlayOptions } from "./overlay-options.js";
 import { OverlayPage } from "./overlay-page.js";
 import { offerTextSize, Screen } from "./screen.js";
 import { Practice } from "./practice.js";
 import { Signs } from "./signs.js";
+import { Speech } from "./speech.js";
 import { Teach } from "./teach.js";
 import { Upload } from "./upload.js";
 
@@ -31,16 +36,20 @@ const title = /** @type {HTMLTitleElement} */ (document.querySelector("title"));
 const overlay = overlayOptions(location.search, location.hash);
 if (overlay?.key) useKey(overlay.key);
 
-const captions = new Captions();
 const choice = new ModeChoice(new Modes());
 const lexicon = new Lexicon();
+const signs = new Signs();
+const known = () => [...signs.signs, ...lexicon.signs].map(({ gloss }) => gloss);
+const captions = new Captions(new History(new Correction(known)));
 const live = new Live(captions, choice, lexicon, { staysOn: overlay !== null });
 const upload = new Upload(lexicon);
 const teach = new Teach(choice, lexicon);
-const signs = new Signs();
 const practice = new Practice(choice, lexicon);
 const overlayPage = overlay && new OverlayPage(overlay, captions, choice, live);
 if (!overlay) {
+  const speech = new Speech();
+  captions.onSign(({ gloss }) => live.active && speech.say(glossName(gloss)));
+  live.onStopped = () => speech.stop();
   new Screen(byId("stage"), byId("full"));
   new Screen(byId("teach-stage"), byId("teach-full"));
   offerTextSize();

@@ -4,8 +4,9 @@ import { openStream } from "./access.js";
 import { CameraError, closeCamera, openCamera } from "./camera.js";
 import { FrameGrabber } from "./frames.js";
 import { Overlay } from "./overlay.js";
-import { StreamClient, streamUrl } from "./protocol.js";
+import { StreamClient } from "./protocol.js";
 import { Viewfinder } from "./viewfinder.js";
+import { streamUrl } from "./wire.js";
 
 /** @import { ServerMessage } from "../types/messages.js" */
 /** @import { Hint } from "./framing.js" */
@@ -56,6 +57,7 @@ export class CameraStream {
     this.client = undefined;
     /** @type {Reader|undefined} */
     this.reader = undefined;
+    window.addEventListener("online", () => this.client?.online());
   }
 
   get active() {

@@ -1,6 +1,6 @@
 /** The result of a clip: its signs with their times, or the closest guesses where there is no known sign. */
 
-import { couldAlsoBeLine, surenessLine } from "./captions.js";
+import { couldAlsoBeLine, surenessLine } from "./sign-lines.js";
 import { bar, byId, h, present } from "./dom.js";
 import { glossName, percent, sureness } from "./glosses.js";
 import { label, number, seconds, t } from "./i18n.js";

@@ -32,6 +32,8 @@ export class Lexicon {
     this.motions = new Map(); // by id of the example
     /** @type {(() => void)[]} */
     this.listeners = [];
+    this.otherTabs = new BroadcastChannel("glosscast.lexicon");
+    this.otherTabs.onmessage = () => this.refresh();
   }
 
   /** The property is the name to start a stream with; null while nothing is taught. */
@@ -66,6 +68,12 @@ export class Lexicon {
     return undefined;
   }
 
+  /** The method asks the server what there is after a change that this tab has made, and has other tabs do so, too. */
+  async changed() {
+    this.otherTabs.postMessage(null);
+    await this.refresh();
+  }
+
   /**
    * The method makes the lexicon where there is none, and returns its name.
    *
@@ -79,7 +87,7 @@ export class Lexicon {
         if (!(error instanceof LexiconError) || error.code !== "lexicon_exists") throw error;
       }
       this.#become("there", []);
-      await this.refresh();
+      await this.changed();
     }
     return NAME;
   }
@@ -115,13 +123,13 @@ export class Lexicon {
    */
   async rename(gloss, to) {
     await this.#json("PATCH", signPath(gloss), JSON.stringify({ gloss: to }), { "Content-Type": "application/json" });
-    await this.refresh();
+    await this.changed();
   }
 
   /** @param {string} gloss */
   async remove(gloss) {
     await this.#ask("DELETE", signPath(gloss));
-    await this.refresh();
+    await this.changed();
   }
 
   /**
@@ -131,7 +139,7 @@ export class Lexicon {
   async removeExample(gloss, id) {
     await this.#ask("DELETE", `${signPath(gloss)}/examples/${id}`);
     this.motions.delete(id);
-    await this.refresh();
+    await this.changed();
   }
 
   /** The method returns the lexicon as a file. */
@@ -149,7 +157,7 @@ export class Lexicon {
     const form = new FormData();
     form.append("file", file, file.name);
     await this.#json("POST", `/${NAME}/import`, form);
-    await this.refresh();
+    await this.changed();
   }
 
   /** The method deletes every sign, with the lexicon itself. */
@@ -157,6 +165,7 @@ export class Lexicon {
     await this.#ask("DELETE", `/${NAME}`);
     this.motions.clear();
     this.#become("absent", []);
+    this.otherTabs.postMessage(null);
   }
 
   /**

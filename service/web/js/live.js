@@ -44,6 +44,8 @@ export class Live {
       onHint: (hint) => this.stage.frame(hint),
       onMessage: (message) => this.#receive(message),
     });
+    /** @type {string|null} */
+    this.readsWith = null; // the lexicon of the stream
     /** @type {number|undefined} */
     this.latencyMs = undefined;
     /** @type {number|undefined} */
@@ -56,7 +58,8 @@ export class Live {
   }
 
   start() {
-    return this.stream.start(byId("camera").value, this.lexicon.inUse);
+    this.readsWith = this.lexicon.inUse;
+    return this.stream.start(byId("camera").value, this.readsWith);
   }
 
   /**
@@ -79,7 +82,8 @@ export class Live {
     this.choice.onChange(() => this.#restart());
     document.addEventListener("visibilitychange", () => document.hidden && !this.staysOn && this.active && this.stop("away"));
     window.addEventListener("pagehide", () => this.active && this.stop("away"));
-    watchPermission((state) => state !== "denied" && this.stage.state === "denied" && this.stage.show("welcome"));
+    watchPermission((state) => this.#followPermission(state));
+    this.lexicon.onChange(() => this.#followLexicon());
   }
 
   /** The method begins again with what was chosen, where captions run, or would but for privacy mode. */
@@ -88,6 +92,21 @@ export class Live {
     if (!this.active && !failed) return;
     if (this.active) this.stop("paused");
     this.start();
+  }
+
+  /**
+   * A camera whose permission is withdrawn ends first, as one that is unplugged does; only then the browser says why.
+   *
+   * @param {PermissionState} state
+   */
+  #followPermission(state) {
+    if (state === "denied" && (this.active || this.stage.state === "camera_lost")) this.stop("denied");
+    if (state !== "denied" && this.stage.state === "denied") this.stage.show("welcome");
+  }
+
+  /** The method begins again with the signs that another tab has taught first, or goes on without those that it forgot. */
+  #followLexicon() {
+    if (this.active && this.readsWith !== this.lexicon.inUse) this.#restart();
   }
 
   /** The method does what the button of a notice says. */

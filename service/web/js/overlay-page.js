@@ -1,5 +1,6 @@
 /** The page as an overlay for streaming software: captions or nothing, and nobody there who could press a button. */
 
+import { tellUnknown } from "./captions.js";
 import { context2d } from "./dom.js";
 
 /** @import { Captions } from "./captions.js" */
@@ -26,6 +27,7 @@ export class OverlayPage {
     this.live = live;
     captions.trail = trail;
     captions.clearMs = clearMs;
+    tellUnknown.pin(false);
     choice.choose(mode);
     live.onStopped = (reason) => this.#stopped(reason);
     const { style, dataset } = document.documentElement;

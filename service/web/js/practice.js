@@ -1,7 +1,7 @@
 /** The view "Practise signs": asks for a sign, shows it, and says what was read and what differed. */
 
 import { CameraStream } from "./camera-stream.js";
-import { surenessLine } from "./captions.js";
+import { surenessLine } from "./sign-lines.js";
 import { differences, measure, motionOf } from "./compare.js";
 import { byId, h, present } from "./dom.js";
 import { examples } from "./examples.js";

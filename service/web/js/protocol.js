@@ -1,5 +1,5 @@
 /**
- * The caption stream: framing, the meaning of close codes, and a client that reconnects by itself.
+ * The caption stream: the meaning of close codes, and a client that reconnects by itself.
  *
  * The functions decide and do no I/O. The client takes its WebSocket and its timer from outside, so that it runs
  * without a network.
@@ -7,6 +7,7 @@
 
 import { CloseCode } from "./codes.js";
 import { Session } from "./session.js";
+import { encodeFrame } from "./wire.js";
 
 /** @import { Continues as Earlier, ErrorMessage, ServerMessage, StartMessage, TeachDoneMessage, TeachMessage } from "../types/messages.js" */
 
@@ -42,45 +43,17 @@ import { Session } from "./session.js";
  */
 
 export const MAX_BUFFERED_BYTES = 256 * 1024; // about six frames; beyond, the network is slower than the camera
-const GIVE_UP_AFTER = 8; // failed attempts in a row, together about a minute and a half
+export const GIVE_UP_MS = 90_000; // from the loss of a connection, however many attempts that makes
 const STABLE_MS = 10_000; // a session that lived this long was a good one: start counting anew
 const LONGEST_WAIT_MS = 15_000;
 const STOP_TIMEOUT_MS = 3_000;
 const START_TIMEOUT_MS = 30_000; // from connecting to `started`
+const LEAST_TIMEOUT_MS = 5_000; // the same for the last attempt, which the time to give up would cut short
 const SILENCE_MS = 12_000; // frames go out and nothing comes back: the network is gone, though nobody has said so
 
 const ABNORMAL = 1006; // what browsers report of a connection that ended without a close code
-const HEADER_LENGTH_BYTES = 4;
 const RETRY = "retry";
 const STOP = "stop";
-
-/**
- * The function returns a frame as a message: uint32 little-endian length of the header, the header as JSON, the picture or
- * the keypoints.
- *
- * @param {number} seq
- * @param {number} tMs
- * @param {ArrayBuffer} payload
- */
-export function encodeFrame(seq, tMs, payload) {
-  const header = new TextEncoder().encode(JSON.stringify({ seq, t_ms: tMs }));
-  const message = new Uint8Array(HEADER_LENGTH_BYTES + header.length + payload.byteLength);
-  new DataView(message.buffer).setUint32(0, header.length, true);
-  message.set(header, HEADER_LENGTH_BYTES);
-  message.set(new Uint8Array(payload), HEADER_LENGTH_BYTES + header.length);
-  return message;
-}
-
-/**
- * The function returns where the stream lives, seen from a page that may itself live below a path.
- *
- * @param {string} base the address of the page
- */
-export function streamUrl(base) {
-  const url = new URL("v1/stream", base);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  return url.href;
-}
 
 /**
  * The function returns 0.5 s, 1, 2, 4 … with a fifth of jitter, so that clients of a restarted server do not return all at
@@ -113,10 +86,11 @@ export function closeOf(status, retryAfterS) {
  * @param {number} code close code
  * @param {Fault|null} error the last `error` message of the connection
  * @param {number} attempt failures in a row so far
+ * @param {number} lostMs how long there has been no connection
  * @param {() => number} random
  * @returns {Next}
  */
-export function afterClose(code, error, attempt, random = Math.random) {
+export function afterClose(code, error, attempt, lostMs, random = Math.random) {
   const unauthorised = error?.code === "not_allowed" ? "not_allowed" : "unauthorised";
   /** @type {Record<number, StopReason|undefined>} */
   const finals = {
@@ -131,10 +105,11 @@ export function afterClose(code, error, attempt, random = Math.random) {
   if (code === CloseCode.EXPIRED) return { action: RETRY, reason: "renew", delayMs: 0 };
   if (error?.retryable === false) return { action: STOP, reason: "refused" };
   const busy = code === CloseCode.OVERLOADED || code === CloseCode.TOO_MANY_STREAMS;
-  if (!busy && attempt >= GIVE_UP_AFTER) return { action: STOP, reason: "gone" };
   const asked = error?.retry_after_s ?? 0;
   const delayMs = asked > 0 ? asked * 1000 : Math.max(backoffMs(attempt, random), busy ? 3000 : 0);
-  return { action: RETRY, reason: busy ? "busy" : "lost", delayMs };
+  if (busy) return { action: RETRY, reason: "busy", delayMs };
+  if (lostMs >= GIVE_UP_MS) return { action: STOP, reason: "gone" };
+  return { action: RETRY, reason: "lost", delayMs: Math.min(delayMs, GIVE_UP_MS - lostMs) };
 }
 
 /** The class is one run of captions over as many connections as it takes. */
@@ -150,10 +125,12 @@ export class StreamClient {
     this.now = now;
     this.session = new Session(earlier);
     this.attempt = 0;
+    this.lostAt = 0; // since when there has been no connection
     this.seq = 0;
     /** @type {TeachMessage|TeachDoneMessage|null} */
     this.teaching = null; // what was said last, so that it can be said again on another connection
     this.running = false;
+    this.isLost = false; // rather than turned away for a while
     /** @type {WebSocket|null} */
     this.socket = null;
     this.ready = false;
@@ -171,6 +148,7 @@ export class StreamClient {
   start() {
     this.running = true;
     this.attempt = 0;
+    this.lostAt = this.now();
     this.#connect();
   }
 
@@ -179,6 +157,11 @@ export class StreamClient {
     if (!this.running || this.socket || this.opening) return;
     this.timer.clearTimeout(this.wait);
     this.#connect();
+  }
+
+  /** The method hears that the network is back. */
+  online() {
+    if (this.isLost) this.retryNow();
   }
 
   /** The property tells whether a frame given now would go out without piling up. */
@@ -273,7 +256,8 @@ export class StreamClient {
     socket.onopen = () => socket.send(JSON.stringify(this.session.opening(this.now(), this.startMessage)));
     socket.onmessage = ({ data }) => this.#receive(socket, data);
     socket.onclose = ({ code }) => this.#closed(socket, code);
-    this.#watch(socket, START_TIMEOUT_MS);
+    const leftMs = GIVE_UP_MS - (this.now() - this.lostAt);
+    this.#watch(socket, Math.min(START_TIMEOUT_MS, Math.max(leftMs, LEAST_TIMEOUT_MS)));
   }
 
   /**
@@ -331,8 +315,12 @@ export class StreamClient {
 
   /** @param {number} code */
   #ended(code) {
-    if (this.startedAt !== null && this.now() - this.startedAt > STABLE_MS) this.attempt = 0;
-    const next = afterClose(code, this.error, this.attempt++);
+    if (this.startedAt !== null && this.now() - this.startedAt > STABLE_MS) {
+      this.attempt = 0;
+      this.lostAt = this.now();
+    }
+    const next = afterClose(code, this.error, this.attempt++, this.now() - this.lostAt);
+    this.isLost = next.reason === "lost";
     if (next.action === STOP || next.reason === "renew") this.session.forget(); // over, or unknown to the server
     else this.session.lost(this.now());
     if (next.action === STOP) {

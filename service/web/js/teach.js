@@ -1,7 +1,6 @@
 /** The view "Teach a sign": the form, the camera with what to do next, and the lesson between them. */
 
 import { CameraStream } from "./camera-stream.js";
-import { surenessLine } from "./captions.js";
 import { byId, h } from "./dom.js";
 import { glossName } from "./glosses.js";
 import { label, onLanguage, t } from "./i18n.js";
@@ -9,6 +8,7 @@ import { drawIcon } from "./icons.js";
 import { Lesson } from "./lesson.js";
 import { LexiconError } from "./lexicon.js";
 import { noticeLine } from "./messages.js";
+import { surenessLine } from "./sign-lines.js";
 import { Taught } from "./taught.js";
 import { lexiconProblem, named, problemOf, refusal } from "./teach-messages.js";
 import { HintLine } from "./viewfinder.js";
@@ -192,7 +192,7 @@ export class Teach {
   async #learn(taught) {
     if (!taught.accepted) return;
     this.taught.gloss = taught.gloss;
-    await this.lexicon.refresh();
+    await this.lexicon.changed();
   }
 
   /** @param {Step} step */

@@ -1,14 +1,16 @@
-/** The signs of this page as a file: plain text, WebVTT or SRT. Made here, so that it holds pauses and reconnects too. */
+/** The signs of this page as a file: plain text, WebVTT, SRT or JSON. Made here, so that it holds pauses and reconnects too. */
 
 import { download } from "./dom.js";
 import { glossName } from "./glosses.js";
 import { current } from "./i18n.js";
 
-/** @typedef {"txt"|"vtt"|"srt"} Kind */
-/** @typedef {{gloss: string, at: Date, start_ms: number, end_ms: number}} TimedSign */
+/** @import { ShownSign } from "./history.js" */
+
+/** @typedef {"txt"|"vtt"|"srt"|"json"} Kind */
+/** @typedef {Pick<ShownSign, "gloss"|"read_as"|"corrected"|"at"|"start_ms"|"end_ms"|"confidence">} TimedSign */
 
 /** @type {Record<Kind, string>} */
-const TYPES = { txt: "text/plain", vtt: "text/vtt", srt: "application/x-subrip" };
+const TYPES = { txt: "text/plain", vtt: "text/vtt", srt: "application/x-subrip", json: "application/json" };
 const SHORTEST_MS = 700; // a caption must be readable
 
 /**
@@ -21,12 +23,14 @@ const SHORTEST_MS = 700; // a caption must be readable
  */
 export function transcript(kind, signs, originMs) {
   if (kind === "txt") return signs.map((sign) => `${clock(sign.at)}\t${name(sign)}\n`).join("");
+  if (kind === "json") return `${JSON.stringify(signs.map((sign) => plain(sign, originMs)), null, 2)}\n`;
   const point = kind === "vtt" ? "." : ",";
+  const text = kind === "vtt" ? escaped : withoutTags;
   const cues = signs.map((sign, index) => {
     const start = Math.max(0, sign.start_ms - originMs);
     const next = index + 1 < signs.length ? signs[index + 1].start_ms - originMs : Infinity;
     const end = Math.max(sign.end_ms - originMs, Math.min(start + SHORTEST_MS, next), start + 1);
-    return `${index + 1}\n${stamp(start, point)} --> ${stamp(end, point)}\n${name(sign)}\n`;
+    return `${index + 1}\n${stamp(start, point)} --> ${stamp(end, point)}\n${text(name(sign))}\n`;
   });
   return (kind === "vtt" ? ["WEBVTT\n", ...cues] : cues).join("\n");
 }
@@ -47,6 +51,21 @@ export function save(kind, text) {
  * @param {Date} date
  */
 export const clock = (date) => date.toLocaleTimeString(current(), { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+/**
+ * The function returns a sign as it is in JSON, with times in ms since the start of the transcript.
+ *
+ * @param {TimedSign} sign
+ * @param {number} originMs
+ */
+function plain({ gloss, read_as, corrected, start_ms, end_ms, confidence, at }, originMs) {
+  const since = (/** @type {number} */ ms) => Math.max(0, Math.round(ms - originMs));
+  return { gloss, read_as, corrected, start_ms: since(start_ms), end_ms: since(end_ms), confidence, time: at.toISOString() };
+}
+
+// A gloss is free text, and must not be taken for markup or for another cue.
+const escaped = (/** @type {string} */ text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const withoutTags = (/** @type {string} */ text) => text.replace(/</g, "(").replace(/>/g, ")"); // SubRip has no escapes
 
 /** @param {TimedSign} sign */
 const name = ({ gloss }) => glossName(gloss).toUpperCase();

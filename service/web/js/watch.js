@@ -1,6 +1,6 @@
 /** The page that shows a session's captions elsewhere: `watch/SESSION#TOKEN`. The token is never part of a request's address. */
 
-import { couldAlsoBeLine, surenessLine } from "./captions.js";
+import { couldAlsoBeLine, surenessLine } from "./sign-lines.js";
 import { byId, h, present } from "./dom.js";
 import { EventFeed } from "./events.js";
 import { glossName, sureness } from "./glosses.js";

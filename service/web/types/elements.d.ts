@@ -34,6 +34,13 @@ export interface Elements {
   "clip-title": HTMLElementTagNameMap["h1"];
   "controls": HTMLElementTagNameMap["div"];
   "copy": HTMLElementTagNameMap["button"];
+  "correct": HTMLElementTagNameMap["dialog"];
+  "correct-all": HTMLElementTagNameMap["div"];
+  "correct-count": HTMLElementTagNameMap["p"];
+  "correct-likely": HTMLElementTagNameMap["div"];
+  "correct-read": HTMLElementTagNameMap["p"];
+  "correct-search": HTMLElementTagNameMap["input"];
+  "correct-title": HTMLElementTagNameMap["h2"];
   "drop": HTMLElementTagNameMap["label"];
   "figures": HTMLElementTagNameMap["p"];
   "file": HTMLElementTagNameMap["input"];
@@ -45,6 +52,7 @@ export interface Elements {
   "hint": HTMLElementTagNameMap["p"];
   "history": HTMLElementTagNameMap["ol"];
   "history-empty": HTMLElementTagNameMap["p"];
+  "history-say": HTMLElementTagNameMap["span"];
   "history-title": HTMLElementTagNameMap["h2"];
   "history-tools": HTMLElementTagNameMap["div"];
   "honest": HTMLElementTagNameMap["ul"];
@@ -78,6 +86,15 @@ export interface Elements {
   "notice-pictures": HTMLElementTagNameMap["button"];
   "notice-text": HTMLElementTagNameMap["div"];
   "notice-title": HTMLElementTagNameMap["p"];
+  "option-hold": HTMLElementTagNameMap["select"];
+  "option-rate": HTMLElementTagNameMap["select"];
+  "option-speech": HTMLElementTagNameMap["input"];
+  "option-unknown": HTMLElementTagNameMap["input"];
+  "option-voice": HTMLElementTagNameMap["select"];
+  "options": HTMLElementTagNameMap["dialog"];
+  "options-open": HTMLElementTagNameMap["button"];
+  "options-title": HTMLElementTagNameMap["h2"];
+  "options-unkept": HTMLElementTagNameMap["p"];
   "overlay": HTMLElementTagNameMap["canvas"];
   "pause": HTMLElementTagNameMap["button"];
   "practice-begin": HTMLElementTagNameMap["button"];
@@ -140,6 +157,8 @@ export interface Elements {
   "signs-title": HTMLElementTagNameMap["h1"];
   "signs-tools": HTMLElementTagNameMap["div"];
   "skeleton": HTMLElementTagNameMap["input"];
+  "speech-note": HTMLElementTagNameMap["p"];
+  "speech-on": HTMLElementTagNameMap["p"];
   "stage": HTMLElementTagNameMap["div"];
   "start": HTMLElementTagNameMap["button"];
   "sure": HTMLElementTagNameMap["dialog"];
@@ -195,6 +214,7 @@ export interface Elements {
   "text-size": HTMLElementTagNameMap["select"];
   "tips-known": HTMLElementTagNameMap["p"];
   "tips-title": HTMLElementTagNameMap["h2"];
+  "undo": HTMLElementTagNameMap["button"];
   "view-clip": HTMLElementTagNameMap["section"];
   "view-live": HTMLElementTagNameMap["section"];
   "view-practice": HTMLElementTagNameMap["section"];
