@@ -394,7 +394,7 @@ export default {
   practice: {
     title: "Gebärden üben",
     open: "Diese Gebärden üben",
-    lead: "Gebärde, was gefragt ist. Glosscast sagt, was es gelesen hat und was deutlich anders war als im Beispiel.",
+    lead: "Gebärde, was gefragt ist. Glosscast sagt, was es erkannt hat und was deutlich anders war als im Beispiel.",
     begin: "Anfangen",
     ask_camera: "Dein Browser fragt, ob er die Kamera benutzen darf. Gesendet wird nur, was auch Live-Untertitel senden. <link>Datenschutz</link>",
     next: "Nächste Gebärde",
@@ -405,15 +405,15 @@ export default {
     none: "Noch nichts gebärdet.",
     kept: "Der Stand bleibt in diesem Browser und wird nirgendwohin gesendet.",
     sign: "Gebärde {name}",
-    sign_detail: "Senke danach die Hände.",
-    right: "Gelesen: {name}",
-    read_as: "Gelesen als {name}",
-    no_sign: "Nicht als bekannte Gebärde gelesen",
+    sign_detail: "Nimm danach die Hände herunter.",
+    right: "Erkannt: {name}",
+    read_as: "Erkannt als {name}",
+    no_sign: "Nicht als bekannte Gebärde erkannt",
     closest: "Am nächsten war {name} mit {share}.",
     again: "Gebärde {name} noch einmal",
-    tally: "<b>{read}</b> von {tried} gelesen",
+    tally: "<b>{read}</b> von {tried} erkannt",
     forget_title: "Stand vergessen?",
-    forget_body: "Wie oft jede Gebärde gelesen wurde, wird aus diesem Browser gelöscht.",
+    forget_body: "Wie oft jede Gebärde erkannt wurde, wird aus diesem Browser gelöscht.",
     one_hand: "Nur eine deiner Hände war zu sehen. Das Beispiel benutzt beide.",
     lower: "Deine Hand war tiefer als im Beispiel.",
     higher: "Deine Hand war höher als im Beispiel.",
@@ -486,7 +486,7 @@ export default {
   },
 
   framing: {
-    clip: "In diesem Clip ist mehr als eine Person zu sehen. Gelesen wurde nur eine davon, vielleicht die falsche.",
+    clip: "In diesem Clip ist mehr als eine Person zu sehen. Ausgewertet wurde nur eine davon, vielleicht die falsche.",
     nobody: "Im Bild ist niemand",
     several: "Im Bild ist mehr als eine Person",
     dark: "Es ist zu dunkel: Mach Licht an",
@@ -510,7 +510,7 @@ export default {
   correct: {
     wrong: "Falsch?",
     title: "Welche Gebärde war es?",
-    read: "Gelesen wurde {gloss}.",
+    read: "Erkannt wurde {gloss}.",
     likely: "Könnte auch sein",
     search: "Gebärde suchen oder Glosse schreiben",
     all: "Alle Gebärden",
@@ -522,7 +522,7 @@ export default {
     deleted: "{gloss} gelöscht.",
     restored: "{gloss} ist wieder da.",
     undo: "Rückgängig",
-    was: "Korrigiert; gelesen als {gloss}",
+    was: "Korrigiert; erkannt als {gloss}",
   },
 
   options: {

@@ -396,7 +396,7 @@ export default {
     open: "Practicar estas señas",
     lead: "Haz la seña que se pide. Glosscast dice qué ha leído y qué fue claramente distinto del ejemplo.",
     begin: "Empezar",
-    ask_camera: "Tu navegador pedirá permiso para usar la cámara. Solo se envía lo mismo que con los subtítulos en directo. <link>Privacidad</link>",
+    ask_camera: "Tu navegador pedirá permiso para usar la cámara. Solo se envía lo mismo que con los subtítulos en vivo. <link>Privacidad</link>",
     next: "Siguiente seña",
     without: "No hay ningún ejemplo de esta seña que mostrar.",
     memory: "Ocultar el ejemplo",
@@ -508,7 +508,7 @@ export default {
   },
 
   correct: {
-    wrong: "¿Mal?",
+    wrong: "¿Incorrecta?",
     title: "¿Qué seña era?",
     read: "Se leyó como {gloss}.",
     likely: "También podría ser",

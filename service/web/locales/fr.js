@@ -396,7 +396,7 @@ export default {
     open: "S’entraîner à ces signes",
     lead: "Signez ce qui est demandé. Glosscast dit ce qu’il a lu et ce qui différait nettement de l’exemple.",
     begin: "Commencer",
-    ask_camera: "Votre navigateur demandera à utiliser la caméra. Rien d’autre n’est envoyé que pour les sous-titres en direct. <link>Confidentialité</link>",
+    ask_camera: "Votre navigateur demandera à utiliser la caméra. Rien d’autre n’est envoyé que pour les sous-titres en direct. <link>Vie privée</link>",
     next: "Signe suivant",
     without: "Il n’y a pas d’exemple de ce signe à montrer.",
     memory: "Masquer l’exemple",
