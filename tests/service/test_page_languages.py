@@ -79,8 +79,8 @@ def test_no_english_is_left_in_any_view(open_page: Open, page_address: str, tmp_
     page.locator("#pause").click()
     page.locator("#notice").wait_for()
     look("paused")
-    for view in ("signs", "privacy", "teach", "clip"):
-        page.locator(f".tabs a[href='#{view}']").click()
+    for view in ("signs", "practice", "privacy", "teach", "clip"):
+        page.locator(f"a[href='#{view}']:visible").first.click()
         page.locator(f"#view-{view}").wait_for()
         assert page.title() == messages(language)[f"title.{view}"]
         look(view)
@@ -254,8 +254,8 @@ def test_no_barriers_and_nothing_too_wide_in_any_language(
 ) -> None:
     page = open_page(address=f"{page_address}/?lang={language}", viewport=size)
     assert barriers(page) == []
-    for view in ("live", "clip", "teach", "signs", "privacy"):
-        page.locator(f".tabs a[href='#{view}']").click()
+    for view in ("live", "clip", "teach", "signs", "practice", "privacy"):
+        page.locator(f"a[href='#{view}']:visible").first.click()
         page.locator(f"#view-{view}").wait_for()
         assert page.evaluate(FITS), view
     box = page.locator("#language").bounding_box()
