@@ -76,7 +76,7 @@ def test_a_pressed_sign_goes_on_moving(open_page: Open, address: str) -> None:
 
 def test_the_keyboard_plays_the_sign_that_has_the_focus(open_page: Open, address: str) -> None:
     page = open_page(address=f"{address}/#signs")
-    page.locator("#signs-search").focus()
+    page.locator("#signs-tools a").focus()
     page.keyboard.press("Tab")
     assert moves(page, f"{CARD} .replay")
     page.keyboard.press("Tab")
