@@ -64,7 +64,7 @@ def test_no_barriers_in_any_view(open_page: Open, tmp_path: Path, context: dict[
 
 
 @needs_axe
-@pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
+@SCREENS
 def test_no_barriers_while_a_hint_says_what_to_change(open_page: Open, context: dict[str, Any]) -> None:
     for messages, hint in (([], "#caption-word[data-advice]"), ([final("hello")], "#framing")):
         prepare, _ = watched(*messages)
@@ -76,7 +76,6 @@ def test_no_barriers_while_a_hint_says_what_to_change(open_page: Open, context: 
 
 
 @needs_axe
-@pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
 @SCREENS
 def test_no_barriers_where_signs_are_taught(open_page: Open, page_address: str, context: dict[str, Any]) -> None:
     coffee = taught_sign("coffee", look_alikes=[{"gloss": "help", "taught": False, "risk": 0.3}])
@@ -104,7 +103,7 @@ def test_no_barriers_where_signs_are_taught(open_page: Open, page_address: str, 
 
 
 @needs_axe
-@pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
+@SCREENS
 def test_no_barriers_where_captions_are_shown_elsewhere(
     open_page: Open, bundle_folder: Path, context: dict[str, Any]
 ) -> None:
