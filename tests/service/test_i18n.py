@@ -112,7 +112,7 @@ def test_the_file_of_the_page_has_the_words_of_the_english_messages(page: Page) 
 
 def test_the_file_of_the_page_has_no_words_without_a_message(page: Page) -> None:
     """Names of formats and the project's own are the same everywhere."""
-    assert set(page.bare) == {"Glosscast", "WebVTT", "SRT"}
+    assert set(page.bare) == {"Glosscast", "WebVTT", "SRT", "JSON"}
 
 
 def used(page: Page) -> Iterator[str]:
