@@ -26,7 +26,7 @@ def final(segment):
 
 
 def landmarks(t_ms):
-    return Landmarks(t_ms=t_ms, pose=[None] * 25, left_hand=None, right_hand=None)
+    return Landmarks(t_ms=t_ms, pose=[None] * 25, left_hand=None, right_hand=None, people=0)
 
 
 STARTED = SignStarted(segment=0, t_ms=0.0)
