@@ -57,6 +57,7 @@ CALLS: Mapping[str, Call] = {
     "POST /v1/classify": Call("/v1/classify", files=("clip.mp4",), python=KNOWN_PYTHON, javascript=KNOWN_JAVASCRIPT),
     "POST /v1/tokens": Call("/v1/tokens"),
     "GET /v1/bundle": Call("/v1/bundle"),
+    "GET /v1/bundle/signs/{gloss}/example": Call("/v1/bundle/signs/$GLOSS/example"),
     "GET /v1/sessions/{session}/captions.{form}": Call(
         "/v1/sessions/$SESSION/captions.vtt", token="TOKEN", saved="captions.vtt"
     ),

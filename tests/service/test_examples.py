@@ -18,6 +18,7 @@ import pytest
 from service.access.keys import Role, add_key
 from service.rest.players import last_listed
 from service.site.calls import CALLS
+from tests.bundles import showing
 from tests.service.axe import SCRIPT, barriers
 from tests.service.browsing import ALLOWED_CAMERA, CHROMIUM
 from tests.service.serving import (
@@ -57,8 +58,9 @@ def guarded(
 ) -> Iterator[httpx.Client]:
     """A client of a service with keys and lexicons."""
     lexicons = tmp_path_factory.mktemp("lexicons") / "lexicons.sqlite"
+    folder = showing(teachable_folder, tmp_path_factory.mktemp("bundles") / "shown", "east")
     with (
-        serve(teachable_folder, api_keys_file=key[0], lexicons=lexicons, key_requests_per_minute=100_000) as address,
+        serve(folder, api_keys_file=key[0], lexicons=lexicons, key_requests_per_minute=100_000) as address,
         httpx.Client(base_url=f"http://{address}", timeout=60, headers={"Authorization": f"Bearer {key[1]}"}) as client,
     ):
         yield client
@@ -162,7 +164,7 @@ def test_the_example_of_a_call_runs_as_printed(
         guarded.delete(f"{HOME}/mine")
     if operation.endswith("/export"):
         (tmp_path / "mine.lexicon.npz").unlink()
-    out = run(language, printed[operation][language], GLOSSCAST_KEY=key[1], EXAMPLE=taught)
+    out = run(language, printed[operation][language], GLOSSCAST_KEY=key[1], EXAMPLE=taught, GLOSS="east")
     if operation.endswith("/export"):
         assert (tmp_path / "mine.lexicon.npz").read_bytes()[:2] == b"PK"
     else:
