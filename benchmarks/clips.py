@@ -28,7 +28,7 @@ def clip_times(bundle: Bundle, path: Path) -> dict[str, Spread]:
     """Decoding, keypoints and recognition of one video."""
     manifest = bundle.manifest
     # The published figures were measured with segments of the rule.
-    pipeline = replace(bundle.pipeline(Recogniser(bundle)), tagging=None)
+    pipeline = replace(bundle.sign_pipeline(Recogniser(bundle)), tagging=None)
     content = path.read_bytes()
     frames = list(decode_video(content, manifest.clip.fps))
     with quiet_native_logs():

@@ -156,7 +156,7 @@ def unit(name: str, points: Keypoints) -> Keypoints:
 def glosses(seen: list[Seen], bundle: Bundle) -> Iterator[str]:
     """Whether the embedded bundle reads the same gloss from both."""
     # The published figures were measured with segments of the rule.
-    pipeline = replace(bundle.pipeline(Recogniser(bundle)), tagging=None)
+    pipeline = replace(bundle.sign_pipeline(Recogniser(bundle)), tagging=None)
     same = 0
     apart = []
     for s in seen:

@@ -32,7 +32,7 @@ class ClassifyAPI(litserve.LitAPI):  # type: ignore[misc]
         self._bundle = load_bundle(settings.bundle)
         model = Recogniser(self._bundle, settings.providers or (), settings.inference_threads, settings.precision)
         # The published figures were measured with segments of the rule.
-        self._pipeline = replace(self._bundle.pipeline(model), tagging=None)
+        self._pipeline = replace(self._bundle.sign_pipeline(model), tagging=None)
         self._tracker = new_tracker(settings.extractor)
 
     def decode_request(self, request: Request) -> Clip:

@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=1.0, help="of each kind of idle hands")
     args = parser.parse_args()
     bundle = load_bundle(EMBEDDED)
-    pipeline = bundle.pipeline(Recogniser(bundle))
+    pipeline = bundle.sign_pipeline(Recogniser(bundle))
     try:
         others = list(examples(args.clips, list(bundle.vocabulary), bundle.manifest.clip.fps))
     except (OSError, KeyError) as error:

@@ -41,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
         "--rejection", type=Path, metavar="FILE.json", help="from `python -m training evaluate-rejection --json`"
     )
     onnx.add_argument("--lexicon", type=Path, metavar="FILE.json", help="from `python -m training calibrate-lexicon`")
+    onnx.add_argument(
+        "--language-model",
+        type=Path,
+        metavar="FILE.npz",
+        help="from `python -m training language-model`, for a model of sentences",
+    )
     onnx.set_defaults(run=run_onnx)
     examples = commands.add_parser("examples", help="put an example of each sign into a bundle, to be shown")
     examples.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE_DIR")
@@ -98,6 +104,7 @@ def run_onnx(args: argparse.Namespace) -> int:
         args.segmenter,
         None if args.calibration is None else load_calibration(args.calibration),
         None if args.lexicon is None else load_lexicon_calibration(args.lexicon),
+        args.language_model,
     )
     rejection = None if args.rejection is None else load_rejection(args.rejection)
     export_bundle(checkpoint, args.out, folds, fitted, rejection)

@@ -9,17 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from export.graph import OPSET, Graph, graph_of, sample_inputs, write_graph
 from export.model_card import model_card
 from glosscast.bundle import load_bundle, sha256
 from glosscast.clip import ClipSpec
 from glosscast.decoding import DecoderSettings
+from glosscast.faults import first_fault
 from glosscast.holistic import model_hashes
 from glosscast.keypoints import LAYOUT, NORMALISATION
 from glosscast.manifest import (
     FILES,
     GOLDEN,
+    LANGUAGE_MODEL,
     MANIFEST,
     MODEL,
     MODEL_CARD,
@@ -32,8 +35,10 @@ from glosscast.manifest import (
 )
 from glosscast.recogniser import Recogniser
 from glosscast.report import ConfusablePair, GlossReport, Report
+from glosscast.sentences.language_model import load_language_model
+from glosscast.sentences.settings import ChunkReader, LanguageModelSettings, ReaderSettings
 from glosscast.tagger import load_weights
-from training.config import ModelConfig
+from training.config import Config, ModelConfig
 from training.evaluation.calibration import Calibration
 from training.evaluation.fold_report import FoldReport, without_seed
 from training.evaluation.lexicon_calibration import LexiconCalibration
@@ -55,11 +60,13 @@ class Fitted:
         segmenter: weights that `python -m training segmenter` wrote; without them the bundle segments by rule.
         calibration: temperature and threshold; None leaves the model's confidences as they are.
         lexicon: how taught signs are read; without it none can be taught to the bundle.
+        language_model: file that `python -m training language-model` wrote, for the beam search of sentences.
     """
 
     segmenter: Path | None = None
     calibration: Calibration | None = None
     lexicon: LexiconCalibration | None = None
+    language_model: Path | None = None
 
 
 def export_bundle(
@@ -87,8 +94,10 @@ def export_bundle(
         check_folds(checkpoint, folds)
     if rejection is not None and rejection.config != without_seed(checkpoint.config):
         raise ValueError("the rejection was measured with another config than the checkpoint's")
-    if checkpoint.kind == "continuous" and fitted != Fitted():
+    if checkpoint.kind == "continuous" and replace(fitted, language_model=None) != Fitted():
         raise ValueError("a model of sentences has no use for a segmenter, a calibration or taught signs")
+    if checkpoint.kind != "continuous" and fitted.language_model is not None:
+        raise ValueError("a language model is for the beam search of a model of sentences")
     metrics = {
         **(folds.metrics if folds else {}),
         **(fitted.calibration.metrics if fitted.calibration else {}),
@@ -172,6 +181,10 @@ def write_bundle(
         load_weights(segmenter)
         shutil.copyfile(segmenter, partial / SEGMENTER)
         names.append(SEGMENTER)
+    if fitted.language_model is not None:
+        load_language_model(fitted.language_model)
+        shutil.copyfile(fitted.language_model, partial / LANGUAGE_MODEL)
+        names.append(LANGUAGE_MODEL)
     manifest = make_manifest(checkpoint, graph, {name: sha256(partial / name) for name in names}, fitted)
     write_manifest(manifest, partial)
     Recogniser(load_bundle(partial))
@@ -212,39 +225,58 @@ def make_report(checkpoint: Checkpoint, folds: FoldReport | None, metrics: dict[
 
 
 def make_manifest(checkpoint: Checkpoint, graph: Graph, files: dict[str, str], fitted: Fitted = Fitted()) -> Manifest:
-    """The manifest of a bundle whose files have these hashes."""
+    """The manifest of a bundle whose files have these hashes.
+
+    Raises:
+        ValueError: the config contradicts itself, as where a window is too short for its reader.
+    """
     calibration = fitted.calibration
     config = checkpoint.config
     vocabulary = config.data.vocabulary
     continuous = config.continuous
-    return Manifest(
-        schema_version=1,
-        name=config.name,
-        version=config.version,
-        task=checkpoint.kind,
-        ctc=None if continuous is None else CtcSpec(blank=len(vocabulary), stride=continuous.stride),
-        temperature=calibration.temperature if calibration else 1.0,
-        background=calibration.background if calibration else 0.0,
-        clip=config.clip,
-        visual=visual_stream(config.model),
-        keypoints=KeypointSpec(
-            layout=LAYOUT,
-            normalisation=NORMALISATION,
-            extractor=checkpoint.extractor,
-            models=model_hashes(checkpoint.extractor),
-        ),
-        vocabulary=vocabulary,
-        no_sign=config.data.no_sign,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        segmenter=config.segmenter,
-        tagger=TAGGING if SEGMENTER in files else None,
-        decoder=calibrated(config.decoder, calibration) if calibration else config.decoder,
-        lexicon=fitted.lexicon.settings if fitted.lexicon else None,
-        opset=OPSET,
-        git_commit=git_commit(),
-        files=files,
-    )
+    reader = reader_of(config, LANGUAGE_MODEL in files)
+    try:
+        return Manifest(
+            schema_version=1,
+            name=config.name,
+            version=config.version,
+            task="isolated" if reader is None else "continuous",
+            reader=reader,
+            ctc=None if continuous is None else CtcSpec(blank=len(vocabulary), stride=continuous.stride),
+            temperature=calibration.temperature if calibration else 1.0,
+            background=calibration.background if calibration else 0.0,
+            clip=config.clip,
+            visual=visual_stream(config.model),
+            keypoints=KeypointSpec(
+                layout=LAYOUT,
+                normalisation=NORMALISATION,
+                extractor=checkpoint.extractor,
+                models=model_hashes(checkpoint.extractor),
+            ),
+            vocabulary=vocabulary,
+            no_sign=config.data.no_sign,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            segmenter=config.segmenter,
+            tagger=TAGGING if SEGMENTER in files else None,
+            decoder=calibrated(config.decoder, calibration) if calibration else config.decoder,
+            lexicon=fitted.lexicon.settings if fitted.lexicon else None,
+            opset=OPSET,
+            git_commit=git_commit(),
+            files=files,
+        )
+    except ValidationError as error:
+        raise ValueError(first_fault(error)) from error
+
+
+def reader_of(config: Config, has_language_model: bool) -> ReaderSettings | None:
+    """How sentences are read: by the config, and for CTC by default settings where that says nothing."""
+    reader = config.reader
+    if reader is None and config.continuous is not None:
+        reader = ChunkReader(kind="chunks")
+    if has_language_model and isinstance(reader, ChunkReader) and reader.language_model is None:
+        return reader.model_copy(update={"language_model": LanguageModelSettings()})
+    return reader
 
 
 def calibrated(settings: DecoderSettings, calibration: Calibration) -> DecoderSettings:

@@ -98,7 +98,7 @@ def check_same_model(bundle: Bundle, checkpoint: Checkpoint, graph: Graph, path:
     """
     manifest, config = bundle.manifest, checkpoint.config
     for what, ours, theirs in (
-        ("task", manifest.task, checkpoint.kind),
+        ("task", "isolated" if manifest.ctc is None else "continuous", checkpoint.kind),
         ("name", manifest.name, config.name),
         ("vocabulary", manifest.vocabulary, config.data.vocabulary),
         ("window", manifest.clip, config.clip),

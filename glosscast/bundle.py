@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from glosscast.crop import CropSpec, SignerCrop
-from glosscast.decoding import Classify, Pipeline, Rule
+from glosscast.decoding import Classify, Pipeline, Reading, Rule
 from glosscast.faults import first_fault
 from glosscast.keypoints import UNSEEN
 from glosscast.learned_segmentation import Tagging
 from glosscast.lexicon.file import load_lexicon
 from glosscast.lexicon.signs import LexiconError, SignExample
-from glosscast.manifest import EXAMPLES, GOLDEN, MANIFEST, MODEL, NEEDED, REPORT, SEGMENTER, Manifest
+from glosscast.manifest import EXAMPLES, GOLDEN, LANGUAGE_MODEL, MANIFEST, MODEL, NEEDED, REPORT, SEGMENTER, Manifest
 from glosscast.report import Report
+from glosscast.sentences.decoder import SentencePipeline
+from glosscast.sentences.language_model import LanguageModel, load_language_model
 from glosscast.tagger import load_weights
 from glosscast.vocabulary import Vocabulary
 
@@ -57,6 +59,7 @@ class Bundle:
     vocabulary: Vocabulary
     tagging: Tagging | None = None
     examples: Mapping[str, SignExample] = field(default_factory=dict)
+    language_model: LanguageModel | None = None
 
     @property
     def id(self) -> str:
@@ -89,13 +92,32 @@ class Bundle:
         """A new cropper for the frames of one stream or clip; None where the model looks at keypoints alone."""
         return None if self.crop is None else SignerCrop(self.crop)
 
-    def pipeline(self, classify: Classify, rule: Rule | None = None) -> Pipeline:
-        """The pipeline with which the bundle reads signs.
+    def pipeline(self, classify: Classify, rule: Rule | None = None) -> Reading:
+        """The way in which the bundle reads signs or sentences.
 
         Args:
             classify: the loaded model.
             rule: how its readouts become probabilities; None takes those of the vocabulary alone.
         """
+        manifest = self.manifest
+        if manifest.reader is None:
+            return self.sign_pipeline(classify, rule)
+        return SentencePipeline(
+            manifest.clip,
+            manifest.segmenter,
+            manifest.decoder,
+            manifest.reader,
+            classify,
+            rule or self._of_vocabulary,
+            len(self.vocabulary),
+            stride=0 if manifest.ctc is None else manifest.ctc.stride,
+            no_sign=self.vocabulary.no_sign_id,
+            language_model=self.language_model,
+            needs_signer=self.needs_signer,
+        )
+
+    def sign_pipeline(self, classify: Classify, rule: Rule | None = None) -> Pipeline:
+        """The same for a bundle of single signs; see `require_isolated`."""
         return Pipeline(
             self.manifest.clip,
             self.manifest.segmenter,
@@ -104,8 +126,12 @@ class Bundle:
             tagging=self.tagging,
             no_sign=self.vocabulary.no_sign_id,
             needs_signer=self.needs_signer,
-            rule=rule or (lambda readout: readout[: len(self.vocabulary)]),
+            rule=rule or self._of_vocabulary,
         )
+
+    def _of_vocabulary(self, readout: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The probabilities of the vocabulary in a readout."""
+        return readout[: len(self.vocabulary)]
 
     def golden(self) -> dict[str, Array]:
         """The golden pair: the manifest's inputs (1, …) by name, and the `logits` (1, …) that they must give.
@@ -127,14 +153,14 @@ class Bundle:
                 raise BundleError(f"{self.path / GOLDEN}: {spec.name} must be {wanted}, it is {found}")
         return arrays
 
-    def require_servable(self) -> "Bundle":
-        """Return this bundle if it can be served: only bundles of isolated signs can.
+    def require_isolated(self) -> "Bundle":
+        """Return this bundle if it reads single signs.
 
         Raises:
-            BundleError: it cannot be served; the message says why.
+            BundleError: it reads sentences.
         """
         if self.manifest.task != "isolated":
-            raise BundleError(f"{self.path}: reads sentences; only bundles of isolated signs can be served so far")
+            raise BundleError(f"{self.path}: reads sentences; this needs a bundle of single signs")
         return self
 
 
@@ -161,7 +187,8 @@ def load_bundle(path: Path = EMBEDDED) -> Bundle:
     if not {gloss for pair in report.confusable for gloss in pair.glosses} <= set(manifest.vocabulary):
         raise BundleError(f"{path / REPORT}: confusable: names a gloss that is not in the vocabulary")
     vocabulary = Vocabulary(manifest.vocabulary, manifest.no_sign)
-    return Bundle(path, manifest, report, vocabulary, _tagging(path, manifest), _examples(path, manifest))
+    parts = (_tagging(path, manifest), _examples(path, manifest), _language_model(path, manifest))
+    return Bundle(path, manifest, report, vocabulary, *parts)
 
 
 def _tagging(path: Path, manifest: Manifest) -> Tagging | None:
@@ -185,6 +212,18 @@ def _examples(path: Path, manifest: Manifest) -> dict[str, SignExample]:
     if set(found) != {example.gloss for example in manifest.examples}:
         raise BundleError(f"{path / EXAMPLES}: not the signs that the manifest's examples name")
     return found
+
+
+def _language_model(path: Path, manifest: Manifest) -> LanguageModel | None:
+    """The language model, if the bundle has one."""
+    if not manifest.has_language_model:
+        return None
+    file = path / LANGUAGE_MODEL
+    try:
+        return load_language_model(file).for_glosses(manifest.vocabulary)
+    except ValueError as error:
+        said = str(error)
+        raise BundleError(said if str(file) in said else f"{file}: {said}") from error
 
 
 def sha256(path: Path) -> str:

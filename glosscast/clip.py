@@ -117,6 +117,21 @@ def cut_window(clip: Clip, start_ms: float, spec: ClipSpec) -> Window:
     return Window(normalise(keypoints, clip.aspect), mask, start_ms, pictures)
 
 
+def window_starts(
+    start_ms: float, end_ms: float, first_ms: float, now_ms: float, spec: ClipSpec, hop_ms: float
+) -> list[float]:
+    """The starts, in ms, of the windows of a segment.
+
+    A segment that fits into a window is centred in it, as far as the recording allows: a window reaches neither beyond
+    `now_ms` nor, which comes first, before `first_ms`. A longer one is covered by windows about `hop_ms` apart.
+    """
+    margin_ms = spec.window_ms - (end_ms - start_ms)
+    if margin_ms < 0:
+        count = int(np.ceil(-margin_ms / hop_ms)) + 1
+        return [float(s) for s in np.linspace(start_ms, end_ms - spec.window_ms, count)]
+    return [max(min(start_ms - margin_ms / 2, now_ms - spec.window_ms), first_ms)]
+
+
 def sample_recording(clip: Clip, fps: float) -> NDArray[np.float32]:
     """Normalised keypoints (T, 171, 4) of a whole recording at `fps`, from its first frame on.
 

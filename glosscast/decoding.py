@@ -1,6 +1,7 @@
 """From keypoints to sign events: segments are cut into windows, windows classified, probabilities pooled.
 
-The service's live streams, clip classification and evaluation all go through `Decoder`, so they agree by construction.
+The service's live streams, clip classification and evaluation all go through a `StreamDecoder`, so they agree by
+construction. `Decoder` reads single signs; that of sentences is in `glosscast.sentences.decoder`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from glosscast.caption_filter import CaptionFilter, Reason
-from glosscast.clip import Clip, ClipSpec, Window, cut_window
-from glosscast.keypoints import POSE, PRESENCE, X, Z
+from glosscast.clip import Clip, ClipSpec, Window, cut_window, window_starts
+from glosscast.keypoints import POSE, PRESENCE, in_square
 from glosscast.learned_segmentation import LearnedSegmenter, Tagging
 from glosscast.recent import RecentFrames
 from glosscast.segmentation import Segment, Segmenter, SegmenterSettings
@@ -66,6 +67,8 @@ class SignEvent:
         readout: what the probabilities were made of: the mean of the windows' readouts; None for "started".
         stable: an interim that can be shown: see `CaptionFilter.is_stable`.
         reason: why a final names no sign; None where it does, and of other kinds. See `CaptionFilter.judge`.
+        label: the class that was read, where a beam search chose it; None: the likeliest of the probabilities.
+        utterance: 0, 1, 2 … within the stream, where sentences are read; None where single signs are.
     """
 
     kind: Literal["started", "interim", "final"]
@@ -77,6 +80,8 @@ class SignEvent:
     readout: NDArray[np.float32] | None = None
     stable: bool = False
     reason: Reason | None = None
+    label: int | None = None
+    utterance: int | None = None
 
     @property
     def suppressed(self) -> bool:
@@ -89,9 +94,9 @@ class ClipReading:
     """A recording as it was read.
 
     Attributes:
-        probabilities: (classes,) of the recording taken as one sign.
-        signs: the "final" events of the signs that the segmenter found, in order, without the suppressed ones; empty
-            where it found none.
+        probabilities: (classes,) of the recording taken as one sign; (0,) where sentences are read.
+        signs: the "final" events of the signs that were found, in order, without the suppressed ones; empty where none
+            were found.
         known: whether a sign of the vocabulary was found: one of `signs`, or the recording taken as one sign where
             there are none. Where none was found, the probabilities are guesses that are not to be reported.
     """
@@ -101,15 +106,52 @@ class ClipReading:
     known: bool
 
 
+class StreamDecoder(Protocol):
+    """A causal decoder of one stream."""
+
+    def push(
+        self,
+        t_ms: float,
+        keypoints: NDArray[np.float32],
+        aspect: float,
+        picture: NDArray[np.uint8] | None = None,
+        people: int = 1,
+    ) -> list[SignEvent]:
+        """Take one frame; see `Decoder.push`."""
+
+    def finish(self) -> list[SignEvent]:
+        """Close what is under way; frames may follow."""
+
+    def use(self, rule: Rule) -> None:
+        """Read by another rule from here on."""
+
+    def excerpt(self, start_ms: float, end_ms: float) -> Clip | None:
+        """The frames of a time, as far as they are kept, in units of frame height; None for none."""
+
+
+class Reading(Protocol):
+    """The way from keypoints to signs, of single signs (`Pipeline`) or of sentences."""
+
+    def decoder(self, interim: bool = True, has_capacity: Callable[[], bool] = lambda: True) -> StreamDecoder:
+        """Return a new decoder, for one stream; `has_capacity` is asked before inference that only an interim needs."""
+
+    def read(self, clip: Clip) -> ClipReading:
+        """Read a recording.
+
+        Raises:
+            NoSignerError: nobody is in view, and the model needs somebody.
+        """
+
+
 class NoSignerError(ValueError):
     """Nobody is in view anywhere in the clip."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pipeline:
-    """The way from keypoints to signs: a segmenter, windows of its segments, a model and the decoder's thresholds.
+    """The way from keypoints to single signs: a segmenter, windows of its segments, a model and thresholds.
 
-    `Bundle.pipeline` makes one of a bundle, `training.config.Config.pipeline` makes one of a model in training.
+    `Bundle.sign_pipeline` makes one of a bundle, `training.config.Config.pipeline` makes one of a model in training.
 
     Attributes:
         spec: the model's window.
@@ -148,8 +190,8 @@ class Pipeline:
         Raises:
             NoSignerError: nobody is in view, and the model needs somebody.
         """
-        if self.needs_signer and not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
-            raise NoSignerError("nobody is in view")
+        if self.needs_signer:
+            require_signer(clip)
         events = decode_clip(clip, self.decoder(interim=False))
         finals = [e for e in events if e.kind == "final" and e.probabilities is not None]
         if finals:
@@ -210,11 +252,7 @@ class Decoder:
 
     def excerpt(self, start_ms: float, end_ms: float) -> Clip | None:
         """The frames from `start_ms` to `end_ms`, as far as they are kept, in units of frame height; None for none."""
-        kept = self._frames.t_ms
-        part = slice(*np.searchsorted(kept, [start_ms, end_ms + 1e-6]))
-        if not len(kept[part]):
-            return None
-        return Clip(kept[part], self._frames.keypoints[part], aspect=1.0, people=self._frames.people[part])
+        return self._frames.excerpt(start_ms, end_ms)
 
     def push(
         self,
@@ -238,8 +276,7 @@ class Decoder:
         """
         if len(self._frames) and t_ms <= self._frames.t_ms[-1]:
             raise ValueError(f"t_ms {t_ms} is not after {self._frames.t_ms[-1]}")
-        square = keypoints.astype(np.float32, copy=True)
-        square[:, [X, Z]] *= aspect  # from here on x, y and z share one scale, whatever shape later frames have
+        square = in_square(keypoints, aspect)
         self._frames.append(t_ms, square, picture, people)
         segment = self._segmenter.push(t_ms, square)
         events = [] if segment is None else self._read(segment, t_ms)
@@ -281,22 +318,17 @@ class Decoder:
         return readout, self._rule(readout)
 
 
-def window_starts(
-    start_ms: float, end_ms: float, first_ms: float, now_ms: float, spec: ClipSpec, hop_ms: float
-) -> list[float]:
-    """The starts, in ms, of the windows of a segment.
+def require_signer(clip: Clip) -> None:
+    """Check that somebody is seen.
 
-    A segment that fits into a window is centred in it, as far as the recording allows: a window reaches neither beyond
-    `now_ms` nor, which comes first, before `first_ms`. A longer one is covered by windows about `hop_ms` apart.
+    Raises:
+        NoSignerError: nobody is.
     """
-    margin_ms = spec.window_ms - (end_ms - start_ms)
-    if margin_ms < 0:
-        count = int(np.ceil(-margin_ms / hop_ms)) + 1
-        return [float(s) for s in np.linspace(start_ms, end_ms - spec.window_ms, count)]
-    return [max(min(start_ms - margin_ms / 2, now_ms - spec.window_ms), first_ms)]
+    if not (clip.keypoints[:, POSE, PRESENCE] > 0).any():
+        raise NoSignerError("nobody is in view")
 
 
-def decode_clip(clip: Clip, decoder: Decoder) -> list[SignEvent]:
+def decode_clip(clip: Clip, decoder: StreamDecoder) -> list[SignEvent]:
     """All events of a recording."""
     pictures = repeat(None) if clip.frames is None else clip.frames
     events = [

@@ -176,6 +176,13 @@ def normalise(keypoints: NDArray[np.float32], aspect: float | Floats) -> NDArray
     return points
 
 
+def in_square(keypoints: NDArray[np.float32], aspect: float) -> NDArray[np.float32]:
+    """A copy of a frame's keypoints (171, 4) in which x, y and z share one scale, whatever shape other frames have."""
+    square = keypoints.astype(np.float32, copy=True)
+    square[:, [X, Z]] *= aspect
+    return square
+
+
 def _masked_median(values: Floats, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Median over axis -2 of values (..., T, D) where mask (..., T); zero where nothing is left."""
     count = mask.sum(axis=-1)[..., None, None]

@@ -10,6 +10,7 @@ from glosscast.keypoints import CHANNELS, POINTS
 from glosscast.learned_segmentation import TaggerSettings
 from glosscast.lexicon.settings import LexiconSettings
 from glosscast.segmentation import SegmenterSettings
+from glosscast.sentences.settings import MAX_WINDOW_MS, ChunkReader, ReaderSettings, WindowReader
 from glosscast.vocabulary import Vocabulary
 
 MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
@@ -22,8 +23,9 @@ MANIFEST, MODEL, GOLDEN, REPORT, MODEL_CARD = (
 FILES = (MODEL, GOLDEN, REPORT, MODEL_CARD)  # files of every bundle; the manifest holds the hash of each
 SEGMENTER = "segmenter.npz"  # weights of the learned segmenter, where the manifest has a `tagger`
 EXAMPLES = "examples.npz"  # a lexicon with one example of each sign that the manifest's `examples` name
+LANGUAGE_MODEL = "language_model.npz"  # of glosses, where the manifest's reader has a `language_model`
 # The checkpoint beside them is for training on, and left out where a bundle is only served.
-NEEDED = (*FILES, SEGMENTER, EXAMPLES)
+NEEDED = (*FILES, SEGMENTER, EXAMPLES, LANGUAGE_MODEL)
 
 Precision = Literal["fp32", "bf16", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -73,9 +75,7 @@ class CtcSpec(Part):
     """How the frame-wise logits of a continuous model are read."""
 
     blank: int = Field(gt=0, description="index of the CTC blank, which follows the glosses of the vocabulary")
-    stride: int = Field(
-        gt=0, description="frames of a window that make one step of the logits; the last may have fewer"
-    )
+    stride: int = Field(gt=0, description="frames of a window that make one step of the logits")
 
 
 class ExampleOrigin(Part):
@@ -93,7 +93,12 @@ class Manifest(Part):
     name: str = Field(min_length=1, description="name of the bundle")
     version: str = Field(min_length=1, description="version of the bundle")
     task: Literal["isolated", "continuous"] = Field(description="whether the model reads single signs or sentences")
-    ctc: CtcSpec | None = Field(default=None, description="how frame-wise logits are read; of continuous models only")
+    ctc: CtcSpec | None = Field(
+        default=None, description="blank and steps of frame-wise logits; of models with CTC only"
+    )
+    reader: ReaderSettings | None = Field(
+        default=None, description="how sentences are read from a stream; null where single signs are"
+    )
     precision: Precision = Field(
         default="fp32", description='precision of the graph: "int8" is in the graph, "bf16" is asked of the provider'
     )
@@ -130,10 +135,7 @@ class Manifest(Part):
     @model_validator(mode="after")
     def _is_consistent(self) -> "Manifest":
         Vocabulary(self.vocabulary, self.no_sign)
-        if (self.task == "continuous") != (self.ctc is not None):
-            raise ValueError("ctc: goes with the task continuous, and with that only")
-        if self.ctc is not None and self.ctc.blank != len(self.vocabulary):
-            raise ValueError(f"ctc: the blank must follow the {len(self.vocabulary)} glosses, it is {self.ctc.blank}")
+        self._check_task()
         self._check_tensors("inputs", self.inputs, self._known_inputs())
         self._check_tensors("outputs", self.outputs, {"logits": TensorSpec(name="logits", shape=self._logits_shape())})
         if self.no_sign is None and (self.decoder.reject or self.tagger):
@@ -143,11 +145,57 @@ class Manifest(Part):
         shown = [example.gloss for example in self.examples]
         if len(set(shown)) < len(shown) or not set(shown) <= {*self.vocabulary} - {self.no_sign}:
             raise ValueError("examples: one at most for each sign of the vocabulary")
-        needed = {*FILES, *([SEGMENTER] if self.tagger else []), *([EXAMPLES] if self.examples else [])}
-        absent = needed - set(self.files)
+        further = {
+            SEGMENTER: self.tagger is not None,
+            EXAMPLES: bool(self.examples),
+            LANGUAGE_MODEL: self.has_language_model,
+        }
+        absent = {*FILES, *(name for name, is_needed in further.items() if is_needed)} - set(self.files)
         if absent:
             raise ValueError(f"files: no hash for {', '.join(sorted(absent))}")
         return self
+
+    @property
+    def has_language_model(self) -> bool:
+        """Whether the bundle has a language model."""
+        return isinstance(self.reader, ChunkReader) and self.reader.language_model is not None
+
+    def _check_task(self) -> None:
+        """What goes with the task: `ctc` and chunks, or a background class and windows, or neither."""
+        if self.task == "isolated":
+            if self.ctc is not None or self.reader is not None:
+                raise ValueError("ctc and reader go with the task continuous, and with that only")
+            return
+        if self.reader is None:
+            raise ValueError("reader: the task continuous needs one; export the bundle again")
+        if self.tagger is not None or self.lexicon is not None:
+            raise ValueError("tagger and lexicon are of single signs, and do not go with the task continuous")
+        if self.clip.window_ms > MAX_WINDOW_MS:
+            raise ValueError(
+                f"clip: a stream keeps {MAX_WINDOW_MS:g} ms of frames, and a window has {self.clip.window_ms:g}"
+            )
+        if isinstance(self.reader, WindowReader):
+            if self.ctc is not None:
+                raise ValueError("ctc: windows are classified one by one; with CTC, the reader is one of chunks")
+            if self.no_sign is None:
+                raise ValueError("no_sign: windows need a background class to tell signs apart")
+        else:
+            self._check_chunks(self.reader)
+
+    def _check_chunks(self, reader: ChunkReader) -> None:
+        if self.ctc is None:
+            raise ValueError("ctc: the vocabulary has no blank, which chunks are read by")
+        if self.ctc.blank != len(self.vocabulary):
+            raise ValueError(f"ctc: the blank must follow the {len(self.vocabulary)} glosses, it is {self.ctc.blank}")
+        steps, rest = divmod(self.clip.frames, self.ctc.stride)
+        if rest:
+            raise ValueError(
+                f"clip: the {self.clip.frames} frames of a window must be whole steps of {self.ctc.stride} frames"
+            )
+        if reader.hop + reader.right > steps:
+            raise ValueError(
+                f"reader: a window has {steps} steps, fewer than hop {reader.hop} and right {reader.right} together"
+            )
 
     def _known_inputs(self) -> dict[str, TensorSpec]:
         """The inputs that the manifest must have; those that the model does not need are left out."""
@@ -165,7 +213,7 @@ class Manifest(Part):
     def _logits_shape(self) -> tuple[int | Literal["batch"], ...]:
         if self.ctc is None:
             return ("batch", len(self.vocabulary))
-        return ("batch", -(-self.clip.frames // self.ctc.stride), self.ctc.blank + 1)
+        return ("batch", self.clip.frames // self.ctc.stride, self.ctc.blank + 1)
 
     def _check_tensors(self, field: str, said: tuple[TensorSpec, ...], known: dict[str, TensorSpec]) -> None:
         by_name = {tensor.name: tensor for tensor in said}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from glosscast.clip import Clip
 from glosscast.keypoints import CHANNELS, POINTS
 
 START = 64  # frames that there is room for at first
@@ -51,6 +52,19 @@ class RecentFrames:
     def pictures(self) -> Sequence[NDArray[np.uint8]] | None:
         """T pictures (S, S, 3); None where frames have none."""
         return self._pictures or None
+
+    def excerpt(self, start_ms: float, end_ms: float) -> Clip | None:
+        """The frames from `start_ms` to `end_ms`, of which x and y must share one scale; None for none."""
+        part = slice(*np.searchsorted(self.t_ms, [start_ms, end_ms + 1e-6]))
+        if not len(self.t_ms[part]):
+            return None
+        return Clip(
+            self.t_ms[part],
+            self.keypoints[part],
+            aspect=1.0,
+            frames=self._pictures[part] or None,
+            people=self.people[part],
+        )
 
     def append(
         self, t_ms: float, keypoints: NDArray[np.float32], picture: NDArray[np.uint8] | None = None, people: int = 1

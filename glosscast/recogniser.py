@@ -1,4 +1,4 @@
-"""Windows to probabilities and embeddings with ONNX Runtime."""
+"""Windows to readouts with ONNX Runtime: probabilities and embeddings, or the probabilities of steps."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ class Recogniser:
         self._check_golden()
 
     def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        """Probabilities (len(windows), classes).
+        """Probabilities (len(windows), classes), of a bundle of single signs.
 
         Raises:
             ValueError: the model looks at pictures, and a window has none.
@@ -63,6 +63,9 @@ class Recogniser:
 
     def readout(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         """Probabilities and, where the graph gives one, the embedding: (len(windows), classes + D).
+
+        A model with CTC gives the probabilities of its steps, the blank last in each: (len(windows), steps · (glosses +
+        1)).
 
         Raises:
             ValueError: the model looks at pictures, and a window has none.
@@ -124,10 +127,12 @@ class _Buffers(threading.local):
         self._inputs = {
             spec.name: np.empty((self.most, *map(int, spec.shape[1:])), spec.dtype) for spec in bundle.manifest.inputs
         }
-        self._classes = len(bundle.vocabulary)
-        self._outputs = {"logits": np.empty((self.most, self._classes), np.float32)}
-        if bundle.embedding_size:
-            self._outputs["embedding"] = np.empty((self.most, bundle.embedding_size), np.float32)
+        self._outputs = {
+            spec.name: np.empty((self.most, *map(int, spec.shape[1:])), np.float32)
+            for name in ("logits", "embedding")
+            for spec in bundle.manifest.outputs
+            if spec.name == name
+        }
         self._bindings: dict[int, Any] = {}
 
     def readout(self, windows: Sequence[Window]) -> NDArray[np.float32]:
@@ -143,7 +148,7 @@ class _Buffers(threading.local):
             self._bindings[count] = self._bind(count)
         self._session.run_with_iobinding(self._bindings[count])
         logits, *embedding = (output[:count] for output in self._outputs.values())
-        return np.concatenate([softmax(logits), *embedding], axis=1)
+        return np.concatenate([softmax(logits).reshape(count, -1), *embedding], axis=1)
 
     def _bind(self, count: int) -> Any:
         binding = self._session.io_binding()

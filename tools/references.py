@@ -8,7 +8,7 @@ manifest. A test fails where a page differs from the code.
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
@@ -191,11 +191,11 @@ def manifest() -> str:
 def sections(model: type[BaseModel], *, toml: bool) -> Iterator[str]:
     """A section for a model, and one for each model inside it."""
     written: dict[type[BaseModel], str] = {}
-    for path, inner in parts_of(model):
+    for path, inner, kind in parts_of(model):
         name = path.removesuffix("[]")
         table_name = f"[[{name}]]" if path != name else f"[{name}]"
         heading = table_name if toml else path
-        yield f"## `{heading}`" if path else "## The file"
+        yield f"## `{heading}`{kind}" if path else "## The file"
         if inner in written:
             yield f"The keys are those of `{written[inner]}`."
             continue
@@ -208,13 +208,17 @@ def sections(model: type[BaseModel], *, toml: bool) -> Iterator[str]:
         yield key_table(inner, toml=toml)
 
 
-def parts_of(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    """A model and those inside it, each with the keys that lead to it; corrections have a file of their own."""
-    yield path, model
+def parts_of(model: type[BaseModel], path: str = "", kind: str = "") -> Iterator[tuple[str, type[BaseModel], str]]:
+    """A model and those inside it, each with the keys that lead to it, and with its kind where there are several.
+
+    Corrections have a file of their own.
+    """
+    yield path, model, kind
     for name, field in model.model_fields.items():
-        inner, many = inside(field.annotation)
-        if inner is not None and inner is not Correction:
-            yield from parts_of(inner, f"{path}.{name}".removeprefix(".") + ("[]" if many else ""))
+        found = [part for part in inside(field.annotation) if part[0] is not Correction]
+        for inner, many in found:
+            of_kind = f', kind "{get_args(inner.model_fields["kind"].annotation)[0]}"' if len(found) > 1 else ""
+            yield from parts_of(inner, f"{path}.{name}".removeprefix(".") + ("[]" if many else ""), of_kind)
 
 
 def key_table(model: type[BaseModel], *, toml: bool) -> str:
@@ -249,20 +253,17 @@ def nested(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
     """The fields of a model, each followed by those of the model inside it."""
     for name, row in zip(model.model_fields, fields(model, prefix), strict=True):
         yield row
-        inner, many = inside(model.model_fields[name].annotation)
-        if inner is not None:
+        for inner, many in inside(model.model_fields[name].annotation):
             yield from nested(inner, f"{prefix}{name}{'[]' if many else ''}.")
 
 
-def inside(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """The model that a field holds, or None, and whether it may hold many."""
+def inside(annotation: Any) -> list[tuple[type[BaseModel], bool]]:
+    """The models that a field may hold, and whether it may hold many of one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, False
-    for part in getattr(annotation, "__args__", ()):
-        found, many = inside(part)
-        if found is not None:
-            return found, many or getattr(annotation, "__origin__", None) in (tuple, list)
-    return None, False
+        return [(annotation, False)]
+    is_many = getattr(annotation, "__origin__", None) in (tuple, list)
+    found = {model: many or is_many for part in getattr(annotation, "__args__", ()) for model, many in inside(part)}
+    return list(found.items())
 
 
 def description(model: type[BaseModel]) -> str:
@@ -284,8 +285,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _type(schema: dict[str, Any], models: dict[str, Any]) -> str:
-    if "anyOf" in schema:
-        return " or ".join(_type(option, models) for option in schema["anyOf"])
+    if options := schema.get("anyOf", schema.get("oneOf")):
+        return " or ".join(dict.fromkeys(_type(option, models) for option in options))
     if "const" in schema or "enum" in schema:
         values = schema.get("enum", [schema.get("const")])
         return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     output = Output(args.format, _files(args, clips), named=[clip.path for clip in clips] != args.paths[:1])
     for folder in empty:
         print(f"{folder}: no clips", file=sys.stderr)
-    bundle = load_bundle(args.bundle).require_servable()
+    bundle = load_bundle(args.bundle).require_isolated()
     reader = Reader(bundle, args.lexicon, args.top_k)
     warn_of_extractor(bundle)
     progress = ProgressLine()
@@ -222,6 +222,6 @@ class Reader:
             self._rule,
             self._top_k,
             bundle=self._bundle.id,
-            threshold=confidence(self._pipeline.settings.reject),
+            threshold=confidence(self._bundle.manifest.decoder.reject),
             inference_s=perf_counter() - began,
         )

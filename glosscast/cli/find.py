@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         BundleError, LexiconError, TeachingError, VideoError, OSError: what was given cannot be used.
     """
-    bundle = load_bundle(args.bundle).require_servable()
+    bundle = load_bundle(args.bundle)
     teacher = Teacher(bundle, Recogniser(bundle).readout)
     lexicon = teacher.embedded(load_lexicon(args.lexicon))
     clip = keypoints_of(args.clip, bundle.manifest.clip.fps).clip

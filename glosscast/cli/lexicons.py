@@ -66,7 +66,7 @@ def run_check(args: argparse.Namespace) -> int:
         BundleError, LexiconError, OSError: the file or the bundle cannot be used.
     """
     stored = load_lexicon(args.file)
-    bundle = load_bundle(args.bundle).require_servable()
+    bundle = load_bundle(args.bundle)
     lexicon = Teacher(bundle, Recogniser(bundle).readout).embedded(stored)
     rule = LexiconRule(bundle, lexicon)
     found = [(sign, rule.likeness(sign.gloss)) for sign in lexicon]

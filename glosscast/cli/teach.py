@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         args.usage("--folder names the signs: GLOSS and CLIP are not taken with it")
     if not (folder := args.lexicon.absolute().parent).is_dir():  # before the time of reading clips is spent
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
-    bundle = load_bundle(args.bundle).require_servable()
+    bundle = load_bundle(args.bundle)
     teacher = Teacher(bundle, Recogniser(bundle).readout)
     name = args.lexicon.name.removesuffix(".npz").removesuffix(".lexicon")
     course = Course(

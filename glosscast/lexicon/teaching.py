@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.bundle import Bundle
-from glosscast.clip import Clip
-from glosscast.decoding import Classify, Pipeline, decode_clip, window_starts
+from glosscast.clip import Clip, window_starts
+from glosscast.decoding import Classify, Pipeline, decode_clip
 from glosscast.keypoints import LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, SHOULDERS, normalise
 from glosscast.lexicon.signs import FARTHEST, Lexicon, LexiconError, SignExample, checked_gloss, folded
 from glosscast.lexicon.similarity import unit
@@ -48,7 +48,7 @@ class Teacher:
     def __init__(self, bundle: Bundle, classify: Classify) -> None:
         require_embedding(bundle)
         self.bundle = bundle
-        self._pipeline: Pipeline = bundle.pipeline(classify)
+        self._pipeline: Pipeline = bundle.sign_pipeline(classify)
 
     def new_lexicon(self, name: str) -> Lexicon:
         """A new, empty lexicon of this bundle."""

@@ -84,19 +84,24 @@ def test_pixels_are_scaled_in_the_graph(tmp_path: Path) -> None:
 def test_a_model_of_sentences_gives_logits_of_each_step_with_the_blank_last(
     tmp_path: Path, streams: tuple[str, ...]
 ) -> None:
-    checkpoint = with_window(models.continuous(tmp_path, *streams), 1050.0)
+    checkpoint = with_window(models.continuous(tmp_path, *streams), 1125.0)
     recogniser = exported(checkpoint, tmp_path)
     manifest = recogniser.bundle.manifest
     assert manifest.task == "continuous"
-    assert manifest.clip.frames == 17
+    assert manifest.clip.frames == 18
     assert manifest.ctc is not None
     assert (manifest.ctc.blank, manifest.ctc.stride) == (3, 2)
     assert manifest.outputs[0].shape == ("batch", 9, 4)
     # With every frame inside, it is what training reads; the distractors between the glosses and the blank are gone.
-    inputs = sample_inputs(manifest.inputs, manifest.clip, 2, seed=3) | {"mask": np.ones((2, 17), np.float32)}
+    inputs = sample_inputs(manifest.inputs, manifest.clip, 2, seed=3) | {"mask": np.ones((2, 18), np.float32)}
     with torch.no_grad():
-        read = checkpoint.build_continuous()(torch.from_numpy(inputs["keypoints"]), torch.tensor([17, 17]))
+        read = checkpoint.build_continuous()(torch.from_numpy(inputs["keypoints"]), torch.tensor([18, 18]))
     assert np.abs(recogniser.logits(inputs) - read.logits[..., [0, 1, 2, 5]].numpy()).max() <= TOLERANCE
+
+
+def test_a_window_that_is_no_whole_number_of_steps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="clip: the 17 frames of a window must be whole steps of 2 frames"):
+        export_bundle(with_window(models.continuous(tmp_path, "keypoints"), 1050.0), tmp_path / "bundle")
 
 
 def test_windows_of_another_length_are_for_sentences_alone(tmp_path: Path) -> None:
@@ -114,7 +119,7 @@ def test_bundles_that_cannot_be_served_are_refused_at_the_start(tmp_path: Path) 
     with pytest.raises(StartError, match=r"GLOSSCAST_BUNDLE: .*reads sentences"):
         Engine(Settings(bundle=tmp_path / "bundle"), Metrics(), None)
     with pytest.raises(BundleError, match="reads sentences"):
-        load_bundle(tmp_path / "bundle").require_servable()
+        load_bundle(tmp_path / "bundle").require_isolated()
 
 
 def test_the_card_describes_the_inputs_of_a_model_of_pictures(tmp_path: Path) -> None:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from glosscast.bundle import EMBEDDED, BundleError, load_bundle, sha256
+from glosscast.lexicon.signs import LexiconError
+from glosscast.lexicon.teaching import Teacher
 from glosscast.manifest import EXAMPLES, FILES, GOLDEN, MANIFEST, MODEL, MODEL_CARD, REPORT
 from glosscast.recogniser import Recogniser
 from glosscast.report import Report
-from tests.bundles import SPEC, VOCABULARY, showing
+from tests.bundles import LEXICON, SPEC, VOCABULARY, showing
+from tests.sentence_bundles import CHUNKS, WINDOWS, make_sentence_bundle, make_window_bundle
 
 
 @pytest.fixture
@@ -68,17 +71,59 @@ def test_a_missing_manifest_key_is_named(bundle: Path, key: str) -> None:
         pytest.param(lambda m: m["outputs"][0]["shape"].__setitem__(1, 9), "outputs: logits", id="output shape"),
         pytest.param(lambda m: m.update(vocabulary=["east", "east", "rest"]), "unique", id="gloss twice"),
         pytest.param(lambda m: m.update(no_sign="idle"), "no_sign 'idle'", id="unknown no_sign"),
-        pytest.param(lambda m: m.update(task="continuous"), "ctc: goes with the task", id="sentences without a blank"),
-        pytest.param(lambda m: m.update(ctc={"blank": 3, "stride": 4}), "ctc: goes with the task", id="needless blank"),
+        pytest.param(lambda m: m.update(ctc={"blank": 3, "stride": 4}), "ctc and reader go with", id="needless blank"),
+        pytest.param(lambda m: m.update(reader=CHUNKS), "ctc and reader go with", id="needless reader"),
+        pytest.param(lambda m: m.update(task="continuous"), "reader: the task continuous needs one", id="no reader"),
         pytest.param(
-            lambda m: m.update(task="continuous", ctc={"blank": 2, "stride": 4}),
-            "ctc: the blank",
+            lambda m: m.update(task="continuous", reader=CHUNKS), "the vocabulary has no blank", id="no blank"
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", reader=CHUNKS, ctc={"blank": 2, "stride": 4}),
+            "ctc: the blank must follow the 3 glosses, it is 2",
             id="blank in between",
         ),
         pytest.param(
-            lambda m: m.update(task="continuous", ctc={"blank": 3, "stride": 5}),
-            r"logits must be ('batch', 7, 4)",
+            lambda m: m.update(task="continuous", reader=CHUNKS, ctc={"blank": 3, "stride": 5}),
+            "clip: the 32 frames of a window must be whole steps of 5 frames",
+            id="half a step",
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", reader=CHUNKS, ctc={"blank": 3, "stride": 4}),
+            r"logits must be ('batch', 8, 4)",
             id="logits without steps",
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", reader={**CHUNKS, "right": 8}, ctc={"blank": 3, "stride": 4}),
+            "reader: a window has 8 steps, fewer than hop 1 and right 8 together",
+            id="too much context",
+        ),
+        pytest.param(
+            lambda m: m.update(
+                task="continuous", reader=CHUNKS, ctc={"blank": 3, "stride": 4}, clip={**m["clip"], "window_ms": 40_000}
+            ),
+            "clip: a stream keeps 30000 ms of frames, and a window has 40000",
+            id="a window longer than what is kept",
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", reader=WINDOWS, ctc={"blank": 3, "stride": 4}),
+            "ctc: windows are classified one by one",
+            id="blank of windows",
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", reader=WINDOWS, no_sign=None),
+            "no_sign: windows need a background class",
+            id="no background",
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", reader={**CHUNKS, "kind": "whole"}), "reader: ", id="unknown reader"
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", reader={**CHUNKS, "width": 0}), "reader.chunks.width", id="no beam"
+        ),
+        pytest.param(
+            lambda m: m.update(task="continuous", reader=WINDOWS, lexicon=LEXICON.model_dump()),
+            "tagger and lexicon are of single signs",
+            id="taught signs of sentences",
         ),
         pytest.param(lambda m: m.update(visual={"kind": "rgb", "size": 64}), "inputs: frames must", id="no pictures"),
         pytest.param(lambda m: m["inputs"][0].update(dtype="uint8"), "inputs: keypoints must", id="other dtype"),
@@ -272,3 +317,15 @@ def test_the_embedded_model_card_states_the_signers_of_every_gloss() -> None:
     for gloss, figures in bundle.report.glosses.items():
         assert figures.signers > 0
         assert f"| {gloss} | {figures.signers} |" in card
+
+
+@pytest.mark.parametrize("make", [make_sentence_bundle, make_window_bundle])
+def test_bundles_of_sentences_load_and_are_of_no_use_where_single_signs_are_needed(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    bundle = load_bundle(make(tmp_path / "bundle"))
+    assert bundle.manifest.task == "continuous"
+    with pytest.raises(BundleError, match="reads sentences; this needs a bundle of single signs"):
+        bundle.require_isolated()
+    with pytest.raises(LexiconError, match="no sign can be taught to needle@1: its manifest has no `lexicon`"):
+        Teacher(bundle, Recogniser(bundle).readout)

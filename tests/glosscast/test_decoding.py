@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glosscast.clip import Clip, Window
+from glosscast.clip import Clip, Window, window_starts
 from glosscast.decoding import (
     Decoder,
     NoSignerError,
@@ -14,7 +14,6 @@ from glosscast.decoding import (
     SignEvent,
     decode_clip,
     pool,
-    window_starts,
 )
 from glosscast.keypoints import CHANNELS, POINTS, Pose, X
 from glosscast.learned_segmentation import Tagging

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from glosscast.clip import Clip
-from glosscast.decoding import window_starts
+from glosscast.clip import Clip, window_starts
 from tests.training.synthetic import GLOSSES as CLASSES
 from tests.training.synthetic import config, examples, write_rgb
 from training.config import load_config

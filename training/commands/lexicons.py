@@ -22,7 +22,7 @@ def run_one_shot(args: argparse.Namespace) -> int:
     from glosscast.recogniser import Recogniser
     from training.evaluation.one_shot import embed, score, table
 
-    bundle = load_bundle(args.bundle).require_servable()
+    bundle = load_bundle(args.bundle).require_isolated()
     teacher = Teacher(bundle, Recogniser(bundle).readout)
     if args.self_taught and args.enrol is not None:
         raise ValueError("give either --enrol or --self-taught")

@@ -59,7 +59,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from glosscast.recogniser import Recogniser
     from training.evaluation.scores import score, select
 
-    bundle = load_bundle(args.bundle).require_servable()
+    bundle = load_bundle(args.bundle).require_isolated()
     manifest = bundle.manifest
     clips = load_npz(args.data, args.fps, args.aspect)
     if bundle.crop is not None:
@@ -67,7 +67,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     alias = read_aliases(args.alias, {clip.gloss for clip in clips}, manifest.vocabulary)
     examples = select(clips, manifest.vocabulary, alias)
     # The published figures were measured with segments of the rule.
-    scores = score(examples, manifest.vocabulary, replace(bundle.pipeline(Recogniser(bundle)), tagging=None))
+    scores = score(examples, manifest.vocabulary, replace(bundle.sign_pipeline(Recogniser(bundle)), tagging=None))
     if args.json:
         print(scores.model_dump_json())
         return 0

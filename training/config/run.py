@@ -11,6 +11,7 @@ from glosscast.decoding import Classify, DecoderSettings, Pipeline
 from glosscast.faults import first_fault
 from glosscast.learned_segmentation import Tagging
 from glosscast.segmentation import SegmenterSettings
+from glosscast.sentences.settings import ReaderSettings, WindowReader
 from training.config.augmentation import AugmentationConfig
 from training.config.continuous import ContinuousConfig
 from training.config.corrections import include_corrections
@@ -48,6 +49,11 @@ class Config(Table):
     optimiser: OptimiserConfig = Field(description="length of the training, batches and learning rate")
     loss: LossConfig = Field(default=LossConfig(), description="loss of isolated signs")
     continuous: ContinuousConfig | None = Field(default=None, description="present where sentences are learned")
+    reader: ReaderSettings | None = Field(
+        default=None,
+        description="how a bundle reads sentences: in `chunks`, with a model of sentences, or in short `windows`, with "
+        "one of isolated signs",
+    )
 
     @property
     def kind(self) -> Kind:
@@ -65,6 +71,12 @@ class Config(Table):
             no_sign=self.data.no_sign_id,
             needs_signer=self.model.needs_signer,
         )
+
+    @model_validator(mode="after")
+    def _reader_fits(self) -> "Config":
+        if self.reader is not None and isinstance(self.reader, WindowReader) != (self.continuous is None):
+            raise ValueError("reader: chunks go with a [continuous] table, windows with a model of isolated signs")
+        return self
 
     @model_validator(mode="after")
     def _one_task(self) -> "Config":

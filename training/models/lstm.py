@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glosscast.clip import Clip, resample
-from glosscast.decoding import window_starts
+from glosscast.clip import Clip, resample, window_starts
 from glosscast.keypoints import CHANNELS, POINTS, POSE, PRESENCE
 from training.config import Config
 from training.data import Example, classes_of, label_of
