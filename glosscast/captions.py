@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 SHOWN_MS = 1000  # a sign may be over in a third of a second; nobody reads that fast
+LONGEST = 80  # characters of a cue, two lines on a screen; an utterance may go on for minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +17,14 @@ class Caption:
         end_ms: where it ends.
         gloss: its gloss.
         confidence: 0..1.
+        utterance: number of the utterance that it belongs to; None where single signs are read.
     """
 
     start_ms: float
     end_ms: float
     gloss: str
     confidence: float
+    utterance: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,20 +39,38 @@ class Cue:
 def cues(captions: Iterable[Caption], origin_ms: float = 0.0) -> Iterator[Cue]:
     """Lay captions out: in order, readable for a second unless the next one comes, never overlapping, never empty.
 
+    The glosses of an utterance are in one cue, or in several where they are too long for one.
+
     Args:
         captions: in any order.
         origin_ms: the time of the recording's beginning by the stream's clock; captions from before begin there.
     """
-    ordered = sorted(captions, key=lambda caption: caption.start_ms)
-    starts = [max(0, round(caption.start_ms - origin_ms)) for caption in ordered]
+    lines = list(_lines(sorted(captions, key=lambda caption: caption.start_ms)))
+    starts = [max(0, round(line[0].start_ms - origin_ms)) for line in lines]
     earliest = 0
-    for index, caption in enumerate(ordered):
+    for index, line in enumerate(lines):
         start = max(starts[index], earliest)
-        end = max(start + SHOWN_MS, round(caption.end_ms - origin_ms))
+        end = max(start + SHOWN_MS, round(line[-1].end_ms - origin_ms))
         if index + 1 < len(starts):
             end = min(end, max(starts[index + 1], start + 1))
         earliest = end
-        yield Cue(start, end, " ".join(caption.gloss.split()))
+        yield Cue(start, end, _text(line))
+
+
+def _lines(ordered: Iterable[Caption]) -> Iterator[list[Caption]]:
+    """The captions that share a cue: one sign, or those of an utterance."""
+    for utterance, together in groupby(ordered, key=lambda caption: caption.utterance):
+        line: list[Caption] = []
+        for caption in together:
+            if line and (utterance is None or len(_text([*line, caption])) > LONGEST):
+                yield line
+                line = []
+            line.append(caption)
+        yield line
+
+
+def _text(line: Iterable[Caption]) -> str:
+    return " ".join(" ".join(caption.gloss.split()) for caption in line)
 
 
 def to_webvtt(captions: Iterable[Caption], origin_ms: float = 0.0) -> str:

@@ -22,7 +22,12 @@ def confidence(probability: float) -> float:
     return round(probability, CONFIDENCE_DIGITS)
 
 
-def ranked(vocabulary: Vocabulary, probabilities: NDArray[np.float32], top_k: int) -> list[RankedGloss]:
-    """The `top_k` likeliest glosses, best first."""
-    order = np.argsort(-probabilities, kind="stable")[:top_k]
+def ranked(
+    vocabulary: Vocabulary, probabilities: NDArray[np.float32], top_k: int, chosen: int | None = None
+) -> list[RankedGloss]:
+    """The `top_k` likeliest glosses, best first; a class that was chosen otherwise comes before them."""
+    order = np.argsort(-probabilities, kind="stable")
+    if chosen is not None:
+        order = np.concatenate([[chosen], order[order != chosen]])
+    order = order[:top_k]
     return [RankedGloss(vocabulary.gloss(int(i)), confidence(float(probabilities[i]))) for i in order]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glosscast.captions import SHOWN_MS, Caption, cues, to_srt, to_webvtt
+from glosscast.captions import LONGEST, SHOWN_MS, Caption, cues, to_srt, to_webvtt
 
 GLOSSES = st.sampled_from(["hello", "thank you", "a & b", "<i>x", "a --> b", "two\n\nlines", "WEBVTT", "1", "né"])
 CAPTIONS = st.lists(
@@ -82,3 +82,31 @@ def test_another_parser_reads_the_files(captions):
 
 def from_srt(webvtt):
     return lambda buffer: webvtt.from_buffer(buffer, format="srt")
+
+
+def of_utterance(start_ms, gloss, utterance):
+    return Caption(start_ms, start_ms + 400, gloss, 0.9, utterance)
+
+
+def test_the_glosses_of_an_utterance_share_a_cue():
+    signs = [of_utterance(0, "east", 0), of_utterance(600, "west", 0), of_utterance(5000, "east", 1)]
+
+    assert [(cue.start_ms, cue.end_ms, cue.text) for cue in cues(signs)] == [
+        (0, 1000, "east west"),
+        (5000, 6000, "east"),
+    ]
+
+
+def test_an_utterance_without_end_has_cues_that_can_be_read():
+    signs = [of_utterance(i * 500.0, f"gloss{i}", 0) for i in range(100)]
+    found = list(cues(signs))
+
+    assert all(len(cue.text) <= LONGEST for cue in found)
+    assert " ".join(cue.text for cue in found).split() == [sign.gloss for sign in signs]
+    assert all(cue.end_ms <= following.start_ms for cue, following in pairwise(found))
+
+
+def test_a_gloss_that_is_longer_than_a_cue_is_not_lost():
+    (cue,) = cues([of_utterance(0, "x" * 2 * LONGEST, 0)])
+
+    assert cue.text == "x" * 2 * LONGEST

@@ -55,7 +55,7 @@ class Batcher:
     """Runs `model` in a thread of its own, from construction to `close`.
 
     Args:
-        model: windows to readouts (len(windows), classes + D).
+        model: windows to readouts (len(windows), numbers), as `Recogniser.readout` gives them.
         max_batch: windows in one inference.
         max_waiting: windows that may wait; further callers block until some have been read.
         budget_s: the longest wait for which `has_capacity` is true.
@@ -88,7 +88,7 @@ class Batcher:
         self._thread.start()
 
     def __call__(self, windows: Sequence[Window], observe: Observe = unobserved) -> NDArray[np.float32]:
-        """Readouts (len(windows), classes + D); blocks. For any number of threads at once, never for an event loop.
+        """Readouts (len(windows), numbers); blocks. For any number of threads at once, never for an event loop.
 
         Args:
             windows: to read.

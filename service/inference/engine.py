@@ -31,7 +31,7 @@ def bundle_of(settings: Settings) -> Bundle:
         StartError: it cannot be used.
     """
     try:
-        return load_bundle(settings.bundle).require_isolated()
+        return load_bundle(settings.bundle)
     except BundleError as error:
         raise StartError(f"{PREFIX}BUNDLE: {error}") from error
 

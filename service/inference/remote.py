@@ -40,7 +40,7 @@ class Remote:
     """Asks recognisers elsewhere. Safe to call from several threads at once.
 
     Args:
-        ask: windows to readouts (len(windows), classes + D); blocks.
+        ask: windows to readouts (len(windows), numbers), as `Recogniser.readout` gives them; blocks.
         facts: of the recognisers.
         budget_s: the longest wait for which `has_capacity` is true.
         observe: called with the number of windows and the duration in s of each call.
@@ -58,7 +58,7 @@ class Remote:
         self._closed = False
 
     def __call__(self, windows: Sequence[Window], observe: Observe = unobserved) -> NDArray[np.float32]:
-        """Readouts (len(windows), classes + D); blocks. Never for an event loop.
+        """Readouts (len(windows), numbers); blocks. Never for an event loop.
 
         Args:
             windows: to read.

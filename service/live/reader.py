@@ -174,7 +174,7 @@ class SignReader:
         if event.probabilities is None:
             self._in_sign = True
             self._lesson_of_sign = self._lesson
-            yield SignStarted(segment=event.segment, t_ms=event.start_ms)
+            yield SignStarted(segment=event.segment, t_ms=event.start_ms, utterance=event.utterance)
             return
         lesson = self._lesson if self._lesson == self._lesson_of_sign else None
         if event.kind == "final":
@@ -187,7 +187,7 @@ class SignReader:
             yield self._interim(event, event.probabilities)
 
     def _interim(self, event: SignEvent, probabilities: NDArray[np.float32]) -> Interim:
-        (best,) = ranked(self._rule.vocabulary, probabilities, 1)
+        (best,) = ranked(self._rule.vocabulary, probabilities, 1, event.label)
         return Interim(
             segment=event.segment,
             revision=event.revision,
@@ -201,13 +201,14 @@ class SignReader:
     def _final(
         self, event: SignEvent, probabilities: NDArray[np.float32], arrived_s: float, *, is_example: bool
     ) -> Final:
-        best, *others = ranked(self._rule.vocabulary, probabilities, self._config.top_k)
+        best, *others = ranked(self._rule.vocabulary, probabilities, self._config.top_k, event.label)
         reason: NoSignReason | None = "example" if is_example else event.reason
         no_sign = self._no_sign(probabilities) if reason is not None else None
         if no_sign is not None and no_sign != best:
             best, others = no_sign, [best, *others][: self._config.top_k - 1]
         return Final(
             segment=event.segment,
+            utterance=event.utterance,
             gloss=best.gloss,
             confidence=best.confidence,
             reason=None if no_sign is None else reason,

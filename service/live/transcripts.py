@@ -33,7 +33,7 @@ class Transcript:
     def add(self, final: Final) -> None:
         """Add a final, unless it is "no sign"."""
         if final.gloss != self._no_sign:
-            self.captions.append(Caption(final.start_ms, final.end_ms, final.gloss, final.confidence))
+            self.captions.append(Caption(final.start_ms, final.end_ms, final.gloss, final.confidence, final.utterance))
 
 
 class Transcripts:

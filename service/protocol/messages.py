@@ -17,6 +17,8 @@ explains the close stays out.
 Server to client, text: `started`, `sign_started`, `interim`, `final`, `taught`, `landmarks`, `warning`, `error`,
 `ended`.
 
+A bundle of sentences has a segment for each gloss of an utterance, and says with `utterance` to which it belongs.
+
 Every `sign_started` is followed by exactly one `final`, unless the connection breaks, the client violates the
 protocol, or the server fails. The gloss of a `final` may be the vocabulary's no-sign class (`no_sign` in
 `GET /v1/bundle`); its `reason` says why.
@@ -109,7 +111,7 @@ class Resume(_Message):
 
 
 class Finalize(_Message):
-    """Close the sign that is under way now; the stream goes on."""
+    """Close the sign, or the utterance, that is under way now; the stream goes on."""
 
     type: Literal["finalize"]
 
@@ -202,7 +204,11 @@ class SignStarted(_Message):
 
     type: Literal["sign_started"] = "sign_started"
     segment: int = Field(description="number of the sign: 0, 1, 2 ... within the stream")
-    t_ms: float = Field(description="time at which the sign begins")
+    t_ms: float = Field(description="time at which the sign begins; in sentences, as far as known")
+    utterance: int | None = Field(
+        default=None,
+        description="number of the utterance: 0, 1, 2 ... within the stream; null where the bundle reads single signs",
+    )
 
 
 class Interim(_Message):
@@ -239,6 +245,7 @@ class Final(_Message):
 
     type: Literal["final"] = "final"
     segment: int = Field(description="number of the sign, as in `sign_started`")
+    utterance: int | None = Field(default=None, description="number of the utterance, as in `sign_started`")
     gloss: str = Field(description="the gloss of the sign, or the no-sign class")
     confidence: float = Field(description="its probability, 0..1")
     reason: NoSignReason | None = Field(

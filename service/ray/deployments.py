@@ -41,7 +41,7 @@ class Recognisers:
         self._batcher = Batcher(self._recogniser.readout, settings.max_batch)
 
     def read(self, windows: list[Window]) -> NDArray[np.float32]:
-        """Readouts (len(windows), classes + D); blocks, so Ray calls it in threads."""
+        """Readouts (len(windows), numbers); blocks, so Ray calls it in threads."""
         return self._batcher(windows)
 
     def facts(self) -> Facts:

@@ -19,7 +19,7 @@ from service.state import State
 def classify(
     engine: Engine, state: State, data: bytes, top_k: int, disconnected: Event, rule: ReadingRule
 ) -> Classification:
-    """Read a clip as one sign; blocks.
+    """Read a clip as one sign, or as sentences; blocks.
 
     Args:
         engine: what recognises.
@@ -49,6 +49,7 @@ def classify(
         )
         for best in ranked(rule.vocabulary, reading.probabilities, top_k)
     ]
+    signs = [_sign(rule, event, float(clip.t_ms[0])) for event in reading.signs]
     return Classification(
         bundle=engine.bundle.id,
         duration_ms=round(clip.duration_ms, 1),
@@ -57,7 +58,8 @@ def classify(
         threshold=confidence(engine.bundle.manifest.decoder.reject),
         no_sign=rule.vocabulary.no_sign,
         predictions=predictions,
-        signs=[_sign(rule, event, float(clip.t_ms[0])) for event in reading.signs],
+        signs=signs,
+        glosses=[sign.gloss for sign in signs if sign.gloss != rule.vocabulary.no_sign],
         warnings=clip.warnings,
         timings_ms=timings,
     )
@@ -75,10 +77,11 @@ def _read(engine: Engine, rule: ReadingRule, clip: Clip, span: Span) -> ClipRead
 
 def _sign(rule: ReadingRule, final: SignEvent, first_ms: float) -> ClipSign:
     assert final.probabilities is not None  # a final has them
-    (best,) = ranked(rule.vocabulary, final.probabilities, 1)
+    (best,) = ranked(rule.vocabulary, final.probabilities, 1, final.label)
     return ClipSign(
         gloss=best.gloss,
         confidence=best.confidence,
         start_ms=round(final.start_ms - first_ms, 1),
         end_ms=round(final.end_ms - first_ms, 1),
+        utterance=final.utterance,
     )

@@ -87,7 +87,10 @@ async def classify(
     caller: Annotated[Caller, Depends(Authorised(Role.CLASSIFY))],
     query: Annotated[ClassifyQuery, Query()],
 ) -> Classification:
-    """Read a recorded clip as one sign. The clip is kept in memory only, and only until the answer is sent."""
+    """Read a recorded clip as one sign, or as sentences where the bundle reads those.
+
+    The clip is kept in memory only, and only until the answer is sent.
+    """
     state = state_of(request)
     settings = state.settings
     await rule_for(request, caller, query.lexicon, engine_of(request))  # refuse before the body is read

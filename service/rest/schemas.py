@@ -37,6 +37,9 @@ class ClipSign(BaseModel):
     confidence: float = Field(description="0..1")
     start_ms: float = Field(description="from the clip's first frame")
     end_ms: float
+    utterance: int | None = Field(
+        description="number of the utterance that it belongs to; null where the bundle reads single signs"
+    )
 
 
 class Timings(BaseModel):
@@ -48,7 +51,7 @@ class Timings(BaseModel):
 
 
 class Classification(BaseModel):
-    """The reading of a clip, taken as one sign."""
+    """The reading of a clip: taken as one sign, or as sentences, by the bundle's task."""
 
     bundle: str = Field(description="name and version", examples=["asl-demo@1"])
     duration_ms: float = Field(description="from the first to the last frame")
@@ -59,8 +62,11 @@ class Classification(BaseModel):
     )
     threshold: float = Field(description="confidence, 0..1, from which a sign is reported")
     no_sign: str | None = Field(description="the gloss that stands for hands that say nothing")
-    predictions: list[Prediction] = Field(description="best first; of the clip taken as one sign")
+    predictions: list[Prediction] = Field(
+        description="best first; of the clip taken as one sign; empty where sentences are read"
+    )
     signs: list[ClipSign] = Field(description="where signs were found, in order; empty where the clip was read whole")
+    glosses: list[str] = Field(description="the glosses of the signs, in order, without the no-sign class")
     warnings: list[ClipWarning] = Field(
         description="what makes the reading doubtful; `several_people`: more than one person is in view in half of the "
         "clip or more, and the signs of one of them were read"
@@ -82,6 +88,9 @@ class CaptionEntry(BaseModel):
     end_ms: float
     gloss: str
     confidence: float = Field(description="0..1")
+    utterance: int | None = Field(
+        description="number of the utterance that it belongs to; null where the bundle reads single signs"
+    )
 
 
 class Captions(BaseModel):

@@ -1,5 +1,6 @@
 """Every kind of model becomes a bundle that computes the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,20 @@ import torch
 
 from export.__main__ import main
 from export.graph import graph_of, sample_inputs
-from export.to_onnx import export_bundle, with_window
+from export.to_onnx import CHECKPOINT, export_bundle, with_window
+from export.verify import verify
 from glosscast.bundle import BundleError, load_bundle
+from glosscast.clip import Clip
 from glosscast.recogniser import Recogniser
+from glosscast.sentences.settings import WindowReader
 from service.inference.engine import Engine
 from service.observe.metrics import Metrics
-from service.settings import Settings, StartError
+from service.settings import Settings
+from tests.bundles import ASPECT
 from tests.export import models
+from tests.sentence_bundles import connected
+from tests.service.serving import ColourTracker
+from training.config import Config
 from training.models.checkpoint import Checkpoint
 
 TOLERANCE = 1e-4
@@ -114,12 +122,38 @@ def test_the_published_slowfast_computes_the_same(tmp_path: Path) -> None:
     exported(models.isolated(tmp_path, "rgb", visual="slowfast_8x8_r50", size=64), tmp_path)
 
 
-def test_bundles_that_cannot_be_served_are_refused_at_the_start(tmp_path: Path) -> None:
+def test_an_exported_model_of_sentences_is_served_and_reads_no_single_signs(tmp_path: Path) -> None:
     export_bundle(models.continuous(tmp_path, "keypoints"), tmp_path / "bundle")
-    with pytest.raises(StartError, match=r"GLOSSCAST_BUNDLE: .*reads sentences"):
-        Engine(Settings(bundle=tmp_path / "bundle"), Metrics(), None)
+    engine = Engine(Settings(bundle=tmp_path / "bundle"), Metrics(), ColourTracker)
+    try:
+        frames = connected("east")
+        clip = Clip(np.array([t for t, _ in frames]), np.stack([k for _, k in frames]), ASPECT)
+        reading = engine.bundle.pipeline(engine.classify).read(clip)
+        assert all(sign.utterance == 0 for sign in reading.signs)
+    finally:
+        engine.close()
     with pytest.raises(BundleError, match="reads sentences"):
-        load_bundle(tmp_path / "bundle").require_isolated()
+        engine.bundle.require_isolated()
+
+
+def test_an_exported_model_of_isolated_signs_reads_sentences_in_windows(tmp_path: Path) -> None:
+    checkpoint = models.isolated(tmp_path, "keypoints")
+    config = Config.model_validate({**checkpoint.config.model_dump(), "reader": {"kind": "windows", "stride": 1}})
+    export_bundle(replace(checkpoint, config=config), tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle")
+    assert (bundle.manifest.task, bundle.manifest.ctc) == ("continuous", None)
+    assert isinstance(bundle.manifest.reader, WindowReader)
+    comparisons, _ = verify(tmp_path / "bundle", tmp_path / "bundle" / CHECKPOINT, "cpu")
+    assert all(comparison.passed for comparison in comparisons)
+
+
+def test_a_reader_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+    for checkpoint, kind in (
+        (models.isolated(tmp_path, "keypoints"), "chunks"),
+        (models.continuous(tmp_path, "keypoints"), "windows"),
+    ):
+        with pytest.raises(ValueError, match=r"reader: chunks go with a \[continuous\] table"):
+            Config.model_validate({**checkpoint.config.model_dump(exclude_unset=True), "reader": {"kind": kind}})
 
 
 def test_the_card_describes_the_inputs_of_a_model_of_pictures(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def test_each_sign_of_a_clip_is_reported_with_its_times(client):
     answer = post(client, video(colours(EAST, WEST))).json()
 
     signs = answer["signs"]
-    assert [sign["gloss"] for sign in signs] == ["east", "west"]
+    assert [sign["gloss"] for sign in signs] == answer["glosses"] == ["east", "west"]
+    assert [sign["utterance"] for sign in signs] == [None, None]
     # 12 frames of rest, 20 of a sign, 12, 20, 12; found within a few frames
     assert [(sign["start_ms"], sign["end_ms"]) for sign in signs] == [
         pytest.approx((12 * 62.5, 32 * 62.5), abs=250),
@@ -77,7 +78,7 @@ def test_the_answer_has_all_that_is_promised(client):
 
     assert set(answer) == {
         *("bundle", "duration_ms", "frames", "known", "threshold", "no_sign"),
-        *("predictions", "signs", "warnings", "timings_ms"),
+        *("predictions", "signs", "glosses", "warnings", "timings_ms"),
     }
     assert (answer["known"], answer["threshold"]) == (True, 0.0)
     assert (answer["bundle"], answer["frames"]) == ("compass@1", 44)

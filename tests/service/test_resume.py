@@ -193,7 +193,9 @@ def test_captions_live_and_after_the_end(address):
     finals = [m for m in client.of("final") if m["gloss"] != "rest"]
 
     assert (live["ended"], live["session"], live["origin_ms"]) == (False, started["session"], 5000)
-    assert after["captions"] == [{k: m[k] for k in ("start_ms", "end_ms", "gloss", "confidence")} for m in finals]
+    assert after["captions"] == [
+        {k: m[k] for k in ("start_ms", "end_ms", "gloss", "confidence", "utterance")} for m in finals
+    ]
     assert [c["gloss"] for c in after["captions"]] == ["east", "west"]
     vtt, srt = captions(address, started, "vtt"), captions(address, started, "srt")
     assert vtt.text == "WEBVTT\n\n00:00:00.750 --> 00:00:01.938\neast\n\n00:00:04.750 --> 00:00:05.938\nwest\n"

@@ -57,9 +57,15 @@ def test_the_fields_are_those_of_the_protocol(address):
         client.send({"type": "stop"})
         client.until_closed()
 
-    assert set(client.of("sign_started")[0]) == {"type", "segment", "t_ms"}
+    assert set(client.of("sign_started")[0]) == {"type", "segment", "t_ms", "utterance"}
     guess = {"type", "segment", "gloss", "confidence", "start_ms", "end_ms"}
-    assert set(client.of("final")[0]) == guess | {"reason", "alternatives", "confusable_with", "latency_ms"}
+    assert set(client.of("final")[0]) == guess | {
+        "reason",
+        "utterance",
+        "alternatives",
+        "confusable_with",
+        "latency_ms",
+    }
     assert set(client.of("final")[0]["alternatives"][0]) == {"gloss", "confidence"}
     assert set(client.of("ended")[0]) == {"type", "summary"}
     for interim in client.of("interim"):

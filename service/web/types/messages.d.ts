@@ -38,7 +38,7 @@ export interface ResumeMessage {
   last_segment?: number | null;
 }
 
-/** Close the sign that is under way now; the stream goes on. */
+/** Close the sign, or the utterance, that is under way now; the stream goes on. */
 export interface FinalizeMessage {
   type: "finalize";
 }
@@ -135,8 +135,10 @@ export interface SignStartedMessage {
   type: "sign_started";
   /** number of the sign: 0, 1, 2 ... within the stream */
   segment: number;
-  /** time at which the sign begins */
+  /** time at which the sign begins; in sentences, as far as known */
   t_ms: number;
+  /** number of the utterance: 0, 1, 2 ... within the stream; null where the bundle reads single signs */
+  utterance: number | null;
 }
 
 /**
@@ -175,6 +177,8 @@ export interface FinalMessage {
   type: "final";
   /** number of the sign, as in `sign_started` */
   segment: number;
+  /** number of the utterance, as in `sign_started` */
+  utterance: number | null;
   /** the gloss of the sign, or the no-sign class */
   gloss: string;
   /** its probability, 0..1 */
@@ -387,6 +391,8 @@ export interface ClipSign {
   /** from the clip's first frame */
   start_ms: number;
   end_ms: number;
+  /** number of the utterance that it belongs to; null where the bundle reads single signs */
+  utterance: number | null;
 }
 
 /** A gloss that the clip may show. */
@@ -406,7 +412,7 @@ export interface Timings {
   inference: number;
 }
 
-/** The reading of a clip, taken as one sign. */
+/** The reading of a clip: taken as one sign, or as sentences, by the bundle's task. */
 export interface Classification {
   /** name and version */
   bundle: string;
@@ -420,10 +426,12 @@ export interface Classification {
   threshold: number;
   /** the gloss that stands for hands that say nothing */
   no_sign: string | null;
-  /** best first; of the clip taken as one sign */
+  /** best first; of the clip taken as one sign; empty where sentences are read */
   predictions: Prediction[];
   /** where signs were found, in order; empty where the clip was read whole */
   signs: ClipSign[];
+  /** the glosses of the signs, in order, without the no-sign class */
+  glosses: string[];
   /** what makes the reading doubtful; `several_people`: more than one person is in view in half of the clip or more, and the signs of one of them were read */
   warnings: "several_people"[];
   timings_ms: Timings;
