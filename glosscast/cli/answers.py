@@ -80,6 +80,7 @@ class Answer:
                 for best in self._ranked(self.top_k)
             ],
             "signs": list(self._found()),
+            "glosses": [sign["gloss"] for sign in self._found() if sign["gloss"] != self.rule.vocabulary.no_sign],
             "warnings": self.recording.clip.warnings,
             "timings_ms": {name: round(seconds * 1000, 1) for name, seconds in timings.items()},
         }
@@ -96,9 +97,9 @@ class Answer:
 
 def _found(final: SignEvent, rule: ReadingRule, first_ms: float) -> dict[str, Any]:
     assert final.probabilities is not None  # a final has them
-    (best,) = ranked(rule.vocabulary, final.probabilities, 1)
+    (best,) = ranked(rule.vocabulary, final.probabilities, 1, final.label)
     start_ms, end_ms = (round(t_ms - first_ms, 1) for t_ms in (final.start_ms, final.end_ms))
-    return {**best._asdict(), "start_ms": start_ms, "end_ms": end_ms}
+    return {**best._asdict(), "start_ms": start_ms, "end_ms": end_ms, "utterance": final.utterance}
 
 
 def as_table(answer: Answer) -> str:

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     output = Output(args.format, _files(args, clips), named=[clip.path for clip in clips] != args.paths[:1])
     for folder in empty:
         print(f"{folder}: no clips", file=sys.stderr)
-    bundle = load_bundle(args.bundle).require_isolated()
+    bundle = load_bundle(args.bundle)
     reader = Reader(bundle, args.lexicon, args.top_k)
     warn_of_extractor(bundle)
     progress = ProgressLine()

@@ -11,10 +11,11 @@ import webvtt
 
 from glosscast.cli import classify, main, progress
 from glosscast.cli.recordings import read_all
-from service.rest.schemas import Classification, Prediction, Timings
+from service.rest.schemas import Classification, ClipSign, Prediction, Timings
 from tests.bundles import FRAME_MS, THRESHOLD, UNSURE_FRAMES, strict
 from tests.glosscast.cli.conftest import Record
 from tests.glosscast.cli.test_recordings import a_reading
+from tests.sentence_bundles import make_sentence_bundle, make_window_bundle
 from tests.service.serving import DOWN, EAST, NOBODY, WEST, CrowdTracker, video
 
 Classify = Callable[..., tuple[int, str, str]]
@@ -63,6 +64,37 @@ def test_a_sure_sign_in_a_clip_without_a_rest_is_that_of_the_whole_clip(record: 
     out = classified(path)[1]
     assert out.endswith("%  east\n")
     assert out.startswith("0:00.0 to 0:00.1")
+
+
+@pytest.mark.parametrize("make", [make_sentence_bundle, make_window_bundle])
+def test_the_signs_of_a_sentence_are_named_in_each_format(
+    record: Record, make: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = record("a.mp4")
+    path.write_bytes(video([DOWN] * 20 + [EAST] * 12 + [DOWN] * 6 + [WEST] * 12 + [DOWN] * 30))
+    options = ["classify", str(path), "--bundle", str(make(tmp_path / "bundle")), "--format"]
+    said = {}
+    for form in ("table", "json", "vtt"):
+        assert main([*options, form]) == 0
+        said[form] = capsys.readouterr().out
+    assert [line.split()[-1] for line in said["table"].splitlines()] == ["east", "west"]
+    assert said["vtt"].count("-->") == 1
+    assert said["vtt"].endswith("east west\n")
+    answer = json.loads(said["json"])
+    assert set(answer) == {"clip", *Classification.model_fields}
+    assert (answer["known"], answer["glosses"], answer["predictions"]) == (True, ["east", "west"], [])
+    assert all(set(sign) == set(ClipSign.model_fields) and sign["utterance"] == 0 for sign in answer["signs"])
+    path.write_bytes(video([DOWN] * 40))
+    assert main([*options, "table"]) == 0
+    assert capsys.readouterr().out == "no known sign\n"
+
+
+def test_signs_are_not_taught_to_a_bundle_of_sentences(
+    record: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = ["--bundle", str(make_sentence_bundle(tmp_path / "bundle"))]
+    assert main(["teach", "tea", str(record("tea.mp4", EAST)), "--lexicon", str(tmp_path / "mine.npz"), *bundle]) == 2
+    assert "no sign can be taught to needle@1: its manifest has no `lexicon`" in capsys.readouterr().err
 
 
 def test_json_is_the_answer_of_rest_with_the_clip(record: Record, classified: Classify) -> None:
