@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 from glosscast.bundle import EMBEDDED
-from training.commands import datasets, folds, labels, lexicons, recognisers
+from glosscast.sentences.language_model import MAX_ORDER
+from training.commands import datasets, folds, labels, language_models, lexicons, recognisers
 from training.config import Visual
 from training.config.folder import data_folder
 from training.config.folds import Use
@@ -180,6 +181,17 @@ def parser() -> argparse.ArgumentParser:
     wer.add_argument("--hyp", type=Path, required=True, metavar="FILE", help=".trn, .stm or .ctm")
     wer.add_argument("--json", action="store_true", help="print JSON")
     wer.set_defaults(run=recognisers.run_wer)
+    gloss_model = choices.add_parser("language-model", help="count glosses in text, for a bundle of sentences")
+    gloss_model.add_argument("--text", type=Path, nargs="+", required=True, metavar="FILE", help="a sentence a line")
+    gloss_model.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    gloss_model.add_argument(
+        "--config", type=Path, metavar="FILE", help="has the vocabulary (default: all glosses of the text)"
+    )
+    gloss_model.add_argument(
+        "--order", type=int, choices=range(1, MAX_ORDER + 1), default=2, help="glosses of an n-gram (default: 2)"
+    )
+    gloss_model.add_argument("--test", type=Path, nargs="+", default=[], metavar="FILE", help="print its perplexity")
+    gloss_model.set_defaults(run=language_models.run_language_model)
     audit = choices.add_parser("audit", help="look for faults that make a data set's scores meaningless")
     audit.add_argument(
         "--data", type=Path, action="append", metavar="FILE.npz", help="more than one: splits of one set; see --labels"

@@ -1,12 +1,11 @@
-"""A language model over glosses: an n-gram with Witten-Bell interpolation, as an .npz file without pickled objects.
+"""A language model over glosses: an interpolated n-gram, as an .npz file without pickled objects.
 
 The probability of a gloss w after the history h is
 
     p(w | h) = share(h, w) + rest(h) · p(w | h without its first gloss)
 
-where, for a history that was seen c(h) times with T(h) different successors, share is c(h w) / (c(h) + T(h)) and rest
-is T(h) / (c(h) + T(h)); a history that was not seen has share 0 and rest 1. Source: Witten and Bell, "The
-zero-frequency problem", 1991, as Chen and Goodman interpolate it, 1999.
+where a history that was not seen has share 0 and rest 1. `training/data/gloss_text.py` finds shares and rests by
+modified Kneser-Ney smoothing.
 
 Ids are the glosses' own, then one for all other glosses, the end of a sentence, and, in histories, its beginning.
 """
