@@ -6,12 +6,13 @@ import { glossName, sureness } from "./glosses.js";
 import { readingLines } from "./history.js";
 import { onLanguage, t } from "./i18n.js";
 import { option } from "./options.js";
+import { lines } from "./transcript.js";
 
 /** @import { FinalMessage, InterimMessage } from "../types/messages.js" */
 /** @import { History, ShownSign } from "./history.js" */
 /** @import { Key } from "./i18n.js" */
 
-const TRAIL = 4; // earlier signs above the current one
+const TRAIL = 4; // earlier signs above the current one, or all of its utterance
 /** @type {Key} */
 const TO_BEGIN = "caption.hint_running"; // said until the first sign
 const LONGEST_ANNOUNCED = 20; // lines that screen readers can go back to
@@ -126,7 +127,7 @@ export class Captions {
     const gloss = guess ?? final?.gloss ?? null;
     const word = byId("caption-word");
     byId("caption").dataset.kind = kind;
-    byId("caption-trail").replaceChildren(...trail.slice(Math.max(0, trail.length - this.trail)).map((sign) => h("span.gloss", {}, glossName(sign.gloss))));
+    byId("caption-trail").replaceChildren(...this.#earlier(trail).map((sign) => h("span.gloss", {}, glossName(sign.gloss))));
     if (gloss) word.dataset.gloss = gloss;
     else delete word.dataset.gloss;
     word.replaceChildren(...(gloss ? [h("span.gloss", {}, glossName(gloss))] : []), ...(kind === "listening" ? dots() : []));
@@ -134,6 +135,18 @@ export class Captions {
     if (kind === "empty" && this.#hint && !(this.#hasSigned && this.#hint === TO_BEGIN)) word.append(t(this.#hint));
     word.toggleAttribute("data-advice", this.#hint?.startsWith("framing.") ?? false);
     byId("caption-meta").replaceChildren(...this.#metaLines(kind === "final" ? final : null, notice));
+  }
+
+  /**
+   * The method returns the signs that stand above the newest one: some, or all of its utterance.
+   *
+   * @param {ShownSign[]} trail
+   */
+  #earlier(trail) {
+    const { line } = this.state;
+    if (this.trail === 0 || (line.at(-1)?.utterance ?? null) === null) return trail.slice(Math.max(0, trail.length - this.trail));
+    const together = lines(line).at(-1) ?? [];
+    return trail.filter((sign) => together.includes(sign));
   }
 
   /**

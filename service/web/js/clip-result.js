@@ -34,6 +34,9 @@ export function resultOf(answer, noSign) {
  * @param {string|null} noSign
  */
 function known(signs, guesses, noSign) {
+  if (signs.length > 1 && signs[0].utterance !== null) {
+    return [label(h("h2.sr-only"), "clip.result"), sentence(signs), foundList(signs)];
+  }
   if (signs.length > 1) return [label(h("h2.result-gloss.none"), "clip.found", { n: signs.length }), foundList(signs)];
   const [found] = signs;
   const same = guesses.find(({ gloss }) => gloss === found?.gloss);
@@ -46,6 +49,14 @@ function known(signs, guesses, noSign) {
     found ? jump(found, range(found)) : null,
   ]);
 }
+
+/**
+ * The function shows the glosses of sentences in a row.
+ *
+ * @param {ClipSign[]} signs
+ */
+const sentence = (signs) => h("p.result-gloss.sentence", {},
+  ...signs.flatMap(({ gloss }) => [h("span.gloss", {}, glossName(gloss)), " "]));
 
 /**
  * @param {Classification} answer

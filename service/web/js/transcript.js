@@ -7,11 +7,33 @@ import { current } from "./i18n.js";
 /** @import { ShownSign } from "./history.js" */
 
 /** @typedef {"txt"|"vtt"|"srt"|"json"} Kind */
-/** @typedef {Pick<ShownSign, "gloss"|"read_as"|"corrected"|"at"|"start_ms"|"end_ms"|"confidence">} TimedSign */
+/** @typedef {Pick<ShownSign, "gloss"|"read_as"|"corrected"|"at"|"start_ms"|"end_ms"|"confidence"|"segment"|"utterance">} TimedSign */
 
 /** @type {Record<Kind, string>} */
 const TYPES = { txt: "text/plain", vtt: "text/vtt", srt: "application/x-subrip", json: "application/json" };
 const SHORTEST_MS = 700; // a caption must be readable
+const LONGEST = 80; // characters of a line; an utterance may go on for minutes
+
+/**
+ * The function puts signs into lines: a sign alone, or those of one utterance where the bundle reads sentences.
+ *
+ * @template {TimedSign} T
+ * @param {T[]} signs in order
+ * @returns {T[][]}
+ */
+export function lines(signs) {
+  /** @type {T[][]} */
+  const found = [];
+  for (const sign of signs) {
+    const line = found.at(-1);
+    const before = line?.at(-1);
+    // Another stream counts segments and utterances from 0 again.
+    const goesOn = before && sign.utterance !== null && sign.utterance === before.utterance && sign.segment > before.segment;
+    if (line && goesOn && names([...line, sign]).length <= LONGEST) line.push(sign);
+    else found.push([sign]);
+  }
+  return found;
+}
 
 /**
  * The function returns signs as the text of a file.
@@ -22,15 +44,16 @@ const SHORTEST_MS = 700; // a caption must be readable
  * @returns {string}
  */
 export function transcript(kind, signs, originMs) {
-  if (kind === "txt") return signs.map((sign) => `${clock(sign.at)}\t${name(sign)}\n`).join("");
+  const all = lines(signs);
+  if (kind === "txt") return all.map((line) => `${clock(line[0].at)}\t${names(line)}\n`).join("");
   if (kind === "json") return `${JSON.stringify(signs.map((sign) => plain(sign, originMs)), null, 2)}\n`;
   const point = kind === "vtt" ? "." : ",";
   const text = kind === "vtt" ? escaped : withoutTags;
-  const cues = signs.map((sign, index) => {
-    const start = Math.max(0, sign.start_ms - originMs);
-    const next = index + 1 < signs.length ? signs[index + 1].start_ms - originMs : Infinity;
-    const end = Math.max(sign.end_ms - originMs, Math.min(start + SHORTEST_MS, next), start + 1);
-    return `${index + 1}\n${stamp(start, point)} --> ${stamp(end, point)}\n${text(name(sign))}\n`;
+  const cues = all.map((line, index) => {
+    const start = Math.max(0, line[0].start_ms - originMs);
+    const next = index + 1 < all.length ? all[index + 1][0].start_ms - originMs : Infinity;
+    const end = Math.max(line[line.length - 1].end_ms - originMs, Math.min(start + SHORTEST_MS, next), start + 1);
+    return `${index + 1}\n${stamp(start, point)} --> ${stamp(end, point)}\n${text(names(line))}\n`;
   });
   return (kind === "vtt" ? ["WEBVTT\n", ...cues] : cues).join("\n");
 }
@@ -67,8 +90,8 @@ function plain({ gloss, read_as, corrected, start_ms, end_ms, confidence, at }, 
 const escaped = (/** @type {string} */ text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const withoutTags = (/** @type {string} */ text) => text.replace(/</g, "(").replace(/>/g, ")"); // SubRip has no escapes
 
-/** @param {TimedSign} sign */
-const name = ({ gloss }) => glossName(gloss).toUpperCase();
+/** @param {TimedSign[]} line */
+const names = (line) => line.map(({ gloss }) => glossName(gloss).toUpperCase()).join(" ");
 
 /**
  * @param {number} ms
