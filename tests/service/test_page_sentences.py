@@ -114,5 +114,7 @@ def test_a_clip_has_its_glosses_in_a_row(open_page: Open, tmp_path: Path, contex
 @pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop, light", "phone, dark"])
 def test_no_barriers_in_a_line_of_glosses(open_page: Open, context: dict[str, Any]) -> None:
     page = live(open_page, 6, **context)
+    trail = page.locator("#caption-trail")
+    assert trail.evaluate("(trail) => trail.scrollHeight <= trail.clientHeight"), "a gloss of the sentence is hidden"
     assert barriers(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

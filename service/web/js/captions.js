@@ -127,6 +127,7 @@ export class Captions {
     const gloss = guess ?? final?.gloss ?? null;
     const word = byId("caption-word");
     byId("caption").dataset.kind = kind;
+    byId("caption-trail").toggleAttribute("data-utterance", (this.state.line.at(-1)?.utterance ?? null) !== null);
     byId("caption-trail").replaceChildren(...this.#earlier(trail).map((sign) => h("span.gloss", {}, glossName(sign.gloss))));
     if (gloss) word.dataset.gloss = gloss;
     else delete word.dataset.gloss;
