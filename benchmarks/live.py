@@ -4,6 +4,7 @@
     python -m benchmarks.live --mode frames --streams 4 --seconds 60
     python -m benchmarks.live --streams 80 --seconds 60                     # twice as many: has each its share?
     python -m benchmarks.live --streams 40 --minutes 30                     # does memory stay?
+    python -m benchmarks.live --bundle DIR --streams 40                     # of single signs or of sentences
 
 Real websockets, real clips. Starts the service by itself, in another process. Both share the machine's cores, so what
 the cost of the senders is reported as well.
@@ -30,6 +31,7 @@ from websockets.typing import Subprotocol
 from benchmarks.live_material import ASPECT, STEP_MS, Material, keypoint_material, picture_material
 from benchmarks.live_service import Service
 from benchmarks.live_steps import steps
+from glosscast.bundle import EMBEDDED, load_bundle
 from glosscast.protocol import SUBPROTOCOL, pack_frame
 
 DATA = Path(os.environ.get("GLOSSCAST_DATA", "../shared/data"))
@@ -60,10 +62,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30.0, metavar="S")
     parser.add_argument("--minutes", type=float, metavar="M", help="instead of --seconds")
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR")
+    parser.add_argument("--bundle", type=Path, default=EMBEDDED, metavar="DIR", help="default: the embedded one")
     args = parser.parse_args()
     material = (keypoint_material if args.mode == "keypoints" else picture_material)(args.data)
     seconds = args.seconds if args.minutes is None else args.minutes * 60
-    with Service(args.streams) as service:
+    with Service(args.streams, BUNDLE=str(args.bundle.resolve())) as service:
         idle = service.usage()
         began = time.perf_counter()
         records, memory = asyncio.run(load(service, material, args.mode, args.streams, seconds))
@@ -71,13 +74,14 @@ def main() -> int:
         cpu_s = service.usage().cpu_s - idle.cpu_s
         left = service.left_behind()
     report = {
-        "mode": args.mode, "streams": args.streams, "seconds": seconds, "cores": os.cpu_count(),
+        "bundle": load_bundle(args.bundle).id, "mode": args.mode,
+        "streams": args.streams, "seconds": seconds, "cores": os.cpu_count(),
         "load_average_before": os.getloadavg()[2],
         **figures(records),
         "service_cpu_ms_per_frame": round(cpu_s * 1000 / sum(len(h.sent_s) for h in records), 3),
         "service_cores_used": round(cpu_s / wall_s, 2),
         "sender_cores_used": round(time.process_time() / wall_s, 2),
-        "cpu_ms_by_step": steps(material, args.mode),
+        "cpu_ms_by_step": steps(material, args.mode, args.bundle),
         "memory_mib": memory, "left_behind": left,
     }  # fmt: skip
     print(json.dumps(report, indent=1))
@@ -137,7 +141,8 @@ def record_message(message: dict[str, Any], record: StreamRecord) -> None:
     """Record a message."""
     match message["type"]:
         case "final":
-            ended_s = record.sent_s[round(message["end_ms"] / STEP_MS)]
+            # The end of a gloss of a sentence need not be a frame's time.
+            ended_s = record.sent_s[min(round(message["end_ms"] / STEP_MS), len(record.sent_s) - 1)]
             record.end_to_final_ms.append((time.perf_counter() - ended_s) * 1000)
             record.decision_to_final_ms.append(message["latency_ms"])
         case "interim":

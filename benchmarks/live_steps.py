@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.live_material import ASPECT, Material
-from glosscast.bundle import EMBEDDED, load_bundle
+from glosscast.bundle import load_bundle
 from glosscast.clip import Window
 from glosscast.holistic import new_tracker, quiet_native_logs
 from glosscast.protocol import pack_frame
@@ -22,8 +23,8 @@ from service.protocol.wire import parse_frame
 FRAMES = {"keypoints": 480, "frames": 64}
 
 
-def steps(material: Material, mode: Input) -> dict[str, float]:
-    """CPU ms of each step for each frame, of one stream that signs all the time."""
+def steps(material: Material, mode: Input, path: Path) -> dict[str, float]:
+    """CPU ms of each step for each frame, of one stream that signs all the time, with the bundle at a path."""
     frames = list(islice(material.frames(0, 1), FRAMES[mode]))
     taken: dict[str, float] = {}
 
@@ -45,16 +46,16 @@ def steps(material: Material, mode: Input) -> dict[str, float]:
     else:
         keypoints = [frame.payload for frame in parsed]
         aspect = ASPECT
-    bundle = load_bundle(EMBEDDED)
+    bundle = load_bundle(path)
     recogniser = Recogniser(bundle, threads=1)
     inference_s = 0.0
 
     def classify(windows: Sequence[Window]) -> NDArray[np.float32]:
         nonlocal inference_s
         began = time.process_time()
-        probabilities = recogniser(windows)
+        readouts = recogniser.readout(windows)
         inference_s += time.process_time() - began
-        return probabilities
+        return readouts
 
     session = SignReader(bundle, classify, effective_config(Start(type="start", input=mode), bundle))
     times = [t_ms for t_ms, _ in frames]

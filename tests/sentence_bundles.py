@@ -24,7 +24,7 @@ STRIDE = 2  # frames of a step
 SHORT = ClipSpec(window_ms=500, fps=16, alpha=4)
 GAIN = 20.0  # logits per shoulder width
 BETWEEN = 12.0  # logit of what is neither; with GAIN, 0.6 shoulder widths are the border
-CHUNKS = {"kind": "chunks", "pause_ms": 900.0, "delay_ms": 1500.0}
+CHUNKS = {"kind": "chunks", "right": 2, "pause_ms": 900.0, "delay_ms": 1500.0}
 WINDOWS = {"kind": "windows", "pause_ms": 900.0}
 SIDES = {"east": 1.2, "west": -1.2}
 

@@ -33,7 +33,7 @@ class ChunkReader(UtteranceSettings):
 
     kind: Literal["chunks"] = Field(description="windows of a model with CTC")
     hop: int = Field(default=1, ge=1, description="steps from one window to the next")
-    right: int = Field(default=2, ge=0, description="steps that a window must show after a step that is read from it")
+    right: int = Field(default=4, ge=0, description="steps that a window must show after a step that is read from it")
     width: int = Field(default=8, ge=1, le=256, description="prefixes that the beam search keeps")
     min_log_probability: float = Field(
         default=-12.0, le=0, description="classes below this natural logarithm are not tried in a step"

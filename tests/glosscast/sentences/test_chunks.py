@@ -48,7 +48,7 @@ class Looking:
 
 
 def pipeline_of(model: Looking, spec: ClipSpec, **settings: float) -> SentencePipeline:
-    reader = ChunkReader.model_validate({"kind": "chunks", "pause_ms": 900.0, "width": 32, **settings})
+    reader = ChunkReader.model_validate({"kind": "chunks", "right": 2, "pause_ms": 900.0, "width": 32, **settings})
     return SentencePipeline(
         spec, SEGMENTER, DECODER, reader, model, lambda readout: readout[:BLANK], BLANK, stride=STRIDE
     )
