@@ -105,7 +105,7 @@ def test_a_name_beside_a_caption_shows_how_that_sign_looks(open_page: Open, addr
     page.keyboard.press("Escape")
     page.locator("#look").wait_for(state="hidden")
     assert name.evaluate("(button) => button === document.activeElement")
-    assert page.locator("#look .replay").count() == 0
+    page.locator("#look .replay").wait_for(state="detached")
 
 
 def test_the_panel_stays_within_a_phones_window_and_closes_by_a_touch_beside_it(open_page: Open, address: str) -> None:
