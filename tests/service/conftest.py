@@ -85,13 +85,48 @@ def playwright() -> Iterator[Any]:
         yield playwright
 
 
+class Browsers:
+    """Browsers that tests share, each with other switches. A test has a context of its own, with storage of its own."""
+
+    def __init__(self, playwright: Any) -> None:
+        self._chromium = playwright.chromium
+        self._running: dict[tuple[str, ...], Any] = {}
+
+    def with_switches(self, *switches: str) -> Any:
+        """A browser; one with a file for its camera is a test's own, and the last one of its kind is closed."""
+        if switches not in self._running:
+            for others in [known for known in self._running if own_file(known) and own_file(switches)]:
+                self._running.pop(others).close()
+            args = ["--no-sandbox", "--disable-background-networking", *switches]
+            self._running[switches] = self._chromium.launch(executable_path=CHROMIUM, args=args)
+        return self._running[switches]
+
+    def close(self) -> None:
+        """Close all."""
+        for running in self._running.values():
+            running.close()
+
+
+def own_file(switches: tuple[str, ...]) -> bool:
+    """Whether a file plays the camera."""
+    return any("=" in switch for switch in switches)
+
+
+@pytest.fixture(scope="module")
+def browsers(playwright: Any) -> Iterator[Browsers]:
+    """Browsers of a file's tests."""
+    found = Browsers(playwright)
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
-    """Opens the page in a browser of its own, with these switches, after `prepare(page)`, until it is `ready`.
+def open_page(browsers: Browsers, page_address: str) -> Iterator[Open]:
+    """Opens the page in a browser with these switches, after `prepare(page)`, until it is `ready`.
 
     `context` is for the browser: the size of the window, the colours and the language that the person prefers.
     """
-    launched = []
+    opened_contexts = []
 
     def opened(
         *switches: str,
@@ -101,12 +136,10 @@ def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
         privacy: bool = False,  # whether the page may find what its privacy mode runs, where it was fetched
         **context: Any,
     ) -> Any:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking", *switches]
-        )
-        launched.append(chromium)
         allowed = ["camera"] if "--use-fake-ui-for-media-stream" in switches else []
-        page = chromium.new_context(permissions=allowed, **{"locale": "en-US", **context}).new_page()
+        chromium = browsers.with_switches(*switches)
+        opened_contexts.append(chromium.new_context(permissions=allowed, **{"locale": "en-US", **context}))
+        page = opened_contexts[-1].new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.witness = Witness(page)
         if not privacy:
@@ -117,5 +150,5 @@ def open_page(playwright: Any, page_address: str) -> Iterator[Open]:
         return page
 
     yield opened
-    for chromium in launched:
-        chromium.close()
+    for found in opened_contexts:
+        found.close()
