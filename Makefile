@@ -64,9 +64,10 @@ serve: $(SERVE_STAMP) $(RUNTIME_STAMP) | system-check ## Install what the servic
 privacy: $(VENV_STAMP) ## Fetch what the page's privacy mode runs (needs npm); serve and setup try it once
 	$(BIN)/python -m service.site.vendor
 
-# A browser takes more than a core by itself, so its tests run alone. With ARGS there may be none of one kind: exit code 5.
+# Tests of the page wait for a browser most of the time, so they run apart from those that compute. With ARGS there may be
+# none of one kind: exit code 5.
 test: setup ## Run all tests
-	$(BIN)/python -m pytest -m browser $(ARGS) || test $$? -eq 5
+	$(PYTEST_SHARED) -m browser $(ARGS) || test $$? -eq 5
 	$(PYTEST_SHARED) -m "not browser and not docker" $(ARGS) || test $$? -eq 5
 
 test-fast: setup ## Run the tests that take less than about a second each
