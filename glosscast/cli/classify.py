@@ -62,7 +62,7 @@ def add_command(commands: Commands) -> None:
     command.add_argument("--out", type=Path, metavar="DIR", help="where --format vtt makes a file for each clip")
     command.add_argument("--workers", type=positive, metavar="N", help="processes that read clips (default: all cores)")
     add_bundle(command)
-    command.set_defaults(run=run, usage=command.error)
+    command.set_defaults(run=run, usage=command.error, several="paths")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from glosscast import __version__, live
 from glosscast.bundle import BundleError
@@ -39,12 +40,26 @@ def main(argv: list[str] | None = None) -> int:
         try:
             commands = parser()
             completion.complete(commands)
-            return _run(commands.parse_args(argv))
+            return _run(parsed(commands, argv))
         finally:
             print(end="", flush=True)  # what print has kept back, so that it fails here and not when Python ends
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         return NOBODY_READS
+
+
+def parsed(commands: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """The arguments; where a command takes `several` paths, those after an option are added to those before it.
+
+    argparse takes all positional arguments from one place, so that `teach tea --lexicon FILE CLIP` would be refused.
+    """
+    args, rest = commands.parse_known_args(argv)
+    several = getattr(args, "several", None)
+    if rest and (several is None or any(word.startswith("-") for word in rest)):
+        return commands.parse_args(argv)  # it says what is wrong
+    if several is not None:
+        setattr(args, several, [*getattr(args, several), *map(Path, rest)])
+    return args
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -38,7 +38,7 @@ def add_command(commands: Commands) -> None:
     command.add_argument("--workers", type=positive, metavar="N", help="processes that read clips (default: all cores)")
     add_bundle(command)
     add_json(command)
-    command.set_defaults(run=run, usage=command.error)
+    command.set_defaults(run=run, usage=command.error, several="clips")
 
 
 def run(args: argparse.Namespace) -> int:

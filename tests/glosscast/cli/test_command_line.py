@@ -8,6 +8,7 @@ import pytest
 
 from glosscast import __version__
 from glosscast.cli import main
+from glosscast.cli.command_line import parsed, parser
 from tests.bundles import learned_from
 from tests.glosscast.cli.conftest import Record
 from tests.glosscast.trackers import needs_litert
@@ -94,3 +95,26 @@ def test_a_count_that_is_none_is_refused(count: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main(["classify", "clip.mp4", "--top-k", count])
     assert "is not a whole number from 1 on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "dest", "clips"),
+    [
+        (["teach", "tea", "--lexicon", "x.npz", "a.mp4", "b.mp4"], "clips", ["a.mp4", "b.mp4"]),
+        (["teach", "tea", "a.mp4", "--lexicon", "x.npz", "b.mp4", "--json"], "clips", ["a.mp4", "b.mp4"]),
+        (["classify", "a.mp4", "--json", "b.mp4"], "paths", ["a.mp4", "b.mp4"]),
+    ],
+)
+def test_clips_may_stand_before_and_after_options(command: list[str], dest: str, clips: list[str]) -> None:
+    args = parsed(parser(), command)
+    assert [str(path) for path in getattr(args, dest)] == clips
+
+
+@pytest.mark.parametrize(
+    "command", [["classify", "a.mp4", "--jason", "b.mp4"], ["find", "a.mp4", "b.mp4"], ["info", "x"]]
+)
+def test_what_no_command_takes_is_refused(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: glosscast")
