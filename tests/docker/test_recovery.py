@@ -10,8 +10,8 @@ from tests.docker import faults
 from tests.docker.stack import run, wait_until
 from tests.service.process import DATA
 
-CLIP = DATA / "clips" / "thankyou__startasl_F1__thank-you.mp4"
-GLOSS = "thanks"
+CLIP = DATA / "clips" / "please__startasl_F1__please.mp4"
+GLOSS = "please"
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.skipif(not CLIP.is_file(), reason=f"no {CLIP}")]
 
@@ -42,7 +42,7 @@ def test_a_service_that_dies_comes_back(stack):
     faults.crash(container)
     wait_until(lambda: starts(container) > before, "the container was started again")
     wait_until(stack.is_ready, "the service is ready again")
-    answer = stack.post("/v1/classify", files={"file": ("yes.mp4", CLIP.read_bytes())})
+    answer = stack.post("/v1/classify", files={"file": (CLIP.name, CLIP.read_bytes())})
     assert answer.json()["predictions"][0]["gloss"] == GLOSS
 
 
@@ -110,7 +110,7 @@ def test_a_replica_that_is_killed_harms_no_other_stream(two):
 
 def test_clips_go_on_while_a_replica_is_killed(two):
     def classify(_):
-        return two.post("/v1/classify", files={"file": ("yes.mp4", CLIP.read_bytes())}).status_code
+        return two.post("/v1/classify", files={"file": (CLIP.name, CLIP.read_bytes())}).status_code
 
     with ThreadPoolExecutor(2) as pool:
         under_way = pool.map(classify, range(2))
