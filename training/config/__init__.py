@@ -20,16 +20,19 @@ from training.config.losses import (
 from training.config.model import ModelConfig, Stream, Visual
 from training.config.optimiser import OptimiserConfig
 from training.config.run import CardConfig, Config, Kind, load_config
+from training.config.streams import ChunkConfig, CropConfig, StreamConfig
 
 __all__ = [
     "AdaptiveConfig",
     "AugmentationConfig",
     "CardConfig",
+    "ChunkConfig",
     "Config",
     "ConfigError",
     "ConfusionConfig",
     "ContinuousConfig",
     "ContinuousLossConfig",
+    "CropConfig",
     "Correction",
     "DataConfig",
     "FocalConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "SetConfig",
     "SmoothingConfig",
     "Stream",
+    "StreamConfig",
     "TripletConfig",
     "Visual",
     "load_config",

@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from training.config.losses import ContinuousLossConfig
+from training.config.streams import ChunkConfig
 from training.config.table import Table
 
 
@@ -31,7 +32,10 @@ class ContinuousConfig(Table):
     blocks: int = Field(gt=0, description="number of temporal blocks over the steps")
     kernel: int = Field(gt=0, description="number of steps that a temporal block looks at, odd")
     sentences: SentenceConfig | None = Field(
-        default=None, description="how clips are joined; absent where the sets hold recorded sentences"
+        default=None, description="how clips are joined to sentences without rests"
+    )
+    streams: ChunkConfig | None = Field(
+        default=None, description="or to streams with rests, and which parts of them are learned from"
     )
     taught_signs: tuple[int, int] | None = Field(
         default=None, description="range of the number of signs in training, if not that of the sentences"
@@ -44,6 +48,17 @@ class ContinuousConfig(Table):
         if self.sentences is None or self.taught_signs is None:
             return self.sentences
         return self.sentences.model_copy(update={"signs": self.taught_signs})
+
+    @property
+    def joins_clips(self) -> bool:
+        """Whether sentences are made of clips of one sign; else the sets hold recorded ones."""
+        return self.sentences is not None or self.streams is not None
+
+    @model_validator(mode="after")
+    def _one_way_to_join(self) -> "ContinuousConfig":
+        if self.sentences is not None and self.streams is not None:
+            raise ValueError("clips are joined by a sentences table or by a streams table, not by both")
+        return self
 
     @model_validator(mode="after")
     def _signs_are_of_sentences(self) -> "ContinuousConfig":

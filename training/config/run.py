@@ -20,6 +20,7 @@ from training.config.errors import ConfigError
 from training.config.losses import LossConfig
 from training.config.model import ModelConfig
 from training.config.optimiser import OptimiserConfig
+from training.config.streams import CropConfig
 from training.config.table import Table
 
 # A model is trained to read clips of one sign each, or sentences.
@@ -49,6 +50,10 @@ class Config(Table):
     optimiser: OptimiserConfig = Field(description="length of the training, batches and learning rate")
     loss: LossConfig = Field(default=LossConfig(), description="loss of isolated signs")
     continuous: ContinuousConfig | None = Field(default=None, description="present where sentences are learned")
+    crops: CropConfig | None = Field(
+        default=None,
+        description="isolated signs are learned from short windows of joined streams, for `windows` to be read",
+    )
     reader: ReaderSettings | None = Field(
         default=None,
         description="how a bundle reads sentences: in `chunks`, with a model of sentences, or in short `windows`, with "
@@ -79,6 +84,17 @@ class Config(Table):
         return self
 
     @model_validator(mode="after")
+    def _crops_have_a_background(self) -> "Config":
+        if self.crops is not None:
+            if self.continuous is not None or self.model.frame_size is not None:
+                raise ValueError("[crops] is for isolated signs that are read from keypoints alone")
+            if self.loss.confusion is not None:
+                raise ValueError("[crops]: no confusions are counted on windows of streams; take another loss")
+            if self.data.no_sign is None:
+                raise ValueError("[crops] cuts windows without a sign too, and the data have no no_sign")
+        return self
+
+    @model_validator(mode="after")
     def _one_task(self) -> "Config":
         if self.continuous is None:
             if "loss" not in self.model_fields_set:
@@ -88,13 +104,16 @@ class Config(Table):
             return self
         if self.loss != LossConfig():
             raise ValueError("[loss] is for isolated signs: sentences have [continuous.loss]")
-        if self.model.frame_size is not None or not self.model.face:
-            raise ValueError("sentences are read from the pose and keypoints streams, face included")
+        if self.model.frame_size is not None:
+            raise ValueError("sentences are read from the pose and keypoints streams")
         recorded = {source.sentences for source in self.data.sets if source.role == "train"}
         if len(recorded) > 1:
             raise ValueError("the training sets are in part sentences, in part clips of one sign")
-        if (True in recorded) != (self.continuous.sentences is None):
-            raise ValueError("[continuous.sentences] says how clips of one sign are joined, and goes with those only")
+        if (True in recorded) == self.continuous.joins_clips:
+            raise ValueError(
+                "[continuous.sentences] or [continuous.streams] says how clips of one sign are joined, and goes with "
+                "those only"
+            )
         if self.clip.alpha % self.continuous.stride:
             raise ValueError(
                 f"stride {self.continuous.stride} does not divide alpha {self.clip.alpha}: a slow frame would be torn"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.config import Config
-from training.data import DataError, Example
+from training.data import DataError, Example, classes_of
 from training.data.sampling import split_mining
 from training.evaluation.wer import align
 from training.loop.task import Task
@@ -33,15 +33,23 @@ class ContinuousTask(Task[SentenceBatch]):
 
     def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
         self.config = config
-        self.classes = sentence_classes(examples, config.data.vocabulary)
+        absent = set(config.data.vocabulary) - {gloss for e in examples for gloss in e.glosses}
+        if absent:
+            raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
+        self.classes = classes_of(examples, config.data)
         self.model = continuous_recogniser(config, len(self.classes))
         assert config.continuous is not None
         training, mining = split_mining(examples)
-        self._feed, self._mining = (SentenceFeed(config, self.classes, side) for side in (training, mining))
         self.criterion = ContinuousLoss(config.continuous.loss, self.classes, config.model.embedding)
+        self._feed = SentenceFeed(config, self.classes, training)
+        self._mining = SentenceFeed(config, self.classes, mining) if self._counts_confusions else None
         self.steps_per_epoch = self._feed.batches_per_epoch
         self._dev = sentences_of(config, dev, DEV_SENTENCES, DEV_SEED)
         self.dev = "dev_word_accuracy" if dev else None
+
+    @property
+    def _counts_confusions(self) -> bool:
+        return self.criterion.config.adaptive.alpha < 1.0
 
     def batches(self, epoch: int) -> Iterator[SentenceBatch]:
         """See `Task`."""
@@ -59,11 +67,11 @@ class ContinuousTask(Task[SentenceBatch]):
         with torch.autocast(output.logits.device.type, enabled=False):
             loss = self.criterion(epoch, output.logits, output.features, output.steps, batch.targets, batch.lengths)
         read = decode(output.logits, output.steps, len(self.classes))
-        return loss, {"wer": count_errors(batch.signed(), read) / batch.lengths.sum()}
+        return loss, {"wer": count_errors(batch.signed(), read) / batch.lengths.sum().clamp(min=1)}
 
     def end_epoch(self, epoch: int, average: nn.Module) -> None:
         """Count confusions, where the loss asks for them."""
-        if self.criterion.config.adaptive.alpha == 1.0:
+        if self._mining is None:
             return
         sentences = MINED * self.config.optimiser.batch
         counts = count_confusions(average, self._mining.epoch(epoch, sentences), len(self.classes))
@@ -112,16 +120,3 @@ def count_errors(wanted: Sequence[Sequence[Hashable]], read: Sequence[Sequence[H
     """Substitutions, deletions and insertions of sentences."""
     steps = (step for pair in zip(wanted, read, strict=True) for step in align(*pair))
     return sum(step.reference != step.hypothesis for step in steps)
-
-
-def sentence_classes(examples: Sequence[Example], vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """The vocabulary, then the other glosses that are signed in the examples, in alphabetical order.
-
-    Raises:
-        DataError: a gloss of the vocabulary is never signed.
-    """
-    signed = {gloss for e in examples for gloss in e.glosses}
-    absent = set(vocabulary) - signed
-    if absent:
-        raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
-    return (*vocabulary, *sorted(signed - set(vocabulary)))

@@ -3,9 +3,10 @@ import pytest
 
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Y
 from tests.training.synthetic import examples
+from training.config import StreamConfig
 from training.data import DataError
 from training.data.sentences import SHOULDER_WIDTH, SHOULDERS_AT, Sentence
-from training.data.streams import FPS, TREMBLE, StreamConfig, draw_streams, signed
+from training.data.streams import FPS, TREMBLE, draw_streams, signed
 
 SIGNS = ("high", "low")
 
