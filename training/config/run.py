@@ -11,7 +11,8 @@ from glosscast.decoding import Classify, DecoderSettings, Pipeline
 from glosscast.faults import first_fault
 from glosscast.learned_segmentation import Tagging
 from glosscast.segmentation import SegmenterSettings
-from glosscast.sentences.settings import ReaderSettings, WindowReader
+from glosscast.sentences.decoder import SentencePipeline
+from glosscast.sentences.settings import ChunkReader, ReaderSettings, WindowReader
 from training.config.augmentation import AugmentationConfig
 from training.config.continuous import ContinuousConfig
 from training.config.corrections import include_corrections
@@ -73,6 +74,34 @@ class Config(Table):
             self.decoder,
             classify,
             tagging=tagging,
+            no_sign=self.data.no_sign_id,
+            needs_signer=self.model.needs_signer,
+        )
+
+    @property
+    def sentence_reader(self) -> ReaderSettings | None:
+        """How a bundle reads sentences, by its defaults where the config does not say; None where it reads signs."""
+        return self.reader or (None if self.continuous is None else ChunkReader(kind="chunks"))
+
+    def sentence_pipeline(self, classify: Classify) -> SentencePipeline:
+        """The pipeline of a model of this config that reads sentences; `classify` is the model.
+
+        Raises:
+            ValueError: it reads single signs.
+        """
+        reader = self.sentence_reader
+        if reader is None:
+            raise ValueError(f"the config {self.name} has no [reader] table: it is one of single signs")
+        known = len(self.data.vocabulary)
+        return SentencePipeline(
+            self.clip,
+            self.segmenter,
+            self.decoder,
+            reader,
+            classify,
+            lambda readout: readout[:known],
+            known,
+            stride=0 if self.continuous is None else self.continuous.stride,
             no_sign=self.data.no_sign_id,
             needs_signer=self.model.needs_signer,
         )

@@ -1,7 +1,7 @@
 """Batches of short windows cut from joined streams, which a model that reads windows is fed.
 
-After Zuo et al., "Towards Online Continuous Sign Language Recognition and Translation", EMNLP 2024: windows of one length
-around every part of a sign, with its neighbours in view, and a background class for what lies between signs.
+After Zuo et al., "Towards Online Continuous Sign Language Recognition and Translation", EMNLP 2024: windows of one
+length around every part of a sign, with its neighbours in view, and a background class for what lies between signs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +64,9 @@ class CropFeed:
     def _batch(self, seed: int) -> Batch:
         rng = np.random.default_rng(seed)
         size = self.config.optimiser.batch
-        windows, masks, glosses = [], [], []
+        windows: list[NDArray[np.float32]] = []
+        masks: list[NDArray[np.float32]] = []
+        glosses: list[str] = []
         while len(glosses) < size:
             stream = self.maker.draw(self.crops, rng)
             for _ in range(min(self.crops.crops, size - len(glosses))):

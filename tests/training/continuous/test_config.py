@@ -22,8 +22,8 @@ SET = 'file = "tiny.npz"'
         ("blocks = 1", "blocks = 1\nlayers = 2", r"continuous\.layers: "),
         ("signs = [1, 3]", "signs = [3, 1]", r"continuous\.sentences: .*range from 1 up"),
         ("[continuous]", "[loss]\nlabel_smoothing = 0.1\n[continuous]", r"\[loss\] is for isolated signs"),
-        (JOINED, "", r"\[continuous\.sentences\] says how"),
-        (SET, f"{SET}\nsentences = true", r"\[continuous\.sentences\] says how"),
+        (JOINED, "", r"\[continuous\.streams\] says how"),
+        (SET, f"{SET}\nsentences = true", r"\[continuous\.streams\] says how"),
         (
             SET,
             f'{SET}\nfps = 9.0\naspect = 1.0\nabout = "x"\nsentences = true\n[[data.sets]]\n{SET}',

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glosscast.keypoints import FACE
+from tests.training.continuous import tiny
+from tests.training.synthetic import examples
+from training.config import ChunkConfig, Config, ConfigError, load_config
+from training.data import classes_of
+from training.data.streams import draw_streams
+from training.models.continuous import continuous_recogniser
+from training.tasks.sentence_feed import SentenceFeed, chunk, times_of
+
+STREAMS = """
+[continuous.streams]
+signs = [2, 3]
+direct = 1.0
+chunk_ms = [1500.0, 2500.0]
+"""
+DRAWING = ChunkConfig(signs=(2, 3), chunk_ms=(1500.0, 2500.0))
+
+
+def config(folder: Path, more: str = STREAMS) -> Config:
+    content = tiny.text(joined=False).replace("distractors = false", "distractors = true\nbackground = true")
+    return load_config(tiny.write(folder, content.replace('["high", "low", ', '["high", ') + more))
+
+
+def test_a_chunk_has_the_glosses_whose_middle_it_shows() -> None:
+    rng = np.random.default_rng(0)
+    firsts, lasts, shown = 0, 0, set()
+    for stream in draw_streams(examples(), tiny.SIGNS, (), DRAWING, 30, 1):
+        part = chunk(stream, DRAWING, rng)
+        first, last = part.knots_ms[0], part.knots_ms[-1]
+        assert 1500.0 <= last - first <= 2500.0
+        assert part.glosses == tuple(s.gloss for s in stream.signs if first <= (s.start_ms + s.end_ms) / 2 <= last)
+        assert set(part.knots_ms[1:-1]) == {t for t in times_of(stream) if first < t < last}
+        firsts += first == 0.0
+        lasts += last == stream.clip.t_ms[-1]
+        shown.add(len(part.glosses))
+    # Utterances begin and end as often as they are cut.
+    assert 3 <= firsts <= 20
+    assert 3 <= lasts <= 20
+    assert len(shown) > 1
+
+
+def test_batches_of_chunks_have_other_signs_as_background_and_depend_on_the_seed(tmp_path: Path) -> None:
+    made = config(tmp_path)
+    seen = [e for e in examples() if e.signer != "cem"]
+    classes = classes_of(seen, made.data)
+    assert classes == ("high", "no sign")
+    first, again = (next(SentenceFeed(made, classes, seen).epoch(0, 12)) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first.keypoints, next(SentenceFeed(made, classes, seen).epoch(1, 12)).keypoints)
+    assert {i for ids in first.signed() for i in ids} == {0, 1}
+    slowest = 2500.0 * np.exp(made.augmentation.speed)
+    assert (first.frames <= slowest / 1000 * made.clip.fps + 1).all()
+
+
+def test_clips_are_joined_in_one_way(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not by both"):
+        config(tmp_path, STREAMS + tiny.JOINED)
+    with pytest.raises(ConfigError, match=r"continuous\.streams: .*chunk_ms"):
+        config(tmp_path, STREAMS.replace("[1500.0, 2500.0]", "[2500.0, 1500.0]"))
+
+
+def test_a_model_without_the_face_does_not_see_it(tmp_path: Path) -> None:
+    made = config(tmp_path)
+    torch.manual_seed(0)
+    keypoints = torch.rand(1, 24, 171, 4)
+    other = keypoints.clone()
+    other[:, :, FACE] = 0.0
+    frames = torch.tensor([24])
+    for face in (True, False):
+        model = continuous_recogniser(
+            made.model_copy(update={"model": made.model.model_copy(update={"face": face})}), 2
+        )
+        with torch.inference_mode():
+            one, without = (model.eval()(points, frames).logits for points in (keypoints, other))
+        assert torch.equal(one, without) is not face
