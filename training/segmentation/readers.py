@@ -152,13 +152,12 @@ def _told(found: Sequence[FoundSign], none: set[str]) -> list[FoundSign]:
     return [f for f in found if f.gloss is not None and f.gloss not in none]
 
 
-def _offline(checkpoint: Checkpoint, streams: Sequence[Sentence], none: set[str]) -> list[list[str]]:
+def _offline(checkpoint: Checkpoint, streams: Sequence[Sentence], none: set[str]) -> list[tuple[str, ...]]:
     """The glosses of each stream, read as a whole."""
     config = checkpoint.config
     clips = [s.clip for s in streams]
     model = checkpoint.build_continuous()
-    read = read_sentences(model, clips, config.data.vocabulary, config.clip.fps, OFFLINE_BEAM)
-    return [[gloss for gloss in of if gloss not in none] for of in read]
+    return read_sentences(model, clips, config.data.vocabulary, config.clip.fps, OFFLINE_BEAM, none)
 
 
 def table(scores: Sequence[ReaderScores]) -> str:

@@ -14,7 +14,7 @@ from training.losses.continuous import ContinuousLoss
 from training.models.continuous import ContinuousOutput, ContinuousRecogniser, continuous_recogniser
 from training.runtime.distributed import gathered, processes, rank, summed
 from training.tasks.sentence_feed import SentenceBatch, SentenceFeed
-from training.tasks.sentence_scores import decode, read_sentences, sentences_of
+from training.tasks.sentence_scores import decode, read_sentences, sentences_of, unsigned
 
 MINED = 4  # batches of sentences that confusions are counted on each epoch
 DEV_SENTENCES, DEV_SEED = 100, 0
@@ -80,7 +80,13 @@ class ContinuousTask(Task[SentenceBatch]):
     def dev_score(self, average: nn.Module) -> float:
         """Word accuracy, 1 − WER, on the dev sentences."""
         own = self._dev[rank() :: processes()]
-        read = read_sentences(average, [s.clip for s in own], self.config.data.vocabulary, self.config.clip.fps)
+        read = read_sentences(
+            average,
+            [s.clip for s in own],
+            self.config.data.vocabulary,
+            self.config.clip.fps,
+            unread=unsigned(self.config),
+        )
         errors = count_errors([s.glosses for s in own], read)
         device = next(average.parameters()).device
         return 1.0 - summed(torch.tensor(errors, device=device)).item() / sum(len(s.glosses) for s in self._dev)

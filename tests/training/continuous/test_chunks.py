@@ -12,6 +12,7 @@ from training.data import classes_of
 from training.data.streams import draw_streams
 from training.models.continuous import continuous_recogniser
 from training.tasks.sentence_feed import SentenceFeed, chunk, times_of
+from training.tasks.sentence_scores import sentences_of, unsigned
 
 STREAMS = """
 [continuous.streams]
@@ -56,6 +57,16 @@ def test_batches_of_chunks_have_other_signs_as_background_and_depend_on_the_seed
     assert {i for ids in first.signed() for i in ids} == {0, 1}
     slowest = 2500.0 * np.exp(made.augmentation.speed)
     assert (first.frames <= slowest / 1000 * made.clip.fps + 1).all()
+
+
+def test_the_streams_that_are_scored_have_rests_and_no_sign_for_them(tmp_path: Path) -> None:
+    made = config(tmp_path)
+    assert unsigned(made) == ("no sign",)
+    assert unsigned(tiny.config(tmp_path / "joined")) == ()  # there it is joined like a sign
+    scored = sentences_of(made, examples(), 4, seed=1)
+    assert {gloss for s in scored for gloss in s.glosses} == {"high"}
+    again = draw_streams(examples(), ("high",), ("no sign",), made.continuous.streams, 4, 1)  # type: ignore[union-attr,arg-type]
+    assert [s.clip.duration_ms for s in scored] == [s.clip.duration_ms for s in again]
 
 
 def test_clips_are_joined_in_one_way(tmp_path: Path) -> None:
