@@ -31,6 +31,11 @@ class ContinuousConfig(Table):
     stride: int = Field(gt=0, description="frames of the fast pathway that become one step of the logits")
     blocks: int = Field(gt=0, description="number of temporal blocks over the steps")
     kernel: int = Field(gt=0, description="number of steps that a temporal block looks at, odd")
+    ahead: int | None = Field(
+        default=None,
+        ge=0,
+        description="number of those steps that come after the one in question; absent: as many as before it",
+    )
     sentences: SentenceConfig | None = Field(
         default=None, description="how clips are joined to sentences without rests"
     )
@@ -61,6 +66,12 @@ class ContinuousConfig(Table):
         return self
 
     @model_validator(mode="after")
+    def _times_are_known(self) -> "ContinuousConfig":
+        if self.loss.steps and self.streams is None:
+            raise ValueError("loss.steps: where signs begin and end is known of joined streams alone")
+        return self
+
+    @model_validator(mode="after")
     def _signs_are_of_sentences(self) -> "ContinuousConfig":
         if self.taught_signs is not None:
             if self.sentences is None:
@@ -73,4 +84,6 @@ class ContinuousConfig(Table):
     def _kernels_have_a_middle(self) -> "ContinuousConfig":
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel} must be odd: a step looks as far back as ahead")
+        if self.ahead is not None and self.ahead > self.kernel // 2:
+            raise ValueError(f"ahead {self.ahead} is more than half of the kernel, {self.kernel // 2}")
         return self

@@ -51,7 +51,7 @@ class ContinuousRecogniser(nn.Module):
         )
         self.fuse = nn.Sequential(nn.GELU(), nn.Dropout(config.dropout), nn.Linear(width * len(self.encoders), width))
         self.blocks = nn.ModuleList(
-            TemporalBlock(width, continuous.kernel, config.dropout) for _ in range(continuous.blocks)
+            TemporalBlock(width, continuous.kernel, config.dropout, continuous.ahead) for _ in range(continuous.blocks)
         )
         self.norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, classes + 1)

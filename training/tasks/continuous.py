@@ -63,9 +63,12 @@ class ContinuousTask(Task[SentenceBatch]):
     def step(self, epoch: int, batch: SentenceBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See `Task`; the loss is that of the whole batch in all processes, since pairs may lie in two shares."""
         output = ContinuousOutput(*map(gathered, self.forward(self.model, batch)))
-        batch = SentenceBatch(batch.keypoints, batch.frames, gathered(batch.targets), gathered(batch.lengths))
+        tags = None if batch.tags is None else gathered(batch.tags)
+        batch = SentenceBatch(batch.keypoints, batch.frames, gathered(batch.targets), gathered(batch.lengths), tags)
         with torch.autocast(output.logits.device.type, enabled=False):
-            loss = self.criterion(epoch, output.logits, output.features, output.steps, batch.targets, batch.lengths)
+            loss = self.criterion(
+                epoch, output.logits, output.features, output.steps, batch.targets, batch.lengths, tags
+            )
         read = decode(output.logits, output.steps, len(self.classes))
         return loss, {"wer": count_errors(batch.signed(), read) / batch.lengths.sum().clamp(min=1)}
 
