@@ -37,10 +37,13 @@ class ContinuousConfig(Table):
         description="number of those steps that come after the one in question; absent: as many as before it",
     )
     sentences: SentenceConfig | None = Field(
-        default=None, description="how clips are joined to sentences without rests"
+        default=None,
+        description="how clips are joined to sentences without rests; absent where streams are joined or the sets hold "
+        "recorded sentences",
     )
     streams: ChunkConfig | None = Field(
-        default=None, description="or to streams with rests, and which parts of them are learned from"
+        default=None,
+        description="how clips are joined to streams with rests instead, and which parts of them are learned from",
     )
     taught_signs: tuple[int, int] | None = Field(
         default=None, description="range of the number of signs in training, if not that of the sentences"
