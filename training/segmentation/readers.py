@@ -3,6 +3,8 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -10,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from glosscast.decoding import Pipeline
 from glosscast.learned_segmentation import Tagging
 from glosscast.sentences.decoder import SentencePipeline
-from training.config import StreamConfig
+from training.config import Config, StreamConfig
 from training.data import Example
 from training.data.sentences import Sentence
 from training.data.streams import draw_streams
@@ -56,6 +58,13 @@ class ReaderScores(BaseModel):
     cpu: float
 
 
+class Reading(NamedTuple):
+    """The glosses that were read in each stream, and the delay as in `ReaderScores`."""
+
+    glosses: Sequence[Sequence[str]]
+    delay_ms: tuple[float, float] | None
+
+
 def score_readers(
     checkpoint: Checkpoint,
     segmenter: Callable[[], Tagging],
@@ -82,35 +91,29 @@ def score_readers(
     none = no_signs(config)
     glosses = [gloss for gloss in config.data.vocabulary if gloss not in none]
     name, pipeline = live_reader(checkpoint, segmenter)
+    ways: dict[str, Callable[[Sequence[Sentence]], Reading]] = {name: partial(_read_live, pipeline, config)}
+    if checkpoint.kind == "continuous":
+        ways["CTC offline"] = partial(_read_offline, checkpoint)
     result = []
     for kind, drawing in KINDS.items():
         streams = draw_streams(examples, glosses, sorted(none), drawing, TESTED, TESTED_SEED)
-
-        def scores(
-            reader: str,
-            read: Sequence[Sequence[str]],
-            delay_ms: tuple[float, float] | None,
-            began_s: float,
-            kind: str = kind,
-            streams: Sequence[Sentence] = streams,
-        ) -> ReaderScores:
-            minutes = sum(s.clip.duration_ms for s in streams) / 60_000
-            return ReaderScores(
-                held_out=tuple(held_out),
-                seed=seed,
-                streams=kind,
-                reader=reader,
-                rate=error_rate(zip([s.glosses for s in streams], read, strict=True)),
-                delay_ms=delay_ms,
-                cpu=(time.process_time() - began_s) / minutes,
-            )
-
-        began_s = time.process_time()
-        found = [_told(find_signs(s, pipeline.decoder(interim=False), config.data.vocabulary), none) for s in streams]
-        result.append(scores(name, [[f.gloss or "" for f in of] for of in found], delay_of(streams, found), began_s))
-        if checkpoint.kind == "continuous":
+        minutes = sum(s.clip.duration_ms for s in streams) / 60_000
+        for reader, read in ways.items():
             began_s = time.process_time()
-            result.append(scores("CTC offline", _offline(checkpoint, streams, none), None, began_s))
+            reading = read(streams)
+            cpu = (time.process_time() - began_s) / minutes
+            rate = error_rate(zip([s.glosses for s in streams], reading.glosses, strict=True))
+            result.append(
+                ReaderScores(
+                    held_out=tuple(held_out),
+                    seed=seed,
+                    streams=kind,
+                    reader=reader,
+                    rate=rate,
+                    delay_ms=reading.delay_ms,
+                    cpu=cpu,
+                )
+            )
     return result
 
 
@@ -147,17 +150,20 @@ def delay_of(streams: Sequence[Sentence], found: Sequence[Sequence[FoundSign]]) 
     return float(median), float(late)
 
 
-def _told(found: Sequence[FoundSign], none: set[str]) -> list[FoundSign]:
-    """The finals that name a sign."""
-    return [f for f in found if f.gloss is not None and f.gloss not in none]
+def _read_live(pipeline: Pipeline | SentencePipeline, config: Config, streams: Sequence[Sentence]) -> Reading:
+    """Streams as they come, each by a decoder of its own."""
+    none = no_signs(config)
+    found = [find_signs(s, pipeline.decoder(interim=False), config.data.vocabulary) for s in streams]
+    told = [[f for f in of if f.gloss is not None and f.gloss not in none] for of in found]
+    return Reading([[f.gloss or "" for f in of] for of in told], delay_of(streams, told))
 
 
-def _offline(checkpoint: Checkpoint, streams: Sequence[Sentence], none: set[str]) -> list[tuple[str, ...]]:
-    """The glosses of each stream, read as a whole."""
+def _read_offline(checkpoint: Checkpoint, streams: Sequence[Sentence]) -> Reading:
+    """Streams as wholes."""
     config = checkpoint.config
-    clips = [s.clip for s in streams]
-    model = checkpoint.build_continuous()
-    return read_sentences(model, clips, config.data.vocabulary, config.clip.fps, OFFLINE_BEAM, none)
+    model, clips = checkpoint.build_continuous(), [s.clip for s in streams]
+    vocabulary, none = config.data.vocabulary, no_signs(config)
+    return Reading(read_sentences(model, clips, vocabulary, config.clip.fps, OFFLINE_BEAM, none), None)
 
 
 def table(scores: Sequence[ReaderScores]) -> str:

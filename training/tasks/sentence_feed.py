@@ -114,7 +114,7 @@ class SentenceFeed:
         # Drawn and padded whole and shared out afterwards, so that nothing depends on how many train together.
         own = share(len(signed))
         tags = self._tags(signed, timed)[own] if self.learns_steps else None
-        return SentenceBatch(*(tensor[own] for tensor in batch[:4]), tags)
+        return SentenceBatch(batch.keypoints[own], batch.frames[own], batch.targets[own], batch.lengths[own], tags)
 
     def _join(self, count: int, seed: int) -> list[Signed]:
         if self.chunks is not None:
