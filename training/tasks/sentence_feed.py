@@ -109,8 +109,11 @@ class SentenceFeed:
         rng = np.random.default_rng(seed)
         signed = self._join(wanted, seed) if isinstance(wanted, int) else [recorded(self.examples[i]) for i in wanted]
         targets = [[self.ids[gloss] for gloss in s.glosses] for s in signed]
-        timed = [self._timed(s, rng) for s in signed]
-        batch = collate([self._sample(s, times, rng) for s, times in zip(signed, timed, strict=True)], targets)
+        timed, sampled = [], []
+        for s in signed:
+            timed.append(self._timed(s, rng))
+            sampled.append(self._sample(s, timed[-1], rng))
+        batch = collate(sampled, targets)
         # Drawn and padded whole and shared out afterwards, so that nothing depends on how many train together.
         own = share(len(signed))
         tags = self._tags(signed, timed)[own] if self.learns_steps else None
