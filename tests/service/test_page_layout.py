@@ -244,3 +244,11 @@ def test_the_condition_for_a_phone_held_sideways_is_the_same_in_script_and_style
     script = page.evaluate("async () => (await import('/js/screen.js')).SIDEWAYS")
     style = page.request.get(f"{page_address}/css/screen.css").text()
     assert f"@media {script} {{" in style
+
+
+def test_each_view_opens_at_its_top(open_page: Open, page_address: str) -> None:
+    """A browser scrolls to the element whose id is the address's fragment, so no element may have a view's name."""
+    for view in ("live", "clip", "teach", "signs", "practice", "privacy"):
+        page = open_page(address=f"{page_address}/#{view}", viewport={"width": 390, "height": 500})
+        page.locator(f"#view-{view}").wait_for()
+        assert page.evaluate("scrollY") == 0, view

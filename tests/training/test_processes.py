@@ -45,13 +45,12 @@ def checkpoint(config: Path, *, together: bool) -> Checkpoint:
     ("table", "changes"),
     [
         (ADAPTIVE + "confusable_share = 0.25\n", [("ema = 0.5", "ema = 0.5\naccumulate = 2")]),
-        (ADAPTIVE + 'form = "prototype"\n', []),
         (
-            "[loss.triplet]\n",
+            ADAPTIVE + 'form = "prototype"\n',
             [("held_out", 'dev_signers = ["bea"]\nheld_out'), ("ema = 0.5", "ema = 0.5\npatience = 9")],
         ),
     ],
-    ids=["batch", "prototype", "triplet"],
+    ids=["batch", "prototype and dev signers"],
 )
 def test_two_processes_learn_the_same_as_one(tmp_path: Path, table: str, changes: list[tuple[str, str]]) -> None:
     config = written(tmp_path, table, *changes)

@@ -175,7 +175,7 @@ def test_clips_without_pictures_cannot_feed_an_rgb_stream(tmp_path: Path) -> Non
         Feed(load_config(write_rgb(tmp_path)), CLASSES, examples())
 
 
-@pytest.mark.parametrize("streams", [(), ("pose",), ("pose", "keypoints")])
+@pytest.mark.parametrize("streams", [(), ("pose", "keypoints")])
 @pytest.mark.slow
 def test_a_model_with_pixels_learns_from_them(tmp_path: Path, streams: tuple[str, ...]) -> None:
     rgb = load_config(write_rgb(tmp_path, *streams, epochs=8))

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,32 @@ def test_the_adaptive_loss_without_its_table_is_refused(tmp_path: Path) -> None:
     for variant in ("fusion+adaptive", "keypoints+prototype"):
         with pytest.raises(ValueError, match=r"needs a \[loss.adaptive\] table"):
             variant_of(config(tmp_path), variant, 1)
+
+
+def test_a_variant_can_change_settings_of_its_loss(tmp_path: Path) -> None:
+    base = config(tmp_path, fusion=True)
+    made = variant_of(base, "keypoints+prototype-signers:margin=0.4:alpha=0.8", 1).loss
+    assert made.adaptive == adaptive_with(base, form="prototype", mining="signers", margin=0.4, alpha=0.8)
+    assert variant_of(base, "keypoints+adaptive:mining=signers", 1) == variant_of(base, "keypoints+adaptive-signers", 1)
+    assert variant_of(base, "keypoints+triplet:margin=0.3", 1).loss.triplet == TripletConfig(margin=0.3)
+    assert variant_of(base, "keypoints+ce:label_smoothing=0", 1).loss.label_smoothing == 0.0
+    metric = variant_of(base, "keypoints+supcon:scale=10", 1).loss.metric
+    assert metric is not None
+    assert (metric.kind, metric.scale) == ("supcon", 10.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("keypoints+focal:gamma", "'gamma': must be KEY=VALUE"),
+        ("keypoints+focal:margin=1", "KEY one of gamma"),
+        ("keypoints+focal:gamma=-1", "gamma: Input should be greater"),
+        ("keypoints+adaptive:form=odd", "adaptive.form"),
+        ("keypoints+ce:focal=1", "KEY one of label_smoothing"),
+        ("keypoints:margin=1", "settings are of a named loss"),
+        ("lstm+ce:label_smoothing=0", "settings are of a named loss"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        variant_of(config(tmp_path, fusion=True), name, 1)

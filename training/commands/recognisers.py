@@ -126,6 +126,7 @@ def run_compare(args: argparse.Namespace) -> int:
         glosses=args.glosses.split(",") if args.glosses else None,
         baseline=args.baseline,
     )
+    plan = replace(plan, perturbed=not args.no_robustness)
     if args.calibration is not None:
         from training.evaluation.calibration import load_calibration
 
@@ -136,6 +137,7 @@ def run_compare(args: argparse.Namespace) -> int:
         command += ["--fold", fold]
     for option, value in (("--folds", args.folds), ("--use", args.use), ("--calibration", args.calibration)):
         command += [] if value is None else [option, str(value)]
+    command += ["--no-robustness"] if args.no_robustness else []
     command += ["--seeds", ",".join(map(str, plan.seeds)), "--glosses", ",".join(plan.glosses)]
     command += ["--variants", ",".join(plan.variants), "--baseline", plan.baseline]
     print(comparison.run(plan, args.data, f"python -m training compare {shlex.join(command)}", args.jobs))

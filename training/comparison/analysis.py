@@ -1,6 +1,6 @@
 """Everything that a report says, computed from predictions alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from training.comparison.pairs import PairChange, changes, confusable, confusion
 from training.comparison.plan import Plan, RunKey
 from training.comparison.predictions import Predictions
 from training.comparison.robustness import CONDITIONS
+from training.comparison.unknown import OpenOutcome, likeliest, one_shot
 from training.evaluation.fold_report import FoldReport, Run, without_seed, worst_share
 
 
@@ -37,6 +38,11 @@ class Analysis:
         """Confusable pairs by (seed, fold)."""
         return confusable(self.plan, self.everything)
 
+    @property
+    def has_unknown(self) -> bool:
+        """Whether there are clips of unknown signs."""
+        return any(run.unknown is not None for run in self.everything.values())
+
     def of(self, variant: str) -> dict[RunKey, Predictions]:
         """The runs of one variant."""
         return {key: found for key, found in self.everything.items() if key.variant == variant}
@@ -47,9 +53,24 @@ class Analysis:
         for fold in range(len(self.plan.folds)):
             runs = [self.everything[RunKey(variant, seed, fold)] for seed in self.plan.seeds]
             pairs = np.stack([self.masks[seed, fold] for seed in self.plan.seeds])
-            _, signers = np.unique(runs[0].signers, return_inverse=True)
-            out.append(FoldOutcome(runs[0].truth, signers, np.stack([run.predicted for run in runs]), pairs))
+            people = {name: place for place, name in enumerate(np.unique(_everybody(runs[0])))}
+            signers = np.array([people[name] for name in runs[0].signers])
+            predicted = np.stack([run.predicted for run in runs])
+            out.append(FoldOutcome(runs[0].truth, signers, predicted, pairs, self._open(runs, people)))
         return out
+
+    def _open(self, runs: Sequence[Predictions], people: Mapping[str, int]) -> OpenOutcome | None:
+        """One variant's runs of a fold on unknown signs, if the fold has any."""
+        unknown = [run.unknown for run in runs if run.unknown is not None and len(run.unknown.glosses)]
+        if len(unknown) < len(runs):
+            return None
+        no_sign = self.plan.config.data.no_sign_id
+        return OpenOutcome(
+            known=np.stack([likeliest(run.probabilities, no_sign) for run in runs]),
+            unknown=np.stack([likeliest(signs.probabilities, no_sign) for signs in unknown]),
+            signers=np.array([people[name] for name in unknown[0].signers]),
+            one_shot=np.stack([one_shot(signs, seed=0) for signs in unknown]),
+        )
 
     @cached_property
     def figures(self) -> dict[str, dict[str, NDArray[np.float64]]]:
@@ -122,6 +143,11 @@ class Analysis:
         runs = list(self.of(variant).values())
         size = len(self.plan.config.data.vocabulary)
         return np.asarray(confusion_counts(runs, size) / np.maximum(totals(runs, size), 1)[:, None])
+
+
+def _everybody(run: Predictions) -> NDArray[np.str_]:
+    """Who signs in a run's clips, unknown signs included."""
+    return run.signers if run.unknown is None else np.concatenate([run.signers, run.unknown.signers])
 
 
 def _known_mean(values: tuple[float, ...]) -> float:

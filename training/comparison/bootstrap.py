@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-FIGURES = ("accuracy", "macro_f1", "pair_error")
+from training.comparison.unknown import OpenOutcome, open_figures
+
+FIGURES = ("accuracy", "macro_f1", "pair_error", "auroc", "one_shot")
 FEWEST_SEEDS = 3  # of fewer, draws say nothing
 FEWEST_SIGNERS = 2  # in a fold, likewise
 DRAWS = 2000
@@ -30,12 +32,19 @@ class FoldOutcome:
         signers: (N,) index of who signs it.
         predicted: (S, N) index of the gloss that it is read as, -1 for none.
         pairs: (S, V, V) mask of the confusable pairs.
+        open: the same models on M clips of signs that they were never taught, if there are any.
     """
 
     truth: NDArray[np.int64]
     signers: NDArray[np.int64]
     predicted: NDArray[np.int64]
     pairs: NDArray[np.bool_]
+    open: OpenOutcome | None = None
+
+    @property
+    def every_signer(self) -> NDArray[np.int64]:
+        """(N + M,) index of who signs, unknown signs last."""
+        return self.signers if self.open is None else np.concatenate([self.signers, self.open.signers])
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,9 @@ def holm(chances: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def fold_figures(fold: FoldOutcome, weights: Floats) -> dict[str, Floats]:
-    """Each figure (S, B) of a fold under weights (B, N) of its clips; NaN where no clip is in a confusable pair."""
+    """Each figure (S, B) of a fold under weights (B, N + M) of its clips; NaN where no clip says anything of it."""
+    of_unknown = open_figures(fold.open, weights, len(fold.predicted))
+    weights = weights[:, : len(fold.truth)]
     size = fold.pairs.shape[1]
     truth = np.eye(size)[fold.truth]  # (N, V)
     called = np.eye(size + 1)[fold.predicted][..., :size]  # (S, N, V); -1 is the column that is cut off
@@ -90,12 +101,12 @@ def fold_figures(fold: FoldOutcome, weights: Floats) -> dict[str, Floats]:
     taken = (partner & (fold.predicted >= 0)) @ weights.T  # (S, B)
     among = fold.pairs.any(axis=2)[:, fold.truth] @ weights.T
     with np.errstate(invalid="ignore"):
-        pair_error = np.where(among > 0, taken / among, np.nan)
-    return {
-        "accuracy": hits.sum(axis=2) / weights.sum(axis=1),
-        "macro_f1": (f1 * (clips > 0)).sum(axis=2) / (clips > 0).sum(axis=1),
-        "pair_error": pair_error,
-    }
+        return {
+            "accuracy": hits.sum(axis=2) / weights.sum(axis=1),
+            "macro_f1": (f1 * (clips > 0)).sum(axis=2) / (clips > 0).sum(axis=1),
+            "pair_error": np.where(among > 0, taken / among, np.nan),
+            **of_unknown,
+        }
 
 
 def figures(folds: Sequence[FoldOutcome], weights: Sequence[Floats]) -> dict[str, Floats]:
@@ -113,7 +124,7 @@ def _mean(values: Floats) -> Floats:
 
 def point_figures(folds: Sequence[FoldOutcome]) -> dict[str, Floats]:
     """Each figure (S,), by seed, as measured."""
-    return {name: of[:, 0] for name, of in figures(folds, [np.ones((1, len(f.truth))) for f in folds]).items()}
+    return {name: of[:, 0] for name, of in figures(folds, [np.ones((1, len(f.every_signer))) for f in folds]).items()}
 
 
 def paired(
@@ -125,7 +136,7 @@ def paired(
     """
     seeds = len(baseline[0].predicted)
     rng = np.random.default_rng(seed)
-    clips = [draw_signers(f.signers, draws, rng) for f in baseline]
+    clips = [draw_signers(f.every_signer, draws, rng) for f in baseline]
     drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds  # (B, S)
     new, old = point_figures(variant), point_figures(baseline)
     drawn = [figures(folds, clips) for folds in (variant, baseline)] if says_something(baseline) else None

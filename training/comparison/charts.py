@@ -30,7 +30,8 @@ def draw_all(analysis: Analysis, folder: Path) -> None:
     if analysis.plan.rivals:
         _save(differences(analysis), folder / "differences.png")
     _save(embeddings(analysis), folder / "embeddings.png")
-    _save(robustness(analysis), folder / "robustness.png")
+    if analysis.plan.perturbed:
+        _save(robustness(analysis), folder / "robustness.png")
     _save(signers(analysis), folder / "signers.png")
 
 

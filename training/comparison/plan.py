@@ -8,8 +8,10 @@ from typing import NamedTuple
 from training.config import Config, Role
 from training.config.variants import LSTM, has_plain_loss, variant_of
 from training.data import Example, Split, load_sets, load_split, split_by_signer
+from training.data.sampling import thinned
 from training.evaluation.fold_report import FoldReport, load_report, save, without_seed
 
+MOST = 12  # clips of an unknown sign that one signer's model is asked with
 NAMED = 5  # signers of a fold; of more than these, tables and charts name the first and the last
 
 
@@ -37,6 +39,7 @@ class Plan:
         unlearned: for each fold, the glosses outside the vocabulary that it leaves out as well.
         glosses: those that are scored; the whole vocabulary stays in play.
         baseline: the variant that the others are held against.
+        perturbed: whether the clips are also read made worse.
         temperature, background: of a calibration that all recognisers are read with, as in a manifest.
     """
 
@@ -48,6 +51,7 @@ class Plan:
     glosses: tuple[str, ...]
     variants: tuple[str, ...]
     baseline: str
+    perturbed: bool = True
     temperature: float = 1.0
     background: float = 0.0
 
@@ -166,6 +170,7 @@ class Clips:
         role: Role = "train" if any(plan.folds) else "test"
         examples = load_sets(plan.config.data, data, plan.config.model, role)
         self._test = [self._chosen(fold, examples) for fold in range(len(plan.folds))]
+        self._unknown = [self._outside(fold, examples) for fold in range(len(plan.folds))]
         self._split: tuple[int, Split] | None = None
 
     def _chosen(self, fold: int, examples: Sequence[Example]) -> dict[int, Example]:
@@ -176,6 +181,11 @@ class Clips:
         if not chosen:
             raise ValueError(f"no clip of {self.plan.fold_name(fold)} has a gloss that is scored")
         return chosen
+
+    def _outside(self, fold: int, examples: Sequence[Example]) -> dict[int, Example]:
+        glosses, held_out = self.plan.unlearned[fold], self.plan.folds[fold]
+        kept = thinned([e for e in examples if e.gloss in glosses and e.signer in held_out], MOST)
+        return dict(enumerate(kept))
 
     def split(self, fold: int) -> Split:
         """Clips to learn from, and clips to watch; those of one fold are held at a time.
@@ -191,3 +201,7 @@ class Clips:
     def test(self, fold: int) -> dict[int, Example]:
         """Clips to score, by their number among all clips of their role."""
         return self._test[fold]
+
+    def unknown(self, fold: int) -> dict[int, Example]:
+        """Clips of the fold's signers whose glosses it leaves out, numbered; at most `MOST` of a signer's gloss."""
+        return self._unknown[fold]

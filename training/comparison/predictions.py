@@ -1,7 +1,7 @@
 """The predictions of a run's model for its test clips, in a file: figures can be made anew without the model."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.comparison.plan import Clips, Plan, RunKey
+from training.comparison.unknown import UnknownSigns
 from training.evaluation.scores import TOP, Scores, tally
 from training.runtime.files import write_arrays
 
 NOBODY = "(no signer)"
+UNKNOWN = "unknown_"  # before the names of the arrays of unknown signs
+UNKNOWN_ARRAYS = tuple(field.name for field in fields(UnknownSigns))
 
 
 class PredictionsError(ValueError):
@@ -34,6 +37,7 @@ class Predictions:
         embeddings: (N, D), of unit length.
         perturbed: condition -> (N,) index of the gloss that the perturbed clip is read as, or -1.
         wer: word error rate, of a model that reads sentences.
+        unknown: the clips of the fold's glosses outside the vocabulary, if it leaves any out.
     """
 
     key: RunKey
@@ -46,6 +50,7 @@ class Predictions:
     embeddings: NDArray[np.float32]
     perturbed: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     wer: float | None = None
+    unknown: UnknownSigns | None = None
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -80,6 +85,7 @@ class Predictions:
                 "embeddings": self.embeddings,
                 "conditions": np.array(list(self.perturbed), np.str_),
                 "perturbed": np.array(list(self.perturbed.values()), np.int64).reshape(-1, len(self.clips)),
+                **({} if self.unknown is None else {f"{UNKNOWN}{f}": getattr(self.unknown, f) for f in UNKNOWN_ARRAYS}),
             },
         )
 
@@ -106,6 +112,9 @@ def load_predictions(path: Path) -> Predictions:
             **{name: arrays[name] for name in ("clips", "glosses", "signers", "probabilities", "embeddings")},
             perturbed=dict(zip(map(str, arrays["conditions"]), arrays["perturbed"], strict=True)),
             wer=about["wer"],
+            unknown=UnknownSigns(**{f: arrays[UNKNOWN + f] for f in UNKNOWN_ARRAYS})
+            if any(name.startswith(UNKNOWN) for name in arrays)
+            else None,
         )
     except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
         raise PredictionsError(f"{path}: damaged; delete it to have it made again") from error
@@ -113,6 +122,8 @@ def load_predictions(path: Path) -> Predictions:
     columns = (found.glosses, found.signers, found.probabilities, found.embeddings, *found.perturbed.values())
     if any(len(column) != count for column in columns) or found.probabilities.shape[1:] != (len(found.vocabulary),):
         raise PredictionsError(f"{path}: its arrays do not fit together; delete it to have it made again")
+    if found.unknown is not None and len({len(getattr(found.unknown, f)) for f in UNKNOWN_ARRAYS}) > 1:
+        raise PredictionsError(f"{path}: its unknown signs do not fit together; delete it to have it made again")
     return found
 
 

@@ -17,6 +17,13 @@ from training.runtime.files import write_text
 PAPER_RELATIVE = -0.18  # "up to 18 %" on high-similarity pairs, Alishzade et al., section V
 
 
+UNKNOWN = (
+    " Signs of the fold that no model has learned are unknown: AUROC is the chance that the likeliest gloss of a known "
+    "sign is likelier than that of an unknown one. One example by another person: the share of the unknown signs whose "
+    "nearest example, one of each, is the right one."
+)
+
+
 def write_report(analysis: Analysis, command: str) -> Path:
     """Write runs.json, the pictures and README.md; returns the latter's path."""
     out = analysis.plan.out
@@ -36,7 +43,7 @@ def markdown(analysis: Analysis, command: str) -> str:
         "## In short",
         verdicts(analysis),
         "## Figures",
-        "Mean over folds, then mean ± standard deviation over seeds.",
+        "Mean over folds, then mean ± standard deviation over seeds." + (UNKNOWN if analysis.has_unknown else ""),
         tables.figure_table(analysis),
         f"## Differences to {plan.baseline}",
         _about_intervals(analysis),
@@ -54,10 +61,7 @@ def markdown(analysis: Analysis, command: str) -> str:
         "smaller share and a larger silhouette.",
         tables.overlap_table(analysis),
         "![Embeddings](embeddings.png)",
-        "## Robustness",
-        "Accuracy where the test clips are made worse; nothing was trained for it anew. The picture has the change.",
-        tables.robustness_table(analysis),
-        "![Robustness](robustness.png)",
+        *(_robustness(analysis) if plan.perturbed else ()),
         "## Signers",
         "![Accuracy by signer](signers.png)",
         "## Once more",
@@ -65,6 +69,15 @@ def markdown(analysis: Analysis, command: str) -> str:
         f"    {command}",
     ]
     return "\n\n".join(section.strip("\n") for section in sections) + "\n"
+
+
+def _robustness(analysis: Analysis) -> list[str]:
+    return [
+        "## Robustness",
+        "Accuracy where the test clips are made worse; nothing was trained for it anew. The picture has the change.",
+        tables.robustness_table(analysis),
+        "![Robustness](robustness.png)",
+    ]
 
 
 def introduction(analysis: Analysis) -> str:

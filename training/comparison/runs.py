@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from training.comparison.plan import Clips, Plan, RunKey
 from training.comparison.predictions import Predictions, load_run, winners
 from training.comparison.robustness import conditions_for
+from training.comparison.unknown import UnknownSigns
 from training.config.variants import LSTM
 from training.data import Example
 from training.evaluation.reading import LstmReader, Reader, Reading, RecogniserReader, window_clips
@@ -136,7 +137,9 @@ def read_runs(keys: Sequence[RunKey], clips: Clips) -> str:
     test = clips.test(fold)
     perturbed: dict[RunKey, dict[str, NDArray[np.int64]]] = {key: {} for key in keys}
     clean = _read(plan, readers, test)
-    for condition in conditions_for(plan.config.model):
+    outside = clips.unknown(fold)
+    unknown = _read(plan, readers, outside) if outside else {}
+    for condition in conditions_for(plan.config.model) if plan.perturbed else ():
         worse = {number: condition(example, number) for number, example in test.items()}
         for key, reading in _read(plan, readers, worse).items():
             perturbed[key][condition.name] = winners(reading.probabilities)
@@ -151,8 +154,20 @@ def read_runs(keys: Sequence[RunKey], clips: Clips) -> str:
             probabilities=clean[key].probabilities,
             embeddings=clean[key].embeddings,
             perturbed=perturbed[key],
+            unknown=_unknown_signs(outside, unknown[key]) if outside else None,
         ).save(plan.predictions(key))
-    return "\n".join(f"{key.name}: {len(test)} clips read" for key in keys)
+    return "\n".join(f"{key.name}: {len(test) + len(outside)} clips read" for key in keys)
+
+
+def _unknown_signs(clips: dict[int, Example], reading: Reading) -> UnknownSigns:
+    """The clips in which somebody was seen."""
+    seen = reading.probabilities.any(axis=1)
+    return UnknownSigns(
+        glosses=np.array([e.gloss for e in clips.values()])[seen],
+        signers=np.array([e.signer for e in clips.values()])[seen],
+        probabilities=reading.probabilities[seen],
+        embeddings=reading.embeddings[seen],
+    )
 
 
 def _read(plan: Plan, readers: dict[RunKey, Reader], clips: dict[int, Example]) -> dict[RunKey, Reading]:

@@ -10,6 +10,7 @@ from training.comparison.bootstrap import Difference
 from training.comparison.pairs import PairChange
 
 NONE = "–"
+OPEN = {"AUROC of known signs": "auroc", "one example by another person": "one_shot"}  # where there are unknown signs
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -61,6 +62,7 @@ def figure_table(analysis: Analysis) -> str:
         "macro F1": "macro_f1",
         "top 5": "top5",
         "error on confusable pairs": "pair_error",
+        **(OPEN if analysis.has_unknown else {}),
     }
     header = ["variant", *columns, *(["WER"] if wer else [])]
     rows = []
@@ -79,9 +81,13 @@ def wer_by_seed(analysis: Analysis, variant: str) -> NDArray[np.float64]:
 
 def difference_table(analysis: Analysis) -> str:
     """Each rival less the baseline."""
-    header = ["variant", "accuracy", "macro F1", "error on confusable pairs", "the same, relative"]
+    more = OPEN if analysis.has_unknown else {}
+    header = ["variant", "accuracy", "macro F1", "error on confusable pairs", "the same, relative", *more]
     rows = [
-        [v, points(d["accuracy"]), points(d["macro_f1"]), points(d["pair_error"]), relative(d["pair_error"])]
+        [
+            *(v, points(d["accuracy"]), points(d["macro_f1"]), points(d["pair_error"]), relative(d["pair_error"])),
+            *(points(d[name]) for name in more.values()),
+        ]
         for v, d in analysis.differences.items()
     ]
     return table(header, rows)

@@ -1,9 +1,16 @@
 """Variants of a config: the changes that a comparison or an ablation makes to a run, and no others.
 
-A variant is named `STREAMS` or `STREAMS+LOSS`; without a loss it has the config's own. Where sentences are learned, the
-losses are those of `training.config.continuous_variants`.
+A variant is named `STREAMS` or `STREAMS+LOSS`; without a loss it has the config's own. `:KEY=VALUE`, once or more often
+after the loss, changes settings of that loss, so that a comparison can also choose settings. Where sentences are
+learned, the losses are those of `training.config.continuous_variants`, and have no settings.
 """
 
+import tomllib
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from glosscast.faults import first_fault
 from training.config.continuous_variants import LOSSES as SENTENCE_LOSSES
 from training.config.continuous_variants import continuous_variant_of
 from training.config.losses import FocalConfig, LossConfig, MetricConfig, SmoothingConfig, TripletConfig
@@ -38,12 +45,17 @@ def variant_of(config: Config, variant: str, seed: int) -> Config:
 
     `adaptive` is the config's own table, `prototype` the same in the prototype form, and with `-signers` their
     confusions are counted on signers. `triplet`, `focal`, `smoothing` and `supcon` (cross-entropy with the metric loss
-    of that kind) are the config's own where it has them, and have their default settings where not.
+    of that kind) are the config's own where it has them, and have their default settings where not. Settings are keys
+    of the loss's own table, or of `[loss]` for cross-entropy.
 
     Raises:
-        ValueError: no such variant, or the adaptive loss asked of a config without `[loss.adaptive]`.
+        ValueError: no such variant, a setting that its loss does not have, or the adaptive loss asked of a config
+            without `[loss.adaptive]`.
     """
-    streams, plus, loss = variant.partition("+")
+    name, colon, settings = variant.partition(":")
+    streams, plus, loss = name.partition("+")
+    if colon and (config.continuous is not None or not plus or name == LSTM):
+        raise ValueError(f"variant {variant!r}: settings are of a named loss of isolated signs")
     if variant == LSTM and config.continuous is None:
         return config.model_copy(update={"loss": loss_variant(config.loss, loss), "seed": seed})
     losses = LOSSES if config.continuous is None else SENTENCE_LOSSES
@@ -56,9 +68,32 @@ def variant_of(config: Config, variant: str, seed: int) -> Config:
     if config.continuous is not None:
         config = config.model_copy(update={"model": model, "seed": seed})
         return continuous_variant_of(config, loss) if plus else config
-    return config.model_copy(
-        update={"model": model, "loss": loss_variant(config.loss, loss) if plus else config.loss, "seed": seed}
-    )
+    found = loss_variant(config.loss, loss) if plus else config.loss
+    found = with_settings(found, loss, settings.split(":")) if colon else found
+    return config.model_copy(update={"model": model, "loss": found, "seed": seed})
+
+
+def with_settings(config: LossConfig, loss: str, settings: Sequence[str]) -> LossConfig:
+    """The `[loss]` table of one of `LOSSES` with other settings, each `KEY=VALUE` as in TOML; quotes may be left out.
+
+    Raises:
+        ValueError: not of that form, or the loss has no such key or value.
+    """
+    content = config.model_dump()
+    own = "adaptive" if loss.startswith("prototype") else {"supcon": "metric"}.get(loss, loss.partition("-")[0])
+    table, known = (content, {"label_smoothing"}) if loss == "ce" else (content[own], set(content[own]))
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or key not in known:
+            raise ValueError(f"setting {setting!r}: must be KEY=VALUE, KEY one of {', '.join(sorted(known))}")
+        try:
+            table[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            table[key] = value
+    try:
+        return LossConfig.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(f"settings {':'.join(settings)}: {first_fault(error)}") from error
 
 
 def variant_name(config: Config) -> str:

@@ -104,13 +104,13 @@ export class Upload {
     window.addEventListener("dragover", (event) => {
       if (!hasFile(event)) return;
       event.preventDefault();
-      byId("clip").classList.add("dragging");
+      byId("clip-reader").classList.add("dragging");
     });
-    window.addEventListener("dragleave", (event) => !event.relatedTarget && byId("clip").classList.remove("dragging"));
+    window.addEventListener("dragleave", (event) => !event.relatedTarget && byId("clip-reader").classList.remove("dragging"));
     window.addEventListener("drop", (event) => {
       if (!hasFile(event)) return;
       event.preventDefault();
-      byId("clip").classList.remove("dragging");
+      byId("clip-reader").classList.remove("dragging");
       location.hash = "#clip";
       this.#chosen(event.dataTransfer?.files);
     });
@@ -192,7 +192,7 @@ export class Upload {
 
   /** @param {Part} part */
   #show(part) {
-    byId("clip").dataset.state = part;
+    byId("clip-reader").dataset.state = part;
     for (const name of PARTS) byId(`clip-${name}`).hidden = name !== part;
   }
 }

@@ -17,7 +17,6 @@ export interface Elements {
   "chip": HTMLElementTagNameMap["p"];
   "chip-text": HTMLElementTagNameMap["span"];
   "clear": HTMLElementTagNameMap["button"];
-  "clip": HTMLElementTagNameMap["div"];
   "clip-bar": HTMLElementTagNameMap["progress"];
   "clip-cancel": HTMLElementTagNameMap["button"];
   "clip-empty": HTMLElementTagNameMap["div"];
@@ -29,6 +28,7 @@ export interface Elements {
   "clip-progress": HTMLElementTagNameMap["div"];
   "clip-progress-note": HTMLElementTagNameMap["p"];
   "clip-progress-title": HTMLElementTagNameMap["h2"];
+  "clip-reader": HTMLElementTagNameMap["div"];
   "clip-result": HTMLElementTagNameMap["div"];
   "clip-retry": HTMLElementTagNameMap["button"];
   "clip-title": HTMLElementTagNameMap["h1"];
