@@ -18,10 +18,11 @@ from glosscast.decoding import Pipeline, SignEvent, decode_clip
 from glosscast.holistic import extract, new_tracker, quiet_native_logs
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_video
+from training.config import StreamConfig
 from training.data.example import Example
 from training.data.idle import MADE_UP, draw_idle
 from training.data.sentences import Sentence
-from training.data.streams import StreamConfig, draw_streams
+from training.data.streams import draw_streams
 
 SHORTEST_MS = 400  # as in service/web/js/captions.js
 SIGNS = 6  # a stream

@@ -271,9 +271,7 @@ def make_manifest(checkpoint: Checkpoint, graph: Graph, files: dict[str, str], f
 
 def reader_of(config: Config, has_language_model: bool) -> ReaderSettings | None:
     """How sentences are read: by the config, and for CTC by default settings where that says nothing."""
-    reader = config.reader
-    if reader is None and config.continuous is not None:
-        reader = ChunkReader(kind="chunks")
+    reader = config.sentence_reader
     if has_language_model and isinstance(reader, ChunkReader) and reader.language_model is None:
         return reader.model_copy(update={"language_model": LanguageModelSettings()})
     return reader

@@ -102,6 +102,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add_fold_scores(
         choices,
+        "evaluate-readers",
+        folds.run_evaluate_readers,
+        "score how checkpoints of either kind read streams made of left-out signers' clips, each by its own reader",
+    )
+    add_fold_scores(
+        choices,
         "evaluate-rejection",
         folds.run_evaluate_rejection,
         "score how well signs outside the vocabulary are distinguished from those in it",

@@ -6,6 +6,7 @@ import torch
 
 from tests.training.synthetic import config, examples
 from training.data.partner_sampler import Partners
+from training.data.sampling import gloss_weights
 from training.tasks.window_feed import Feed
 
 CLASSES = ("high", "low", "no sign")
@@ -63,3 +64,14 @@ def test_a_feed_mixes_partners_into_every_batch_the_same_for_the_same_seed(tmp_p
         assert all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
     confusable = [[(batch.labels < 2).float().mean().item() for batch in batches] for batches in (plain, first)]
     assert np.mean(confusable[0]) < 0.75 <= min(confusable[1])
+
+
+def test_signs_of_streams_are_drawn_by_gloss_as_often_as_clips_are() -> None:
+    """Three signers of "high", one of "low", one clip more or less making no difference."""
+    clips = [e for e in examples() if e.gloss == "high" or e.signer == "ann"][1:]
+    weights = gloss_weights(clips, ("high", "no sign"), None, "no sign")
+    assert set(weights) == {"high", "low"}
+    # By the square root of the number of signers, and half for what is outside the vocabulary.
+    assert 3 * weights["high"] / weights["low"] == pytest.approx(np.sqrt(3) / 0.5)
+    shared = gloss_weights(clips, ("high", "no sign"), 0.9, "no sign")
+    assert 3 * shared["high"] / (3 * shared["high"] + shared["low"]) == pytest.approx(0.9)

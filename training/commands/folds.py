@@ -4,6 +4,7 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from glosscast.learned_segmentation import Tagging
@@ -60,6 +61,22 @@ def run_evaluate_segmenter(args: argparse.Namespace) -> int:
     segmenter = segmenter_of(config)
     for fold in folds_of(config, args):
         scores += score_fold(fold.recogniser, segmenter(fold), fold.held_out, fold.test)
+    if args.json:
+        print("[" + ",\n".join(s.model_dump_json() for s in scores) + "]")
+    else:
+        print(table(scores))
+    return 0
+
+
+def run_evaluate_readers(args: argparse.Namespace) -> int:
+    """`evaluate-readers`."""
+    from training.segmentation.readers import score_readers, table
+
+    config = load_config(args.config)
+    segmenter = segmenter_of(config)
+    scores = []
+    for fold in folds_of(config, args):
+        scores += score_readers(fold.recogniser, partial(segmenter, fold), fold.held_out, fold.seed, fold.test)
     if args.json:
         print("[" + ",\n".join(s.model_dump_json() for s in scores) + "]")
     else:

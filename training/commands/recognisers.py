@@ -83,7 +83,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
 def run_evaluate_sentences(args: argparse.Namespace) -> int:
     """`evaluate-sentences`."""
     from training.models.checkpoint import load_checkpoint
-    from training.tasks.sentence_scores import describe_scores, held_out_examples, score_sentences, sentences_of
+    from training.tasks.sentence_scores import (
+        describe_scores,
+        held_out_examples,
+        score_sentences,
+        sentences_of,
+        unsigned,
+    )
 
     if min(args.count, args.beam) < 1 or args.seed < 0:
         raise ValueError("evaluate-sentences: --count and --beam must be 1 or more, --seed 0 or more")
@@ -92,7 +98,9 @@ def run_evaluate_sentences(args: argparse.Namespace) -> int:
     model = checkpoint.build_continuous()
     examples = held_out_examples(config, args.data, args.signers)
     sentences = sentences_of(config, examples, args.count, args.seed)
-    scores = score_sentences(model, sentences, config.data.vocabulary, config.clip.fps, args.beam)
+    scores = score_sentences(
+        model, sentences, config.data.vocabulary, config.clip.fps, args.beam, unread=unsigned(config)
+    )
     print(scores.model_dump_json() if args.json else describe_scores(scores))
     return 0
 

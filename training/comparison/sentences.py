@@ -9,7 +9,7 @@ from training.comparison.runs import each, load_model, locked, train_run
 from training.comparison.sentence_report import markdown
 from training.models.checkpoint import Checkpoint
 from training.runtime.files import write_text
-from training.tasks.sentence_scores import score_sentences, sentences_of
+from training.tasks.sentence_scores import score_sentences, sentences_of, unsigned
 
 SENTENCES, SEED = 200, 0  # of each fold; drawn from isolated clips where the sets hold no recorded sentences
 
@@ -40,7 +40,13 @@ def read_run(key: RunKey, clips: Clips) -> str:
     assert isinstance(checkpoint, Checkpoint)
     sentences = sentences_of(checkpoint.config, list(clips.test(key.fold).values()), SENTENCES, SEED)
     config = checkpoint.config
-    scores = score_sentences(checkpoint.build_continuous(), sentences, config.data.vocabulary, config.clip.fps)
+    scores = score_sentences(
+        checkpoint.build_continuous(),
+        sentences,
+        config.data.vocabulary,
+        config.clip.fps,
+        unread=unsigned(config),
+    )
     readings = SentenceHypotheses(
         variant=key.variant,
         seed=key.seed,

@@ -20,17 +20,20 @@ from training.config.losses import (
 from training.config.model import ModelConfig, Stream, Visual
 from training.config.optimiser import OptimiserConfig
 from training.config.run import CardConfig, Config, Kind, load_config
+from training.config.streams import ChunkConfig, CropConfig, StreamConfig
 
 __all__ = [
     "AdaptiveConfig",
     "AugmentationConfig",
     "CardConfig",
+    "ChunkConfig",
     "Config",
     "ConfigError",
     "ConfusionConfig",
     "ContinuousConfig",
     "ContinuousLossConfig",
     "Correction",
+    "CropConfig",
     "DataConfig",
     "FocalConfig",
     "Kind",
@@ -42,6 +45,7 @@ __all__ = [
     "SetConfig",
     "SmoothingConfig",
     "Stream",
+    "StreamConfig",
     "TripletConfig",
     "Visual",
     "load_config",

@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from training.config.losses import ContinuousLossConfig
+from training.config.streams import ChunkConfig
 from training.config.table import Table
 
 
@@ -30,8 +31,19 @@ class ContinuousConfig(Table):
     stride: int = Field(gt=0, description="frames of the fast pathway that become one step of the logits")
     blocks: int = Field(gt=0, description="number of temporal blocks over the steps")
     kernel: int = Field(gt=0, description="number of steps that a temporal block looks at, odd")
+    ahead: int | None = Field(
+        default=None,
+        ge=0,
+        description="number of those steps that come after the one in question; absent: as many as before it",
+    )
     sentences: SentenceConfig | None = Field(
-        default=None, description="how clips are joined; absent where the sets hold recorded sentences"
+        default=None,
+        description="how clips are joined to sentences without rests; absent where streams are joined or the sets hold "
+        "recorded sentences",
+    )
+    streams: ChunkConfig | None = Field(
+        default=None,
+        description="how clips are joined to streams with rests instead, and which parts of them are learned from",
     )
     taught_signs: tuple[int, int] | None = Field(
         default=None, description="range of the number of signs in training, if not that of the sentences"
@@ -44,6 +56,23 @@ class ContinuousConfig(Table):
         if self.sentences is None or self.taught_signs is None:
             return self.sentences
         return self.sentences.model_copy(update={"signs": self.taught_signs})
+
+    @property
+    def joins_clips(self) -> bool:
+        """Whether sentences are made of clips of one sign; else the sets hold recorded ones."""
+        return self.sentences is not None or self.streams is not None
+
+    @model_validator(mode="after")
+    def _one_way_to_join(self) -> "ContinuousConfig":
+        if self.sentences is not None and self.streams is not None:
+            raise ValueError("clips are joined by a sentences table or by a streams table, not by both")
+        return self
+
+    @model_validator(mode="after")
+    def _times_are_known(self) -> "ContinuousConfig":
+        if self.loss.steps and self.streams is None:
+            raise ValueError("loss.steps: where signs begin and end is known of joined streams alone")
+        return self
 
     @model_validator(mode="after")
     def _signs_are_of_sentences(self) -> "ContinuousConfig":
@@ -58,4 +87,6 @@ class ContinuousConfig(Table):
     def _kernels_have_a_middle(self) -> "ContinuousConfig":
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel} must be odd: a step looks as far back as ahead")
+        if self.ahead is not None and self.ahead > self.kernel // 2:
+            raise ValueError(f"ahead {self.ahead} is more than half of the kernel, {self.kernel // 2}")
         return self

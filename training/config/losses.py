@@ -138,6 +138,11 @@ class ContinuousLossConfig(Table):
     focal_gamma: float = Field(default=2.0, ge=0, description="how much sentences read well already count less")
     triplet: float = Field(default=1.0, ge=0, description="factor λ₃ of the triplet loss")
     triplet_margin: float = Field(default=0.2, gt=0, le=2, description="margin of the triplet loss, cosine distance")
+    steps: float = Field(
+        default=0.0,
+        ge=0,
+        description="factor of cross-entropy at each step, where joined streams say what it shows; it is not weighted",
+    )
     weighting: Literal["static", "uncertainty", "gradient"] = Field(
         default="gradient", description="how the four losses are weighted against each other, on top of their factors"
     )

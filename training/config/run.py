@@ -11,7 +11,8 @@ from glosscast.decoding import Classify, DecoderSettings, Pipeline
 from glosscast.faults import first_fault
 from glosscast.learned_segmentation import Tagging
 from glosscast.segmentation import SegmenterSettings
-from glosscast.sentences.settings import ReaderSettings, WindowReader
+from glosscast.sentences.decoder import SentencePipeline
+from glosscast.sentences.settings import ChunkReader, ReaderSettings, WindowReader
 from training.config.augmentation import AugmentationConfig
 from training.config.continuous import ContinuousConfig
 from training.config.corrections import include_corrections
@@ -20,6 +21,7 @@ from training.config.errors import ConfigError
 from training.config.losses import LossConfig
 from training.config.model import ModelConfig
 from training.config.optimiser import OptimiserConfig
+from training.config.streams import CropConfig
 from training.config.table import Table
 
 # A model is trained to read clips of one sign each, or sentences.
@@ -49,6 +51,10 @@ class Config(Table):
     optimiser: OptimiserConfig = Field(description="length of the training, batches and learning rate")
     loss: LossConfig = Field(default=LossConfig(), description="loss of isolated signs")
     continuous: ContinuousConfig | None = Field(default=None, description="present where sentences are learned")
+    crops: CropConfig | None = Field(
+        default=None,
+        description="isolated signs are learned from short windows of joined streams, for `windows` to be read",
+    )
     reader: ReaderSettings | None = Field(
         default=None,
         description="how a bundle reads sentences: in `chunks`, with a model of sentences, or in short `windows`, with "
@@ -72,10 +78,49 @@ class Config(Table):
             needs_signer=self.model.needs_signer,
         )
 
+    @property
+    def sentence_reader(self) -> ReaderSettings | None:
+        """How a bundle reads sentences, by its defaults where the config does not say; None where it reads signs."""
+        return self.reader or (None if self.continuous is None else ChunkReader(kind="chunks"))
+
+    def sentence_pipeline(self, classify: Classify) -> SentencePipeline:
+        """The pipeline of a model of this config that reads sentences; `classify` is the model.
+
+        Raises:
+            ValueError: it reads single signs.
+        """
+        reader = self.sentence_reader
+        if reader is None:
+            raise ValueError(f"the config {self.name} has no [reader] table: it is one of single signs")
+        known = len(self.data.vocabulary)
+        return SentencePipeline(
+            self.clip,
+            self.segmenter,
+            self.decoder,
+            reader,
+            classify,
+            lambda readout: readout[:known],
+            known,
+            stride=0 if self.continuous is None else self.continuous.stride,
+            no_sign=self.data.no_sign_id,
+            needs_signer=self.model.needs_signer,
+        )
+
     @model_validator(mode="after")
     def _reader_fits(self) -> "Config":
         if self.reader is not None and isinstance(self.reader, WindowReader) != (self.continuous is None):
             raise ValueError("reader: chunks go with a [continuous] table, windows with a model of isolated signs")
+        return self
+
+    @model_validator(mode="after")
+    def _crops_have_a_background(self) -> "Config":
+        if self.crops is not None:
+            if self.continuous is not None or self.model.frame_size is not None:
+                raise ValueError("[crops] is for isolated signs that are read from keypoints alone")
+            if self.loss.confusion is not None:
+                raise ValueError("[crops]: no confusions are counted on windows of streams; take another loss")
+            if self.data.no_sign is None:
+                raise ValueError("[crops] cuts windows without a sign too, and the data have no no_sign")
         return self
 
     @model_validator(mode="after")
@@ -88,13 +133,16 @@ class Config(Table):
             return self
         if self.loss != LossConfig():
             raise ValueError("[loss] is for isolated signs: sentences have [continuous.loss]")
-        if self.model.frame_size is not None or not self.model.face:
-            raise ValueError("sentences are read from the pose and keypoints streams, face included")
+        if self.model.frame_size is not None:
+            raise ValueError("sentences are read from the pose and keypoints streams")
         recorded = {source.sentences for source in self.data.sets if source.role == "train"}
         if len(recorded) > 1:
             raise ValueError("the training sets are in part sentences, in part clips of one sign")
-        if (True in recorded) != (self.continuous.sentences is None):
-            raise ValueError("[continuous.sentences] says how clips of one sign are joined, and goes with those only")
+        if (True in recorded) == self.continuous.joins_clips:
+            raise ValueError(
+                "[continuous.sentences] or [continuous.streams] says how clips of one sign are joined, and goes with "
+                "those only"
+            )
         if self.clip.alpha % self.continuous.stride:
             raise ValueError(
                 f"stride {self.continuous.stride} does not divide alpha {self.clip.alpha}: a slow frame would be torn"

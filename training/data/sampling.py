@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,19 @@ def draw_weights(
         for of_kind, wanted in ((known, share), (~known, 1.0 - share)):
             weight[of_kind] *= wanted / weight[of_kind].sum()
     return np.asarray(weight / weight.sum())
+
+
+def gloss_weights(
+    examples: Sequence[Example], vocabulary: Sequence[str], share: float | None = None, no_sign: str | None = None
+) -> dict[str, float]:
+    """How often a signer's sign is drawn for a stream, by its gloss, as `draw_weights` has it for clips.
+
+    Returns:
+        A weight for each gloss but `no_sign`.
+    """
+    pairs = {(e.gloss, e.signer): replace(e, share=1.0) for e in examples if e.gloss != no_sign}
+    weights = draw_weights(list(pairs.values()), vocabulary, share)
+    return {gloss: float(weight) for (gloss, _), weight in zip(pairs, weights, strict=True)}
 
 
 def thinned(examples: Sequence[Example], most: int) -> list[Example]:

@@ -136,9 +136,9 @@ def load_split(config: DataConfig, folder: Path, model: ModelConfig | None = Non
     return split
 
 
-def label_of(example: Example, classes: Sequence[str], config: DataConfig) -> int:
-    """The class that a clip is learned as: its gloss, or "no sign" where that is what distractors are learned as."""
-    learned = example.gloss if example.gloss in classes or config.no_sign is None else config.no_sign
+def label_of(gloss: str, classes: Sequence[str], config: DataConfig) -> int:
+    """The class that a gloss is learned as: itself, or "no sign" where that is what distractors are learned as."""
+    learned = gloss if gloss in classes or config.no_sign is None else config.no_sign
     return classes.index(learned)
 
 
@@ -175,5 +175,5 @@ def without_glosses(examples: Sequence[Example], held_out: Sequence[str]) -> lis
 
 def classes_of(examples: Sequence[Example], config: DataConfig) -> tuple[str, ...]:
     """The vocabulary, then the distractor glosses in alphabetical order, if they are classes of their own."""
-    others = set() if config.background else {e.gloss for e in examples} - set(config.vocabulary)
+    others = set() if config.background else {gloss for e in examples for gloss in e.glosses} - set(config.vocabulary)
     return (*config.vocabulary, *sorted(others))

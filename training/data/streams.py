@@ -5,15 +5,16 @@ also go down, rest and come up again. A sign lasts from the first to the last fr
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, X, Y
+from training.config import DataConfig, StreamConfig
 from training.data.example import DataError, Example
+from training.data.sampling import gloss_weights, thinned
 from training.data.sentences import ASPECT, Sentence, Sign, seen_by_camera, steady, transition
 
 FPS = 16.0
@@ -29,24 +30,10 @@ HANG_ACROSS, HANG_DOWN = (0.1, 0.9), (1.35, 2.4)
 ELBOWS = {Pose.LEFT_ELBOW: (0.75, 1.15), Pose.RIGHT_ELBOW: (-0.75, 1.15)}
 SEEN_AT_REST = 0.5  # share of the streams in which the hand model sees the hands at rest
 HUNG_VISIBILITY = (0.02, 1.0)
+TAUGHT_CLIPS = 12  # of a signer's gloss, that streams to learn from are made of: all would take gigabytes
 HAND_OF_POSE = slice(17, 23)  # pose points of the fingers, which travel with the wrists: left ones are odd
 
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """The drawing of streams.
-
-    Attributes:
-        signs: range of the number of signs, both ends included.
-        direct: share of the transitions that are direct.
-        speed: clips are played this many times as fast, drawn between these two.
-        held: share of the signs in which the hands stop for a while.
-    """
-
-    signs: tuple[int, int] = (4, 8)
-    direct: float = 0.5
-    speed: tuple[float, float] = (1.0, 1.0)
-    held: float = 0.0
+Frames = NDArray[np.float32]
 
 
 def draw_streams(
@@ -73,23 +60,119 @@ def draw_streams(
     Raises:
         DataError: no clip can be used.
     """
-    clips: defaultdict[str, defaultdict[str, list[NDArray[np.float32]]]] = defaultdict(lambda: defaultdict(list))
-    idle: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
-    for example in examples:
-        if not example.shows_shoulders:
-            continue
-        if example.gloss in no_sign:
-            idle[example.signer].append(steady(example, FPS))
-        elif example.gloss in glosses and (sign := signed(steady(example, FPS))) is not None:
-            clips[example.signer][example.gloss].append(sign)
-    if not clips:
-        raise DataError("no clip has a gloss that streams are to be made of")
-    streams = []
-    for index in range(count):
-        rng = np.random.default_rng([seed, index])
-        signer = sorted(clips)[rng.integers(len(clips))]
-        streams.append(_stream(signer, clips[signer], idle[signer], config, rng))
-    return streams
+    maker = StreamMaker(examples, glosses, no_sign)
+    return [maker.draw(config, np.random.default_rng([seed, index])) for index in range(count)]
+
+
+class StreamMaker:
+    """Draws streams from clips that it has prepared once.
+
+    Args:
+        examples: clips of one side of a split by signer.
+        glosses: those that are signs.
+        no_sign: glosses of clips in which nothing is signed; they may take the place of a rest.
+        weights: how often each gloss is drawn, whoever signs it; None draws signers alike, and then their glosses.
+
+    Raises:
+        DataError: no clip can be used.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        glosses: Collection[str],
+        no_sign: Collection[str],
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        self._clips: defaultdict[str, defaultdict[str, list[Frames]]] = defaultdict(lambda: defaultdict(list))
+        self._idle: defaultdict[str, list[Frames]] = defaultdict(list)
+        self._weights = weights
+        for example in examples:
+            if not example.shows_shoulders:
+                continue
+            if example.gloss in no_sign:
+                self._idle[example.signer].append(steady(example, FPS))
+            elif example.gloss in glosses and (sign := signed(steady(example, FPS))) is not None:
+                self._clips[example.signer][example.gloss].append(sign)
+        if not self._clips:
+            raise DataError("no clip has a gloss that streams are to be made of")
+        self._signers = sorted(self._clips)
+        self._often = [self._sum(self._clips[signer]) for signer in self._signers]
+
+    def draw(self, config: StreamConfig, rng: np.random.Generator) -> Sentence:
+        """Draw one stream; the same state of `rng` gives the same one."""
+        signer = _one_of(self._signers, None if self._weights is None else self._often, rng)
+        return self._stream(signer, config, rng)
+
+    def _sum(self, glosses: Collection[str]) -> float:
+        return sum(self._weight(glosses) or (0.0,))
+
+    def _weight(self, glosses: Collection[str]) -> list[float] | None:
+        return None if self._weights is None else [self._weights[gloss] for gloss in glosses]
+
+    def _stream(self, signer: str, config: StreamConfig, rng: np.random.Generator) -> Sentence:
+        """One stream: rest, sign, rest or transition, sign …, rest."""
+        clips = self._clips[signer]
+        known = sorted(clips)
+        rest = Rest(rng, self._idle[signer])
+        pieces: list[Frames] = []
+        signs: list[Sign] = []
+        frames = 0
+        last = ""
+
+        def add(piece: Frames) -> None:
+            nonlocal frames
+            pieces.append(piece)
+            frames += len(piece)
+
+        for number in range(int(rng.integers(*config.signs, endpoint=True))):
+            direct = number > 0 and rng.random() < config.direct
+            choice = [gloss for gloss in known if not (direct and gloss == last)]
+            if not choice:
+                direct = False
+                choice = known
+            last = _one_of(choice, self._weight(choice), rng)
+            sign = _shown(clips[last][rng.integers(len(clips[last]))], config, rng)
+            if not direct:
+                for piece in rest.before(sign[0], pieces[-1][-1] if pieces else None):
+                    add(piece)
+            elif not (config.cut and rng.random() < config.cut):
+                add(transition(pieces[-1][-1], sign[0], frames_in(rng.uniform(*DIRECT_MS))))
+            signs.append(Sign(last, frames * 1000.0 / FPS, (frames + len(sign) - 1) * 1000.0 / FPS))
+            add(sign)
+        for piece in rest.before(None, pieces[-1][-1]):
+            add(piece)
+        points = seen_by_camera(np.concatenate(pieces))
+        return Sentence(Clip(np.arange(frames) * (1000.0 / FPS), points, ASPECT), tuple(signs), signer)
+
+
+def teaching_maker(examples: Sequence[Example], config: DataConfig) -> StreamMaker:
+    """What draws the streams that a recogniser learns from: of all signs, as often as clips of them are drawn.
+
+    Raises:
+        DataError: no clip can be used.
+    """
+    weights = gloss_weights(examples, config.vocabulary, config.vocabulary_share, config.no_sign)
+    no_sign = () if config.no_sign is None else (config.no_sign,)
+    return StreamMaker(thinned(examples, TAUGHT_CLIPS), weights, no_sign, weights)
+
+
+def _one_of(names: Sequence[str], weights: Sequence[float] | None, rng: np.random.Generator) -> str:
+    """One of these names, drawn by weights or alike."""
+    if weights is None:
+        return names[rng.integers(len(names))]
+    return names[rng.choice(len(names), p=np.array(weights) / sum(weights))]
+
+
+def _shown(points: Frames, config: StreamConfig, rng: np.random.Generator) -> Frames:
+    """What a stream shows of a sign (T, 171, 4): trimmed, sped up, held."""
+    if config.trim:
+        before, after = (int(share * len(points)) for share in rng.uniform(0.0, config.trim, 2))
+        points = points[before : len(points) - after]
+    sign = played(points, rng.uniform(*config.speed))
+    if config.held and rng.random() < config.held:
+        sign = _stopped(sign, rng)
+    return sign
 
 
 def signed(points: NDArray[np.float32]) -> NDArray[np.float32] | None:
@@ -98,49 +181,6 @@ def signed(points: NDArray[np.float32]) -> NDArray[np.float32] | None:
     if not len(seen) or (seen[-1] - seen[0]) * 1000.0 / FPS < SIGN_MIN_MS:
         return None
     return points[seen[0] : seen[-1] + 1]
-
-
-def _stream(
-    signer: str,
-    clips: dict[str, list[NDArray[np.float32]]],
-    idle: Sequence[NDArray[np.float32]],
-    config: StreamConfig,
-    rng: np.random.Generator,
-) -> Sentence:
-    """One stream: rest, sign, rest or transition, sign …, rest."""
-    known = sorted(clips)
-    rest = Rest(rng, idle)
-    pieces: list[NDArray[np.float32]] = []
-    signs: list[Sign] = []
-    frames = 0
-    last = ""
-
-    def add(piece: NDArray[np.float32]) -> None:
-        nonlocal frames
-        pieces.append(piece)
-        frames += len(piece)
-
-    for number in range(int(rng.integers(*config.signs, endpoint=True))):
-        direct = number > 0 and rng.random() < config.direct
-        choice = [gloss for gloss in known if not (direct and gloss == last)]
-        if not choice:
-            direct = False
-            choice = known
-        last = choice[rng.integers(len(choice))]
-        sign = played(clips[last][rng.integers(len(clips[last]))], rng.uniform(*config.speed))
-        if config.held and rng.random() < config.held:
-            sign = _stopped(sign, rng)
-        if direct:
-            add(transition(pieces[-1][-1], sign[0], frames_in(rng.uniform(*DIRECT_MS))))
-        else:
-            for piece in rest.before(sign[0], pieces[-1][-1] if pieces else None):
-                add(piece)
-        signs.append(Sign(last, frames * 1000.0 / FPS, (frames + len(sign) - 1) * 1000.0 / FPS))
-        add(sign)
-    for piece in rest.before(None, pieces[-1][-1]):
-        add(piece)
-    points = seen_by_camera(np.concatenate(pieces))
-    return Sentence(Clip(np.arange(frames) * (1000.0 / FPS), points, ASPECT), tuple(signs), signer)
 
 
 class Rest:

@@ -13,6 +13,7 @@ from glosscast.clip import ClipSpec, Window, nearest
 from glosscast.decoding import Classify, NoSignerError, Pipeline
 from glosscast.probabilities import softmax
 from training.data import DataError, Example
+from training.models.continuous import ContinuousRecogniser
 from training.models.recogniser import IsolatedRecogniser
 
 TOP = 5
@@ -77,6 +78,29 @@ class TorchClassifier:
         pixels = None if self.model.config.frame_size is None else _pictures(windows).to(self.device)
         logits = self.model(keypoints, mask, pixels).logits[:, : self.vocabulary]
         return softmax(np.asarray(logits.float().cpu().numpy(), np.float32))
+
+
+class StepClassifier:
+    """A torch recogniser of sentences behind `Classify`: probabilities of each step, over the vocabulary and the blank.
+
+    Args:
+        model: the recogniser.
+        vocabulary: number of glosses that may be read; further classes are not in play.
+    """
+
+    def __init__(self, model: ContinuousRecogniser, vocabulary: int) -> None:
+        self.model = model.eval()
+        self.vocabulary = vocabulary
+        self.device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def __call__(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """Windows to (len(windows), steps · (vocabulary + 1)), the blank last in each step."""
+        keypoints = torch.from_numpy(np.stack([w.keypoints for w in windows])).to(self.device)
+        mask = torch.from_numpy(np.stack([w.mask for w in windows])).to(self.device)
+        logits = self.model.read(keypoints, mask).logits
+        kept = torch.cat([logits[..., : self.vocabulary], logits[..., -1:]], dim=2)
+        return softmax(np.asarray(kept.float().cpu().numpy(), np.float32)).reshape(len(windows), -1)
 
 
 def _pictures(windows: Sequence[Window]) -> torch.Tensor:

@@ -6,6 +6,7 @@ Triplets and L_CS work on the embedding of each sign of a sentence, found by for
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn.functional import nll_loss
 
 from training.config import ContinuousLossConfig
 from training.losses.adaptive import separation_of, weights_and_margins
@@ -15,6 +16,7 @@ from training.losses.ctc import ctc, focal_ctc, log_probabilities
 from training.losses.triplet import hard_triplet
 from training.losses.weighting import GradientWeighting, StaticWeighting, UncertaintyWeighting
 
+UNTAGGED = -100  # of a frame of which it is not known what it shows
 WEIGHTINGS = {"static": StaticWeighting, "uncertainty": UncertaintyWeighting, "gradient": GradientWeighting}
 
 
@@ -33,7 +35,14 @@ class ContinuousLoss(nn.Module):
         self.weighting = WEIGHTINGS[config.weighting](tasks=4)
 
     def forward(
-        self, epoch: int, logits: Tensor, features: Tensor, frames: Tensor, targets: Tensor, lengths: Tensor
+        self,
+        epoch: int,
+        logits: Tensor,
+        features: Tensor,
+        frames: Tensor,
+        targets: Tensor,
+        lengths: Tensor,
+        tags: Tensor | None = None,
     ) -> Tensor:
         """Loss of a batch of sentences.
 
@@ -44,6 +53,7 @@ class ContinuousLoss(nn.Module):
             frames: (B,) frames of each sentence, at most T.
             targets: (B, L) class ids, padded with 0.
             lengths: (B,) signs of each sentence.
+            tags: (B, T) class of each frame, `UNTAGGED` where it is not known; None where none is.
         """
         c = self.config
         log_p = log_probabilities(logits)
@@ -56,7 +66,12 @@ class ContinuousLoss(nn.Module):
             hard_triplet(embeddings, labels, c.triplet_margin),
             self.separation(embeddings, labels, *weights_and_margins(c.adaptive, self.confusion)),
         ]
+        if tags is not None:
+            frame_wise = nll_loss(log_p.flatten(0, 1), tags.flatten(), ignore_index=UNTAGGED, reduction="sum")
+            extra = c.steps * frame_wise / (tags != UNTAGGED).sum().clamp(min=1)
+        else:
+            extra = log_p.new_zeros(())
         total: Tensor = self.weighting(
             losses, [c.ctc, c.focal_ctc, c.triplet, 1.0 - c.adaptive.alpha_at(epoch)], features
         )
-        return total
+        return total + extra

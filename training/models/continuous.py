@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from training.config import Config, ContinuousConfig, ModelConfig
 from training.models.heatmaps import GROUPS, Heatmaps
 from training.models.keypoint_encoder import KeypointEncoder, TemporalBlock
-from training.models.recogniser import channels_last, drop_one
+from training.models.recogniser import channels_last, drop_one, without_face
 from training.models.slowfast import build
 
 
@@ -30,6 +30,8 @@ class ContinuousRecogniser(nn.Module):
     pose stream has, sees the whole batch.
     """
 
+    points: Tensor
+
     def __init__(self, config: ModelConfig, continuous: ContinuousConfig, classes: int, alpha: int) -> None:
         super().__init__()
         self.config = config
@@ -49,10 +51,12 @@ class ContinuousRecogniser(nn.Module):
         )
         self.fuse = nn.Sequential(nn.GELU(), nn.Dropout(config.dropout), nn.Linear(width * len(self.encoders), width))
         self.blocks = nn.ModuleList(
-            TemporalBlock(width, continuous.kernel, config.dropout) for _ in range(continuous.blocks)
+            TemporalBlock(width, continuous.kernel, config.dropout, continuous.ahead) for _ in range(continuous.blocks)
         )
         self.norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, classes + 1)
+        if not config.face:
+            self.register_buffer("points", without_face(), persistent=False)
 
     def forward(self, keypoints: Tensor, frames: Tensor) -> ContinuousOutput:
         """See the class; in training mode one stream may be left out of a sentence (modality dropout)."""
@@ -61,6 +65,8 @@ class ContinuousRecogniser(nn.Module):
 
     def read(self, keypoints: Tensor, mask: Tensor) -> ContinuousOutput:
         """The same for a window (B, T, 171, 4) of sentences; frames outside the mask (B, T) take no part."""
+        if not self.config.face:
+            keypoints = keypoints * self.points
         features = [self.project[name](self._encode(name, keypoints, mask)) for name in self.encoders]
         if self.training and len(features) > 1:
             features = drop_one(features, self.config.modality_dropout)

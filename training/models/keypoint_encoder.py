@@ -65,19 +65,28 @@ class HandEncoder(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Residual depthwise convolution over time with a pointwise feed-forward."""
+    """Residual depthwise convolution over time with a pointwise feed-forward.
 
-    def __init__(self, width: int, kernel: int, dropout: float) -> None:
+    Args:
+        width: number of features.
+        kernel: frames that are looked at, odd.
+        dropout: share of the change that is left out in training.
+        ahead: frames of them that come after the one in question; None for as many as before it.
+    """
+
+    def __init__(self, width: int, kernel: int, dropout: float, ahead: int | None = None) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        ahead = kernel // 2 if ahead is None else ahead
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel - 1 - ahead, groups=width)
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, width) to the same; frames outside a mask (B, T) are kept from the others, as if time ended there."""
         normed = self.norm(x) if mask is None else self.norm(x) * mask[..., None]
-        mixed = self.depthwise(normed.transpose(1, 2)).transpose(1, 2)
+        # What is padded at the end beyond the frames ahead gives frames that are too many.
+        mixed = self.depthwise(normed.transpose(1, 2)).transpose(1, 2)[:, : x.shape[1]]
         change: Tensor = self.dropout(self.feed(mixed))
         return x + change
 

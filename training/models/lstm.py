@@ -106,7 +106,7 @@ def fit_lstm(config: Config, examples: Sequence[Example], epochs: int = EPOCHS) 
     cut = [raw_windows(e.clip, config) for e in training]
     windows = torch.from_numpy(np.concatenate(cut))
     labels = torch.tensor(
-        [label_of(e, classes, config.data) for e, of_clip in zip(training, cut, strict=True) for _ in of_clip]
+        [label_of(e.gloss, classes, config.data) for e, of_clip in zip(training, cut, strict=True) for _ in of_clip]
     )
     model = LstmClassifier(len(classes))
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)

@@ -51,9 +51,7 @@ class IsolatedRecogniser(nn.Module):
         )
         self.classify = nn.Linear(config.embedding, classes)
         if not config.face:
-            points = torch.ones(POINTS, 1)
-            points[FACE] = 0.0
-            self.register_buffer("points", points, persistent=False)
+            self.register_buffer("points", without_face(), persistent=False)
 
     def forward(self, keypoints: Tensor, mask: Tensor, frames: Tensor | None = None) -> Output:
         """See the class; in training mode one stream may be left out of a sample (modality dropout).
@@ -80,6 +78,13 @@ class IsolatedRecogniser(nn.Module):
         logits = self.classify(torch.relu(feature))
         # In float32 even under autocast: distances of neighbours are smaller than bfloat16 can distinguish.
         return Output(logits, nn.functional.normalize(feature.float(), dim=1, eps=1e-6))
+
+
+def without_face() -> Tensor:
+    """What keypoints (..., 171, 4) are multiplied by where a model sees no face: (171, 1)."""
+    points = torch.ones(POINTS, 1)
+    points[FACE] = 0.0
+    return points
 
 
 def rows(layer: nn.Linear, kept: Sequence[int], temperature: float = 1.0) -> nn.Linear:

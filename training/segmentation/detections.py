@@ -8,9 +8,10 @@ from functools import partial
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.learned_segmentation import Tagging
+from training.config import StreamConfig
 from training.data import Example
 from training.data.idle import KINDS, draw_idle, outside
-from training.data.streams import StreamConfig, draw_streams
+from training.data.streams import draw_streams
 from training.evaluation.calibration import Calibration
 from training.evaluation.scores import TorchClassifier
 from training.evaluation.seeds import mean_and_std

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.learned_segmentation import Tagging
-from training.config import Config
+from training.config import Config, StreamConfig
 from training.data import Example
 from training.data.idle import Kind, draw_idle, outside
-from training.data.streams import StreamConfig, draw_streams
+from training.data.streams import draw_streams
 from training.evaluation.scores import TorchClassifier
 from training.models.checkpoint import Checkpoint
 from training.segmentation.learn import TAGGING, learn

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.decoding import Decoder, Pipeline, SignEvent
+from glosscast.sentences.decoder import SentenceDecoder
 from training.data.sentences import Sentence, Sign
 from training.evaluation.wer import ErrorRate, error_rate
 
@@ -68,7 +69,7 @@ def matched(signs: Sequence[Sign], found: Sequence[FoundSign]) -> list[tuple[Sig
     return pairs
 
 
-def find_signs(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) -> list[FoundSign]:
+def find_signs(stream: Sentence, decoder: Decoder | SentenceDecoder, vocabulary: Sequence[str]) -> list[FoundSign]:
     """All finals of a stream, each with the time of the frame that brought it."""
     found = []
     clip = stream.clip
@@ -80,7 +81,10 @@ def find_signs(stream: Sentence, decoder: Decoder, vocabulary: Sequence[str]) ->
 def _finals(events: Sequence[SignEvent], reported_ms: float, vocabulary: Sequence[str]) -> list[FoundSign]:
     return [
         FoundSign(
-            e.start_ms, e.end_ms, reported_ms, None if e.suppressed else vocabulary[int(e.probabilities.argmax())]
+            e.start_ms,
+            e.end_ms,
+            reported_ms,
+            None if e.suppressed else vocabulary[int(e.probabilities.argmax()) if e.label is None else e.label],
         )
         for e in events
         if e.probabilities is not None and e.kind == "final"

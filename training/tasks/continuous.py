@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.config import Config
-from training.data import DataError, Example
+from training.data import DataError, Example, classes_of
 from training.data.sampling import split_mining
 from training.evaluation.wer import align
 from training.loop.task import Task
@@ -14,7 +14,7 @@ from training.losses.continuous import ContinuousLoss
 from training.models.continuous import ContinuousOutput, ContinuousRecogniser, continuous_recogniser
 from training.runtime.distributed import gathered, processes, rank, summed
 from training.tasks.sentence_feed import SentenceBatch, SentenceFeed
-from training.tasks.sentence_scores import decode, read_sentences, sentences_of
+from training.tasks.sentence_scores import decode, read_sentences, sentences_of, unsigned
 
 MINED = 4  # batches of sentences that confusions are counted on each epoch
 DEV_SENTENCES, DEV_SEED = 100, 0
@@ -33,15 +33,23 @@ class ContinuousTask(Task[SentenceBatch]):
 
     def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
         self.config = config
-        self.classes = sentence_classes(examples, config.data.vocabulary)
+        absent = set(config.data.vocabulary) - {gloss for e in examples for gloss in e.glosses}
+        if absent:
+            raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
+        self.classes = classes_of(examples, config.data)
         self.model = continuous_recogniser(config, len(self.classes))
         assert config.continuous is not None
         training, mining = split_mining(examples)
-        self._feed, self._mining = (SentenceFeed(config, self.classes, side) for side in (training, mining))
         self.criterion = ContinuousLoss(config.continuous.loss, self.classes, config.model.embedding)
+        self._feed = SentenceFeed(config, self.classes, training)
+        self._mining = SentenceFeed(config, self.classes, mining) if self._counts_confusions else None
         self.steps_per_epoch = self._feed.batches_per_epoch
         self._dev = sentences_of(config, dev, DEV_SENTENCES, DEV_SEED)
         self.dev = "dev_word_accuracy" if dev else None
+
+    @property
+    def _counts_confusions(self) -> bool:
+        return self.criterion.config.adaptive.alpha < 1.0
 
     def batches(self, epoch: int) -> Iterator[SentenceBatch]:
         """See `Task`."""
@@ -55,15 +63,18 @@ class ContinuousTask(Task[SentenceBatch]):
     def step(self, epoch: int, batch: SentenceBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See `Task`; the loss is that of the whole batch in all processes, since pairs may lie in two shares."""
         output = ContinuousOutput(*map(gathered, self.forward(self.model, batch)))
-        batch = SentenceBatch(batch.keypoints, batch.frames, gathered(batch.targets), gathered(batch.lengths))
+        tags = None if batch.tags is None else gathered(batch.tags)
+        batch = SentenceBatch(batch.keypoints, batch.frames, gathered(batch.targets), gathered(batch.lengths), tags)
         with torch.autocast(output.logits.device.type, enabled=False):
-            loss = self.criterion(epoch, output.logits, output.features, output.steps, batch.targets, batch.lengths)
+            loss = self.criterion(
+                epoch, output.logits, output.features, output.steps, batch.targets, batch.lengths, tags
+            )
         read = decode(output.logits, output.steps, len(self.classes))
-        return loss, {"wer": count_errors(batch.signed(), read) / batch.lengths.sum()}
+        return loss, {"wer": count_errors(batch.signed(), read) / batch.lengths.sum().clamp(min=1)}
 
     def end_epoch(self, epoch: int, average: nn.Module) -> None:
         """Count confusions, where the loss asks for them."""
-        if self.criterion.config.adaptive.alpha == 1.0:
+        if self._mining is None:
             return
         sentences = MINED * self.config.optimiser.batch
         counts = count_confusions(average, self._mining.epoch(epoch, sentences), len(self.classes))
@@ -72,7 +83,13 @@ class ContinuousTask(Task[SentenceBatch]):
     def dev_score(self, average: nn.Module) -> float:
         """Word accuracy, 1 − WER, on the dev sentences."""
         own = self._dev[rank() :: processes()]
-        read = read_sentences(average, [s.clip for s in own], self.config.data.vocabulary, self.config.clip.fps)
+        read = read_sentences(
+            average,
+            [s.clip for s in own],
+            self.config.data.vocabulary,
+            self.config.clip.fps,
+            unread=unsigned(self.config),
+        )
         errors = count_errors([s.glosses for s in own], read)
         device = next(average.parameters()).device
         return 1.0 - summed(torch.tensor(errors, device=device)).item() / sum(len(s.glosses) for s in self._dev)
@@ -112,16 +129,3 @@ def count_errors(wanted: Sequence[Sequence[Hashable]], read: Sequence[Sequence[H
     """Substitutions, deletions and insertions of sentences."""
     steps = (step for pair in zip(wanted, read, strict=True) for step in align(*pair))
     return sum(step.reference != step.hypothesis for step in steps)
-
-
-def sentence_classes(examples: Sequence[Example], vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """The vocabulary, then the other glosses that are signed in the examples, in alphabetical order.
-
-    Raises:
-        DataError: a gloss of the vocabulary is never signed.
-    """
-    signed = {gloss for e in examples for gloss in e.glosses}
-    absent = set(vocabulary) - signed
-    if absent:
-        raise DataError(f"no clip of {', '.join(sorted(absent))} among the training signers")
-    return (*vocabulary, *sorted(signed - set(vocabulary)))

@@ -16,6 +16,7 @@ from training.loop.task import Task
 from training.losses.isolated import IsolatedCriterion
 from training.models.recogniser import IsolatedRecogniser, Output, isolated_recogniser
 from training.runtime.distributed import gathered, processes, rank, summed
+from training.tasks.crop_feed import CropFeed
 from training.tasks.window_feed import Batch, Feed
 
 
@@ -38,7 +39,11 @@ class IsolatedTask(Task[Batch]):
         self.config = config
         self.classes = classes_of(examples, config.data)
         self._rounds: NDArray[np.intp] | None = None
-        if config.loss.confusion is not None and config.loss.confusion.mining == "signers":
+        self._feed: Feed | CropFeed
+        self._mining: Feed | CropFeed
+        if config.crops is not None:
+            self._feed = self._mining = CropFeed(config, self.classes, examples)
+        elif config.loss.confusion is not None and config.loss.confusion.mining == "signers":
             self._feed = self._mining = Feed(config, self.classes, examples)
             self._rounds = mining_rounds(examples, vocabulary)
         else:

@@ -1,7 +1,7 @@
 """Read sentences with a continuous recogniser, and score the hypotheses."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from glosscast.ctc import beam_search, greedy
 from training.config import Config, Role
 from training.data import DataError, Example, load_sets, split_by_signer
 from training.data.sentences import draw_sentences
+from training.data.streams import draw_streams
 from training.evaluation.wer import ErrorRate, align, describe, error_rate
 from training.losses.ctc import log_probabilities
 from training.tasks.sentence_feed import collate
@@ -53,10 +54,23 @@ def sentences_of(config: Config, examples: Sequence[Example], count: int, seed: 
     found: list[Signing] = [e for e in examples if e.sentence]
     clips = [e for e in examples if not e.sentence]
     if clips:
-        if config.continuous is None or config.continuous.sentences is None:
-            raise DataError("clips of one sign cannot be scored: the config has no [continuous.sentences]")
-        found += draw_sentences(clips, config.data.vocabulary, config.continuous.sentences, count, seed)
+        if config.continuous is None or not config.continuous.joins_clips:
+            raise DataError("clips of one sign cannot be scored: the config has no [continuous.sentences] or .streams")
+        if config.continuous.sentences is not None:
+            found += draw_sentences(clips, config.data.vocabulary, config.continuous.sentences, count, seed)
+        elif config.continuous.streams is not None:
+            none = unsigned(config)
+            glosses = [gloss for gloss in config.data.vocabulary if gloss not in none]
+            found += draw_streams(clips, glosses, none, config.continuous.streams, count, seed)
     return found
+
+
+def unsigned(config: Config) -> tuple[str, ...]:
+    """The glosses of the vocabulary that are no signs: none in sentences without rests, which have clips of them."""
+    continuous = config.continuous
+    if config.data.no_sign is None or continuous is None or continuous.streams is None:
+        return ()
+    return (config.data.no_sign,)
 
 
 class SentenceScores(BaseModel):
@@ -78,7 +92,12 @@ class SentenceScores(BaseModel):
 
 
 def score_sentences(
-    model: nn.Module, sentences: Sequence[Signing], vocabulary: Sequence[str], fps: float, beam: int = 1
+    model: nn.Module,
+    sentences: Sequence[Signing],
+    vocabulary: Sequence[str],
+    fps: float,
+    beam: int = 1,
+    unread: Collection[str] = (),
 ) -> SentenceScores:
     """Read every sentence, with the whole vocabulary in play, and hold it against its glosses.
 
@@ -88,11 +107,12 @@ def score_sentences(
         vocabulary: glosses of the model's first classes; further ones, distractors, are never read.
         fps: the model's frame rate.
         beam: prefixes kept by the beam search; 1 reads the best path.
+        unread: glosses that are dropped from what is read, since they are no signs.
 
     Raises:
         ValueError: no sentence to score.
     """
-    read = read_sentences(model, [s.clip for s in sentences], vocabulary, fps, beam)
+    read = read_sentences(model, [s.clip for s in sentences], vocabulary, fps, beam, unread)
     return tally_sentences([s.glosses for s in sentences], read)
 
 
@@ -119,7 +139,12 @@ def tally_sentences(references: Sequence[tuple[str, ...]], read: Sequence[tuple[
 
 
 def read_sentences(
-    model: nn.Module, clips: Sequence[Clip], vocabulary: Sequence[str], fps: float, beam: int = 1
+    model: nn.Module,
+    clips: Sequence[Clip],
+    vocabulary: Sequence[str],
+    fps: float,
+    beam: int = 1,
+    unread: Collection[str] = (),
 ) -> list[tuple[str, ...]]:
     """The glosses that a model reads from recordings of any length; arguments as in `score_sentences`."""
     model.eval()
@@ -131,7 +156,7 @@ def read_sentences(
         with torch.inference_mode():
             output = model(batch.keypoints.to(device), batch.frames.to(device))
         for labels in decode(output.logits, output.steps, len(vocabulary), beam):
-            read.append(tuple(vocabulary[i] for i in labels))
+            read.append(tuple(vocabulary[i] for i in labels if vocabulary[i] not in unread))
     return read
 
 

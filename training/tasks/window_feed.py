@@ -1,7 +1,7 @@
 """Augmented batches of windows, which a training on isolated signs is fed."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from training.data.partner_sampler import Partners
 from training.data.picture_augmentation import PixelAugmentation
 from training.data.sampling import batches, draw_weights
 from training.runtime.distributed import share
+from training.tasks.ahead import one_ahead
 
 
 class Batch(NamedTuple):
@@ -48,7 +49,7 @@ class Feed:
         self.examples = examples
         if config.model.frame_size is not None and any(e.frames is None for e in examples):
             raise DataError("the model has an rgb stream, and there are clips without pictures: extract with --rgb")
-        self.labels = np.array([label_of(e, classes, config.data) for e in examples])
+        self.labels = np.array([label_of(e.gloss, classes, config.data) for e in examples])
         names = sorted({e.gloss for e in examples})
         self.gloss_count = len(names)
         self.glosses = np.array([names.index(e.gloss) for e in examples])
@@ -70,18 +71,15 @@ class Feed:
         """
         rng = np.random.default_rng((self.config.seed, epoch))
         weights = self.weights if among is None else self.weights * among / self.weights[among].sum()
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            drawn = batches(weights, clips, self.config.optimiser.batch, rng)
-            waiting = None
-            for indices in drawn:
-                if partners is not None:
-                    indices = partners.mix(indices, self.labels, weights, rng)
-                upcoming = ahead.submit(self._batch, indices, rng.integers(2**63))
-                if waiting is not None:
-                    yield waiting.result()
-                waiting = upcoming
-            if waiting is not None:
-                yield waiting.result()
+        return one_ahead(self._jobs(weights, clips, partners, rng))
+
+    def _jobs(
+        self, weights: NDArray[np.float64], clips: int, partners: Partners | None, rng: np.random.Generator
+    ) -> Iterator[Callable[[], Batch]]:
+        for indices in batches(weights, clips, self.config.optimiser.batch, rng):
+            if partners is not None:
+                indices = partners.mix(indices, self.labels, weights, rng)
+            yield partial(self._batch, indices, int(rng.integers(2**63)))
 
     def _batch(self, indices: NDArray[np.intp], seed: int) -> Batch:
         rng = np.random.default_rng(seed)

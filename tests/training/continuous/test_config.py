@@ -9,6 +9,7 @@ from training.config.continuous_variants import continuous_variant_of
 from training.data import DataError, load_sets
 from training.models.continuous import continuous_recogniser
 
+CONFIGS = Path(__file__).parents[3] / "training/configs"
 SET = 'file = "tiny.npz"'
 
 
@@ -22,8 +23,8 @@ SET = 'file = "tiny.npz"'
         ("blocks = 1", "blocks = 1\nlayers = 2", r"continuous\.layers: "),
         ("signs = [1, 3]", "signs = [3, 1]", r"continuous\.sentences: .*range from 1 up"),
         ("[continuous]", "[loss]\nlabel_smoothing = 0.1\n[continuous]", r"\[loss\] is for isolated signs"),
-        (JOINED, "", r"\[continuous\.sentences\] says how"),
-        (SET, f"{SET}\nsentences = true", r"\[continuous\.sentences\] says how"),
+        (JOINED, "", r"\[continuous\.streams\] says how"),
+        (SET, f"{SET}\nsentences = true", r"\[continuous\.streams\] says how"),
         (
             SET,
             f'{SET}\nfps = 9.0\naspect = 1.0\nabout = "x"\nsentences = true\n[[data.sets]]\n{SET}',
@@ -56,7 +57,7 @@ def test_a_config_survives_being_written(tmp_path: Path) -> None:
 
 
 def test_the_shipped_config_is_one_of_sentences() -> None:
-    made = load_config(Path(__file__).parents[3] / "training/configs/continuous.toml")
+    made = load_config(CONFIGS / "continuous.toml")
     assert made.continuous is not None
     assert made.continuous.sentences is not None
 
@@ -80,3 +81,12 @@ def test_sentences_with_a_word_outside_the_vocabulary_go_with_the_distractors(tm
     made = recorded_config(tmp_path)
     alone = made.data.model_copy(update={"vocabulary": ("high", "other"), "distractors": False})
     assert {e.sentence for e in load_sets(alone, tmp_path)} == {("high",)}
+
+
+@pytest.mark.parametrize("name", ["asl_sentences_ctc", "asl_sentences_windows"])
+def test_recipes_of_sentences_have_the_data_of_the_embedded_bundle(name: str) -> None:
+    """So that all ways to read are measured on the same streams."""
+    made, demo = (load_config(CONFIGS / f"{n}.toml").data for n in (name, "asl_demo"))
+    assert (made.vocabulary, made.no_sign, made.sets) == (demo.vocabulary, demo.no_sign, demo.sets)
+    assert made.corrections == demo.corrections
+    assert load_config(CONFIGS / f"{name}.toml").sentence_reader is not None

@@ -47,6 +47,7 @@ def test_a_distractor_is_never_read_and_the_blank_is_last() -> None:
     assert read_sentences(Fixed(), [clip()], ("a", "b"), 16.0) == [("a", "a", "b")]
     assert read_sentences(Fixed(), [clip()], ("a", "b", "c"), 16.0) == [("a", "a", "c")]
     assert read_sentences(Fixed(), [clip()] * 20, ("a", "b"), 16.0, beam=4) == [("a", "a", "b")] * 20
+    assert read_sentences(Fixed(), [clip()], ("a", "b"), 16.0, unread=("a",)) == [("b",)]
 
 
 def test_steps_beyond_a_sentence_are_not_read() -> None:

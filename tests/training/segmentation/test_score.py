@@ -8,8 +8,9 @@ from glosscast.decoding import Pipeline
 from glosscast.learned_segmentation import Tagging
 from tests.bundles import DECODER, SEGMENTER, SPEC
 from tests.training.synthetic import examples
+from training.config import StreamConfig
 from training.data.sentences import Sign
-from training.data.streams import StreamConfig, draw_streams
+from training.data.streams import draw_streams
 from training.segmentation.learn import BEGIN_TICKS, IGNORED, TAGGING, learn, tags_of
 from training.segmentation.score import FoundSign, matched, overlap, score
 

@@ -3,9 +3,10 @@ import pytest
 
 from glosscast.keypoints import LEFT_HAND, PRESENCE, RIGHT_HAND, Y
 from tests.training.synthetic import examples
+from training.config import StreamConfig
 from training.data import DataError
 from training.data.sentences import SHOULDER_WIDTH, SHOULDERS_AT, Sentence
-from training.data.streams import FPS, TREMBLE, StreamConfig, draw_streams, signed
+from training.data.streams import FPS, TREMBLE, StreamMaker, draw_streams, signed
 
 SIGNS = ("high", "low")
 
@@ -77,6 +78,29 @@ def test_speed_makes_signs_shorter() -> None:
     slow, fast = draw(speed=(1.0, 1.0)), draw(speed=(2.0, 2.0))
     length = [np.mean([s.end_ms - s.start_ms for stream in some for s in stream.signs]) for some in (slow, fast)]
     assert length[1] == pytest.approx(length[0] / 2, rel=0.15)
+
+
+def test_a_cut_leaves_no_frame_between_two_signs() -> None:
+    for stream in draw(direct=1.0, cut=1.0):
+        for before, after in zip(stream.signs, stream.signs[1:], strict=False):
+            assert after.start_ms - before.end_ms == pytest.approx(1000 / FPS)
+
+
+def test_trimming_takes_up_to_a_share_from_each_end_of_a_sign() -> None:
+    whole, trimmed = draw(20), draw(20, trim=0.25)
+    lengths = [np.array([s.end_ms - s.start_ms for stream in some for s in stream.signs]) for some in (whole, trimmed)]
+    assert lengths[1].min() >= 0.45 * lengths[0].min()
+    assert lengths[1].mean() == pytest.approx(0.75 * lengths[0].mean(), rel=0.08)
+
+
+def test_signs_are_drawn_by_the_weights_of_their_glosses() -> None:
+    maker = StreamMaker(examples(), SIGNS, (), {"high": 3.0, "low": 1.0})
+    rng = np.random.default_rng(0)
+    signs = [g for _ in range(60) for g in maker.draw(StreamConfig(signs=(3, 3), direct=0.0), rng).glosses]
+    assert signs.count("high") / len(signs) == pytest.approx(0.75, abs=0.08)
+    clips = [e for e in examples() if e.signer != "ann" or e.gloss == "low"]
+    maker = StreamMaker(clips, SIGNS, (), {"high": 1.0, "low": 0.0})
+    assert {maker.draw(StreamConfig(direct=0.0), rng).signer for _ in range(20)} == {"bea", "cem"}
 
 
 def test_a_clip_without_hands_is_no_sign() -> None:
