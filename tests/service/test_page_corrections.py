@@ -47,7 +47,7 @@ def wrong(page: Any, place: int = 0) -> None:
 def listed(page: Any, *glosses: str) -> None:
     """Wait until the list has these signs: a dialog gives its answer in a task of its own, after the click."""
     page.wait_for_function(
-        """(glosses) => String([...document.querySelectorAll("#history li")].map((sign) => sign.dataset.gloss)) === glosses""",
+        """(glosses) => glosses === [...document.querySelectorAll("#history li")].map((o) => o.dataset.gloss).join()""",
         arg=",".join(glosses),
         timeout=PATIENCE_MS,
     )

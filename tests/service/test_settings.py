@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from glosscast.bundle import EMBEDDED
+from glosscast.holistic import serving
 from service.inference.engine import Engine
 from service.observe.metrics import Metrics
 from service.settings import Settings, SettingsError, load_settings
@@ -61,7 +62,6 @@ def test_values_come_from_the_environment(environment):
         ("PORT", ""),
         ("HOST", ""),
         ("EXTRACTOR", "openpose"),
-        ("POSE_EVERY", "0"),
         ("PROVIDERS", " , "),
         ("PRECISION", "fp16"),
         ("MAX_STREAMS", "0"),
@@ -172,20 +172,18 @@ def test_it_starts_serves_and_ends_streams_when_it_is_stopped(bundle_folder):
 
 
 @needs_litert
-def test_streams_save_on_the_pose_and_clips_take_more_threads(bundle_folder, monkeypatch):
+def test_trackers_do_the_work_that_the_bundle_needs_and_those_of_clips_take_more_threads(bundle_folder, monkeypatch):
     made = []
     monkeypatch.setattr("service.inference.engine.require", lambda extractor: None)
     monkeypatch.setattr(
         "service.inference.engine.new_tracker", lambda *told, **named: made.append((told, named)) or CountingTracker()
     )
-    settings = Settings(
-        bundle=bundle_folder, extractor="litert", pose_every=2, clip_threads=3, extractor_processes=False
-    )
+    settings = Settings(bundle=bundle_folder, extractor="litert", clip_threads=3, extractor_processes=False)
     engine = Engine(settings, Metrics(), None)
     for pool in (engine.stream_trackers, engine.clip_trackers):
         pool.release(pool.acquire())
     engine.close()
-    assert made == [(("litert", 2), {}), (("litert",), {"threads": 3})]
+    assert made == [(("litert", serving(face=True)), {}), (("litert", serving(face=True), 3), {})]
 
 
 @needs_litert
