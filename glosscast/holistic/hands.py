@@ -38,6 +38,7 @@ HAND_DEPTH = 0.4  # the hand model's z is in units of so much of its region
 MIN_INSIDE = 0.4
 SURE = 0.9  # presence from which a hand's points say where it is in the next frame
 FAR = 0.3  # the place by the pose may lie so far from that, as a share of its side
+QUICK = 0.25  # of its region's side, that a hand moves in a frame: farther, and the pose is needed to find it again
 TOUCHING = 0.5  # two hands nearer than this share of their regions are looked up, so that both do not follow one
 
 
@@ -57,6 +58,11 @@ class Hand:
     wrist: Points
     moved: Points | None
 
+    @property
+    def steady(self) -> bool:
+        """Whether it has moved little enough since the last frame that the next can be told from it."""
+        return self.moved is not None and hypot(*self.moved[:2]) <= QUICK * _around(self.points).width
+
 
 class Hands(NamedTuple):
     """Both hands in one frame.
@@ -70,9 +76,10 @@ class Hands(NamedTuple):
     lost: bool = False
 
     @property
-    def followed(self) -> bool:
-        """Whether each hand in the picture was found, and one is there."""
-        return not self.lost and any(hand is not None for hand in self.found)
+    def steady(self) -> bool:
+        """Whether each hand in the picture was found here and in the frame before, not far from there; one at least."""
+        hands = [hand for hand in self.found if hand is not None]
+        return bool(hands) and not self.lost and all(hand.steady for hand in hands)
 
 
 def find_hands(view: View, pose: Points, visibility: NDArray[np.float32], last: Hands, effort: Effort) -> Hands:
@@ -92,18 +99,31 @@ def find_hands(view: View, pose: Points, visibility: NDArray[np.float32], last: 
         near = {side: region for side, region in near.items() if region.inside(width, height) >= MIN_INSIDE}
     if not near:
         return Hands()
-    expected = {} if effort.recrop else _expected(near, pose, last)
-    regions = [expected.get(side) or _looked_up(view, region, last.found[side]) for side, region in near.items()]
+    regions = {} if effort.recrop else _expected(near, pose, last)
+    found = _looked_at(view, regions)
+    # A hand that is not where it was expected is looked up as any other, so that it is lost no sooner.
+    unknown = {side: place for side, place in near.items() if side not in found}
+    found |= _looked_at(view, {side: _looked_up(view, place, last.found[side]) for side, place in unknown.items()})
+    left, right = (
+        Hand(*found[side], pose[WRISTS[side]], _moved(found[side][0], last.found[side])) if side in found else None
+        for side in SIDES
+    )
+    return Hands((left, right), lost=len(found) < len(near))
+
+
+def _looked_at(view: View, regions: dict[int, Region]) -> dict[int, tuple[Points, float]]:
+    """Points (21, 3) and presence of the hands that are in their regions, by side; all at once."""
+    if not regions:
+        return {}
     network = view.networks.hand_landmark
-    raw, presence, *_ = network(*[region.crop(view.rgb, network.side) for region in regions])
+    raw, presence, *_ = network(*[region.crop(view.rgb, network.side) for region in regions.values()])
     shares = raw.reshape(len(regions), -1, 3) / network.side
     shares[..., 2] /= HAND_DEPTH
-    found: list[Hand | None] = [None, None]
-    for row, side in enumerate(near):
-        if presence[row, 0] > MIN_PRESENCE:
-            points = regions[row].project(shares[row])
-            found[side] = Hand(points, float(presence[row, 0]), pose[WRISTS[side]], _moved(points, last.found[side]))
-    return Hands((found[LEFT], found[RIGHT]), lost=any(found[side] is None for side in near))
+    return {
+        side: (region.project(shares[row]), float(presence[row, 0]))
+        for row, (side, region) in enumerate(regions.items())
+        if presence[row, 0] > MIN_PRESENCE
+    }
 
 
 def hand_near(wrist: Points, little: Points, index: Points) -> Region:
@@ -114,7 +134,7 @@ def hand_near(wrist: Points, little: Points, index: Points) -> Region:
 
 
 def with_arms(pose: Points, hands: Hands) -> tuple[Points, Hands]:
-    """The last frame's pose (33, 3) with the arms where this frame's hands have taken them, and hands that know it.
+    """A pose (33, 3) with the arms where hands have taken them by what they moved, and the hands with those wrists.
 
     The points below the elbow move as the palm does, and the elbow half as far.
     """

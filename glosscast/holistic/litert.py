@@ -169,10 +169,13 @@ class LiteRtTracker:
             followed.hands = at_wrists(followed.hands, pose)
             if followed.rest.push(pose, followed.hands, 1 + self._held):
                 return pose
-        followed.hands = find_hands(view, pose, visibility, followed.hands, self._effort)
-        if followed.age:
-            pose, followed.hands = with_arms(pose, followed.hands)
+        if followed.age:  # the hands are expected to go on as they did
+            ahead, _ = with_arms(pose, followed.hands)
+            hands = find_hands(view, ahead, visibility, followed.hands, self._effort)
+            pose, followed.hands = with_arms(pose, hands)
             followed.last = pose, visibility
+        else:
+            followed.hands = find_hands(view, pose, visibility, followed.hands, self._effort)
         if self._moved:
             followed.rest.push(pose, followed.hands, 1 + self._held)
         if followed.rest.lasts and not self._effort.rest:
@@ -226,7 +229,7 @@ class LiteRtTracker:
         """Whether this frame's hands say enough about the arms: not twice in a row, and only while all are found."""
         followed = self._followed
         fresh = followed.last is not None and not followed.age and not self._held
-        return fresh and not self._effort.pose and followed.hands.followed and not followed.rest.lasts
+        return fresh and not self._effort.pose and followed.hands.steady and not followed.rest.lasts
 
 
 def _people(view: View) -> list[Region]:

@@ -13,7 +13,7 @@ from glosscast.holistic import serving
 from service.inference.engine import Engine
 from service.observe.metrics import Metrics
 from service.settings import Settings, SettingsError, load_settings
-from tests.bundles import learned_from
+from tests.bundles import learned_from, without_face
 from tests.glosscast.trackers import CountingTracker, needs_litert
 from tests.service.process import START_S, start_service, wait_for_address
 from tests.service.serving import Client
@@ -184,6 +184,36 @@ def test_trackers_do_the_work_that_the_bundle_needs_and_those_of_clips_take_more
         pool.release(pool.acquire())
     engine.close()
     assert made == [(("litert", serving(face=True)), {}), (("litert", serving(face=True), 3), {})]
+
+
+@needs_litert
+def test_a_bundle_that_needs_the_face_gets_it_also_where_it_replaces_one_that_does_not(
+    bundle_folder, tmp_path, monkeypatch
+):
+    made = []
+    monkeypatch.setattr("service.inference.engine.require", lambda extractor: None)
+    monkeypatch.setattr(
+        "service.inference.engine.new_tracker", lambda name, effort, *more: made.append(effort) or CountingTracker()
+    )
+
+    def engine(bundle, replaced=None):
+        settings = Settings(bundle=bundle, extractor="litert", extractor_processes=False)
+        return Engine(settings, Metrics(), None, replaced=replaced)
+
+    without = engine(without_face(bundle_folder, tmp_path / "without"))
+    tracker = without.stream_trackers.acquire()
+    needing = engine(bundle_folder, replaced=without)
+    without.stream_trackers.release(tracker)
+    needing.stream_trackers.release(needing.stream_trackers.acquire())
+    assert [effort.face for effort in made] == [False, True]
+
+    again = engine(bundle_folder, replaced=needing)
+    assert again.stream_trackers is needing.stream_trackers
+    without.retire()
+    assert tracker.closed
+    needing.retire()
+    again.stream_trackers.release(again.stream_trackers.acquire())  # they are still open
+    again.close()
 
 
 @needs_litert
