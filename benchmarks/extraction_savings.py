@@ -34,7 +34,6 @@ SAVINGS = {
     "no face": FULL._replace(face=False),
     "no hands outside the picture": FULL._replace(outside=False),
     "no re-crop without doubt": FULL._replace(recrop=False),
-    "pose in every other frame": FULL._replace(pose=False),
     "frames at rest held": FULL._replace(rest=False),
     "all": serving(face=False),
 }

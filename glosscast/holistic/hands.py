@@ -6,7 +6,6 @@ last frame agree, they give the region instead. MediaPipe looks the place up in 
 
 from dataclasses import dataclass, replace
 from math import hypot, pi
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from glosscast.holistic.effort import Effort
 from glosscast.holistic.networks import View
 from glosscast.holistic.region import (
-    PALM,
     Points,
     Region,
     RegionLimits,
@@ -27,10 +25,8 @@ from glosscast.holistic.region import (
 MIN_PRESENCE = 0.5
 MIN_WRIST_VISIBILITY = 0.1
 SIDES = LEFT, RIGHT = range(2)
-WRISTS = [15, 16]  # pose points of the left and the right side, as are the next
-ELBOWS = [13, 14]
+WRISTS = [15, 16]  # pose points of the left and the right side
 FINGERS = [15, 17, 19], [16, 18, 20]  # wrist, little finger and index finger
-BELOW_ELBOW = [15, 17, 19, 21], [16, 18, 20, 22]  # these and the thumb
 HAND_TRACKING = Tracking(RegionLimits(rotation=40, translation=0.2, scale=0.4), margin=-0.1)
 HAND_DEPTH = 0.4  # the hand model's z is in units of so much of its region
 # Of 902 hands that were found in 22 clips, none had less of its place by the pose inside the picture. Of those that
@@ -38,7 +34,6 @@ HAND_DEPTH = 0.4  # the hand model's z is in units of so much of its region
 MIN_INSIDE = 0.4
 SURE = 0.9  # presence from which a hand's points say where it is in the next frame
 FAR = 0.3  # the place by the pose may lie so far from that, as a share of its side
-QUICK = 0.25  # of its region's side, that a hand moves in a frame: farther, and the pose is needed to find it again
 TOUCHING = 0.5  # two hands nearer than this share of their regions are looked up, so that both do not follow one
 
 
@@ -49,37 +44,16 @@ class Hand:
     Attributes:
         points: (21, 3).
         presence: how sure the model is, 0..1.
-        wrist: (3,) where the pose had it, or was taken to have it.
-        moved: (3,) how far the palm has come since the last frame, z always 0; None where it was not seen there.
+        wrist: (3,) where the pose had it.
     """
 
     points: Points
     presence: float
     wrist: Points
-    moved: Points | None
-
-    @property
-    def steady(self) -> bool:
-        """Whether it has moved little enough since the last frame that the next can be told from it."""
-        return self.moved is not None and hypot(*self.moved[:2]) <= QUICK * _around(self.points).width
 
 
-class Hands(NamedTuple):
-    """Both hands in one frame.
-
-    Attributes:
-        found: the left and the right one, None where it was not found.
-        lost: a hand was looked for and not found.
-    """
-
-    found: tuple[Hand | None, Hand | None] = (None, None)
-    lost: bool = False
-
-    @property
-    def steady(self) -> bool:
-        """Whether each hand in the picture was found here and in the frame before, not far from there; one at least."""
-        hands = [hand for hand in self.found if hand is not None]
-        return bool(hands) and not self.lost and all(hand.steady for hand in hands)
+Hands = tuple[Hand | None, Hand | None]  # the left and the right one in a frame, None where it was not found
+UNSEEN: Hands = (None, None)
 
 
 def find_hands(view: View, pose: Points, visibility: NDArray[np.float32], last: Hands, effort: Effort) -> Hands:
@@ -98,17 +72,14 @@ def find_hands(view: View, pose: Points, visibility: NDArray[np.float32], last: 
         height, width = view.rgb.shape[:2]
         near = {side: region for side, region in near.items() if region.inside(width, height) >= MIN_INSIDE}
     if not near:
-        return Hands()
+        return UNSEEN
     regions = {} if effort.recrop else _expected(near, pose, last)
     found = _looked_at(view, regions)
     # A hand that is not where it was expected is looked up as any other, so that it is lost no sooner.
     unknown = {side: place for side, place in near.items() if side not in found}
-    found |= _looked_at(view, {side: _looked_up(view, place, last.found[side]) for side, place in unknown.items()})
-    left, right = (
-        Hand(*found[side], pose[WRISTS[side]], _moved(found[side][0], last.found[side])) if side in found else None
-        for side in SIDES
-    )
-    return Hands((left, right), lost=len(found) < len(near))
+    found |= _looked_at(view, {side: _looked_up(view, place, last[side]) for side, place in unknown.items()})
+    left, right = (Hand(*found[side], pose[WRISTS[side]]) if side in found else None for side in SIDES)
+    return left, right
 
 
 def _looked_at(view: View, regions: dict[int, Region]) -> dict[int, tuple[Points, float]]:
@@ -133,31 +104,13 @@ def hand_near(wrist: Points, little: Points, index: Points) -> Region:
     return replace(around_two(middle, wrist, 0), rotation=rotation).adjusted(2.7, -0.1)
 
 
-def with_arms(pose: Points, hands: Hands) -> tuple[Points, Hands]:
-    """A pose (33, 3) with the arms where hands have taken them by what they moved, and the hands with those wrists.
-
-    The points below the elbow move as the palm does, and the elbow half as far.
-    """
-    pose = pose.copy()
-    for side in SIDES:
-        hand = hands.found[side]
-        if hand is not None and hand.moved is not None:
-            pose[BELOW_ELBOW[side]] += hand.moved
-            pose[ELBOWS[side]] += hand.moved / 2
-    left, right = (
-        None if hand is None else replace(hand, wrist=pose[wrist])
-        for hand, wrist in zip(hands.found, WRISTS, strict=True)
-    )
-    return pose, Hands((left, right), hands.lost)
-
-
 def at_wrists(hands: Hands, pose: Points) -> Hands:
     """Hands that nobody has looked at since, moved with the wrists of the pose (33, 3)."""
     left, right = (
         None if hand is None else replace(hand, points=hand.points + _flat(pose[wrist] - hand.wrist), wrist=pose[wrist])
-        for hand, wrist in zip(hands.found, WRISTS, strict=True)
+        for hand, wrist in zip(hands, WRISTS, strict=True)
     )
-    return Hands((left, right), hands.lost)
+    return left, right
 
 
 def _expected(near: dict[int, Region], pose: Points, last: Hands) -> dict[int, Region]:
@@ -170,7 +123,7 @@ def _expected(near: dict[int, Region], pose: Points, last: Hands) -> dict[int, R
     """
     expected = {}
     for side, place in near.items():
-        hand = last.found[side]
+        hand = last[side]
         if hand is None or hand.presence < SURE:
             continue
         region = _around(hand.points + _flat(pose[WRISTS[side]] - hand.wrist))
@@ -198,10 +151,6 @@ def _around(points: Points) -> Region:
 
 def _apart(one: Region, other: Region) -> float:
     return hypot(one.x - other.x, one.y - other.y)
-
-
-def _moved(points: Points, last: Hand | None) -> Points | None:
-    return None if last is None else _flat((points - last.points)[PALM].mean(0))
 
 
 def _flat(shift: Points) -> Points:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from glosscast.holistic.detection import anchors, detected
 from glosscast.holistic.effort import FULL, Effort
 from glosscast.holistic.face import Face, find_face
-from glosscast.holistic.hands import Hands, at_wrists, find_hands, with_arms
+from glosscast.holistic.hands import UNSEEN, at_wrists, find_hands
 from glosscast.holistic.movement import Movement, below_shoulders, whole
 from glosscast.holistic.networks import NetworkPool, View, shared_networks
 from glosscast.holistic.region import Points, Region, around_two
@@ -54,9 +54,7 @@ class _Followed:
         self.aim = OneEuroFilter(0.01, 10)
         self.pose = OneEuroFilter(0.05, 80)
         self.visibility = LowPass(0.1)
-        self.last: Pose | None = None
-        self.age = 0  # frames since the pose was looked for, without those that were held
-        self.hands = Hands()
+        self.hands = UNSEEN
         self.face: Face | None = None
         self.rest = HandRest()
 
@@ -153,40 +151,29 @@ class LiteRtTracker:
         if self._uncounted > COUNT_EVERY:
             self._detect(view)
         pose, visibility = found
-        pose = self._find_hands(view, pose, visibility)
+        self._find_hands(view, pose, visibility)
         if self._effort.face:
             followed.face = find_face(view, pose, followed.face)
         return self._assembled(pose, visibility)
 
-    def _find_hands(self, view: View, pose: Points, visibility: NDArray[np.float32]) -> Points:
-        """Find the hands, or take them along with the wrists where they rest and nothing has moved.
-
-        Returns:
-            The pose (33, 3), with the arms where the hands are if it was not looked for in this frame.
-        """
+    def _find_hands(self, view: View, pose: Points, visibility: NDArray[np.float32]) -> None:
+        """Find the hands, or take them along with the wrists where they rest and nothing has moved."""
         followed = self._followed
         if not self._moved:
             followed.hands = at_wrists(followed.hands, pose)
             if followed.rest.push(pose, followed.hands, 1 + self._held):
-                return pose
-        if followed.age:  # the hands are expected to go on as they did
-            ahead, _ = with_arms(pose, followed.hands)
-            hands = find_hands(view, ahead, visibility, followed.hands, self._effort)
-            pose, followed.hands = with_arms(pose, hands)
-            followed.last = pose, visibility
-        else:
-            followed.hands = find_hands(view, pose, visibility, followed.hands, self._effort)
+                return
+        followed.hands = find_hands(view, pose, visibility, followed.hands, self._effort)
         if self._moved:
             followed.rest.push(pose, followed.hands, 1 + self._held)
         if followed.rest.lasts and not self._effort.rest:
             self._movement.remember(view.rgb, below_shoulders(view.rgb, pose))
-        return pose
 
     def _assembled(self, pose: Points, visibility: NDArray[np.float32]) -> NDArray[np.float32]:
         """Keypoints (171, 4) of a frame with a signer."""
         width, height = self._size
         unit = np.array([width, height, width])
-        left, right = (np.zeros((21, 3)) if hand is None else hand.points / unit for hand in self._followed.hands.found)
+        left, right = (np.zeros((21, 3)) if hand is None else hand.points / unit for hand in self._followed.hands)
         face = np.zeros((len(FACE_INDICES), 3))
         if self._followed.face is not None:
             face = self._followed.face.points[list(FACE_INDICES)] / unit
@@ -202,9 +189,6 @@ class LiteRtTracker:
     def _pose(self, view: View) -> Pose | None:
         """Smoothed pose of the person in view, or None where nobody is."""
         followed = self._followed
-        if self._pose_follows():
-            followed.age += 1
-            return followed.last
         region = followed.region or self._detect(view)
         if region is None:
             return None
@@ -217,19 +201,11 @@ class LiteRtTracker:
         refine(shares, heatmap[0])
         points = region.project(shares)
         size = around_two(points[CENTRE], points[EDGE], pi / 2).width
-        frames = 1 + followed.age + self._held
+        frames = 1 + self._held
         aim = followed.aim(points[CENTRE:], size, frames)
         followed.region = around_two(aim[0], aim[1], pi / 2).adjusted(1.25)
         visibility = followed.visibility(1 / (1 + np.exp(-values[:POSE_POINTS, 3])), frames)
-        followed.last = followed.pose(points[:POSE_POINTS], size, frames), visibility
-        followed.age = 0
-        return followed.last
-
-    def _pose_follows(self) -> bool:
-        """Whether this frame's hands say enough about the arms: not twice in a row, and only while all are found."""
-        followed = self._followed
-        fresh = followed.last is not None and not followed.age and not self._held
-        return fresh and not self._effort.pose and followed.hands.steady and not followed.rest.lasts
+        return followed.pose(points[:POSE_POINTS], size, frames), visibility
 
 
 def _people(view: View) -> list[Region]:

@@ -47,5 +47,5 @@ def _lowered(pose: Points, hands: Hands) -> bool:
     """Whether both wrists are well below the shoulders, by the pose (33, 3) and by the hands that are seen."""
     middle, width = shoulders(pose)
     wrists = [pose[WRISTS[side]] for side in SIDES]
-    wrists += [hand.points[0] for hand in hands.found if hand is not None]
+    wrists += [hand.points[0] for hand in hands if hand is not None]
     return bool(min(wrist[1] for wrist in wrists) > middle[1] + LOWERED * width)
