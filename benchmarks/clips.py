@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.timing import Spread, spread, timed
 from glosscast.bundle import Bundle
 from glosscast.clip import Clip
-from glosscast.holistic import extract, new_tracker, quiet_native_logs
+from glosscast.holistic import extract, new_tracker, quiet_native_logs, serving
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_video
 
@@ -17,7 +17,7 @@ REPEATS = 3
 def keypoints_of(bundle: Bundle, path: Path) -> Clip:
     """The keypoints of a video, as the service finds them."""
     with quiet_native_logs():
-        tracker = new_tracker()
+        tracker = new_tracker(effort=serving(bundle.manifest.keypoints.face))
         try:
             return extract(list(decode_video(path, bundle.manifest.clip.fps)), tracker)
         finally:
@@ -32,7 +32,7 @@ def clip_times(bundle: Bundle, path: Path) -> dict[str, Spread]:
     content = path.read_bytes()
     frames = list(decode_video(content, manifest.clip.fps))
     with quiet_native_logs():
-        tracker = new_tracker()
+        tracker = new_tracker(effort=serving(manifest.keypoints.face))
         clip = extract(frames, tracker)
 
         def track() -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from glosscast.bundle import EMBEDDED, Bundle, load_bundle
 from glosscast.clip import Clip
 from glosscast.decoding import NoSignerError
-from glosscast.holistic import Tracker, new_tracker, quiet_native_logs
+from glosscast.holistic import FULL, Tracker, new_tracker, quiet_native_logs, serving
 from glosscast.keypoints import (
     FACE,
     HAND_MIDDLE_KNUCKLE,
@@ -67,13 +67,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.extraction")
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO_OR_FOLDER")
     parser.add_argument("--brighter", action="store_true", help="hold MediaPipe against itself")
-    parser.add_argument("--pose-every", type=int, default=1, metavar="N", help="LiteRT's pose in one of N frames")
+    parser.add_argument("--serving", action="store_true", help="LiteRT as streams and clips are served")
     args = parser.parse_args()
     bundle = load_bundle(EMBEDDED)
     paths = [p for given in args.videos for p in (sorted(given.glob("*.mp4")) if given.is_dir() else [given])]
     try:
         with quiet_native_logs():
-            other = Brighter(new_tracker("mediapipe")) if args.brighter else new_tracker("litert", args.pose_every)
+            other = (
+                Brighter(new_tracker("mediapipe"))
+                if args.brighter
+                else new_tracker("litert", serving(face=False) if args.serving else FULL)
+            )
             trackers = new_tracker("mediapipe"), other
             seen = [watch(path, bundle.manifest.clip.fps, *trackers) for path in paths]
     except (VideoError, OSError) as error:

@@ -49,6 +49,7 @@ class StreamRecord:
     decision_to_final_ms: list[float] = field(default_factory=list)
     interims: int = 0
     dropped: int = 0  # frames that the service said it had dropped
+    thinned: int = 0  # frames that it said it had left out at the lower rate
     late_ms: float = 0.0  # the sender's own worst lateness
     summary: dict[str, Any] = field(default_factory=dict)
     code: int | None = None
@@ -149,6 +150,8 @@ def record_message(message: dict[str, Any], record: StreamRecord) -> None:
             record.interims += 1
         case "warning" if message["code"] == "frames_dropped":
             record.dropped += message["count"]
+        case "warning" if message["code"] == "rate_lowered":
+            record.thinned += message["count"]
         case "ended":
             record.summary = message["summary"]
 
@@ -156,8 +159,9 @@ def record_message(message: dict[str, Any], record: StreamRecord) -> None:
 def figures(records: Sequence[StreamRecord]) -> dict[str, Any]:
     """All streams in numbers."""
     sent = [len(h.sent_s) for h in records]
-    dropped = [h.summary.get("dropped", h.dropped) for h in records]  # without a summary the stream was cut off
-    shares = [1 - lost / n for lost, n in zip(dropped, sent, strict=True)]
+    unread = [h.summary.get("dropped", h.dropped + h.thinned) for h in records]  # without a summary it was cut off
+    dropped = [lost - h.thinned for lost, h in zip(unread, records, strict=True)]
+    shares = [1 - lost / n for lost, n in zip(unread, sent, strict=True)]
     worst_late_ms = max(h.late_ms for h in records)
     return {
         "end_of_sign_to_final_ms": spread([ms for h in records for ms in h.end_to_final_ms]),
@@ -165,6 +169,7 @@ def figures(records: Sequence[StreamRecord]) -> dict[str, Any]:
         "finals": sum(len(h.end_to_final_ms) for h in records),
         "interims": sum(h.interims for h in records),
         "dropped_share": round(sum(dropped) / sum(sent), 5),
+        "left_out_at_lower_rate_share": round(sum(h.thinned for h in records) / sum(sent), 5),
         "share_read_by_stream": {
             "least": round(min(shares), 4), "median": round(statistics.median(shares), 4), "most": round(max(shares), 4)
         },

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.live_material import ASPECT, Material
 from glosscast.bundle import load_bundle
 from glosscast.clip import Window
-from glosscast.holistic import new_tracker, quiet_native_logs
+from glosscast.holistic import new_tracker, quiet_native_logs, serving
 from glosscast.protocol import pack_frame
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_image
@@ -39,7 +39,7 @@ def steps(material: Material, mode: Input, path: Path) -> dict[str, float]:
     if mode == "frames":
         pictures = timed("decode picture", lambda: [decode_image(frame.payload) for frame in parsed])
         with quiet_native_logs():
-            tracker = new_tracker()
+            tracker = new_tracker(effort=serving(load_bundle(path).manifest.keypoints.face))
             keypoints = timed("find keypoints", lambda: [tracker.track(picture) for picture in pictures])
             tracker.close()
         aspect = pictures[0].shape[1] / pictures[0].shape[0]

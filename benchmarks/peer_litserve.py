@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from glosscast.bundle import load_bundle
 from glosscast.clip import Clip
-from glosscast.holistic import extract, new_tracker
+from glosscast.holistic import extract, new_tracker, serving
 from glosscast.ranking import ranked
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_video
@@ -33,7 +33,7 @@ class ClassifyAPI(litserve.LitAPI):  # type: ignore[misc]
         model = Recogniser(self._bundle, settings.providers or (), settings.inference_threads, settings.precision)
         # The published figures were measured with segments of the rule.
         self._pipeline = replace(self._bundle.sign_pipeline(model), tagging=None)
-        self._tracker = new_tracker(settings.extractor)
+        self._tracker = new_tracker(settings.extractor, serving(self._bundle.manifest.keypoints.face))
 
     def decode_request(self, request: Request) -> Clip:
         """Keypoints of the upload. LitServe hands over the form, whatever the annotation that asks for it says."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.page_session import single_signs
 from glosscast.bundle import EMBEDDED, load_bundle
 from glosscast.decoding import Pipeline, SignEvent, decode_clip
-from glosscast.holistic import extract, new_tracker, quiet_native_logs
+from glosscast.holistic import extract, new_tracker, quiet_native_logs, serving
 from glosscast.recogniser import Recogniser
 from glosscast.video import decode_video
 from training.config import StreamConfig
@@ -32,7 +32,7 @@ SEED = 1
 def examples(folder: Path, known: Sequence[str], fps: float) -> Iterator[Example]:
     """The keypoints of the clips whose gloss is not among the known ones."""
     with quiet_native_logs():
-        tracker = new_tracker()
+        tracker = new_tracker(effort=serving(face=False))
         for gloss, signer, path in single_signs(folder):
             if gloss not in known:
                 tracker.reset()

@@ -252,6 +252,7 @@ def make_manifest(checkpoint: Checkpoint, graph: Graph, files: dict[str, str], f
                 normalisation=NORMALISATION,
                 extractor=checkpoint.extractor,
                 models=model_hashes(checkpoint.extractor),
+                face=config.model.face and config.model.needs_signer,
             ),
             vocabulary=vocabulary,
             no_sign=config.data.no_sign,

@@ -242,7 +242,7 @@ class _Session:
                 if self._last_taught is not None and message["segment"] <= self._last_taught:
                     return False
                 self._last_taught = message["segment"]
-            case "warning" if message["code"] == "frames_dropped":
+            case "warning" if message["code"] in ("frames_dropped", "rate_lowered"):
                 self._pace.slow_down()
             case "error":
                 self._error = message
@@ -324,7 +324,7 @@ class _Pace:
         self._due_s = monotonic()
 
     def slow_down(self) -> None:
-        """Send frames more slowly, since the service dropped some."""
+        """Send frames more slowly, since the service left some out."""
         self._interval_s *= SLOWER
 
     async def wait(self, t_ms: float) -> None:

@@ -69,6 +69,10 @@ class KeypointSpec(Part):
         default={},
         description="sha256 of each model of the extractor, by file name, where its version does not fix them",
     )
+    face: bool = Field(
+        default=True,
+        description="whether the model sees the face mesh; where not, none is looked for",
+    )
 
 
 class CtcSpec(Part):

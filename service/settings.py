@@ -115,12 +115,6 @@ class Settings(BaseSettings):
         description="precision in which the model is computed; by default the one that the bundle's manifest names",
     )
     extractor: Extractor = Field(default=DEFAULT, description="extractor that finds keypoints in pictures")
-    pose_every: int = Field(
-        default=1,
-        ge=1,
-        le=4,
-        description="for streams of pictures with litert: the pose is detected in one frame of this many",
-    )
     extractor_processes: bool = Field(
         default=True,
         description="whether each tracker runs in a process of its own, so that a crash ends one tracker and no other",

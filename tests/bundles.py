@@ -93,6 +93,15 @@ def learned_from(extractor: str, bundle: Path, folder: Path) -> Path:
     return folder
 
 
+def without_face(bundle: Path, folder: Path) -> Path:
+    """Copy a bundle into `folder`, as one whose model does not see the face mesh, and return it."""
+    shutil.copytree(bundle, folder)
+    content = json.loads((folder / MANIFEST).read_text())
+    content["keypoints"]["face"] = False
+    (folder / MANIFEST).write_text(json.dumps(content))
+    return folder
+
+
 def showing(bundle: Path, folder: Path, *glosses: str) -> Path:
     """Copy a bundle into `folder`, as one that has an example of each of these glosses, and return it."""
     shutil.copytree(bundle, folder)

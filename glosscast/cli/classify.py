@@ -26,6 +26,7 @@ from glosscast.cli.recordings import (
 )
 from glosscast.clip import ClipWarning
 from glosscast.decoding import NoSignerError
+from glosscast.holistic import serving
 from glosscast.lexicon.file import load_lexicon
 from glosscast.lexicon.reading import ReadingRule, rule_of
 from glosscast.lexicon.teaching import Teacher
@@ -188,15 +189,17 @@ class Reader:
         """
         workers = min(workers or usable_cores(), len(clips))
         fps, crop = self._bundle.manifest.clip.fps, self._bundle.crop
+        effort = serving(self._bundle.manifest.keypoints.face)
+        read = partial(read_in_worker, crop=crop, effort=effort)
         if workers <= 1:
             for clip in clips:
-                yield clip, self._answer(clip.path, read_here(clip.path, fps, crop))
+                yield clip, self._answer(clip.path, read_here(clip.path, fps, crop, effort))
             return
         numbered = ((number, clip.path) for number, clip in enumerate(clips))
         ready: dict[int, Answer | Unusable] = {}
         place = 0
         try:
-            with closing(read_all(numbered, fps, workers, partial(read_in_worker, crop=crop))) as outcomes:
+            with closing(read_all(numbered, fps, workers, read)) as outcomes:
                 for number, outcome in outcomes:
                     ready[number] = self._answer(clips[number].path, outcome)
                     while place in ready:

@@ -8,6 +8,7 @@ from pathlib import Path
 from glosscast.bundle import load_bundle
 from glosscast.cli.arguments import Commands, add_bundle, add_clip, add_json, positive
 from glosscast.cli.recordings import keypoints_of, warn_of_extractor
+from glosscast.holistic import serving
 from glosscast.lexicon.file import load_lexicon
 from glosscast.lexicon.reading import find
 from glosscast.lexicon.teaching import Teacher
@@ -33,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
     teacher = Teacher(bundle, Recogniser(bundle).readout)
     lexicon = teacher.embedded(load_lexicon(args.lexicon))
-    clip = keypoints_of(args.clip, bundle.manifest.clip.fps).clip
+    effort = serving(bundle.manifest.keypoints.face)
+    clip = keypoints_of(args.clip, bundle.manifest.clip.fps, effort=effort).clip
     warn_of_extractor(bundle)
     example, warnings = teacher.example(clip)
     for warning in warnings:

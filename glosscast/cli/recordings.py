@@ -17,6 +17,8 @@ from glosscast.bundle import Bundle
 from glosscast.clip import Clip
 from glosscast.crop import CropSpec, SignerCrop
 from glosscast.holistic import (
+    FULL,
+    Effort,
     ExtractorError,
     ModelError,
     Tracker,
@@ -59,31 +61,37 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def keypoints_of(path: Path, fps: float, crop: CropSpec | None = None) -> Recording:
+def keypoints_of(path: Path, fps: float, crop: CropSpec | None = None, effort: Effort = FULL) -> Recording:
     """Keypoints of a video file, with all cores, and what a model that looks at pictures sees.
+
+    Args:
+        path: of the file.
+        fps: frames a second that are looked at.
+        crop: of the pictures; None where they are not wanted.
+        effort: see `new_tracker`.
 
     Raises:
         VideoError: the file cannot be used.
         OSError: the file cannot be read.
     """
     with quiet_native_logs():
-        tracker = new_tracker(threads=os.cpu_count() or 1)
+        tracker = new_tracker(effort=effort, threads=os.cpu_count() or 1)
         try:
             return _recording(path, fps, tracker, crop)
         finally:
             tracker.close()
 
 
-def read_here(path: Path, fps: float, crop: CropSpec | None = None) -> Recording | Unusable:
-    """Read a clip in this process, with all cores."""
-    return _attempt(lambda: keypoints_of(path, fps, crop))
+def read_here(path: Path, fps: float, crop: CropSpec | None = None, effort: Effort = FULL) -> Recording | Unusable:
+    """Read a clip in this process, with all cores; see `keypoints_of`."""
+    return _attempt(lambda: keypoints_of(path, fps, crop, effort))
 
 
-def read_in_worker(path: Path, fps: float, crop: CropSpec | None = None) -> Recording | Unusable:
-    """Read a clip in one of several processes, each with one tracker."""
+def read_in_worker(path: Path, fps: float, crop: CropSpec | None = None, effort: Effort = FULL) -> Recording | Unusable:
+    """Read a clip in one of several processes, each with one tracker; see `keypoints_of`."""
 
     def read() -> Recording:
-        with _trackers().lease() as tracker:
+        with _trackers(effort).lease() as tracker:
             return _recording(path, fps, tracker, crop)
 
     return _attempt(read)
@@ -144,9 +152,9 @@ def _attempt(read: Callable[[], Recording]) -> Recording | Unusable:
 
 
 @cache
-def _trackers() -> TrackerPool:
+def _trackers(effort: Effort) -> TrackerPool:
     """This process's one tracker; the pool resets it between clips and replaces it when it breaks."""
-    return TrackerPool(1, partial(new_tracker, threads=1))
+    return TrackerPool(1, partial(new_tracker, effort=effort, threads=1))
 
 
 def _begin() -> None:

@@ -14,6 +14,7 @@ from glosscast.holistic.choice import (
     new_tracker,
     require,
 )
+from glosscast.holistic.effort import FULL, Effort, serving
 from glosscast.holistic.models import ModelError
 from glosscast.holistic.pool import TrackerPool, extract, quiet_native_logs
 from glosscast.holistic.tracking import Tracker
@@ -21,8 +22,10 @@ from glosscast.holistic.tracking import Tracker
 __all__ = [
     "BOTH",
     "EXTRACTORS",
+    "FULL",
     "MODULES",
     "UNSTATED",
+    "Effort",
     "Extractor",
     "ExtractorError",
     "ModelError",
@@ -36,4 +39,5 @@ __all__ = [
     "new_tracker",
     "quiet_native_logs",
     "require",
+    "serving",
 ]

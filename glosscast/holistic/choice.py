@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, NamedTuple, get_args
 
 from glosscast.holistic import models
+from glosscast.holistic.effort import FULL, Effort
 from glosscast.holistic.litert import LiteRtTracker
 from glosscast.holistic.mediapipe_graph import MediaPipeTracker
 from glosscast.holistic.tracking import Tracker
@@ -56,12 +57,12 @@ def chosen() -> Extractor:
     raise ExtractorError(f"{VARIABLE}: {name!r} is none of {', '.join(EXTRACTORS)}")
 
 
-def new_tracker(extractor: Extractor | None = None, pose_every: int = 1, threads: int = 1) -> Tracker:
+def new_tracker(extractor: Extractor | None = None, effort: Effort = FULL, threads: int = 1) -> Tracker:
     """A tracker for one stream.
 
     Args:
         extractor: by default the one `chosen`.
-        pose_every: see `LiteRtTracker`; MediaPipe looks for the pose in every frame and takes no notice.
+        effort: of LiteRT; MediaPipe takes no notice and does all of it.
         threads: see `LiteRtTracker`; MediaPipe has threads of its own.
 
     Raises:
@@ -70,7 +71,7 @@ def new_tracker(extractor: Extractor | None = None, pose_every: int = 1, threads
     """
     extractor = extractor or chosen()
     require(extractor)
-    return LiteRtTracker(None, pose_every, threads) if extractor == "litert" else MediaPipeTracker()
+    return LiteRtTracker(None, effort, threads) if extractor == "litert" else MediaPipeTracker()
 
 
 def require(extractor: Extractor) -> None:

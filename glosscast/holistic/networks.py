@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Semaphore
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,13 @@ class Networks:
         self.hand_landmark = Network(models.HAND_LANDMARK, folder, 0, threads)
         self.face_detection = Network(models.FACE_DETECTION, folder, -1, threads)
         self.face_landmark = Network(models.FACE_LANDMARK, folder, 0, threads)
+
+
+class View(NamedTuple):
+    """A frame and the models that look at it."""
+
+    rgb: RGB
+    networks: Networks
 
 
 class NetworkPool:

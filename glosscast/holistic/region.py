@@ -60,6 +60,13 @@ class Region:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return np.asarray(cv2.warpAffine(rgb, back, (side, side), flags=flags, borderMode=border), np.uint8)
 
+    def inside(self, width: int, height: int) -> float:
+        """The share of it that lies inside a frame of `width` × `height`, taken as upright."""
+        half = self.width / 2
+        across = min(self.x + half, width) - max(self.x - half, 0)
+        down = min(self.y + half, height) - max(self.y - half, 0)
+        return max(across, 0.0) * max(down, 0.0) / max(self.width * self.width, 1e-9)
+
     def project(self, points: NDArray[np.float32]) -> Points:
         """Points found in the region, in frame pixels; `LandmarkProjectionCalculator`.
 

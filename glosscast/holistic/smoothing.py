@@ -25,29 +25,30 @@ class OneEuroFilter:
         min_cutoff: cut-off frequency at rest, Hz.
         beta: how fast the cut-off rises with speed.
         derivative_cutoff: cut-off frequency of the speed, Hz.
-        every: how many frames lie between two values, 1 for each frame's.
     """
 
-    def __init__(self, min_cutoff: float, beta: float, derivative_cutoff: float = 1.0, every: int = 1) -> None:
+    def __init__(self, min_cutoff: float, beta: float, derivative_cutoff: float = 1.0) -> None:
         self._min_cutoff = min_cutoff
         self._beta = beta
-        self._period = every * PERIOD_S
-        self._speed_weight = float(_weight(np.float64(derivative_cutoff), self._period))
+        self._derivative_cutoff = np.float64(derivative_cutoff)
         self._last: tuple[Points, Points, Points] | None = None  # raw, smoothed, speed
 
-    def __call__(self, values: Points, scale: float) -> Points:
-        """The next frame's values, smoothed.
+    def __call__(self, values: Points, scale: float, frames: int = 1) -> Points:
+        """The next values, smoothed.
 
         Args:
             values: of the same shape in every frame, pixels.
             scale: size of the object, pixels; speed is measured in it.
+            frames: since the last values.
         """
         if self._last is None:
             self._last = values, values, np.zeros_like(values)
             return values
         raw, smoothed, speed = self._last
-        speed = speed + self._speed_weight * ((values - raw) / (max(scale, 1e-6) * self._period) - speed)
-        weight = _weight(self._min_cutoff + self._beta * np.abs(speed), self._period)
+        period_s = frames * PERIOD_S
+        change = (values - raw) / (max(scale, 1e-6) * period_s) - speed
+        speed = speed + _weight(self._derivative_cutoff, period_s) * change
+        weight = _weight(self._min_cutoff + self._beta * np.abs(speed), period_s)
         smoothed = smoothed + weight * (values - smoothed)
         self._last = values, smoothed, speed
         return smoothed
@@ -58,16 +59,16 @@ class LowPass:
 
     Args:
         weight: 0..1.
-        every: how many frames lie between two values, 1 for each frame's.
     """
 
-    def __init__(self, weight: float, every: int = 1) -> None:
-        self._weight = weight if every == 1 else 1 - (1 - weight) ** every
+    def __init__(self, weight: float) -> None:
+        self._weight = weight
         self._last: NDArray[np.float32] | None = None
 
-    def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The next frame's values, smoothed."""
-        self._last = values if self._last is None else self._last + np.float32(self._weight) * (values - self._last)
+    def __call__(self, values: NDArray[np.float32], frames: int = 1) -> NDArray[np.float32]:
+        """The next values, smoothed, so many frames after the last ones."""
+        weight = np.float32(self._weight if frames == 1 else 1 - (1 - self._weight) ** frames)
+        self._last = values if self._last is None else self._last + weight * (values - self._last)
         return self._last
 
 

@@ -7,10 +7,22 @@ from functools import partial
 
 from glosscast import __version__
 from glosscast.bundle import Bundle, BundleError, load_bundle
-from glosscast.holistic import MODULES, ExtractorError, ModelError, Tracker, TrackerPool, mismatch, new_tracker, require
+from glosscast.holistic import (
+    MODULES,
+    Effort,
+    ExtractorError,
+    ModelError,
+    Tracker,
+    TrackerPool,
+    mismatch,
+    new_tracker,
+    require,
+    serving,
+)
 from glosscast.providers import ProviderError
 from glosscast.recogniser import Recogniser
 from service.inference.batcher import Batcher, Observe
+from service.inference.pace import Pace
 from service.inference.remote import Remote
 from service.inference.turns import Turns
 from service.observe.metrics import Metrics
@@ -50,6 +62,38 @@ def recogniser_of(settings: Settings, bundle: Bundle) -> Recogniser:
         raise StartError(f"{PREFIX}PROVIDERS: {error}") from error
 
 
+class Trackers:
+    """The trackers of streams and those of clips, for as many engines as need the same work of them.
+
+    Args:
+        streams: for streams.
+        clips: for clips.
+        effort: the work that they do.
+    """
+
+    def __init__(self, streams: TrackerPool, clips: TrackerPool, effort: Effort) -> None:
+        self.streams = streams
+        self.clips = clips
+        self.effort = effort
+        self._engines = 1
+
+    def share(self) -> "Trackers":
+        """The same trackers for another engine."""
+        self._engines += 1
+        return self
+
+    def leave(self) -> None:
+        """One engine needs them no more; after the last one they are freed."""
+        self._engines -= 1
+        if not self._engines:
+            self.close()
+
+    def close(self) -> None:
+        """Free them."""
+        self.streams.close()
+        self.clips.close()
+
+
 class Engine:
     """A loaded and checked bundle, ready to recognise.
 
@@ -60,7 +104,8 @@ class Engine:
         metrics: receive the figures of the model and the trackers.
         make_tracker: makes a tracker, which finds keypoints in pictures; None takes the settings' extractor.
         connect: connects to recognisers in other processes; None loads one in this process.
-        replaced: the engine that this one replaces; its trackers are taken over, and its users keep using it.
+        replaced: the engine that this one replaces; its trackers are taken over, unless this bundle needs other work of
+            them, and its users keep using it.
 
     Raises:
         StartError: the bundle, an execution provider or the extractor cannot be used.
@@ -69,6 +114,8 @@ class Engine:
     recogniser: Recogniser | Remote
     classify: Batcher | Remote
     turns: Turns
+    pace: Pace
+    _trackers: Trackers
 
     def __init__(
         self,
@@ -96,17 +143,21 @@ class Engine:
             metrics.windows_waiting.set_function(lambda: batcher.waiting)
         else:
             self.recogniser = self.classify = connect(self.bundle, metrics.inference)
-        self.stream_trackers: TrackerPool
-        self.clip_trackers: TrackerPool
-        if replaced is not None:
-            self.stream_trackers = replaced.stream_trackers
-            self.clip_trackers = replaced.clip_trackers
-        else:
-            self.stream_trackers = TrackerPool(settings.trackers, of_streams)
-            self.clip_trackers = TrackerPool(settings.classifiers, of_clips)
+        effort = serving(self.bundle.manifest.keypoints.face)
+        self._trackers = (
+            replaced._trackers.share()
+            if replaced is not None and replaced._trackers.effort == effort
+            else Trackers(
+                TrackerPool(settings.trackers, of_streams), TrackerPool(settings.classifiers, of_clips), effort
+            )
+        )
+        self.stream_trackers = self._trackers.streams
+        self.clip_trackers = self._trackers.clips
+        self.pace = replaced.pace if replaced is not None else Pace(settings.queue_frames, metrics.rate_lowered.set)
         self.turns = replaced.turns if replaced is not None else Turns(settings.queue_frames)
         self._users = 0
         self._retired = False
+        self._closed = False
         metrics.bundle.info(
             {
                 "bundle": self.bundle.id,
@@ -127,17 +178,20 @@ class Engine:
             self._close_if_unused()
 
     def retire(self) -> None:
-        """Another engine has replaced this one: end the model's thread as soon as nothing uses it."""
+        """Another engine has replaced this one: end the model's thread and leave the trackers when nothing uses it."""
         self._retired = True
         self._close_if_unused()
 
     def _close_if_unused(self) -> None:
-        if self._retired and not self._users:
+        if self._retired and not self._users and not self._closed:
+            self._closed = True
             self.classify.close()
+            self._trackers.leave()
 
     def _extractor(self, settings: Settings, metrics: Metrics) -> tuple[MakeTracker, MakeTracker]:
         """Makers of the trackers for clips and for streams, after a check that the settings' extractor works."""
         trained = self.bundle.manifest.keypoints
+        effort = serving(trained.face)
         try:
             require(settings.extractor)
             if other := mismatch(trained.extractor, trained.models, settings.extractor):
@@ -146,8 +200,8 @@ class Engine:
         except (ExtractorError, ModelError) as error:
             raise StartError(f"{PREFIX}EXTRACTOR: {error}") from error
         makes = (
-            partial(new_tracker, settings.extractor, threads=settings.clip_threads),
-            partial(new_tracker, settings.extractor, settings.pose_every),
+            partial(new_tracker, settings.extractor, effort, settings.clip_threads),
+            partial(new_tracker, settings.extractor, effort),
         )
         if not settings.extractor_processes:
             return makes
@@ -159,5 +213,4 @@ class Engine:
     def close(self) -> None:
         """End the model's thread and free the trackers."""
         self.classify.close()
-        self.stream_trackers.close()
-        self.clip_trackers.close()
+        self._trackers.close()

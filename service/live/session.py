@@ -137,6 +137,7 @@ class Session:
             ready=self._on_loop(self._send_started),
             messages=self._on_loop(self._on_messages),
             fault=self._on_loop(self.fault),
+            left_out=self._on_loop(partial(self._tally.dropped, "rate_lowered")),
             refused=self._on_loop(self.end),
             failed=self._on_loop(self._on_worker_failed),
             ended=self._on_loop(self._on_worker_ended),
@@ -220,7 +221,7 @@ class Session:
         self._send(self._tally.faulty(fault))
 
     def warn(self) -> None:
-        """Send a warning of dropped frames, where one is due."""
+        """Send warnings of frames that were left out, where one is due."""
         if self._recipient is not None:
             self._send(self._tally.warning())
 

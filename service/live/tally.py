@@ -5,12 +5,17 @@ from time import monotonic
 from typing import Literal
 
 from service.observe.metrics import Metrics
-from service.protocol.messages import Error, Input, StreamWarning, Summary
+from service.protocol.messages import Error, Input, StreamWarning, Summary, WarningCode
 from service.protocol.wire import FrameFault
 
 REPEAT_S = 1.0  # between two warnings, or two errors of one code
 
-DropReason = Literal["too_fast", "queue_full"]
+DropReason = Literal["too_fast", "queue_full", "rate_lowered"]
+WARNINGS: dict[DropReason, WarningCode] = {
+    "too_fast": "frames_dropped",
+    "queue_full": "frames_dropped",
+    "rate_lowered": "rate_lowered",
+}
 
 
 class Tally:
@@ -25,7 +30,8 @@ class Tally:
         self._metrics = metrics
         self._clock = clock
         self._began_s = clock()
-        self._frames = self._dropped = self._faulty = self._unreported = 0
+        self._frames = self._dropped = self._faulty = 0
+        self._unreported = dict.fromkeys(WARNINGS.values(), 0)
         self._sent_s: dict[str, float] = {}
 
     @property
@@ -39,9 +45,9 @@ class Tally:
         self._metrics.frames_received.labels(kind).inc()
 
     def dropped(self, reason: DropReason) -> None:
-        """Count a frame that was left out because it came too fast."""
+        """Count a frame that was left out because it came faster than it could be read."""
         self._dropped += 1
-        self._unreported += 1
+        self._unreported[WARNINGS[reason]] += 1
         self._metrics.frames_dropped.labels(reason).inc()
 
     def faulty(self, fault: FrameFault) -> list[Error]:
@@ -53,12 +59,11 @@ class Tally:
         return [Error(code=fault.code, message=fault.message, retryable=True)]
 
     def warning(self, at_once: bool = False) -> list[StreamWarning]:
-        """The warning of dropped frames, if one is due; `at_once` where the stream ends."""
-        if not self._unreported or not (at_once or self._due("frames_dropped")):
-            return []
-        count = self._unreported
-        self._unreported = 0
-        return [StreamWarning(code="frames_dropped", count=count)]
+        """The warnings of frames left out that are due, one for each code; `at_once` where the stream ends."""
+        due = [code for code, count in self._unreported.items() if count and (at_once or self._due(code))]
+        warnings = [StreamWarning(code=code, count=self._unreported[code]) for code in due]
+        self._unreported.update(dict.fromkeys(due, 0))
+        return warnings
 
     def summary(self, signs: int) -> Summary:
         """All counts."""

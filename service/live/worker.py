@@ -18,6 +18,7 @@ from glosscast.lexicon.signs import LexiconError
 from glosscast.video import VideoError
 from service.access.rates import Bucket
 from service.inference.engine import Engine
+from service.inference.pace import Thinning
 from service.inference.turns import Turn
 from service.lexicons.store import StoreError
 from service.live import endings
@@ -50,6 +51,7 @@ class Hooks:
         ready: the worker has its tracker, frames may come.
         messages: messages for the client.
         fault: a frame could not be used.
+        left_out: a frame was left out, since the rate is lowered.
         refused: the client cannot have what it wants, for one since no tracker is free; the worker ends.
         failed: an error that is not the client's fault; the worker ends.
         ended: always called last, with the number of signs.
@@ -58,6 +60,7 @@ class Hooks:
     ready: Callable[[], None]
     messages: Callable[[list[ServerMessage]], None]
     fault: Callable[[FrameFault], None]
+    left_out: Callable[[], None]
     refused: Callable[[Ending], None]
     failed: Callable[[], None]
     ended: Callable[[int], None]
@@ -94,6 +97,7 @@ class Worker:
         self._hooks = hooks
         self._open_lexicon = open_lexicon
         self._turn = Turn(engine.turns)
+        self._thinning = Thinning(engine.pace)
         self._crop = engine.bundle.new_crop()
         self._batches: list[Step] = []  # of the frame that is read now
         self._landmarks = LandmarksFeed()
@@ -162,6 +166,9 @@ class Worker:
                     return
                 continue
             self._metrics.stages.labels("queue").observe(queue.ended_s - queue.began_s)
+            if tracker is not None and self._leaves_out(item, queue.ended_s - queue.began_s):
+                self._hooks.left_out()
+                continue
             try:
                 tracked = self._track(item, tracker)
             except FrameFault as fault:
@@ -184,6 +191,11 @@ class Worker:
                 )
             self._send_signs(found, queue, tracking)
             processed.inc()
+
+    def _leaves_out(self, picture: Arrival, waited_s: float) -> bool:
+        """Whether a picture is left out, since keypoints are found more slowly than pictures come."""
+        self._engine.pace.take(waited_s)
+        return self._thinning.leaves_out(picture.frame.t_ms)
 
     def _classify(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         self._turn.end()  # the threads of other streams read while the model works

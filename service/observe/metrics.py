@@ -57,6 +57,9 @@ class Metrics:
             "glosscast_frames_processed", "Frames of streams that were read", ["input"], registry=r
         )
         self.frames_dropped = Counter("glosscast_frames_dropped", "Frames of streams left out", ["reason"], registry=r)
+        self.rate_lowered = Gauge(
+            "glosscast_rate_lowered", "1 while streams of pictures are read at a lower rate, else 0", registry=r
+        )
         self.tracker_restarts = Counter(
             "glosscast_tracker_restarts", "Tracker processes that had to be replaced", ["reason"], registry=r
         )

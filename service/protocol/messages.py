@@ -316,11 +316,15 @@ class Landmarks(_Message):
     )
 
 
-WarningCode = Literal["frames_dropped", "tracker_restarted"]
+WarningCode = Literal["frames_dropped", "rate_lowered", "tracker_restarted"]
 
 
 class StreamWarning(_Message):
-    """Frames were left out: they came faster than they could be read, or the extractor had to be restarted."""
+    """Frames were left out.
+
+    They came faster than they could be read (`frames_dropped`), all streams of pictures are read at a lower rate under
+    load (`rate_lowered`), or the extractor had to be restarted (`tracker_restarted`).
+    """
 
     type: Literal["warning"] = "warning"
     code: WarningCode = Field(description="why frames were left out")
@@ -344,7 +348,9 @@ class Summary(_Message):
 
     duration_ms: float = Field(description="from `start` to `ended`, by the server's clock")
     frames: int = Field(description="number of frames received")
-    dropped: int = Field(description="number of frames received that were left out because they came too fast")
+    dropped: int = Field(
+        description="number of frames received that were left out because they came faster than they could be read"
+    )
     faulty: int = Field(description="number of frames received that were left out because they could not be used")
     signs: int = Field(description="number of finals")
 

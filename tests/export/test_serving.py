@@ -18,7 +18,7 @@ from glosscast.cli import main
 from glosscast.clip import Clip
 from glosscast.crop import CropSpec
 from glosscast.decoding import ClipReading, decode_clip
-from glosscast.holistic import TrackerPool, extract, new_tracker
+from glosscast.holistic import TrackerPool, extract, new_tracker, serving
 from glosscast.protocol import CloseCode, pack_frame
 from glosscast.recogniser import MAX_PICTURES_RUN, Recogniser
 from glosscast.video import Frame, decode_image, decode_video
@@ -170,7 +170,7 @@ def test_a_stream_of_pictures_gives_the_finals_of_the_recording(fusion: tuple[Bu
     bundle, model = fusion
     frames = list(decode_video(CLIP, FPS))
     settings = Settings()
-    pool = TrackerPool(1, lambda: new_tracker(settings.extractor, settings.pose_every))
+    pool = TrackerPool(1, lambda: new_tracker(settings.extractor, serving(face=True)))
     with pool.lease() as tracker:
         expected = offline_finals(extract(frames, tracker, bundle.new_crop()), bundle, model)
     pool.close()

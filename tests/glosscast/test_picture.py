@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from glosscast.video import VideoError, decode_image
 from tests.glosscast import media
@@ -42,6 +43,27 @@ def test_large_pictures_are_scaled_down(format):
     rgb = decode_image(media.picture(format, size=(1920, 1080)))
     assert rgb.shape == (360, 640, 3)
     assert np.abs(rgb.mean((0, 2)) - np.linspace(0, 255, 640)).max() < 6
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [((1280, 720), (640, 360)), ((1920, 1080), (960, 540)), ((720, 1280), (360, 640)), ((640, 480), (640, 480))],
+)
+def test_a_jpeg_that_is_larger_than_needed_is_not_decoded_at_its_full_size(size, decoded, monkeypatch):
+    sizes = []
+    draft = JpegImageFile.draft
+
+    def noting(image, mode, wanted):
+        result = draft(image, mode, wanted)
+        sizes.append(image.size)
+        return result
+
+    monkeypatch.setattr(JpegImageFile, "draft", noting)
+    rgb = decode_image(media.picture("JPEG", size=size))
+    assert sizes[0] == decoded
+    assert max(rgb.shape) == 640
+    width = rgb.shape[1]
+    assert np.abs(rgb.mean((0, 2)) - np.linspace(0, 255, width)).max() < 6
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from glosscast.bundle import EMBEDDED
+from glosscast.holistic import serving
 from service.inference.engine import Engine
 from service.observe.metrics import Metrics
 from service.settings import Settings, SettingsError, load_settings
-from tests.bundles import learned_from
+from tests.bundles import learned_from, without_face
 from tests.glosscast.trackers import CountingTracker, needs_litert
 from tests.service.process import START_S, start_service, wait_for_address
 from tests.service.serving import Client
@@ -61,7 +62,6 @@ def test_values_come_from_the_environment(environment):
         ("PORT", ""),
         ("HOST", ""),
         ("EXTRACTOR", "openpose"),
-        ("POSE_EVERY", "0"),
         ("PROVIDERS", " , "),
         ("PRECISION", "fp16"),
         ("MAX_STREAMS", "0"),
@@ -172,20 +172,48 @@ def test_it_starts_serves_and_ends_streams_when_it_is_stopped(bundle_folder):
 
 
 @needs_litert
-def test_streams_save_on_the_pose_and_clips_take_more_threads(bundle_folder, monkeypatch):
+def test_trackers_do_the_work_that_the_bundle_needs_and_those_of_clips_take_more_threads(bundle_folder, monkeypatch):
     made = []
     monkeypatch.setattr("service.inference.engine.require", lambda extractor: None)
     monkeypatch.setattr(
         "service.inference.engine.new_tracker", lambda *told, **named: made.append((told, named)) or CountingTracker()
     )
-    settings = Settings(
-        bundle=bundle_folder, extractor="litert", pose_every=2, clip_threads=3, extractor_processes=False
-    )
+    settings = Settings(bundle=bundle_folder, extractor="litert", clip_threads=3, extractor_processes=False)
     engine = Engine(settings, Metrics(), None)
     for pool in (engine.stream_trackers, engine.clip_trackers):
         pool.release(pool.acquire())
     engine.close()
-    assert made == [(("litert", 2), {}), (("litert",), {"threads": 3})]
+    assert made == [(("litert", serving(face=True)), {}), (("litert", serving(face=True), 3), {})]
+
+
+@needs_litert
+def test_a_bundle_that_needs_the_face_gets_it_also_where_it_replaces_one_that_does_not(
+    bundle_folder, tmp_path, monkeypatch
+):
+    made = []
+    monkeypatch.setattr("service.inference.engine.require", lambda extractor: None)
+    monkeypatch.setattr(
+        "service.inference.engine.new_tracker", lambda name, effort, *more: made.append(effort) or CountingTracker()
+    )
+
+    def engine(bundle, replaced=None):
+        settings = Settings(bundle=bundle, extractor="litert", extractor_processes=False)
+        return Engine(settings, Metrics(), None, replaced=replaced)
+
+    without = engine(without_face(bundle_folder, tmp_path / "without"))
+    tracker = without.stream_trackers.acquire()
+    needing = engine(bundle_folder, replaced=without)
+    without.stream_trackers.release(tracker)
+    needing.stream_trackers.release(needing.stream_trackers.acquire())
+    assert [effort.face for effort in made] == [False, True]
+
+    again = engine(bundle_folder, replaced=needing)
+    assert again.stream_trackers is needing.stream_trackers
+    without.retire()
+    assert tracker.closed
+    needing.retire()
+    again.stream_trackers.release(again.stream_trackers.acquire())  # they are still open
+    again.close()
 
 
 @needs_litert

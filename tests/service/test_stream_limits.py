@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import httpx
 import pytest
@@ -53,6 +54,51 @@ def test_a_slow_worker_loses_the_oldest_frames_and_the_client_is_warned(bundle_f
     assert all(set(w) == {"type", "code", "count"} and w["code"] == "frames_dropped" for w in warnings)
     assert sum(w["count"] for w in warnings) == dropped
     assert len(warnings) < 10
+
+
+def test_under_load_every_other_picture_is_left_out_until_it_has_passed(bundle_folder, monkeypatch):
+    monkeypatch.setattr("service.inference.pace.FOLLOW_S", 1e-6)  # the first late frame counts
+    monkeypatch.setattr("service.inference.pace.CALM_S", 0.5)
+    hold, entered = threading.Event(), threading.Event()
+    seen = []
+
+    class Slow(ColourTracker):
+        def track(self, rgb):
+            entered.set()
+            assert hold.wait(TIMEOUT_S)
+            seen.append(round(float(rgb[0, 0, 0]) / 10))
+            return super().track(rgb)
+
+    def send(client, i, t_ms):
+        client.send(pack_frame(i, t_ms, picture((10 * (i % 20),) * 3)))
+
+    with serve(bundle_folder, Slow, queue_frames=8) as address, Client(address) as client:
+        client.start(input="frames")
+        send(client, 0, 0.0)
+        assert entered.wait(TIMEOUT_S)
+        for i in range(1, 9):
+            send(client, i, i * FRAME_MS)
+        wait_until(lambda: metric(address, 'glosscast_frames_received_total{input="frames"}') == 9)
+        time.sleep(0.2)  # more than a quarter of the time that the queue holds
+        hold.set()
+        wait_until(lambda: metric(address, 'glosscast_frames_dropped_total{reason="rate_lowered"}') == 4)
+        wait_until(lambda: metric(address, 'glosscast_frames_processed_total{input="frames"}') == 5)
+        assert metric(address, "glosscast_rate_lowered") == 1
+        numbers = count(9)
+
+        def restored():
+            i = next(numbers)
+            send(client, i, 2 * i * FRAME_MS)  # at the lower rate, at which none is left out
+            return metric(address, "glosscast_rate_lowered") == 0
+
+        wait_until(restored)
+        client.send({"type": "stop"})
+        assert client.until_closed() == 1000
+
+    assert seen[:5] == [0, 2, 4, 6, 8]
+    warnings = client.of("warning")
+    assert {w["code"] for w in warnings} == {"rate_lowered"}
+    assert sum(w["count"] for w in warnings) == client.received[-1]["summary"]["dropped"] == 4
 
 
 def test_frames_above_the_rate_are_dropped_before_any_work(bundle_folder):

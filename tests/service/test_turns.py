@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from glosscast.bundle import load_bundle
+from service.inference.pace import Pace
 from service.inference.turns import Turn, Turns
 from service.live.queues import Arrival, FinishSign, FrameQueue
 from service.live.reader import effective_config
@@ -211,14 +212,22 @@ class Model:
 
 def worker(bundle, model, turns, messages):
     """A stream's worker that runs, and its inbox."""
-    engine = SimpleNamespace(bundle=bundle, classify=model, turns=turns)
+    engine = SimpleNamespace(bundle=bundle, classify=model, turns=turns, pace=Pace(8))
     config = effective_config(Start(type="start", input="keypoints", aspect=ASPECT), bundle)
     inbox = FrameQueue(1000)
 
     def ignore(*_):
         pass
 
-    hooks = Hooks(ignore, messages.extend, ignore, ignore, lambda: messages.append("failed"), lambda signs: None)
+    hooks = Hooks(
+        ready=ignore,
+        messages=messages.extend,
+        fault=ignore,
+        left_out=ignore,
+        refused=ignore,
+        failed=lambda: messages.append("failed"),
+        ended=lambda signs: None,
+    )
     metrics = Metrics()
     Worker(engine, metrics, Span(), config, inbox, hooks).start()
     return inbox, metrics

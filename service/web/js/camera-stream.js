@@ -203,7 +203,7 @@ export class CameraStream {
       this.reader?.limit(message.limits ?? {});
     }
     if (message.type === "landmarks") this.#see(message, message.t_ms);
-    if (message.type === "warning" && message.code === "frames_dropped") this.grabber.easeOff();
+    if (message.type === "warning" && message.code !== "tracker_restarted") this.grabber.easeOff();
     this.listeners.onMessage(message);
   }
 }

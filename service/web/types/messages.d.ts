@@ -256,11 +256,16 @@ export interface LandmarksMessage {
   people: number;
 }
 
-/** Frames were left out: they came faster than they could be read, or the extractor had to be restarted. */
+/**
+ * Frames were left out.
+ *
+ * They came faster than they could be read (`frames_dropped`), all streams of pictures are read at a lower rate under
+ * load (`rate_lowered`), or the extractor had to be restarted (`tracker_restarted`).
+ */
 export interface StreamWarningMessage {
   type: "warning";
   /** why frames were left out */
-  code: "frames_dropped" | "tracker_restarted";
+  code: "frames_dropped" | "rate_lowered" | "tracker_restarted";
   /** frames since the last warning of this code */
   count: number;
 }
@@ -287,7 +292,7 @@ export interface Summary {
   duration_ms: number;
   /** number of frames received */
   frames: number;
-  /** number of frames received that were left out because they came too fast */
+  /** number of frames received that were left out because they came faster than they could be read */
   dropped: number;
   /** number of frames received that were left out because they could not be used */
   faulty: number;

@@ -15,7 +15,7 @@ Record = Callable[..., Path]
 @pytest.fixture
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     """Makes a clip: `record("tea/one.mp4", NEAR)`; other counts of frames make other clips of the same sign."""
-    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda threads: ColourTracker())
+    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda **of: ColourTracker())
 
     def make(name: str, *signs: tuple[int, int, int], **frames: int) -> Path:
         path = tmp_path / name

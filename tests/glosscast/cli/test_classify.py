@@ -114,7 +114,7 @@ def test_json_is_the_answer_of_rest_with_the_clip(record: Record, classified: Cl
 
 def test_several_people_are_warned_of(record: Record, classified: Classify, monkeypatch: pytest.MonkeyPatch) -> None:
     path = record("a.mp4", EAST)
-    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda threads: CrowdTracker())
+    monkeypatch.setattr("glosscast.cli.recordings.new_tracker", lambda **of: CrowdTracker())
     code, out, err = classified(path)
     assert (code, out.split()[-1]) == (0, "east")
     assert err.startswith(f"{path}: several people are in view")
