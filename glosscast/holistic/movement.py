@@ -10,7 +10,8 @@ from glosscast.holistic.region import Points
 from glosscast.keypoints import SHOULDERS
 from glosscast.video import RGB
 
-# Grey levels of 255 by which a square must change; a camera's noise and JPEG stay below 2, and a hand is above 20.
+# Grey levels of 255 by which the mean of a square must change. Noise of single pixels averages out in a square; the
+# number was chosen on made-up pictures.
 CHANGED = 6.0
 GREEN = 1
 BESIDE = 2.0  # shoulder widths on either side of the signer in which a hand may come into view
