@@ -96,9 +96,10 @@ def fusion(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, TorchClass
 @pytest.fixture(scope="module")
 def extracted(fusion: tuple[Bundle, TorchClassifier]) -> Clip:
     """The real clip, as uploads and the command line read it."""
-    tracker = new_tracker()
+    bundle, _ = fusion
+    tracker = new_tracker(effort=serving(bundle.manifest.keypoints.face))
     try:
-        return extract(decode_video(CLIP, FPS), tracker, fusion[0].new_crop())
+        return extract(decode_video(CLIP, FPS), tracker, bundle.new_crop())
     finally:
         tracker.close()
 
