@@ -30,14 +30,13 @@ from glosscast.clip import Clip
 from glosscast.holistic import extract, new_tracker, quiet_native_logs
 from glosscast.recogniser import Recogniser
 from glosscast.video import VideoError, decode_video
-from service.live.reader import SignReader, effective_config
+from service.live.reader import LandmarksFeed, SignReader, effective_config
 from service.protocol.messages import Start
 
 EACH = 8  # signs that are known, and others
 REST_S = 1.2  # at both ends of each clip: its first and last frame are held
 LAST_S = 9.0  # after the last clip has begun, and more than a caption stays
 ALIASES = {"thankyou": "thanks"}  # a gloss of the clips: the same one of the bundle
-NOTHING = {"type": "landmarks", "t_ms": 0, "pose": [None] * 25, "left_hand": None, "right_hand": None}
 STARTED = {"type": "started", "session": "", "limits": {"max_fps": 30, "max_frame_bytes": 1_000_000}}
 
 WATCH = """() => {
@@ -120,13 +119,14 @@ def read(clips: Sequence[Clip], bundle: Bundle) -> Session:
     step_ms = 1000 / bundle.manifest.clip.fps
     rest = round(1000 * REST_S / step_ms)
     now_ms = 0.0
+    landmarks = LandmarksFeed(lambda: now_ms / 1000)  # the page sees by them how the signer is framed
     starts, messages = [], []
     for clip in clips:
         held = np.concatenate([clip.keypoints[:1].repeat(rest, 0), clip.keypoints, clip.keypoints[-1:].repeat(rest, 0)])
         starts.append((now_ms + rest * step_ms) / 1000)
         for points in held:
             now_ms += step_ms
-            said = reader.push(now_ms, points, clip.aspect, 0.0)
+            said = [*landmarks.push(now_ms, points, 1), *reader.push(now_ms, points, clip.aspect, 0.0)]
             messages += [(now_ms / 1000, event.model_dump_json()) for event in said]
     return Session(starts, messages)
 
@@ -153,8 +153,7 @@ def play(session: Session, address: str) -> list[tuple[float, str]]:
         page.locator("#stage[data-state='running']").wait_for()
         origin_ms, began = page.evaluate("performance.now()"), monotonic()
         end = session.starts[-1] + LAST_S
-        alive = [(float(second), json.dumps(NOTHING)) for second in range(0, int(end), 2)]
-        for due, message in sorted([*session.messages, *alive], key=lambda item: item[0]):
+        for due, message in session.messages:
             page.wait_for_timeout(max(0.0, 1000 * (due - (monotonic() - began))))
             sockets[0].send(message)
         page.wait_for_timeout(max(0.0, 1000 * (end - (monotonic() - began))))
