@@ -33,7 +33,6 @@ SAVINGS = {
     "all work": FULL,
     "no face": FULL._replace(face=False),
     "no hands outside the picture": FULL._replace(outside=False),
-    "no re-crop without doubt": FULL._replace(recrop=False),
     "frames at rest held": FULL._replace(rest=False),
     "all": serving(face=False),
 }

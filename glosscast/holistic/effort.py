@@ -12,13 +12,11 @@ class Effort(NamedTuple):
     Attributes:
         face: find the 96 points of the face mesh; where not, they are zeros, as of a face that is not seen.
         outside: look for hands whose place by the pose lies outside the picture.
-        recrop: look up the place of each hand in every frame, also where the last frame's hand says where it is.
         rest: look at a frame in which nothing has moved, though the hands rest or nobody is in view.
     """
 
     face: bool = True
     outside: bool = True
-    recrop: bool = True
     rest: bool = True
 
 
@@ -31,4 +29,4 @@ def serving(face: bool) -> Effort:
     Args:
         face: whether the bundle sees the face mesh; `face` of its manifest's keypoints.
     """
-    return Effort(face, outside=False, recrop=False, rest=False)
+    return Effort(face, outside=False, rest=False)

@@ -24,7 +24,7 @@ def standing(*, wrists_below=1.8):
 def hand_at(x, y):
     points = np.zeros((21, 3))
     points[:, :2] = x, y
-    return Hand(points, 1.0, points[0])
+    return Hand(points, points[0])
 
 
 def scene():
@@ -110,7 +110,7 @@ def test_a_signer_at_or_beyond_the_edge_can_be_watched(pose):
 
 def test_hands_at_rest_go_with_the_wrists():
     pose = standing()
-    hand = Hand(np.ones((21, 3)), 1.0, pose[WRISTS[1]])
+    hand = Hand(np.ones((21, 3)), pose[WRISTS[1]])
     hands = at_wrists((None, hand), pose + np.array([3, 4, 5]))
     assert hands[0] is None
     assert np.array_equal(hands[1].points, np.tile([4, 5, 1], (21, 1)))
