@@ -4,7 +4,7 @@
 #              make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 #   GLOSSCAST_RUNTIME  the build of ONNX Runtime to install: cpu (default), openvino (x86-64) or gpu
 #   ARGS       more flags for pytest or the benchmarks: make test ARGS=tests/service/test_rest.py
-#   WORKERS    how many processes share the tests, 4 by default
+#   WORKERS    how many processes share the tests, 3 by default
 #   DOCKER_ARGS  more flags for docker build: --network host, --build-arg PIP_ARGS=...
 #   STANDINS=1 Debian's Caddy and Prometheus in the place of images that cannot be pulled, for test-docker
 #   GLOSSCAST_*  settings of the service, e.g. GLOSSCAST_PORT=9000 make serve
@@ -12,7 +12,7 @@
 PYTHON ?= $(firstword $(shell for p in python3.11 python3.12 python3.13; do $$p -c "" 2>/dev/null && echo $$p; done; true) python3.11)
 PIP_ARGS ?=
 ARGS ?=
-WORKERS ?= 4
+WORKERS ?= 3
 DOCKER_ARGS ?=
 STANDINS ?=
 
@@ -64,7 +64,7 @@ serve: $(SERVE_STAMP) $(RUNTIME_STAMP) | system-check ## Install what the servic
 privacy: $(VENV_STAMP) ## Fetch what the page's privacy mode runs (needs npm); serve and setup try it once
 	$(BIN)/python -m service.site.vendor
 
-# Tests of the page and of live streams wait much of the time, so there are more processes than two cores have. With ARGS
+# Tests of the page and of live streams wait much of the time, so there is one process more than two cores have. With ARGS
 # there may be no test: exit code 5.
 test: setup ## Run all tests
 	$(PYTEST_SHARED) -m "not docker" $(ARGS) || test $$? -eq 5

