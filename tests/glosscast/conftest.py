@@ -1,8 +1,12 @@
 """Fixtures of the tests of trackers."""
 
+from collections import Counter
+
 import pytest
 
 from glosscast.holistic import models
+from glosscast.holistic.litert import LiteRtTracker
+from glosscast.holistic.networks import Network, NetworkPool
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +31,30 @@ def litert_models(tmp_path_factory):
         folder = tmp_path_factory.mktemp("models")
         models.prepare(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def networks(litert_models):
+    return NetworkPool(2, litert_models)
+
+
+@pytest.fixture
+def tracker(networks):
+    return LiteRtTracker(networks)
+
+
+@pytest.fixture
+def counted(litert_models, monkeypatch):
+    """Models, and how often each has looked at a picture."""
+    runs = Counter()
+    pool = NetworkPool(1, litert_models)
+    with pool.lease() as networks:
+        names = {network: name for name, network in vars(networks).items()}
+    look = Network.__call__
+
+    def counting(network, *pictures):
+        runs[names[network]] += len(pictures)
+        return look(network, *pictures)
+
+    monkeypatch.setattr(Network, "__call__", counting)
+    return pool, runs

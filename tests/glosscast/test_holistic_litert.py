@@ -1,14 +1,12 @@
 """The LiteRT tracker: against MediaPipe on real signers, between streams, and on frames that are hard to follow."""
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
 
-from glosscast.holistic.effort import FULL, serving
-from glosscast.holistic.litert import ABSENT, COUNT_EVERY, HELD_AT_REST, HELD_EMPTY, LiteRtTracker
+from glosscast.holistic.litert import COUNT_EVERY, LiteRtTracker
 from glosscast.holistic.mediapipe_graph import MediaPipeTracker
 from glosscast.holistic.models import HAND_LANDMARK
 from glosscast.holistic.networks import Network, NetworkPool
@@ -25,62 +23,10 @@ from glosscast.keypoints import (
     Pose,
     X,
 )
-from glosscast.video import decode_video
-from tests.glosscast import media
 from tests.glosscast.trackers import BLANK, needs_litert, needs_mediapipe
-
-TWO_HANDED = "clips/health__startasl_M1__health.mp4"
-CROSSING = "clips/algebra__startasl_M1__algebra.mp4"
-ONE_HANDED = "clips/apple__startasl_F1__apple.mp4"
-HANDS_UP = slice(8, 24)  # frames of TWO_HANDED in which both hands are seen
-RANDOM = np.random.default_rng(0)
+from tests.glosscast.tracking import CROSSING, HANDS_UP, ONE_HANDED, RANDOM, TWO_HANDED, follow, frames_of, seen
 
 pytestmark = needs_litert
-
-
-@pytest.fixture(scope="module")
-def networks(litert_models):
-    return NetworkPool(2, litert_models)
-
-
-@pytest.fixture
-def tracker(networks):
-    return LiteRtTracker(networks)
-
-
-@pytest.fixture
-def counted(litert_models, monkeypatch):
-    """Models, and how often each has looked at a picture."""
-    runs = Counter()
-    pool = NetworkPool(1, litert_models)
-    with pool.lease() as networks:
-        names = {network: name for name, network in vars(networks).items()}
-    look = Network.__call__
-
-    def counting(network, *pictures):
-        runs[names[network]] += len(pictures)
-        return look(network, *pictures)
-
-    monkeypatch.setattr(Network, "__call__", counting)
-    return pool, runs
-
-
-def noisy(picture, count):
-    """The same picture again and again, as a camera sees it."""
-    noise = RANDOM.normal(0, 2, (count, *picture.shape))
-    return list(np.clip(picture + noise, 0, 255).astype(np.uint8))
-
-
-def frames_of(name):
-    return [frame.rgb for frame in decode_video(media.recording(name), 15)]
-
-
-def seen(keypoints, part):
-    return (keypoints[:, part, PRESENCE] > 0).any(1)
-
-
-def follow(tracker, frames):
-    return np.stack([tracker.track(frame) for frame in frames])
 
 
 @pytest.mark.parametrize(
@@ -315,98 +261,6 @@ def test_nobody_is_left_behind_when_the_signer_goes(tracker):
     keypoints = follow(tracker, [*frames, empty, empty, *frames])
     assert not keypoints[6:8].any()
     assert np.array_equal(keypoints[8:], keypoints[:6])
-
-
-@pytest.mark.data
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [TWO_HANDED, ONE_HANDED, CROSSING])
-def test_a_tracker_that_saves_work_finds_the_same(networks, tracker, name):
-    frames = frames_of(name)
-    full, saving = follow(tracker, frames), follow(LiteRtTracker(networks, serving(face=True)), frames)
-    assert np.array_equal(seen(saving, POSE), seen(full, POSE))
-    shoulders = np.linalg.norm(np.subtract(*(full[:, shoulder, : X + 2] for shoulder in SHOULDERS)), axis=-1)
-    for part, limit in ((POSE, 0.001), (LEFT_HAND, 0.03), (RIGHT_HAND, 0.03), (FACE, 0.01)):
-        both = seen(full, part) & seen(saving, part)
-        assert both.sum() >= 0.9 * seen(full, part).sum()
-        assert seen(saving, part).sum() <= 1.1 * seen(full, part).sum() + 1
-        apart = np.linalg.norm(saving[both, part, : X + 2] - full[both, part, : X + 2], axis=-1).mean(1)
-        assert not both.any() or np.median(apart / shoulders[both]) < limit
-
-
-@pytest.mark.data
-def test_a_tracker_that_saves_work_does_less_of_it(counted):
-    pool, runs = counted
-    frames = frames_of(TWO_HANDED)[HANDS_UP]
-    saving = LiteRtTracker(pool, serving(face=False))
-    follow(saving, frames)
-    assert runs["pose_landmark"] == len(frames)
-    assert runs["hand_recrop"] == 2 * len(frames)
-    assert runs["hand_landmark"] > 1.8 * len(frames)
-    assert runs["face_landmark"] == runs["face_detection"] == 0
-
-
-@pytest.mark.data
-def test_no_face_is_found_where_none_is_wanted_and_all_else_is_the_same(networks, tracker):
-    frames = frames_of(TWO_HANDED)[HANDS_UP][:6]
-    full, faceless = follow(tracker, frames), follow(LiteRtTracker(networks, FULL._replace(face=False)), frames)
-    assert seen(full, FACE).all()
-    assert not faceless[:, FACE].any()
-    assert np.array_equal(faceless[:, : FACE.start], full[:, : FACE.start])
-
-
-@pytest.mark.data
-def test_hands_outside_the_picture_are_not_looked_for(counted):
-    pool, runs = counted
-    frames = frames_of(TWO_HANDED)[:4]  # arms hang, hands are below the lower edge
-    assert not seen(follow(LiteRtTracker(pool), frames), LEFT_HAND).any()
-    assert runs["hand_landmark"] == 8
-    runs.clear()
-    follow(LiteRtTracker(pool, FULL._replace(outside=False)), frames)
-    assert runs["pose_landmark"] == 4
-    assert runs["hand_landmark"] == runs["hand_recrop"] == 0
-
-
-@pytest.mark.data
-def test_a_signer_at_rest_is_looked_at_four_times_a_second(counted):
-    pool, runs = counted
-    resting = noisy(frames_of(TWO_HANDED)[0], 16 + 40)
-    keypoints = follow(LiteRtTracker(pool, serving(face=False)), resting)
-    assert seen(keypoints, POSE).all()
-    assert runs["pose_landmark"] <= 16 + 40 // (1 + HELD_AT_REST)
-    assert runs["hand_landmark"] <= 2 * 16
-
-
-@pytest.mark.data
-@pytest.mark.slow
-@pytest.mark.parametrize("rest", range(20, 20 + 1 + HELD_AT_REST))
-def test_hands_that_come_up_at_full_speed_are_found_as_soon_as_without_a_rest(networks, tracker, rest):
-    frames = [*noisy(frames_of(TWO_HANDED)[0], rest), *frames_of(TWO_HANDED)[HANDS_UP]]
-    full, saving = follow(tracker, frames), follow(LiteRtTracker(networks, serving(face=False)), frames)
-    for hand in (LEFT_HAND, RIGHT_HAND):
-        assert seen(full, hand)[rest:].any()
-        first = int(seen(full, hand)[rest:].argmax())
-        assert seen(saving, hand)[rest + first : rest + first + 2].any()
-
-
-@pytest.mark.data
-@pytest.mark.slow
-def test_rest_and_fast_signing_in_turn_give_the_hands_of_both(networks, tracker):
-    clip = frames_of(TWO_HANDED)
-    frames = [*noisy(clip[0], 20), *clip[HANDS_UP][::3], *noisy(clip[0], 20), *clip[HANDS_UP][::3]]
-    full, saving = follow(tracker, frames), follow(LiteRtTracker(networks, serving(face=False)), frames)
-    for hand in (LEFT_HAND, RIGHT_HAND):
-        both = seen(full, hand) & seen(saving, hand)
-        assert both.sum() >= 0.85 * seen(full, hand).sum()
-
-
-@pytest.mark.data
-def test_somebody_who_comes_into_an_empty_picture_is_found_in_the_second_frame_at_the_latest(counted):
-    pool, runs = counted
-    frames = frames_of(TWO_HANDED)[:3]
-    tracker = LiteRtTracker(pool, serving(face=False))
-    follow(tracker, noisy(np.full_like(frames[0], 90), 60))
-    assert runs["pose_detection"] <= ABSENT + 52 // HELD_EMPTY + 1
-    assert seen(follow(tracker, frames), POSE)[1:].all()
 
 
 @pytest.mark.data
