@@ -75,4 +75,4 @@ def test_an_epoch_learns_from_no_signer_that_it_counts_on(tmp_path: Path) -> Non
 
 def test_sentences_are_not_counted_on_signers() -> None:
     with pytest.raises(ValueError, match="counted on clips, not on signers"):
-        ContinuousLossConfig(adaptive=adaptive_config(mining="signers"))
+        ContinuousLossConfig.model_validate({"adaptive": adaptive_config(mining="signers").model_dump()})

@@ -14,6 +14,7 @@ from training.config.losses import (
     ContinuousLossConfig,
     FocalConfig,
     LossConfig,
+    SentenceAdaptiveConfig,
     SmoothingConfig,
     TripletConfig,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "ModelConfig",
     "OptimiserConfig",
     "Role",
+    "SentenceAdaptiveConfig",
     "SentenceConfig",
     "SetConfig",
     "SmoothingConfig",

@@ -61,6 +61,16 @@ class AdaptiveConfig(ConfusionConfig):
         return 1.0 + share * (self.alpha - 1.0)
 
 
+class SentenceAdaptiveConfig(AdaptiveConfig):
+    """The `[continuous.loss.adaptive]` table: the keys of `[loss.adaptive]`, and one more."""
+
+    skip_blanks: bool = Field(
+        default=False,
+        description="leave out frames at which the blank is likelier than the sign that they are aligned with; a sign "
+        "without any other frame takes no part",
+    )
+
+
 class TripletConfig(Table):
     """The `[loss.triplet]` table."""
 
@@ -146,7 +156,7 @@ class ContinuousLossConfig(Table):
     weighting: Literal["static", "uncertainty", "gradient"] = Field(
         default="gradient", description="how the four losses are weighted against each other, on top of their factors"
     )
-    adaptive: AdaptiveConfig = Field(description="the separation of confusable glosses; alpha 1 turns it off")
+    adaptive: SentenceAdaptiveConfig = Field(description="the separation of confusable glosses; alpha 1 turns it off")
 
     @model_validator(mode="after")
     def _frames_are_taught(self) -> "ContinuousLossConfig":
