@@ -9,7 +9,8 @@ from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, FEWEST_SIGNERS, Difference, says_something
 from training.comparison.charts import draw_all
 from training.comparison.pairs import RATE
-from training.config.variants import LSTM
+from training.comparison.plan import Plan
+from training.config.variants import LSTM, variant_of
 from training.evaluation.fold_report import save
 from training.models.lstm import EPOCHS
 from training.runtime.files import write_text
@@ -97,15 +98,26 @@ def introduction(analysis: Analysis) -> str:
             f"\n\n`{LSTM}` is the reference model, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of "
             "the same clips, no augmentation."
         )
-    sets = ", ".join(source.file for source in plan.config.data.sets)
+    data = plan.config.data
+    sets = ", ".join(source.file for source in data.sets)
+    if data.hide:
+        sets += f" without {', '.join(data.hide)}"
+    few = data.clips_per_signer_gloss
+    taught = "" if few is None else f" (at most {few} of each signer's gloss)"
     return (
         f"{unseen}{len(clips)} clips of {len(plan.glosses)} glosses by "
         f"{len(signers)} signers from {sets}, {_number(len(plan.folds), 'fold')}, {_number(len(plan.seeds), 'seed')} "
         f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
-        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was "
-        f"read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} "
-        f"in play. The clips show {plan.config.card.seen}.{reference}"
+        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips{taught}, chose nothing by the test "
+        f"clips{_mined_on_test(plan)}, and was read by the service's decoder with the whole vocabulary of "
+        f"{len(data.vocabulary)} in play. The clips show {plan.config.card.seen}.{reference}"
     )
+
+
+def _mined_on_test(plan: Plan) -> str:
+    losses = {variant: variant_of(plan.config, variant, plan.seeds[0]).loss.confusion for variant in plan.variants}
+    found = [variant for variant, rule in losses.items() if rule is not None and rule.mining == "test"]
+    return f" (but for {', '.join(found)}, which counted confusions on them)" if found else ""
 
 
 def _number(count: int, noun: str) -> str:
