@@ -33,6 +33,11 @@ class SetConfig(Table):
     sentences: bool = Field(
         default=False, description="the clips are recorded sentences; a gloss text is glosses with spaces between them"
     )
+    hands_only: bool = Field(
+        default=False,
+        description="the file has hands and no body: all clips get shoulders at one place in the frame; for "
+        "experiments, no bundle is made of a model that has learned from it",
+    )
     share: float = Field(default=1.0, gt=0, description="how often a clip of this set is drawn, relative to others")
 
 

@@ -75,6 +75,9 @@ class Config(Table):
             return 'mining = "test": its confusions are counted on the clips that it is scored on'
         if self.data.hide:
             return f"hide: it has learned without {', '.join(self.data.hide)}, which a live stream shows"
+        made_up = [source.file for source in self.data.sets if source.hands_only]
+        if made_up:
+            return f"hands_only: the shoulders of {', '.join(made_up)} are made up, and a live stream has its own"
         return None
 
     def pipeline(self, classify: Classify, tagging: Tagging | None = None) -> Pipeline:

@@ -40,7 +40,7 @@ def load_sets(
     for source in config.sets:
         if source.role != role:
             continue
-        loaded = load_npz(folder / source.file, source.fps, source.aspect)
+        loaded = load_npz(folder / source.file, source.fps, source.aspect, source.hands_only)
         _check_licences(source, loaded)
         if model is not None and model.frame_size is not None:
             loaded = with_frames(loaded, frames_path(folder / source.file), model.frame_size)
