@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.synthetic import GLOSSES, config
+from tests.training.synthetic import GLOSSES, config, examples
 from training.comparison.analysis import Analysis
 from training.comparison.plan import RunKey, make_plan
 from training.comparison.predictions import Predictions
@@ -135,6 +135,7 @@ def test_pictures_of_few_and_of_many_glosses(tmp_path: Path, glosses: int) -> No
         }
         found = Analysis(plan, many)
     found.plan.out.mkdir()
-    path = write_report(found, "")
+    clip = examples(1)[0]
+    path = write_report(found, "", [dict.fromkeys(range(40), clip)] * 2)
     for name in ("confusions", "differences", "embeddings", "robustness", "signers"):
         assert (path.parent / f"{name}.png").stat().st_size > 5000

@@ -1,6 +1,8 @@
 """The report folder: README.md and pictures, all from the predictions."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -8,9 +10,11 @@ from training.comparison import tables
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, FEWEST_SIGNERS, Difference, says_something
 from training.comparison.charts import draw_all
+from training.comparison.pair_sheets import draw_pairs
 from training.comparison.pairs import RATE
 from training.comparison.plan import Plan
 from training.config.variants import LSTM, variant_of
+from training.data import Example
 from training.evaluation.fold_report import save
 from training.models.lstm import EPOCHS
 from training.runtime.files import write_text
@@ -25,18 +29,18 @@ UNKNOWN = (
 )
 
 
-def write_report(analysis: Analysis, command: str) -> Path:
-    """Write runs.json, the pictures and README.md; returns the latter's path."""
+def write_report(analysis: Analysis, command: str, tested: Sequence[Mapping[int, Example]]) -> Path:
+    """Write runs.json, the pictures and README.md; returns the latter's path. `tested` as in `draw_pairs`."""
     out = analysis.plan.out
     save(analysis.report, out / "runs.json")
     draw_all(analysis, out)
     path = out / "README.md"
-    write_text(path, markdown(analysis, command))
+    write_text(path, markdown(analysis, command, draw_pairs(analysis, tested, out)))
     return path
 
 
-def markdown(analysis: Analysis, command: str) -> str:
-    """The whole text."""
+def markdown(analysis: Analysis, command: str, sheets: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str:
+    """The whole text; `sheets` are the pictures of each rival's pairs."""
     plan = analysis.plan
     sections = [
         f"# {plan.config.name}: {len(plan.variants)} variants compared",
@@ -55,13 +59,14 @@ def markdown(analysis: Analysis, command: str) -> str:
         _about_pairs(analysis),
         tables.pair_table(analysis),
         "![Confusion matrices](confusions.png)",
-        *_changes(analysis),
+        *_changes(analysis, sheets),
         "## Overlap of embeddings",
         "By cosine distance among the test clips of a run, mean over runs. A clip's nearest neighbour is mostly "
         "another recording of the same signer; the second column looks among other signers only. Less overlap is a "
         "smaller share and a larger silhouette.",
         tables.overlap_table(analysis),
         "![Embeddings](embeddings.png)",
+        *(["![Embeddings of unknown signs](unknown.png)"] if analysis.has_unknown else []),
         *(_robustness(analysis) if plan.perturbed else ()),
         "## Signers",
         "![Accuracy by signer](signers.png)",
@@ -190,14 +195,16 @@ def _covered(analysis: Analysis) -> float:
     return within / total if total else float("nan")
 
 
-def _changes(analysis: Analysis) -> list[str]:
+def _changes(analysis: Analysis, sheets: Mapping[str, Sequence[str]]) -> list[str]:
     if not analysis.plan.rivals:
         return []
     parts = [
         "### Pairs that got better and worse",
         "All pairs of the vocabulary, over all folds: how often two glosses are taken for each other, mean of both "
-        "directions.",
+        "directions. The skeletons show, of each gloss of such a pair, the clip that is taken for the other one most "
+        "often.",
     ]
     for variant in analysis.plan.rivals:
         parts.append(tables.change_table(analysis, variant))
+        parts += [f"![Skeletons of pairs of {variant}]({name})" for name in sheets.get(variant, ())]
     return [*parts, "![Differences of the confusion matrices](differences.png)"]
