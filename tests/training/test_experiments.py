@@ -11,6 +11,9 @@ from export.to_onnx import export_bundle
 from glosscast.clip import Clip
 from glosscast.keypoints import ARMS, CHANNELS, FACE, LEFT_HAND, POINTS, POSE, PRESENCE, RIGHT_HAND, Pose
 from tests.training.synthetic import ADAPTIVE, adaptive_config, config, write
+from training.__main__ import main
+from training.comparison.kinds import COMPARISONS, ComparisonKind
+from training.comparison.plan import Plan
 from training.config import Config, ConfigError, LossConfig, load_config
 from training.config.variants import variant_of
 from training.data import load_sets, load_split
@@ -146,3 +149,23 @@ def test_clips_keep_what_else_they_have() -> None:
     assert hidden.people is clip.people
     assert hidden.aspect == clip.aspect
     assert np.array_equal(hidden.t_ms, clip.t_ms)
+
+
+def test_a_comparison_takes_changes_of_the_config_and_the_first_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Plan, str]] = []
+
+    def note(plan: Plan, data: Path, command: str, jobs: int) -> Path:
+        made.append((plan, command))
+        return plan.out
+
+    monkeypatch.setitem(COMPARISONS, "isolated", ComparisonKind(("keypoints+ce",), note))
+    changes = ["--set", "optimiser.epochs=3", "--set", 'data.hide=["face", "lesser_hand"]', "--first", "1"]
+    folds = ["--fold", "ann", "--fold", "bea"]
+    assert main(["compare", "--config", str(write(tmp_path)), "--out", str(tmp_path / "out"), *folds, *changes]) == 0
+    plan, command = made[0]
+    assert (plan.config.optimiser.epochs, plan.config.data.hide) == (3, ("face", "lesser_hand"))
+    assert plan.folds == (("ann",),)
+    assert '--set optimiser.epochs=3 --set \'data.hide=["face", "lesser_hand"]\'' in command
+    assert "--first 1" in command
