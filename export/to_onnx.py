@@ -86,10 +86,13 @@ def export_bundle(
         rejection: how well other signs are distinguished, measured with the same config; None leaves those figures out.
 
     Raises:
-        ValueError: `out` is something else than a bundle, the folds or the rejection are of another config, folds are
-            incomplete, or a model of sentences is to have something fitted for single signs.
+        ValueError: the model is of an experiment, `out` is something else than a bundle, the folds or the rejection are
+            of another config, folds are incomplete, or a model of sentences is to have something fitted for single
+            signs.
         BundleError: the written bundle does not load.
     """
+    if checkpoint.config.experiment is not None:
+        raise ValueError(f"{checkpoint.config.name} is for an experiment, not for use: {checkpoint.config.experiment}")
     if folds is not None:
         check_folds(checkpoint, folds)
     if rejection is not None and rejection.config != without_seed(checkpoint.config):

@@ -75,6 +75,10 @@ HEAD = [
     Pose.MOUTH_LEFT,
     Pose.MOUTH_RIGHT,
 ]
+POSE_HEAD = slice(Pose.NOSE, Pose.MOUTH_RIGHT + 1)
+# The pose model's own wrist and three knuckles of each hand; left and right points alternate.
+LEFT_HAND_OF_POSE = slice(Pose.LEFT_WRIST, Pose.LEFT_HIP, 2)
+RIGHT_HAND_OF_POSE = slice(Pose.RIGHT_WRIST, Pose.RIGHT_HIP, 2)
 UPPER_BODY = slice(0, 25)  # pose points from the nose to the hips; legs say nothing about a sign
 
 # Indices inside a hand of 21 points.

@@ -71,7 +71,11 @@ def parser() -> argparse.ArgumentParser:
     compare = choices.add_parser("compare", help="train and score variants with signers left out, and report on them")
     compare.add_argument("--config", type=Path, required=True, metavar="FILE")
     compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="finished work in it is not done again")
+    compare.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a key of the config, as in TOML"
+    )
     add_fold_choice(compare, "signers left out together (default: test on the sets with the role test)")
+    compare.add_argument("--first", type=count, metavar="N", help="only the first N of these folds")
     compare.add_argument(
         "--seeds", type=whole_numbers, default="1,2,3,4,5", help="comma-separated (default: 1,2,3,4,5)"
     )

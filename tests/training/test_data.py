@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glosscast.keypoints import FACE, PRESENCE
+from glosscast.keypoints import FACE, LEFT_HAND, POINTS, PRESENCE, RIGHT_HAND, SHOULDERS, normalise
 from tests.training.synthetic import (
     GLOSSES,
     SIGNERS,
@@ -85,6 +85,51 @@ def test_a_wrong_file_is_refused_by_name(tmp_path: Path, changed: dict[str, np.n
     with pytest.raises(DataError, match=said) as error:
         load_npz(path, 15.0, 4 / 3)
     assert "wrong.npz" in str(error.value)
+
+
+def test_hands_alone_get_shoulders_that_never_move(tmp_path: Path) -> None:
+    path = save(tmp_path / "hands.npz", pose=None)
+    loaded = load_npz(path, 15.0, 4 / 3, hands_only=True)
+    whole = load_npz(save(tmp_path / "whole.npz"), 15.0, 4 / 3)
+    for found, known in zip(loaded, whole, strict=True):
+        hands = [*range(POINTS)[LEFT_HAND], *range(POINTS)[RIGHT_HAND]]
+        assert np.array_equal(found.clip.keypoints[:, hands], known.clip.keypoints[:, hands])
+        assert (found.gloss, found.signer) == (known.gloss, known.signer)
+        assert np.flatnonzero(found.clip.keypoints[..., PRESENCE].any(axis=0)).tolist()[:2] == SHOULDERS
+        assert np.ptp(found.clip.keypoints[:, SHOULDERS], axis=0).max() == 0.0
+        assert found.shows_shoulders
+    # A shoulder width is 0.45 of the width of these frames, which is 0.6 of their height.
+    windows = normalise(np.stack([e.clip.keypoints for e in loaded]), 4 / 3)
+    np.testing.assert_allclose(windows[..., SHOULDERS, 0], np.broadcast_to([0.5, -0.5], (36, 18, 2)), atol=1e-6)
+    wrist = loaded[0].clip.keypoints[0, RIGHT_HAND.start, :2]
+    wanted = (wrist - (0.5, 0.6)) * (4 / 3, 1.0) / 0.6
+    np.testing.assert_allclose(windows[0, 0, RIGHT_HAND.start, :2], wanted, atol=1e-5)
+
+
+def test_a_set_says_that_it_has_hands_alone(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    save(tmp_path / "tiny.npz", pose=None)
+    with pytest.raises(DataError, match=r"tiny\.npz: no array named pose \(a set of hands alone needs hands_only"):
+        load_sets(load_config(path).data, tmp_path)
+    path.write_text(path.read_text().replace('file = "tiny.npz"', 'file = "tiny.npz"\nhands_only = true'))
+    hands = load_config(path)
+    assert len(load_sets(hands.data, tmp_path, hands.model)) == 36
+    assert hands.experiment is not None
+    assert "the shoulders of tiny.npz are made up" in hands.experiment
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "hands_only, but there is an array named pose"),
+        ({"pose": None, "left_hand": None}, "no array named left_hand$"),
+        ({"pose": None, "left_hand": np.zeros(36)}, "part shapes"),
+        ({"pose": None, "right_hand": np.zeros((36, 17, 21, 3))}, "part shapes"),
+    ],
+)
+def test_wrong_hands_are_refused_by_name(tmp_path: Path, changed: dict[str, np.ndarray | None], said: str) -> None:
+    with pytest.raises(DataError, match=rf"wrong\.npz: .*{said}"):
+        load_npz(save(tmp_path / "wrong.npz", **changed), 15.0, 4 / 3, hands_only=True)
 
 
 def test_text_and_missing_files_are_refused(tmp_path: Path) -> None:

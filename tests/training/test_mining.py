@@ -25,9 +25,9 @@ def of_ten_signers() -> list[Example]:
     return found
 
 
-def mining_signers(folder: Path) -> Config:
+def mining(where: str, folder: Path) -> Config:
     config = load_config(write(folder))
-    loss = LossConfig(label_smoothing=0.0, adaptive=adaptive_config(mining="signers"))
+    loss = LossConfig(label_smoothing=0.0, adaptive=adaptive_config(mining=where))
     return config.model_copy(update={"loss": loss})
 
 
@@ -48,7 +48,7 @@ def test_fewer_signers_than_rounds_are_refused() -> None:
 
 def test_an_epoch_learns_from_no_signer_that_it_counts_on(tmp_path: Path) -> None:
     found = of_ten_signers()
-    task = IsolatedTask(mining_signers(tmp_path), found)
+    task = IsolatedTask(mining("signers", tmp_path), found)
     counted = Counter[str]()
     drawn: list[list[int]] = []
     inner = task._feed._batch
@@ -73,6 +73,27 @@ def test_an_epoch_learns_from_no_signer_that_it_counts_on(tmp_path: Path) -> Non
     assert torch.isfinite(task.criterion.confusion.similarity).all()
 
 
-def test_sentences_are_not_counted_on_signers() -> None:
-    with pytest.raises(ValueError, match="counted on clips, not on signers"):
-        ContinuousLossConfig(adaptive=adaptive_config(mining="signers"))
+def test_confusions_counted_on_test_clips_are_not_learned_from(tmp_path: Path) -> None:
+    """Everything else is as with every tenth clip: the same clips are learned from."""
+    clips = examples(20)
+    train, test = ([e for e in clips if (e.signer == "cem") == scored] for scored in (False, True))
+    task = IsolatedTask(mining("test", tmp_path), train, test=test)
+    as_ever = IsolatedTask(mining("clips", tmp_path), train, test=test)
+    assert task._mining.examples == test
+    assert task._feed.examples == as_ever._feed.examples
+    assert {e.signer for e in as_ever._mining.examples} == {"ann", "bea"}
+    task.end_epoch(0, task.model.eval())
+    assert task.criterion.confusion is not None
+    assert int(task.criterion.confusion.epochs) == 1
+
+
+def test_without_test_clips_confusions_are_not_counted_on_them(tmp_path: Path) -> None:
+    for test in ((), []):
+        with pytest.raises(ValueError, match="`compare` alone"):
+            IsolatedTask(mining("test", tmp_path), examples(), test=test)
+
+
+@pytest.mark.parametrize("where", ["signers", "test"])
+def test_confusions_of_sentences_are_counted_on_clips(where: str) -> None:
+    with pytest.raises(ValueError, match=f"counted on clips, not on {where}"):
+        ContinuousLossConfig.model_validate({"adaptive": adaptive_config(mining=where).model_dump()})

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.synthetic import GLOSSES, config
+from tests.training.synthetic import GLOSSES, config, examples
 from training.comparison.analysis import Analysis
 from training.comparison.plan import RunKey, make_plan
 from training.comparison.predictions import Predictions
@@ -98,6 +98,19 @@ def test_with_one_signer_a_fold_nothing_is_said_of_other_people(tmp_path: Path) 
     assert f"| {CE} | 0.0 % | – | 0.9" in text  # there is no stranger
 
 
+def test_what_was_done_to_the_clips_is_said(tmp_path: Path) -> None:
+    assert "of 48 clips, chose nothing by the test clips, and was read" in markdown(analysis(tmp_path), "")
+    mined = f"{ADAPTIVE}:mining=test"
+    found = analysis(tmp_path, (CE, mined))
+    changes = {"hide": ("face", "lesser_hand"), "clips_per_signer_gloss": 3}
+    data = found.plan.config.data.model_copy(update=changes)
+    plan = replace(found.plan, config=found.plan.config.model_copy(update={"data": data}))
+    text = markdown(Analysis(plan, found.everything), "")
+    assert "from tiny.npz without face, lesser_hand, 2 folds" in text
+    assert "of 48 clips (at most 3 of each signer's gloss), chose nothing by the test clips (but for " in text
+    assert f"(but for {mined}, which counted confusions on them), and was read" in text
+
+
 def test_the_reference_model_is_explained_where_it_is_compared(tmp_path: Path) -> None:
     assert "the LSTM of tutorials" in markdown(analysis(tmp_path, (CE, LSTM)), "")
 
@@ -122,6 +135,7 @@ def test_pictures_of_few_and_of_many_glosses(tmp_path: Path, glosses: int) -> No
         }
         found = Analysis(plan, many)
     found.plan.out.mkdir()
-    path = write_report(found, "")
+    clip = examples(1)[0]
+    path = write_report(found, "", [dict.fromkeys(range(40), clip)] * 2)
     for name in ("confusions", "differences", "embeddings", "robustness", "signers"):
         assert (path.parent / f"{name}.png").stat().st_size > 5000

@@ -11,6 +11,7 @@ from tests.training.test_report import ADAPTIVE, CE, analysis
 from tests.training.test_report import SEEDS as REPORT_SEEDS
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import FoldOutcome, paired, point_figures
+from training.comparison.charts import unknown_embeddings
 from training.comparison.predictions import Predictions, PredictionsError, load_predictions
 from training.comparison.report import markdown
 from training.comparison.unknown import OpenOutcome, UnknownSigns, auroc, likeliest, one_shot
@@ -119,6 +120,30 @@ def test_the_report_has_the_figures_where_folds_leave_out_glosses(tmp_path: Path
     assert figures[CE]["one_shot"].mean() < 0.8 < figures[ADAPTIVE]["one_shot"].mean()
     assert len(figures[CE]["auroc"]) == len(REPORT_SEEDS)
     assert "AUROC" not in markdown(made, "python -m training compare")
+    assert "unknown signs: silhouette" not in markdown(made, "python -m training compare")
+    header, _, baseline, rival = text.partition("## Overlap of embeddings")[2].split("\n\n")[2].splitlines()
+    assert header.endswith("unknown signs: nearest clip of another signer has | unknown signs: silhouette |")
+    strangers, silhouettes = zip(*(row.strip("| ").split(" | ")[5:] for row in (baseline, rival)), strict=True)
+    assert float(strangers[0].strip(" %")) > float(strangers[1].strip(" %")) == 0.0
+    assert float(silhouettes[0]) < float(silhouettes[1])
+    assert "![Embeddings of unknown signs](unknown.png)" in text
+
+
+def test_the_picture_of_unknown_signs_says_how_much_they_overlap(tmp_path: Path) -> None:
+    made = analysis(tmp_path)
+    everything = {
+        key: replace(
+            run, unknown=unknown_signs(key.seed, 0.1 if key.variant == ADAPTIVE else 2.0) if key.fold else None
+        )
+        for key, run in made.everything.items()
+    }
+    figure = unknown_embeddings(Analysis(made.plan, everything))
+    assert "bea, dov" in figure.get_suptitle()
+    titles = [axes.get_title() for axes in figure.axes]
+    assert [title.splitlines()[0] for title in titles] == [CE, ADAPTIVE]
+    assert "nearest by another signer wrong: 0 %" in titles[1]
+    assert "wrong: 0 %" not in titles[0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "tea"]
 
 
 def test_unknown_signs_are_kept_in_the_file_of_predictions(tmp_path: Path) -> None:

@@ -78,10 +78,10 @@ def test_a_variant_can_change_settings_of_its_loss(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("keypoints+focal:gamma", "'gamma': must be KEY=VALUE"),
-        ("keypoints+focal:margin=1", "KEY one of gamma"),
+        ("keypoints+focal:margin=1", "KEY must be one of gamma"),
         ("keypoints+focal:gamma=-1", "gamma: Input should be greater"),
         ("keypoints+adaptive:form=odd", "adaptive.form"),
-        ("keypoints+ce:focal=1", "KEY one of label_smoothing"),
+        ("keypoints+ce:focal=1", "KEY must be one of label_smoothing"),
         ("keypoints:margin=1", "settings are of a named loss"),
         ("lstm+ce:label_smoothing=0", "settings are of a named loss"),
     ],

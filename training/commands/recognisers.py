@@ -112,8 +112,8 @@ def run_compare(args: argparse.Namespace) -> int:
 
     if args.jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, got {args.jobs}")
-    config = load_config(args.config)
-    folds = chosen_folds(args.fold, args.folds, args.use)
+    config = load_config(args.config, args.set)
+    folds = chosen_folds(args.fold, args.folds, args.use)[: args.first]
     comparison = COMPARISONS[config.kind]
     variants = args.variants.split(",") if args.variants else comparison.variants
     plan = make_plan(
@@ -133,9 +133,14 @@ def run_compare(args: argparse.Namespace) -> int:
         found = load_calibration(args.calibration)
         plan = replace(plan, temperature=found.temperature, background=found.background)
     command = ["--config", str(args.config), "--out", str(args.out)]
+    for setting in args.set:
+        command += ["--set", setting]
     for fold in args.fold:
         command += ["--fold", fold]
-    for option, value in (("--folds", args.folds), ("--use", args.use), ("--calibration", args.calibration)):
+    for option, value in (
+        *(("--folds", args.folds), ("--use", args.use), ("--first", args.first)),
+        ("--calibration", args.calibration),
+    ):
         command += [] if value is None else [option, str(value)]
     command += ["--no-robustness"] if args.no_robustness else []
     command += ["--seeds", ",".join(map(str, plan.seeds)), "--glosses", ",".join(plan.glosses)]

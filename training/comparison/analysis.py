@@ -13,7 +13,7 @@ from training.comparison.pairs import PairChange, changes, confusable, confusion
 from training.comparison.plan import Plan, RunKey
 from training.comparison.predictions import Predictions
 from training.comparison.robustness import CONDITIONS
-from training.comparison.unknown import OpenOutcome, likeliest, one_shot
+from training.comparison.unknown import OpenOutcome, UnknownSigns, likeliest, one_shot
 from training.evaluation.fold_report import FoldReport, Run, without_seed, worst_share
 
 
@@ -106,11 +106,13 @@ class Analysis:
     @cached_property
     def overlaps(self) -> dict[str, Overlap]:
         """For each variant the mean over its runs; a fold that has no figure is left out."""
-        out = {}
-        for variant in self.plan.variants:
-            runs = [overlap(r.embeddings, r.glosses, r.signers) for r in self.of(variant).values()]
-            out[variant] = Overlap(*(_known_mean(column) for column in zip(*runs, strict=True)))
-        return out
+        return {variant: mean_overlap(list(self.of(variant).values())) for variant in self.plan.variants}
+
+    @cached_property
+    def unknown_overlaps(self) -> dict[str, Overlap]:
+        """The same of unknown signs; empty where there are none."""
+        found = {v: [r.unknown for r in self.of(v).values() if r.unknown is not None] for v in self.plan.variants}
+        return {variant: mean_overlap(signs) for variant, signs in found.items() if signs}
 
     @cached_property
     def robustness(self) -> dict[str, dict[str, float]]:
@@ -143,6 +145,12 @@ class Analysis:
         runs = list(self.of(variant).values())
         size = len(self.plan.config.data.vocabulary)
         return np.asarray(confusion_counts(runs, size) / np.maximum(totals(runs, size), 1)[:, None])
+
+
+def mean_overlap(runs: Sequence[Predictions] | Sequence[UnknownSigns]) -> Overlap:
+    """The mean of each measure over runs; those that have none are left out, NaN where none has."""
+    found = [overlap(r.embeddings, r.glosses, r.signers) for r in runs]
+    return Overlap(*(_known_mean(column) for column in zip(*found, strict=True)))
 
 
 def _everybody(run: Predictions) -> NDArray[np.str_]:

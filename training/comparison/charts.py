@@ -4,6 +4,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from training.comparison.analysis import Analysis
+from training.comparison.overlap import overlap
 from training.comparison.plan import RunKey
+from training.comparison.predictions import Predictions
 from training.comparison.robustness import CONDITIONS
 from training.comparison.tsne import tsne
+from training.comparison.unknown import UnknownSigns
 
 # Okabe and Ito's palette, less its yellow, which white swallows; markers carry on where colours run out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -30,6 +35,8 @@ def draw_all(analysis: Analysis, folder: Path) -> None:
     if analysis.plan.rivals:
         _save(differences(analysis), folder / "differences.png")
     _save(embeddings(analysis), folder / "embeddings.png")
+    if analysis.has_unknown:
+        _save(unknown_embeddings(analysis), folder / "unknown.png")
     if analysis.plan.perturbed:
         _save(robustness(analysis), folder / "robustness.png")
     _save(signers(analysis), folder / "signers.png")
@@ -113,21 +120,42 @@ def differences(analysis: Analysis) -> Figure:
 def embeddings(analysis: Analysis) -> Figure:
     """t-SNE of each variant's embeddings, by the first seed on the first fold."""
     plan = analysis.plan
-    figure, panels = _grid(len(plan.variants), 3.6)
-    for axes, variant in zip(panels, plan.variants, strict=True):
-        run = analysis.everything[RunKey(variant, plan.seeds[0], 0)]
+    runs = {variant: analysis.everything[RunKey(variant, plan.seeds[0], 0)] for variant in plan.variants}
+    names = [plan.config.data.vocabulary[i] for i in _shown(analysis)]
+    return _scatter(runs, names, f"Embeddings of test clips: {plan.fold_name(0)} (t-SNE, seed {plan.seeds[0]})")
+
+
+def unknown_embeddings(analysis: Analysis) -> Figure:
+    """The same of the signs that the first fold with unknown ones leaves out, the most recorded where they are many."""
+    plan = analysis.plan
+    fold = min(key.fold for key, run in analysis.everything.items() if run.unknown is not None)
+    found = {variant: analysis.everything[RunKey(variant, plan.seeds[0], fold)].unknown for variant in plan.variants}
+    runs = {variant: signs for variant, signs in found.items() if signs is not None}
+    counts = Counter(map(str, next(iter(runs.values())).glosses))
+    names = sorted(gloss for gloss, _ in counts.most_common(MOST_GLOSSES))
+    title = f"Embeddings of signs that were not learned: {plan.fold_name(fold)} (t-SNE, seed {plan.seeds[0]})"
+    return _scatter(runs, names, title)
+
+
+def _scatter(runs: Mapping[str, Predictions | UnknownSigns], names: Sequence[str], title: str) -> Figure:
+    """A panel for each run, with how much the glosses overlap in all dimensions."""
+    figure, panels = _grid(len(runs), 3.6)
+    for axes, (variant, run) in zip(panels, runs.items(), strict=True):
         places = tsne(run.embeddings)
-        for number, index in enumerate(_shown(analysis)):
-            of = places[run.truth == index]
+        for number, name in enumerate(names):
+            of = places[run.glosses == name]
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
-            label = run.vocabulary[index]
-            axes.scatter(of[:, 0], of[:, 1], s=14, c=colour, marker=marker, label=label, alpha=0.7, linewidths=0)
-        axes.set_title(variant, fontsize=10)
+            axes.scatter(of[:, 0], of[:, 1], s=14, c=colour, marker=marker, label=name, alpha=0.7, linewidths=0)
+        found = overlap(run.embeddings, run.glosses, run.signers)
+        said = f"silhouette {found.silhouette:.2f}"
+        if not np.isnan(found.stranger):
+            said = f"nearest by another signer wrong: {100 * found.stranger:.0f} %, {said}"
+        axes.set_title(f"{variant}\n{said}", fontsize=8)
         axes.set_xticks([])
         axes.set_yticks([])
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=8, markerscale=1.6)
-    figure.suptitle(f"Embeddings of test clips: {plan.fold_name(0)} (t-SNE, seed {plan.seeds[0]})", fontsize=11)
+    figure.suptitle(title, fontsize=11)
     return figure
 
 

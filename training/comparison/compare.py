@@ -33,4 +33,5 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
         from training.comparison.analysis import Analysis
         from training.comparison.report import write_report  # needs packages that may not be installed
 
-        return write_report(Analysis(plan, {key: load_run(plan, key, clips) for key in plan.keys}), command)
+        analysis = Analysis(plan, {key: load_run(plan, key, clips) for key in plan.keys})
+        return write_report(analysis, command, [clips.test(fold) for fold in range(len(plan.folds))])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from training.comparison.plan import Plan, RunKey
 from training.comparison.predictions import Predictions
 
+MOST = 10  # pairs that are shown of those that got better, and of those that got worse
 RATE = 0.05  # how often the baseline must confuse two glosses, mean of both directions
 
 
@@ -79,3 +80,10 @@ def changes(plan: Plan, everything: Mapping[RunKey, Predictions], variant: str) 
         if before[i, j] > 0 or after[i, j] > 0
     ]
     return sorted(found, key=lambda change: change.difference)
+
+
+def most_changed(found: Sequence[PairChange]) -> tuple[list[PairChange], list[PairChange]]:
+    """Of what `changes` finds, the pairs that improved most and those that got worst, `MOST` of each at most."""
+    better = [change for change in found if change.difference < 0][:MOST]
+    worse = [change for change in reversed(found) if change.difference > 0][:MOST]
+    return better, worse

@@ -1,6 +1,8 @@
 """The report folder: README.md and pictures, all from the predictions."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -8,8 +10,11 @@ from training.comparison import tables
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, FEWEST_SIGNERS, Difference, says_something
 from training.comparison.charts import draw_all
+from training.comparison.pair_sheets import draw_pairs
 from training.comparison.pairs import RATE
-from training.config.variants import LSTM
+from training.comparison.plan import Plan
+from training.config.variants import LSTM, variant_of
+from training.data import Example
 from training.evaluation.fold_report import save
 from training.models.lstm import EPOCHS
 from training.runtime.files import write_text
@@ -24,18 +29,18 @@ UNKNOWN = (
 )
 
 
-def write_report(analysis: Analysis, command: str) -> Path:
-    """Write runs.json, the pictures and README.md; returns the latter's path."""
+def write_report(analysis: Analysis, command: str, tested: Sequence[Mapping[int, Example]]) -> Path:
+    """Write runs.json, the pictures and README.md; returns the latter's path. `tested` as in `draw_pairs`."""
     out = analysis.plan.out
     save(analysis.report, out / "runs.json")
     draw_all(analysis, out)
     path = out / "README.md"
-    write_text(path, markdown(analysis, command))
+    write_text(path, markdown(analysis, command, draw_pairs(analysis, tested, out)))
     return path
 
 
-def markdown(analysis: Analysis, command: str) -> str:
-    """The whole text."""
+def markdown(analysis: Analysis, command: str, sheets: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str:
+    """The whole text; `sheets` are the pictures of each rival's pairs."""
     plan = analysis.plan
     sections = [
         f"# {plan.config.name}: {len(plan.variants)} variants compared",
@@ -54,13 +59,14 @@ def markdown(analysis: Analysis, command: str) -> str:
         _about_pairs(analysis),
         tables.pair_table(analysis),
         "![Confusion matrices](confusions.png)",
-        *_changes(analysis),
+        *_changes(analysis, sheets),
         "## Overlap of embeddings",
         "By cosine distance among the test clips of a run, mean over runs. A clip's nearest neighbour is mostly "
         "another recording of the same signer; the second column looks among other signers only. Less overlap is a "
         "smaller share and a larger silhouette.",
         tables.overlap_table(analysis),
         "![Embeddings](embeddings.png)",
+        *(["![Embeddings of unknown signs](unknown.png)"] if analysis.has_unknown else []),
         *(_robustness(analysis) if plan.perturbed else ()),
         "## Signers",
         "![Accuracy by signer](signers.png)",
@@ -97,15 +103,26 @@ def introduction(analysis: Analysis) -> str:
             f"\n\n`{LSTM}` is the reference model, the LSTM of tutorials on raw image coordinates: {EPOCHS} epochs of "
             "the same clips, no augmentation."
         )
-    sets = ", ".join(source.file for source in plan.config.data.sets)
+    data = plan.config.data
+    sets = ", ".join(source.file for source in data.sets)
+    if data.hide:
+        sets += f" without {', '.join(data.hide)}"
+    few = data.clips_per_signer_gloss
+    taught = "" if few is None else f" (at most {few} of each signer's gloss)"
     return (
         f"{unseen}{len(clips)} clips of {len(plan.glosses)} glosses by "
         f"{len(signers)} signers from {sets}, {_number(len(plan.folds), 'fold')}, {_number(len(plan.seeds), 'seed')} "
         f"({', '.join(map(str, plan.seeds))}). Variants differ in streams and loss alone: each trained for "
-        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips, chose nothing by the test clips, and was "
-        f"read by the service's decoder with the whole vocabulary of {len(plan.config.data.vocabulary)} "
-        f"in play. The clips show {plan.config.card.seen}.{reference}"
+        f"{optimiser.epochs} epochs of {optimiser.clips_per_epoch} clips{taught}, chose nothing by the test "
+        f"clips{_mined_on_test(plan)}, and was read by the service's decoder with the whole vocabulary of "
+        f"{len(data.vocabulary)} in play. The clips show {plan.config.card.seen}.{reference}"
     )
+
+
+def _mined_on_test(plan: Plan) -> str:
+    losses = {variant: variant_of(plan.config, variant, plan.seeds[0]).loss.confusion for variant in plan.variants}
+    found = [variant for variant, rule in losses.items() if rule is not None and rule.mining == "test"]
+    return f" (but for {', '.join(found)}, which counted confusions on them)" if found else ""
 
 
 def _number(count: int, noun: str) -> str:
@@ -178,14 +195,16 @@ def _covered(analysis: Analysis) -> float:
     return within / total if total else float("nan")
 
 
-def _changes(analysis: Analysis) -> list[str]:
+def _changes(analysis: Analysis, sheets: Mapping[str, Sequence[str]]) -> list[str]:
     if not analysis.plan.rivals:
         return []
     parts = [
         "### Pairs that got better and worse",
         "All pairs of the vocabulary, over all folds: how often two glosses are taken for each other, mean of both "
-        "directions.",
+        "directions. The skeletons show, of each gloss of such a pair, the clip that is taken for the other one most "
+        "often.",
     ]
     for variant in analysis.plan.rivals:
         parts.append(tables.change_table(analysis, variant))
+        parts += [f"![Skeletons of pairs of {variant}]({name})" for name in sheets.get(variant, ())]
     return [*parts, "![Differences of the confusion matrices](differences.png)"]

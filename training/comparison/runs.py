@@ -103,7 +103,8 @@ def train_run(key: RunKey, clips: Clips) -> str:
     if key.variant == LSTM:
         checkpoint = fit_lstm(config, split.train)
     else:
-        checkpoint = fit(config, split.train, progress=False, dev=split.dev)
+        test = list(clips.test(key.fold).values())
+        checkpoint = fit(config, split.train, progress=False, dev=split.dev, test=test)
     checkpoint.save(clips.plan.checkpoint(key))
     return f"{key.name}: trained"
 

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import Difference
-from training.comparison.pairs import PairChange
+from training.comparison.overlap import Overlap
+from training.comparison.pairs import PairChange, most_changed
 
 NONE = "–"
 OPEN = {"AUROC of known signs": "auroc", "one example by another person": "one_shot"}  # where there are unknown signs
@@ -121,11 +122,9 @@ def pair_table(analysis: Analysis) -> str:
     return table(["pair", "scored on", *plan.variants], rows) if rows else "There are none.\n"
 
 
-def change_table(analysis: Analysis, variant: str, most: int = 5) -> str:
+def change_table(analysis: Analysis, variant: str) -> str:
     """The pairs that a variant confuses least and most, against the baseline."""
-    found = analysis.changes[variant]
-    better = [change for change in found if change.difference < 0][:most]
-    worse = [change for change in reversed(found) if change.difference > 0][:most]
+    better, worse = most_changed(analysis.changes[variant])
     rows: list[list[str]] = []
     for what, some in (("better", better), ("worse", worse)):
         rows += [[what, *_change(change)] for change in some]
@@ -140,13 +139,19 @@ def _change(change: PairChange) -> list[str]:
 
 def overlap_table(analysis: Analysis) -> str:
     """Overlap of the glosses in each variant's embeddings."""
-    header = ["variant", "nearest clip has another gloss", "nearest clip of another signer has", "silhouette"]
+    columns = ["nearest clip has another gloss", "nearest clip of another signer has", "silhouette"]
+    more = [f"unknown signs: {column}" for column in columns] if analysis.has_unknown else []
+    header = ["variant", *columns, *more]
     rows = []
-    for v, o in analysis.overlaps.items():
-        rows.append(
-            [v, percent(o.neighbour), percent(o.stranger), NONE if np.isnan(o.silhouette) else f"{o.silhouette:.3f}"]
-        )
+    for v, known in analysis.overlaps.items():
+        unknown = analysis.unknown_overlaps.get(v)
+        rows.append([v, *_overlap(known), *([] if unknown is None else _overlap(unknown))])
     return table(header, rows)
+
+
+def _overlap(found: Overlap) -> list[str]:
+    figure = NONE if np.isnan(found.silhouette) else f"{found.silhouette:.3f}"
+    return [percent(found.neighbour), percent(found.stranger), figure]
 
 
 def robustness_table(analysis: Analysis) -> str:

@@ -6,7 +6,7 @@ Other packages import the tables from here.
 from training.config.augmentation import AugmentationConfig
 from training.config.continuous import ContinuousConfig, SentenceConfig
 from training.config.corrections import Correction
-from training.config.data import DataConfig, Role, SetConfig
+from training.config.data import DataConfig, Hidden, Role, SetConfig
 from training.config.errors import ConfigError
 from training.config.losses import (
     AdaptiveConfig,
@@ -14,6 +14,7 @@ from training.config.losses import (
     ContinuousLossConfig,
     FocalConfig,
     LossConfig,
+    SentenceAdaptiveConfig,
     SmoothingConfig,
     TripletConfig,
 )
@@ -36,11 +37,13 @@ __all__ = [
     "CropConfig",
     "DataConfig",
     "FocalConfig",
+    "Hidden",
     "Kind",
     "LossConfig",
     "ModelConfig",
     "OptimiserConfig",
     "Role",
+    "SentenceAdaptiveConfig",
     "SentenceConfig",
     "SetConfig",
     "SmoothingConfig",

@@ -3,19 +3,26 @@
 from training.config.losses import ContinuousLossConfig
 from training.config.run import Config
 
-LOSSES = ("ctc", "ctc+focal", "ctc+triplet", "adaptive")
+ALIGNED = "adaptive-aligned"
+LOSSES = ("ctc", "ctc+focal", "ctc+triplet", "adaptive", ALIGNED)
 
 
 def continuous_variant_of(config: Config, loss: str) -> Config:
-    """The config with another of `LOSSES`: `adaptive` is its own loss, the others are parts of that.
+    """The config with another of `LOSSES`: `adaptive` is its own loss, `ctc` and the like are parts of that.
+
+    `adaptive-aligned` is its own loss with the separation of confusable glosses limited to the second half of the
+    training, and to frames that are aligned with a sign and not read as blank.
 
     Raises:
         ValueError: unknown loss, or a config of isolated signs.
     """
     if config.continuous is None:
         raise ValueError(f"the config {config.name} has no [continuous] table: it is one of isolated signs")
-    continuous = config.continuous.model_copy(update={"loss": continuous_loss(config.continuous.loss, loss)})
-    return config.model_copy(update={"continuous": continuous})
+    changed = continuous_loss(config.continuous.loss, loss)
+    if loss == ALIGNED:
+        limits = {"skip_blanks": True, "warmup_epochs": config.optimiser.epochs // 2}
+        changed = changed.model_copy(update={"adaptive": changed.adaptive.model_copy(update=limits)})
+    return config.model_copy(update={"continuous": config.continuous.model_copy(update={"loss": changed})})
 
 
 def continuous_loss(config: ContinuousLossConfig, loss: str) -> ContinuousLossConfig:
@@ -26,7 +33,7 @@ def continuous_loss(config: ContinuousLossConfig, loss: str) -> ContinuousLossCo
     """
     if loss not in LOSSES:
         raise ValueError(f"unknown loss {loss!r}; there are {', '.join(LOSSES)}")
-    if loss == "adaptive":
+    if loss in ("adaptive", ALIGNED):
         return config
     return config.model_copy(
         update={

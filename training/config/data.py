@@ -9,6 +9,7 @@ from training.config.corrections import Correction, from_leave_out
 from training.config.table import Table
 
 Role = Literal["train", "dev", "test"]
+Hidden = Literal["face", "lesser_hand"]
 
 
 class SetConfig(Table):
@@ -31,6 +32,11 @@ class SetConfig(Table):
     )
     sentences: bool = Field(
         default=False, description="the clips are recorded sentences; a gloss text is glosses with spaces between them"
+    )
+    hands_only: bool = Field(
+        default=False,
+        description="the file has hands and no body: all clips get shoulders at one place in the frame; for "
+        "experiments, no bundle is made of a model that has learned from it",
     )
     share: float = Field(default=1.0, gt=0, description="how often a clip of this set is drawn, relative to others")
 
@@ -55,6 +61,15 @@ class DataConfig(Table):
     held_out: tuple[str, ...] = Field(default=(), description="signers never trained on")
     held_out_glosses: tuple[str, ...] = Field(default=(), description="glosses never trained on, whoever signs them")
     dev_signers: tuple[str, ...] = Field(default=(), description="signers of the training sets kept for the dev score")
+    clips_per_signer_gloss: int | None = Field(
+        default=None, gt=0, description="most clips of one signer's gloss that are learned from; absent: all of them"
+    )
+    hide: tuple[Hidden, ...] = Field(
+        default=(),
+        description="what is taken out of all clips, also of those that are scored: the `face`, with the body model's "
+        "points of the head, and the `lesser_hand`, the one that moves less in the clip; for experiments, no bundle is "
+        "made of such a model",
+    )
     shared_signers: bool = Field(default=False, description="signers may occur both in training and in dev or test")
     corrections: tuple[Correction, ...] = Field(default=(), description="labels that are wrong; in TOML a file's name")
     sets: tuple[SetConfig, ...] = Field(min_length=1, description="the data sets, one table each")

@@ -19,10 +19,12 @@ class ConfusionConfig(Table):
     same_form: tuple[tuple[str, str], ...] = Field(
         default=(), description="pairs of glosses with one form, never taken for confusable"
     )
-    mining: Literal["clips", "signers"] = Field(
+    mining: Literal["clips", "signers", "test"] = Field(
         default="clips",
-        description="what confusions are counted on: every tenth clip of a signer's gloss, or all clips of a fifth of "
-        "the signers, another fifth in each epoch, which the epoch does not learn from",
+        description="what confusions are counted on: every tenth clip of a signer's gloss (where nobody has ten, the "
+        "clips that are learned from), or all clips of a fifth of the signers, another fifth in each epoch, which the "
+        "epoch does not learn from; `test` takes the clips that are scored, which shows the most that better counting "
+        "could gain: `compare` alone has them, and no bundle is made of such a model",
     )
 
 
@@ -59,6 +61,16 @@ class AdaptiveConfig(ConfusionConfig):
         step = epoch - self.warmup_epochs + 1
         share = min(1.0, step / self.ramp_epochs) if self.ramp_epochs else 1.0
         return 1.0 + share * (self.alpha - 1.0)
+
+
+class SentenceAdaptiveConfig(AdaptiveConfig):
+    """The `[continuous.loss.adaptive]` table: the keys of `[loss.adaptive]`, and one more."""
+
+    skip_blanks: bool = Field(
+        default=False,
+        description="leave out frames at which the blank is likelier than the sign that they are aligned with; a sign "
+        "without any other frame takes no part",
+    )
 
 
 class TripletConfig(Table):
@@ -146,12 +158,12 @@ class ContinuousLossConfig(Table):
     weighting: Literal["static", "uncertainty", "gradient"] = Field(
         default="gradient", description="how the four losses are weighted against each other, on top of their factors"
     )
-    adaptive: AdaptiveConfig = Field(description="the separation of confusable glosses; alpha 1 turns it off")
+    adaptive: SentenceAdaptiveConfig = Field(description="the separation of confusable glosses; alpha 1 turns it off")
 
     @model_validator(mode="after")
     def _frames_are_taught(self) -> "ContinuousLossConfig":
         if self.ctc == self.focal_ctc == 0.0:
             raise ValueError("ctc and focal_ctc are both 0: nothing would teach the frame-wise logits")
-        if self.adaptive.mining == "signers":
-            raise ValueError("adaptive: confusions of sentences are counted on clips, not on signers")
+        if self.adaptive.mining != "clips":
+            raise ValueError(f"adaptive: confusions of sentences are counted on clips, not on {self.adaptive.mining}")
         return self

@@ -1,6 +1,7 @@
 """The training config: one TOML file, every key checked, unknown keys refused."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from training.config.errors import ConfigError
 from training.config.losses import LossConfig
 from training.config.model import ModelConfig
 from training.config.optimiser import OptimiserConfig
+from training.config.settings import change
 from training.config.streams import CropConfig
 from training.config.table import Table
 
@@ -65,6 +67,18 @@ class Config(Table):
     def kind(self) -> Kind:
         """The kind of task; code that treats the kinds differently chooses by it from a table."""
         return "isolated" if self.continuous is None else "continuous"
+
+    @property
+    def experiment(self) -> str | None:
+        """What a model of this config must not be used for recognition for; None where nothing is against it."""
+        if self.loss.confusion is not None and self.loss.confusion.mining == "test":
+            return 'mining = "test": its confusions are counted on the clips that it is scored on'
+        if self.data.hide:
+            return f"hide: it has learned without {', '.join(self.data.hide)}, which a live stream shows"
+        made_up = [source.file for source in self.data.sets if source.hands_only]
+        if made_up:
+            return f"hands_only: the shoulders of {', '.join(made_up)} are made up, and a live stream has its own"
+        return None
 
     def pipeline(self, classify: Classify, tagging: Tagging | None = None) -> Pipeline:
         """The pipeline of a model of this config; `classify` is the model, `tagging` the learned segmenter, if any."""
@@ -113,6 +127,12 @@ class Config(Table):
         return self
 
     @model_validator(mode="after")
+    def _pictures_hide_nothing(self) -> "Config":
+        if self.data.hide and self.model.frame_size is not None:
+            raise ValueError("data.hide takes keypoints out, and the pictures of an rgb stream would show them still")
+        return self
+
+    @model_validator(mode="after")
     def _crops_have_a_background(self) -> "Config":
         if self.crops is not None:
             if self.continuous is not None or self.model.frame_size is not None:
@@ -150,8 +170,12 @@ class Config(Table):
         return self
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
     """Read and check a TOML config, with the correction file beside it that it may name.
+
+    Args:
+        path: the file.
+        settings: `TABLE.KEY=VALUE`, in place of what the file has.
 
     Raises:
         ConfigError: not TOML, or a key is unknown, missing or out of range; names the file and the key.
@@ -159,6 +183,7 @@ def load_config(path: Path) -> Config:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        change(content, settings)
         include_corrections(content, path)
         return Config.model_validate(content)
     except ValidationError as error:

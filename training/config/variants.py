@@ -5,7 +5,6 @@ after the loss, changes settings of that loss, so that a comparison can also cho
 learned, the losses are those of `training.config.continuous_variants`, and have no settings.
 """
 
-import tomllib
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from training.config.continuous_variants import continuous_variant_of
 from training.config.losses import FocalConfig, LossConfig, MetricConfig, SmoothingConfig, TripletConfig
 from training.config.model import ModelConfig
 from training.config.run import Config
+from training.config.settings import read_setting
 
 # The changes of each name to the `[model]` table.
 STREAMS: dict[str, dict[str, object]] = {
@@ -83,13 +83,10 @@ def with_settings(config: LossConfig, loss: str, settings: Sequence[str]) -> Los
     own = "adaptive" if loss.startswith("prototype") else {"supcon": "metric"}.get(loss, loss.partition("-")[0])
     table, known = (content, {"label_smoothing"}) if loss == "ce" else (content[own], set(content[own]))
     for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or key not in known:
-            raise ValueError(f"setting {setting!r}: must be KEY=VALUE, KEY one of {', '.join(sorted(known))}")
-        try:
-            table[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            table[key] = value
+        key, value = read_setting(setting)
+        if key not in known:
+            raise ValueError(f"setting {setting!r}: KEY must be one of {', '.join(sorted(known))}")
+        table[key] = value
     try:
         return LossConfig.model_validate(content)
     except ValidationError as error:

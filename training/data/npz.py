@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from glosscast.clip import Clip
 from glosscast.holistic import UNSTATED
-from glosscast.keypoints import FACE_INDICES, assemble
+from glosscast.keypoints import FACE_INDICES, Pose, assemble
 from training.data.example import DataError, Example
 from training.data.frames import open_frames
 
 PARTS = ("pose", "left_hand", "right_hand")
 ARRAYS = (*PARTS, "gloss", "signer")
+# Where the shoulders of a set of hands alone are taken to be, in shares of the frame: as wide apart as three lengths of
+# the hands from wrist to middle knuckle where hands fill the frame, as such sets have them.
+MADE_UP = {Pose.LEFT_SHOULDER: (0.725, 0.6), Pose.RIGHT_SHOULDER: (0.275, 0.6)}
 SAID = {
     "extractor": UNSTATED,
     "source": "",
@@ -24,7 +27,7 @@ SAID = {
 }  # of each clip, with what stands where a file does not say
 
 
-def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
+def load_npz(path: Path, fps: float, aspect: float, hands_only: bool = False) -> list[Example]:
     """Read clips of Holistic keypoints: `pose`, `left_hand`, `right_hand`, optionally `face`, `gloss`, `signer`.
 
     A file may also say its `fps`, and for each clip its `aspect`, what found its keypoints (`extractor`), where it is
@@ -34,6 +37,8 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
         path: an .npz file of arrays (N, T, points, coordinates) in image coordinates.
         fps: frame rate of the clips, where the file does not say.
         aspect: frame width / height, likewise.
+        hands_only: the file has no `pose`. All clips get the same shoulders (`MADE_UP`), so that place and size of the
+            hands are those in the frame.
 
     Raises:
         DataError: missing file, not an .npz, missing arrays, wrong shapes, kinds or face points, NaN or infinity.
@@ -45,6 +50,8 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
         raise DataError(f"{path}: not a readable .npz file") from error
+    if hands_only:
+        arrays["pose"] = _made_up_pose(path, arrays)
     _check_arrays(path, arrays)
     pose, left, right = (arrays[part].astype(np.float32) for part in PARTS)
     keypoints = assemble(pose, left, right, arrays.get("face"))
@@ -65,11 +72,22 @@ def load_npz(path: Path, fps: float, aspect: float) -> list[Example]:
     ]
 
 
+def _made_up_pose(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    """The body of clips of hands alone: two shoulders that never move."""
+    if "pose" in arrays:
+        raise DataError(f"{path}: hands_only, but there is an array named pose")
+    pose = np.zeros((*arrays.get("left_hand", np.zeros((0, 0))).shape[:2], 33, 4), np.float32)
+    for point, place in MADE_UP.items():
+        pose[..., point, :] = (*place, 0.0, 1.0)
+    return pose
+
+
 def _check_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Every array is there, with the kind and shape that the layout needs."""
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
-        raise DataError(f"{path}: no array named {', '.join(missing)}")
+        hint = " (a set of hands alone needs hands_only = true)" if missing == ["pose"] else ""
+        raise DataError(f"{path}: no array named {', '.join(missing)}{hint}")
     labels = {name: arrays[name] for name in ("gloss", "signer", *SAID) if name in arrays}
     if any(array.ndim != 1 or array.dtype.kind != "U" for array in labels.values()):
         raise DataError(f"{path}: {', '.join(labels)} must be lists of text")

@@ -12,13 +12,15 @@ from training.config import Correction, DataConfig, ModelConfig, Role, SetConfig
 from training.data.corrections import match
 from training.data.example import DataError, Example
 from training.data.frames import frames_path
+from training.data.hiding import without
 from training.data.npz import load_npz, with_frames
+from training.data.sampling import thinned
 
 
 def load_sets(
     config: DataConfig, folder: Path, model: ModelConfig | None = None, role: Role = "train"
 ) -> list[Example]:
-    """All clips of a config's sets of one role, called as the config says and with its corrections applied.
+    """All clips of a config's sets of one role, called as the config says, corrected, and without what it hides.
 
     Clips without a signer are dropped where the model works on keypoints, and all have pictures where it has an rgb
     stream.
@@ -38,7 +40,7 @@ def load_sets(
     for source in config.sets:
         if source.role != role:
             continue
-        loaded = load_npz(folder / source.file, source.fps, source.aspect)
+        loaded = load_npz(folder / source.file, source.fps, source.aspect, source.hands_only)
         _check_licences(source, loaded)
         if model is not None and model.frame_size is not None:
             loaded = with_frames(loaded, frames_path(folder / source.file), model.frame_size)
@@ -48,7 +50,7 @@ def load_sets(
             if source.licences and not example.licence.startswith(source.licences):
                 continue
             if config.distractors or set(example.glosses) <= set(config.vocabulary):
-                examples.append(example)
+                examples.append(replace(example, clip=without(example.clip, config.hide)))
     return examples
 
 
@@ -114,6 +116,8 @@ class Split(NamedTuple):
 def load_split(config: DataConfig, folder: Path, model: ModelConfig | None = None) -> Split:
     """The clips of a config's sets by role, without the held-out ones; `dev_signers` go from training to dev.
 
+    With `clips_per_signer_gloss`, those to learn from are that many of each signer's gloss at most.
+
     Raises:
         DataError: as `load_sets`; a held-out or dev signer or a held-out gloss does not occur; nothing is left of a
             role that has sets or signers; or a signer is in training and in dev or test without `shared_signers`.
@@ -125,6 +129,8 @@ def load_split(config: DataConfig, folder: Path, model: ModelConfig | None = Non
     learned = without_glosses(seen, config.held_out_glosses)
     train, of_signers = split_by_signer(learned, config.dev_signers, "dev signers")
     dev = [*of_signers, *(e for e in load_sets(config, folder, model, "dev") if e.signer not in config.held_out)]
+    if config.clips_per_signer_gloss is not None:
+        train = thinned(train, config.clips_per_signer_gloss)
     split = Split(train, dev, load_sets(config, folder, model, "test"))
     roles = {source.role for source in config.sets} | ({"dev"} if config.dev_signers else set())
     for role, examples in split._asdict().items():

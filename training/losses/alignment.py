@@ -53,6 +53,24 @@ def _trace_back(score: Tensor, moves: Tensor, frames: Tensor, lengths: Tensor) -
     return torch.where(is_sign, states // 2, BLANK)
 
 
+def without_blanks(alignment: Tensor, log_p: Tensor, targets: Tensor) -> Tensor:
+    """An alignment without the frames at which the blank is likelier than the sign that they are aligned with.
+
+    Every sign has a frame in a forced alignment, even one that the model reads as blank from its start to its end.
+
+    Args:
+        alignment: (B, T) from `forced_alignment`.
+        log_p: (B, T, C + 1) log-probabilities, blank last.
+        targets: (B, L) class ids.
+
+    Returns:
+        (B, T), `BLANK` at those frames as well.
+    """
+    signs = targets.gather(1, alignment.clamp(min=0))
+    of_sign = log_p.gather(2, signs[..., None])[..., 0]
+    return alignment.masked_fill(of_sign < log_p[..., -1], BLANK)
+
+
 def segment_embeddings(features: Tensor, alignment: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The mean feature of each aligned sign, L2-normalised; blank frames are left out.
 

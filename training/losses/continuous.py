@@ -10,7 +10,7 @@ from torch.nn.functional import nll_loss
 
 from training.config import ContinuousLossConfig
 from training.losses.adaptive import separation_of, weights_and_margins
-from training.losses.alignment import forced_alignment, segment_embeddings
+from training.losses.alignment import forced_alignment, segment_embeddings, without_blanks
 from training.losses.confusion import ConfusionState
 from training.losses.ctc import ctc, focal_ctc, log_probabilities
 from training.losses.triplet import hard_triplet
@@ -60,11 +60,14 @@ class ContinuousLoss(nn.Module):
         sequences = ctc(log_p, frames, targets, lengths)
         alignment = forced_alignment(log_p, frames, targets, lengths)
         embeddings, labels = segment_embeddings(features, alignment, targets)
+        separated = embeddings, labels
+        if c.adaptive.skip_blanks:
+            separated = segment_embeddings(features, without_blanks(alignment, log_p, targets), targets)
         losses = [
             sequences.mean(),
             focal_ctc(sequences, lengths, c.focal_gamma).mean(),
             hard_triplet(embeddings, labels, c.triplet_margin),
-            self.separation(embeddings, labels, *weights_and_margins(c.adaptive, self.confusion)),
+            self.separation(*separated, *weights_and_margins(c.adaptive, self.confusion)),
         ]
         if tags is not None:
             frame_wise = nll_loss(log_p.flatten(0, 1), tags.flatten(), ignore_index=UNTAGGED, reduction="sum")

@@ -23,7 +23,14 @@ from training.tasks.window_feed import Batch, Feed
 class IsolatedTask(Task[Batch]):
     """A recogniser of isolated signs, learned from windows of clips; confusions are counted after each epoch.
 
+    Args:
+        config: the run.
+        examples: clips to learn from.
+        dev: clips that are scored after each epoch.
+        test: clips that the model will be scored on, for an experiment that counts confusions on them.
+
     Raises:
+        ValueError: confusions are to be counted on test clips, and there are none.
         DataError: a gloss of the vocabulary has no clip to learn from, or there are dev clips but none of them has a
             gloss of the vocabulary.
     """
@@ -31,7 +38,9 @@ class IsolatedTask(Task[Batch]):
     model: IsolatedRecogniser
     criterion: IsolatedCriterion
 
-    def __init__(self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = ()) -> None:
+    def __init__(
+        self, config: Config, examples: Sequence[Example], dev: Sequence[Example] = (), test: Sequence[Example] = ()
+    ) -> None:
         vocabulary = config.data.vocabulary
         absent = set(vocabulary) - {e.gloss for e in examples}
         if absent:
@@ -39,17 +48,18 @@ class IsolatedTask(Task[Batch]):
         self.config = config
         self.classes = classes_of(examples, config.data)
         self._rounds: NDArray[np.intp] | None = None
+        mined_on = config.loss.confusion.mining if config.loss.confusion is not None else "clips"
         self._feed: Feed | CropFeed
         self._mining: Feed | CropFeed
         if config.crops is not None:
             self._feed = self._mining = CropFeed(config, self.classes, examples)
-        elif config.loss.confusion is not None and config.loss.confusion.mining == "signers":
+        elif mined_on == "signers":
             self._feed = self._mining = Feed(config, self.classes, examples)
             self._rounds = mining_rounds(examples, vocabulary)
         else:
             training, mining = split_mining(examples)
             self._feed = Feed(config, self.classes, training)
-            self._mining = Feed(config, self.classes, mining)
+            self._mining = Feed(config, self.classes, _tested(test) if mined_on == "test" else mining)
         self._dev = [e for e in dev if e.gloss in vocabulary]
         if dev and not self._dev:
             raise DataError("no dev clip has a gloss of the vocabulary")
@@ -97,6 +107,12 @@ class IsolatedTask(Task[Batch]):
             right = scores.accuracy * scores.n
         device = next(average.parameters()).device
         return summed(torch.tensor(right, device=device)).item() / len(self._dev)
+
+
+def _tested(test: Sequence[Example]) -> Sequence[Example]:
+    if not test:
+        raise ValueError('mining = "test" is for `compare` alone: no other training knows what will be scored')
+    return test
 
 
 @torch.no_grad()

@@ -14,10 +14,11 @@ from training.models.pretrained import load_stream
 from training.tasks.continuous import ContinuousTask
 from training.tasks.isolated import IsolatedTask
 
-# What trains each kind of task: it takes the config, the clips to learn from and the dev clips.
-TASKS: dict[Kind, Callable[[Config, Sequence[Example], Sequence[Example]], IsolatedTask | ContinuousTask]] = {
+Clips = Sequence[Example]
+# What trains each kind of task: it takes the config, the clips to learn from, the dev clips and the test clips.
+TASKS: dict[Kind, Callable[[Config, Clips, Clips, Clips], IsolatedTask | ContinuousTask]] = {
     "isolated": IsolatedTask,
-    "continuous": ContinuousTask,
+    "continuous": lambda config, examples, dev, test: ContinuousTask(config, examples, dev),
 }
 
 
@@ -47,6 +48,7 @@ def fit(
     progress: bool = True,
     *,
     dev: Sequence[Example] = (),
+    test: Sequence[Example] = (),
     pretrained: Path | None = None,
     out: Path | None = None,
     resume: bool = False,
@@ -58,6 +60,7 @@ def fit(
         examples: clips to learn from.
         progress: show a progress bar.
         dev: clips that are scored after each epoch and, with `patience`, stop the training.
+        test: clips that the model will be scored on; only `mining = "test"` looks at them.
         pretrained: weights that the rgb stream starts from.
         out: folder for logs and `resume.ckpt`; left out: no file is written.
         resume: go on from `resume.ckpt`.
@@ -67,12 +70,13 @@ def fit(
         PretrainedError: the weights cannot be used.
         CheckpointError: there is nothing to resume, or it is of another run.
         OSError: a file cannot be written.
-        ValueError: the loss is no number any more, or the config names missing files.
+        ValueError: the loss is no number any more, the config names missing files, or it has `mining = "test"` and
+            there are no test clips.
     """
     recorded = examples
     examples = [*recorded, *idle_examples(recorded, config.data, config.seed)]
     torch.manual_seed(config.seed)
-    task = TASKS[config.kind](config, examples, dev)
+    task = TASKS[config.kind](config, examples, dev, test)
     if pretrained is not None:
         if not isinstance(task, IsolatedTask):
             raise ValueError("pretrained weights are for the rgb stream, which sentences do not have")

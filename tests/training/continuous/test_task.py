@@ -161,7 +161,21 @@ def test_variants_are_the_configs_loss_and_parts_of_it(tmp_path: Path) -> None:
         "ctc+focal": (True, True, False, False),
         "ctc+triplet": (True, False, True, False),
         "adaptive": (True, True, True, True),
+        "adaptive-aligned": (True, True, True, True),
     }
     with pytest.raises(ValueError, match="unknown loss 'ce'"):
         continuous_variant_of(made, "ce")
     assert VOCABULARY[:2] == SIGNS
+
+
+def test_the_separation_of_aligned_frames_begins_at_half_time(tmp_path: Path) -> None:
+    made = config(tmp_path, epochs=6)
+    continuous = continuous_variant_of(made, "adaptive-aligned").continuous
+    assert continuous is not None
+    assert made.continuous is not None
+    adaptive = continuous.loss.adaptive
+    assert [adaptive.alpha_at(epoch) for epoch in range(6)] == [1.0] * 3 + [0.6] * 3
+    assert adaptive.skip_blanks
+    assert not made.continuous.loss.adaptive.skip_blanks
+    limits = {"skip_blanks": False, "warmup_epochs": made.continuous.loss.adaptive.warmup_epochs}
+    assert adaptive.model_copy(update=limits) == made.continuous.loss.adaptive

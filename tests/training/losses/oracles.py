@@ -84,9 +84,11 @@ def best_path(logits: Tensor, target: Sequence[int]) -> list[int]:
 
 
 def segments(features: Tensor, positions: Sequence[int], target: Sequence[int]) -> list[tuple[Tensor, int]]:
-    """Mean feature of each sign's frames, of length 1, with the sign."""
+    """Mean feature of each sign's frames, of length 1, with the sign; a sign without frames is left out."""
     means = []
     for position, sign in enumerate(target):
+        if position not in positions:
+            continue
         mean = torch.stack([f for f, p in zip(features, positions, strict=True) if p == position]).mean(dim=0)
         means.append((mean / mean.norm(), sign))
     return means

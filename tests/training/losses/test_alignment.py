@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from tests.training.losses import oracles
-from training.losses.alignment import BLANK, forced_alignment, segment_embeddings
+from training.losses.alignment import BLANK, forced_alignment, segment_embeddings, without_blanks
 from training.losses.ctc import log_probabilities
 
 TARGETS = torch.tensor([[0, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]])
@@ -48,6 +48,18 @@ def test_segments_equal_a_loop_over_signs() -> None:
     embeddings, labels = segment_embeddings(features, alignment, TARGETS)
     assert labels.tolist() == [sign for _, sign in wanted] == [0, 1, 0, 1, 1, 1]
     assert torch.allclose(embeddings, torch.stack([mean for mean, _ in wanted]), atol=1e-6)
+
+
+def test_frames_that_are_read_as_blank_can_be_left_out_of_an_alignment() -> None:
+    alignment = torch.tensor([[0, 0, 1, BLANK], [BLANK, 0, 0, 0]])
+    targets = torch.tensor([[1, 0], [0, 0]])
+    log_p = torch.full((2, 4, 3), -9.0)
+    log_p[..., 2] = -1.0
+    log_p[0, 0, 1] = -0.5  # its sign is likelier than the blank
+    log_p[0, 1, 0] = -0.5  # another sign is
+    log_p[0, 2, 0] = -1.0  # as likely
+    log_p[1, :, 0] = -1.1
+    assert without_blanks(alignment, log_p, targets).tolist() == [[0, BLANK, 1, BLANK], [BLANK] * 4]
 
 
 def test_blank_frames_are_left_out() -> None:

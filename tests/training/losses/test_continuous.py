@@ -20,7 +20,8 @@ FRAMES = torch.tensor([5, 5, 4, 2])
 
 def continuous(adaptive: dict[str, object] | None = None, **changes: object) -> ContinuousLoss:
     settings = {"ctc": 1.0, "focal_ctc": 0.5, "triplet": 2.0, "weighting": "static", **changes}
-    config = ContinuousLossConfig.model_validate({**settings, "adaptive": adaptive_config(**(adaptive or {}))})
+    separates = {**adaptive_config().model_dump(), **(adaptive or {})}
+    config = ContinuousLossConfig.model_validate({**settings, "adaptive": separates})
     loss = ContinuousLoss(config, CLASSES, embedding=6)
     loss.confusion.update(torch.tensor([[6.0, 3.0], [1.0, 8.0]]))
     return loss
@@ -36,28 +37,50 @@ def batch(seed: int) -> tuple[Tensor, Tensor]:
 def oracle(logits: Tensor, features: Tensor, loss: ContinuousLoss) -> float:
     """With the settings above and α = 0.6."""
     ctc = focal = 0.0
-    segments = []
+    segments, separated = [], []
     for row, feature, target, t, n in zip(logits, features, TARGETS, FRAMES, LENGTHS, strict=True):
         signs = target[:n].tolist()
         one = oracles.ctc(row[:t], signs)
         ctc += one / 4
         focal += (1 - math.exp(-one / int(n))) ** 2 * one / 4
         if one > 0:
-            segments += oracles.segments(feature[:t], oracles.best_path(row[:t], signs), signs)
-    embeddings, labels = torch.stack([mean for mean, _ in segments]), torch.tensor([sign for _, sign in segments])
+            path = oracles.best_path(row[:t], signs)
+            segments += oracles.segments(feature[:t], path, signs)
+            if loss.config.adaptive.skip_blanks:
+                path = [p if p >= 0 and row[f, signs[p]] >= row[f, 2] else -1 for f, p in enumerate(path)]
+            separated += oracles.segments(feature[:t], path, signs)
+    (embeddings, labels), (apart, of) = (
+        (torch.stack([mean for mean, _ in some]), torch.tensor([sign for _, sign in some]))
+        for some in (segments, separated)
+    )
     triplet = oracles.hard_triplet(embeddings, labels, 0.2)
-    separation = oracles.separation(embeddings, labels, *weights_and_margins(loss.config.adaptive, loss.confusion))
+    separation = oracles.separation(apart, of, *weights_and_margins(loss.config.adaptive, loss.confusion))
     assert min(ctc, focal, triplet, separation) > 0
     return ctc + 0.5 * focal + 2.0 * triplet + 0.4 * separation
 
 
+@pytest.mark.parametrize("skip_blanks", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_it_equals_paths_and_loops(seed: int) -> None:
-    loss = continuous()
+def test_it_equals_paths_and_loops(seed: int, skip_blanks: bool) -> None:
+    loss = continuous({"skip_blanks": skip_blanks})
     logits, features = batch(seed)
     with torch.no_grad():
         found = loss(0, logits, features, FRAMES, TARGETS, LENGTHS).item()
     assert found == pytest.approx(oracle(logits.detach(), features.detach(), loss), rel=1e-4)
+
+
+@pytest.mark.parametrize("weighting", ["static", "gradient"])
+def test_where_all_is_read_as_blank_nothing_is_separated_unless_wanted(weighting: str) -> None:
+    blank = torch.tensor([0.0, 0.0, 9.0])
+    totals = []
+    for skip in (True, False):
+        for growth in (0.0, 0.5):
+            loss = continuous({"skip_blanks": skip, "margin_growth": growth}, weighting=weighting)
+            logits, features = batch(0)
+            totals.append(loss(0, logits / 9 + blank, features, FRAMES, TARGETS, LENGTHS))
+    assert totals[0] == totals[1]
+    assert totals[2] != totals[3]
+    totals[0].backward()
 
 
 @pytest.mark.parametrize("weighting", ["static", "uncertainty", "gradient"])
@@ -139,4 +162,4 @@ def test_a_restored_loss_goes_on_as_if_never_stopped(weighting: str, form: str) 
 
 def test_a_loss_that_teaches_no_logits_is_refused() -> None:
     with pytest.raises(ValidationError, match="ctc and focal_ctc are both 0"):
-        ContinuousLossConfig(ctc=0, focal_ctc=0, adaptive=adaptive_config())
+        ContinuousLossConfig.model_validate({"ctc": 0, "focal_ctc": 0, "adaptive": adaptive_config().model_dump()})
