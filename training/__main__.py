@@ -104,11 +104,17 @@ def parser() -> argparse.ArgumentParser:
         folds.run_evaluate_segmenter,
         "score segmenters on streams made of left-out signers' clips",
     )
-    add_fold_scores(
+    readers = add_fold_scores(
         choices,
         "evaluate-readers",
         folds.run_evaluate_readers,
         "score how checkpoints of either kind read streams made of left-out signers' clips, each by its own reader",
+    )
+    readers.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE.json",
+        help="of recognisers of single signs, the output of `calibrate`",
     )
     add_fold_scores(
         choices,

@@ -17,6 +17,7 @@ from service.ray.app import ReplicaPlan, serving
 from service.ray.deployments import _connect
 from service.settings import Settings, StartError
 from tests.bundles import NO_SIGN, signing
+from tests.sentence_bundles import connected, make_sentence_bundle
 from tests.service.process import ROOT, START_S, environment_of
 from tests.service.serving import (
     DOWN,
@@ -220,9 +221,12 @@ def start(bundle, *arguments, **settings):
 
 
 @pytest.mark.slow
-def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
+def test_sentences_are_read_and_a_signal_lets_their_streams_end_in_order(ray, tmp_path):
     port = free_port()
-    process = start(bundle_folder, "--recognisers", "1", PORT=port, EXTRACTOR=Settings().extractor)
+    settings = {"PORT": port, "EXTRACTOR": Settings().extractor} | {
+        name.upper(): value for name, value in ROOMY.items()
+    }
+    process = start(make_sentence_bundle(tmp_path / "bundle"), "--recognisers", "1", **settings)
     try:
         said = []
         while f"ready at http://127.0.0.1:{port}" not in "".join(said[-1:]):
@@ -233,11 +237,12 @@ def test_a_signal_lets_streams_end_in_order(ray, bundle_folder):
         reader.start()
         with Client(f"127.0.0.1:{port}") as asking:
             asking.start(aspect=4 / 3)
-            send_all(asking, BEGUN["east"])
-            asking.until("interim")
+            send_all(asking, connected("east west")[:56])  # the hand is still up for "west"
+            assert asking.until("final")["gloss"] == "east"
             process.send_signal(signal.SIGTERM)
             assert asking.until_closed() == 1001
-        assert asking.finals() == ["east"]
+        assert asking.finals() == ["east", "west"]
+        assert {final["utterance"] for final in asking.of("final")} == {0}
         assert asking.received[-1]["type"] == "ended"
         if code := process.wait(START_S):
             reader.join(TIMEOUT_S)

@@ -70,17 +70,25 @@ def run_evaluate_segmenter(args: argparse.Namespace) -> int:
 
 def run_evaluate_readers(args: argparse.Namespace) -> int:
     """`evaluate-readers`."""
-    from training.segmentation.readers import score_readers, table
+    from training.evaluation.calibration import load_calibration
+    from training.segmentation.alike import alike_table, score_alike
+    from training.segmentation.readers import live_reader, score_readers, table
 
     config = load_config(args.config)
+    calibration = None if args.calibration is None else load_calibration(args.calibration)
     segmenter = segmenter_of(config)
-    scores = []
+    scores, alike = [], []
     for fold in folds_of(config, args):
-        scores += score_readers(fold.recogniser, partial(segmenter, fold), fold.held_out, fold.seed, fold.test)
+        live = live_reader(fold.recogniser, partial(segmenter, fold), calibration)
+        scores += score_readers(fold.recogniser, live, fold.held_out, fold.seed, fold.test)
+        if not {e.gloss for e in fold.test} <= {*config.data.vocabulary, config.data.no_sign}:
+            alike.append(score_alike(*live, fold.recogniser.config, fold.held_out, fold.seed, fold.test))
     if args.json:
-        print("[" + ",\n".join(s.model_dump_json() for s in scores) + "]")
+        print(json.dumps({"streams": [s.model_dump() for s in scores], "alike": [s.model_dump() for s in alike]}))
     else:
         print(table(scores))
+        if alike:
+            print(f"\n{alike_table(alike)}")
     return 0
 
 
@@ -131,14 +139,15 @@ def run_evaluate_rejection(args: argparse.Namespace) -> int:
 def run_evaluate_told(args: argparse.Namespace) -> int:
     """`evaluate-told`."""
     from training.evaluation.calibration import load_calibration
-    from training.segmentation.detections import FoldDetections, count_fold, table
+    from training.segmentation.detections import FoldDetections, calibrated_pipeline, count_fold, table
 
     config, calibration = load_config(args.config), load_calibration(args.calibration)
     seeds = defaultdict[int, list[FoldDetections]](list)
     segmenter = segmenter_of(config)
     for place, fold in enumerate(folds_of(config, args)):
         # Every model reads other streams: there are more of them than of folds.
-        seeds[fold.seed].append(count_fold(fold.recogniser, calibration, segmenter(fold), fold.test, args.hours, place))
+        pipeline = calibrated_pipeline(fold.recogniser, calibration, segmenter(fold))
+        seeds[fold.seed].append(count_fold(pipeline, config.data, fold.test, args.hours, place))
     if args.json:
         print(json.dumps([[fold.model_dump() for fold in folds] for folds in seeds.values()], indent=1))
     else:

@@ -7,10 +7,13 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
+from glosscast.decoding import Pipeline
 from glosscast.learned_segmentation import Tagging
-from training.config import StreamConfig
+from glosscast.sentences.decoder import SentencePipeline
+from training.config import DataConfig, StreamConfig
 from training.data import Example
 from training.data.idle import KINDS, draw_idle, outside
+from training.data.sentences import Sentence
 from training.data.streams import draw_streams
 from training.evaluation.calibration import Calibration
 from training.evaluation.scores import TorchClassifier
@@ -47,36 +50,55 @@ def _one_gloss_each(examples: Sequence[Example]) -> list[Example]:
     return [replace(e, signer=f"{e.signer} {e.gloss}") for e in examples]
 
 
+def calibrated_pipeline(
+    checkpoint: Checkpoint, calibration: Calibration, tagging: Tagging
+) -> Pipeline | SentencePipeline:
+    """How a checkpoint of single signs reads a stream, with a segmenter and what `calibrate` found."""
+    config = checkpoint.config
+    model = checkpoint.build_calibrated(calibration.temperature, calibration.background)
+    pipeline = config.pipeline(TorchClassifier(model, len(config.data.vocabulary)), tagging)
+    return rejecting(pipeline, calibration.reject)
+
+
+def rejecting(pipeline: Pipeline | SentencePipeline, reject: float) -> Pipeline | SentencePipeline:
+    """The pipeline with another confidence below which a final is not told."""
+    return replace(pipeline, settings=pipeline.settings.model_copy(update={"reject": reject}))
+
+
+def other_signs(examples: Sequence[Example], data: DataConfig, count: int, number: int) -> list[Sentence]:
+    """So many streams of one sign outside the vocabulary each, with rests before and after.
+
+    Raises:
+        DataError: there is no clip of such a sign.
+    """
+    glosses = {e.gloss for e in examples} - set(data.vocabulary)
+    return draw_streams(_one_gloss_each(examples), sorted(glosses), [], ALONE, count, SEED + number)
+
+
 def count_fold(
-    checkpoint: Checkpoint,
-    calibration: Calibration,
-    tagging: Tagging,
+    pipeline: Pipeline | SentencePipeline,
+    data: DataConfig,
     examples: Sequence[Example],
     hours: float,
     number: int,
+    counts: tuple[int, int] = (KNOWN, UNKNOWN),
 ) -> FoldDetections:
     """Read streams made of left-out signers' clips.
 
     Args:
-        checkpoint: a recogniser that has not seen them.
-        calibration: found on other signers.
-        tagging: a segmenter that has not seen them either.
+        pipeline: of models that have not seen them.
+        data: what the recogniser learned from.
         examples: their clips, of the vocabulary, of "no sign" and of other signs.
         hours: how long the idle streams are together, every kind alike.
         number: of the fold, so that folds draw differently.
+        counts: streams of signs of the vocabulary and of other signs.
 
     Raises:
         DataError: there is no clip of the vocabulary, or none of other signs.
     """
-    config = checkpoint.config
-    vocabulary, none = config.data.vocabulary, config.data.no_sign
-    model = checkpoint.build_calibrated(calibration.temperature, calibration.background)
-    classify = TorchClassifier(model, len(vocabulary))
-    settings = config.decoder.model_copy(update={"reject": calibration.reject})
-    pipeline = replace(config.pipeline(classify, tagging), settings=settings)
+    vocabulary, none = data.vocabulary, data.no_sign
     count = partial(count_detections, pipeline=pipeline, vocabulary=vocabulary, no_sign=none)
-    glosses = {e.gloss for e in examples} - {none}
-    draw = partial(draw_streams, no_sign=[], config=ALONE, seed=SEED + number)
+    glosses = {e.gloss for e in examples} & set(vocabulary) - {none}
     unread = outside(examples, vocabulary, none)
     idle = {}
     kinds = [kind for kind in KINDS if kind != "recorded" or any(e.gloss == none for e in examples)]
@@ -84,8 +106,8 @@ def count_fold(
         streams = draw_idle(unread, [none or ""], kind, hours / len(kinds), SEED + number)
         idle[kind] = count_false_alarms(streams, pipeline, vocabulary, none)
     return FoldDetections(
-        known=count(draw(examples, glosses=sorted(glosses & set(vocabulary)), count=KNOWN)),
-        unknown=count(draw(_one_gloss_each(examples), glosses=sorted(glosses - set(vocabulary)), count=UNKNOWN)),
+        known=count(draw_streams(examples, sorted(glosses), [], ALONE, counts[0], SEED + number)),
+        unknown=count(other_signs(examples, data, counts[1], number)),
         idle=idle,
     )
 

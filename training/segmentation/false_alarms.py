@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from glosscast.decoding import Pipeline
+from glosscast.sentences.decoder import SentencePipeline
 from training.data.sentences import Sentence
 from training.segmentation.score import find_signs
 
@@ -62,7 +63,7 @@ class DetectionCounts(BaseModel):
 
 
 def count_false_alarms(
-    streams: Iterable[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
+    streams: Iterable[Sentence], pipeline: Pipeline | SentencePipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> FalseAlarms:
     """Read streams without a sign with a new decoder each."""
     length_ms = 0.0
@@ -76,7 +77,7 @@ def count_false_alarms(
 
 
 def count_detections(
-    streams: Iterable[Sentence], pipeline: Pipeline, vocabulary: Sequence[str], no_sign: str | None
+    streams: Iterable[Sentence], pipeline: Pipeline | SentencePipeline, vocabulary: Sequence[str], no_sign: str | None
 ) -> DetectionCounts:
     """Read streams of signs with a new decoder each."""
     signs = right = missed = wrong = repeated = stray = 0

@@ -16,6 +16,7 @@ from training.config import Config, StreamConfig
 from training.data import Example
 from training.data.sentences import Sentence
 from training.data.streams import draw_streams
+from training.evaluation.calibration import Calibration
 from training.evaluation.scores import StepClassifier, TorchClassifier
 from training.evaluation.seeds import mean_and_std
 from training.evaluation.wer import ErrorRate, error_rate
@@ -67,19 +68,18 @@ class Reading(NamedTuple):
 
 def score_readers(
     checkpoint: Checkpoint,
-    segmenter: Callable[[], Tagging],
+    live: tuple[str, Pipeline | SentencePipeline],
     held_out: Sequence[str],
     seed: int,
     examples: Sequence[Example],
 ) -> list[ReaderScores]:
     """Read every kind of streams in each way that a checkpoint can be read.
 
-    A model of sentences reads streams as they come and when they are over. One of isolated signs reads windows if its
-    config has a `[reader]`, and else what the learned segmenter finds.
+    A model of sentences reads streams as they come and when they are over.
 
     Args:
         checkpoint: a model that has not seen these signers.
-        segmenter: learned without them; asked only where it is needed, since learning takes minutes.
+        live: how it reads a stream as it comes, from `live_reader`.
         held_out: the signers.
         seed: 0, 1, … of the model.
         examples: the signers' clips.
@@ -87,16 +87,12 @@ def score_readers(
     Raises:
         DataError: there is no clip of the vocabulary.
     """
-    config = checkpoint.config
-    none = no_signs(config)
-    glosses = [gloss for gloss in config.data.vocabulary if gloss not in none]
-    name, pipeline = live_reader(checkpoint, segmenter)
-    ways: dict[str, Callable[[Sequence[Sentence]], Reading]] = {name: partial(_read_live, pipeline, config)}
+    name, pipeline = live
+    ways: dict[str, Callable[[Sequence[Sentence]], Reading]] = {name: partial(_read_live, pipeline, checkpoint.config)}
     if checkpoint.kind == "continuous":
         ways["CTC offline"] = partial(_read_offline, checkpoint)
     result = []
-    for kind, drawing in KINDS.items():
-        streams = draw_streams(examples, glosses, sorted(none), drawing, TESTED, TESTED_SEED)
+    for kind, streams in tested_streams(examples, checkpoint.config).items():
         minutes = sum(s.clip.duration_ms for s in streams) / 60_000
         for reader, read in ways.items():
             began_s = time.process_time()
@@ -117,15 +113,47 @@ def score_readers(
     return result
 
 
-def live_reader(checkpoint: Checkpoint, segmenter: Callable[[], Tagging]) -> tuple[str, Pipeline | SentencePipeline]:
-    """How a checkpoint reads a stream as it comes: the name of the way, and the pipeline."""
+def tested_streams(examples: Sequence[Example], config: Config) -> dict[str, list[Sentence]]:
+    """The streams of each kind that every way reads, made of these clips.
+
+    Raises:
+        DataError: there is no clip of the vocabulary.
+    """
+    none = no_signs(config)
+    glosses = [gloss for gloss in config.data.vocabulary if gloss not in none]
+    return {
+        kind: draw_streams(examples, glosses, sorted(none), drawing, TESTED, TESTED_SEED)
+        for kind, drawing in KINDS.items()
+    }
+
+
+def read_stream(stream: Sentence, pipeline: Pipeline | SentencePipeline, config: Config) -> dict[FoundSign, str]:
+    """What a new decoder tells of a stream, each with its gloss; "no sign" and what is too unsure are left out."""
+    found = find_signs(stream, pipeline.decoder(interim=False), config.data.vocabulary)
+    return {f: f.gloss for f in found if f.gloss is not None and f.gloss not in no_signs(config)}
+
+
+def live_reader(
+    checkpoint: Checkpoint, segmenter: Callable[[], Tagging], calibration: Calibration | None = None
+) -> tuple[str, Pipeline | SentencePipeline]:
+    """How a checkpoint reads a stream as it comes: the name of the way, and the pipeline, which rejects nothing.
+
+    A model of isolated signs reads windows if its config has a `[reader]`, and else what the learned segmenter finds.
+
+    Args:
+        checkpoint: a model of either kind.
+        segmenter: learned without the signers of the stream; asked only where it is needed, since learning takes
+            minutes.
+        calibration: of a model that reads what the segmenter finds; None leaves it as it was trained.
+    """
     config = checkpoint.config
     known = len(config.data.vocabulary)
     if checkpoint.kind == "continuous":
         return "CTC streaming", config.sentence_pipeline(StepClassifier(checkpoint.build_continuous(), known))
-    classify = TorchClassifier(checkpoint.build(), known)
     if config.reader is not None:
-        return "windows", config.sentence_pipeline(classify)
+        return "windows", config.sentence_pipeline(TorchClassifier(checkpoint.build(), known))
+    as_told = (1.0, 0.0) if calibration is None else (calibration.temperature, calibration.background)
+    classify = TorchClassifier(checkpoint.build_calibrated(*as_told), known)
     return "segmenter with classifier", config.pipeline(classify, segmenter())
 
 
@@ -152,10 +180,8 @@ def delay_of(streams: Sequence[Sentence], found: Sequence[Sequence[FoundSign]]) 
 
 def _read_live(pipeline: Pipeline | SentencePipeline, config: Config, streams: Sequence[Sentence]) -> Reading:
     """Streams as they come, each by a decoder of its own."""
-    none = no_signs(config)
-    found = [find_signs(s, pipeline.decoder(interim=False), config.data.vocabulary) for s in streams]
-    told = [[f for f in of if f.gloss is not None and f.gloss not in none] for of in found]
-    return Reading([[f.gloss or "" for f in of] for of in told], delay_of(streams, told))
+    told = [read_stream(stream, pipeline, config) for stream in streams]
+    return Reading([list(of.values()) for of in told], delay_of(streams, [list(of) for of in told]))
 
 
 def _read_offline(checkpoint: Checkpoint, streams: Sequence[Sentence]) -> Reading:

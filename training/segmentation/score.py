@@ -22,12 +22,14 @@ class FoundSign:
         start_ms, end_ms: where it lies, in the stream's time.
         reported_ms: time of the frame with which its final came.
         gloss: its gloss; None where it is not reported.
+        confidence: of that gloss, 0 to 1.
     """
 
     start_ms: float
     end_ms: float
     reported_ms: float
     gloss: str | None
+    confidence: float
 
 
 class SegmentScores(BaseModel):
@@ -79,16 +81,14 @@ def find_signs(stream: Sentence, decoder: Decoder | SentenceDecoder, vocabulary:
 
 
 def _finals(events: Sequence[SignEvent], reported_ms: float, vocabulary: Sequence[str]) -> list[FoundSign]:
-    return [
-        FoundSign(
-            e.start_ms,
-            e.end_ms,
-            reported_ms,
-            None if e.suppressed else vocabulary[int(e.probabilities.argmax()) if e.label is None else e.label],
-        )
-        for e in events
-        if e.probabilities is not None and e.kind == "final"
-    ]
+    found = []
+    for e in events:
+        if e.probabilities is None or e.kind != "final":
+            continue
+        label = int(e.probabilities.argmax()) if e.label is None else e.label
+        gloss = None if e.suppressed else vocabulary[label]
+        found.append(FoundSign(e.start_ms, e.end_ms, reported_ms, gloss, float(e.probabilities[label])))
+    return found
 
 
 def score(

@@ -34,7 +34,7 @@ def stream(*glosses: str) -> Sentence:
 
 
 def final(gloss: str, at_ms: float, reported_ms: float) -> FoundSign:
-    return FoundSign(at_ms, at_ms + 100.0, reported_ms, gloss)
+    return FoundSign(at_ms, at_ms + 100.0, reported_ms, gloss, 0.9)
 
 
 def test_delays_are_those_of_the_signs_that_were_read_rightly() -> None:
@@ -79,7 +79,9 @@ def test_every_kind_of_checkpoint_is_read_by_its_own_reader(
         scored = ["evaluate-readers", *options, "--fold", "cem", "--checkpoint", str(config.parent / "checkpoint.pt")]
         capsys.readouterr()
         assert main([*scored, "--json"]) == 0
-        rows[config.parent.name] = json.loads(capsys.readouterr().out)
+        found = json.loads(capsys.readouterr().out)
+        rows[config.parent.name] = found["streams"]
+        assert found["alike"] == []  # the three people sign nothing but the vocabulary
     for row in rows["ctc"]:
         assert (row["delay_ms"] is None) or row["reader"] == "CTC streaming"
     assert {name: {row["reader"] for row in of} for name, of in rows.items()} == {

@@ -20,7 +20,7 @@ def sign(start: float, end: float) -> Sign:
 
 
 def found(start: float, end: float) -> FoundSign:
-    return FoundSign(start, end, end + 100, "a")
+    return FoundSign(start, end, end + 100, "a", 0.9)
 
 
 @pytest.mark.parametrize(
