@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from glosscast.holistic import models
+from glosscast.holistic.effort import FULL, serving
 from glosscast.holistic.int8 import in_int8, without_range
+from glosscast.holistic.litert import LiteRtTracker
 from glosscast.holistic.models import HAND_LANDMARK, read
 from glosscast.holistic.networks import Network, NetworkPool
 from tests.glosscast.trackers import needs_litert
@@ -84,3 +86,18 @@ def test_a_pool_keeps_exact_sets_and_rounded_ones_apart(litert_models):
         assert again is rounded
     with pool.lease() as again:
         assert again is exact
+
+
+def test_what_is_served_is_rounded_and_what_is_extracted_for_training_is_not(litert_models, monkeypatch):
+    leased = []
+    lease = NetworkPool.lease
+
+    def noting(pool, exact=True):
+        leased.append(exact)
+        return lease(pool, exact)
+
+    monkeypatch.setattr(NetworkPool, "lease", noting)
+    pool = NetworkPool(1, litert_models)
+    for effort in (serving(face=False), FULL):
+        LiteRtTracker(pool, effort).track(np.zeros((48, 64, 3), np.uint8))
+    assert leased == [False, True]
