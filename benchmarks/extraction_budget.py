@@ -138,8 +138,10 @@ def noisy(picture: RGB) -> list[RGB]:
 @contextmanager
 def timers(pool: NetworkPool, steps: Timed) -> Iterator[None]:
     """Add the CPU seconds of models and of work on pictures to `steps` while the block lasts."""
-    with pool.lease() as networks:
-        names = {network: MODELS[name] for name, network in vars(networks).items()}
+    names = {}
+    for exact in (True, False):
+        with pool.lease(exact) as networks:
+            names.update({network: MODELS[name] for name, network in vars(networks).items()})
 
     def timing(function: Callable[..., Any], name_of: Callable[[Any], str]) -> Callable[..., Any]:
         def call(owner: Any, *args: Any, **options: Any) -> Any:

@@ -34,6 +34,7 @@ SAVINGS = {
     "no face": FULL._replace(face=False),
     "no hands outside the picture": FULL._replace(outside=False),
     "frames at rest held": FULL._replace(rest=False),
+    "hands in int8": FULL._replace(exact=False),
     "all": serving(face=False),
 }
 

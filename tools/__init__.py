@@ -1,1 +1,4 @@
-"""What writes pages and pictures of the documentation. It may import every package, and no package imports it."""
+"""What writes pages and pictures of the documentation and numbers of the code.
+
+It may import every package, and no package imports it.
+"""

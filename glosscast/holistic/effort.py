@@ -13,11 +13,13 @@ class Effort(NamedTuple):
         face: find the 96 points of the face mesh; where not, they are zeros, as of a face that is not seen.
         outside: look for hands whose place by the pose lies outside the picture.
         rest: look at a frame in which nothing has moved, though the hands rest or nobody is in view.
+        exact: compute the model of hands in fp32 as MediaPipe does, and not its middle in int8.
     """
 
     face: bool = True
     outside: bool = True
     rest: bool = True
+    exact: bool = True
 
 
 FULL = Effort()
@@ -29,4 +31,4 @@ def serving(face: bool) -> Effort:
     Args:
         face: whether the bundle sees the face mesh; `face` of its manifest's keypoints.
     """
-    return Effort(face, outside=False, rest=False)
+    return Effort(face, outside=False, rest=False, exact=False)

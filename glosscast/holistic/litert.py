@@ -90,7 +90,7 @@ class LiteRtTracker:
         try:
             if self._holds(rgb):
                 return self._keypoints.copy()
-            with self._networks.lease() as networks:
+            with self._networks.lease(self._effort.exact) as networks:
                 self._keypoints = self._track(View(rgb, networks))
         except BaseException:
             self.broken = True

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
+from glosscast.holistic.int8 import Span
 from glosscast.holistic.surgery import keep_outputs
 
 MEDIAPIPE = "0.10.21"
@@ -38,6 +39,7 @@ class Model:
         sha256: of the file in the wheel.
         outputs: the outputs that are kept, by position; None keeps the file as it is.
         prepared_sha256: of the file in the models' folder.
+        int8: the operators that are computed in int8 where the work need not be exact; the file stays as it is.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Model:
     sha256: str
     outputs: tuple[int, ...] | None = None
     prepared_sha256: str = ""
+    int8: Span | None = None
 
     @property
     def expected_sha256(self) -> str:
@@ -73,6 +76,33 @@ HAND_LANDMARK = Model(
     "hand_landmark.tflite",
     "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
     "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+    int8=Span(
+        5,
+        51,
+        {
+            5: (-9.2, 7.0),
+            8: (-9.5, 12.8),
+            9: (-12.0, 12.8),
+            12: (-9.8, 8.7),
+            15: (-8.6, 7.9),
+            16: (-11.6, 13.2),
+            19: (-14.3, 11.1),
+            22: (-10.3, 8.3),
+            23: (-16.1, 13.0),
+            26: (-9.8, 9.9),
+            27: (-17.8, 19.7),
+            30: (-17.0, 13.9),
+            33: (-8.0, 8.6),
+            34: (-20.4, 19.5),
+            37: (-11.4, 10.8),
+            38: (-31.2, 26.9),
+            41: (-12.7, 14.3),
+            44: (-5.7, 8.0),
+            45: (-14.9, 20.9),
+            48: (-5.4, 7.4),
+            49: (-16.0, 28.2),
+        },
+    ),
 )
 FACE_DETECTION = Model(
     "face_detection.tflite",

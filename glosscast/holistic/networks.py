@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.holistic import models
+from glosscast.holistic.int8 import in_int8
 from glosscast.holistic.models import Model
 from glosscast.video import RGB
 
@@ -27,6 +28,7 @@ class Network:
         folder: where the models lie.
         low: the model's value of a black pixel; that of a white one is 1.
         threads: that compute it together; the same bits whatever their number.
+        exact: compute it in fp32, and not its `int8` operators in int8.
 
     Attributes:
         side: of the pictures that it takes, pixels.
@@ -35,8 +37,10 @@ class Network:
         ModelError: the model is missing or damaged.
     """
 
-    def __init__(self, model: Model, folder: Path, low: float = 0.0, threads: int = 1) -> None:
+    def __init__(self, model: Model, folder: Path, low: float = 0.0, threads: int = 1, exact: bool = True) -> None:
         self._content = models.read(model, folder)
+        if model.int8 is not None and not exact:
+            self._content = in_int8(self._content, model.int8)
         self._scale = np.float32((1 - low) / 255)
         self._low = np.float32(low)
         self._threads = threads
@@ -77,19 +81,19 @@ class _Run:
 
 
 class Networks:
-    """One of each model.
+    """One of each model; see `Network`.
 
     Raises:
         ModelError: a model is missing or damaged.
     """
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
+    def __init__(self, folder: Path, threads: int = 1, exact: bool = True) -> None:
         self.pose_detection = Network(models.POSE_DETECTION, folder, -1, threads)
         self.pose_landmark = Network(models.POSE_LANDMARK, folder, 0, threads)
         self.hand_recrop = Network(models.HAND_RECROP, folder, 0, threads)
         # Takes both hands at once, in 0.92 of the time of one after the other, and gives the same, bit for bit. The
         # re-crop model does not: its second picture would come out wrong.
-        self.hand_landmark = Network(models.HAND_LANDMARK, folder, 0, threads)
+        self.hand_landmark = Network(models.HAND_LANDMARK, folder, 0, threads, exact)
         self.face_detection = Network(models.FACE_DETECTION, folder, -1, threads)
         self.face_landmark = Network(models.FACE_LANDMARK, folder, 0, threads)
 
@@ -112,26 +116,29 @@ class NetworkPool:
 
     def __init__(self, size: int, folder: Path, threads: int = 1) -> None:
         self._permits = Semaphore(size)
-        self._idle: list[Networks] = []
+        self._idle: dict[bool, list[Networks]] = {True: [], False: []}  # by whether they are exact
         self._folder = folder
         self._threads = threads
 
     @contextmanager
-    def lease(self) -> Iterator[Networks]:
+    def lease(self, exact: bool = True) -> Iterator[Networks]:
         """A set of models for one frame.
+
+        Args:
+            exact: see `Network`.
 
         Raises:
             ModelError: a model is missing or damaged.
         """
         with self._permits:
             try:
-                networks = self._idle.pop()
+                networks = self._idle[exact].pop()
             except IndexError:
-                networks = Networks(self._folder, self._threads)
+                networks = Networks(self._folder, self._threads, exact)
             try:
                 yield networks
             finally:
-                self._idle.append(networks)
+                self._idle[exact].append(networks)
 
 
 @cache

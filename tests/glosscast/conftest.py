@@ -48,8 +48,10 @@ def counted(litert_models, monkeypatch):
     """Models, and how often each has looked at a picture."""
     runs = Counter()
     pool = NetworkPool(1, litert_models)
-    with pool.lease() as networks:
-        names = {network: name for name, network in vars(networks).items()}
+    names = {}
+    for exact in (True, False):
+        with pool.lease(exact) as networks:
+            names.update({network: name for name, network in vars(networks).items()})
     look = Network.__call__
 
     def counting(network, *pictures):
