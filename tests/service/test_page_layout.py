@@ -25,9 +25,10 @@ READABLE = 4.5  # contrast of text, WCAG 2.2 AA
 
 
 def running(open_page: Open, *switches: str, prepare: Any = lambda page: None, **context: Any) -> Any:
-    """The page while captions run, the last of `SIGNS` on show."""
+    """The page while captions run, the last of `SIGNS` on show for good."""
 
     def prepared(page: Any) -> None:
+        page.add_init_script("localStorage['glosscast.options'] ??= '{\"hold\": 0}'")
         playing(on_start(STARTED, *SIGNS))(page)
         prepare(page)
 
