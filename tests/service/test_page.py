@@ -205,7 +205,7 @@ def test_text_file_is_refused_in_plain_words(open_page: Open, tmp_path: Path) ->
     assert "MP4" in page.locator("#clip-error-body").inner_text()
 
 
-PROBLEMS = {  # code: status, headers, title, whether the same clip may be tried again
+PROBLEMS = {  # what the page makes of it: status, headers, title, whether the same clip may be tried again
     "too_large": (413, {}, "This file is too large", False),
     "out_of_memory": (413, {}, "This clip takes too much memory", False),
     "undecodable": (422, {}, "This video cannot be read", False),
@@ -213,13 +213,14 @@ PROBLEMS = {  # code: status, headers, title, whether the same clip may be tried
     "no_signer": (422, {}, "Nobody to be seen", False),
     "too_many_requests": (429, {"Retry-After": "5"}, "The server is busy", True),
     "not_ready": (503, {"Retry-After": "5"}, "The server is still getting ready", True),
-    "one that this page does not know": (500, {}, "Something went wrong", True),
+    "unknown": (500, {}, "Something went wrong", True),
 }
+SENT = {"unknown": "a code that this page does not know"}
 
 
 def test_problem_is_shown_in_plain_words(open_page: Open, tmp_path: Path) -> None:
     answers = [
-        {"status": status, "headers": headers, "body": json.dumps({"code": code, "detail": "not for people"})}
+        {"status": status, "headers": headers, "body": json.dumps({"code": SENT.get(code, code), "detail": "no"})}
         for code, (status, headers, *_) in PROBLEMS.items()
     ]
     given = iter(answers)
