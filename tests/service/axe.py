@@ -22,14 +22,15 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 # Animations are ended first: colours that fade in count for none.
 RUN = """async (rules) => {
   for (const a of document.getAnimations()) { try { a.finish(); } catch { a.cancel(); } }
-  const { violations } = await axe.run({ runOnly: rules });
+  const { violations } = await axe.run({ runOnly: rules, resultTypes: ["violations"] });
   return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => [id, target, failureSummary]));
 }"""
 
 
 def barriers(page: Any) -> list[Any]:
     """What axe-core finds wrong with what is shown now: rule, element, and what to do."""
-    page.evaluate(SCRIPT.read_text(encoding="utf-8"))
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(SCRIPT.read_text(encoding="utf-8"))
     found: list[Any] = page.evaluate(RUN, RULES)
     return found
 

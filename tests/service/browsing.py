@@ -15,6 +15,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 PATIENCE_MS = 120_000  # for anything that takes one step; the machine may be busy with other work
 CAMERA = ("--use-fake-device-for-media-stream",)
 ALLOWED_CAMERA = (*CAMERA, "--use-fake-ui-for-media-stream")
+NO_CAMERA = ("--use-fake-device-for-media-stream=device-count=0",)
+
+NO_APP = "/page.json"  # what is at this address imports none of the page's modules
 
 Open = Callable[..., Any]
 
@@ -49,6 +52,11 @@ def write_webcam(pictures: Pictures, out: Path) -> str:
             container.mux(stream.encode(av.VideoFrame.from_image(shown)))
         container.mux(stream.encode(None))
     return f"--use-file-for-fake-video-capture={out}"
+
+
+def without_offers(page: Any) -> None:
+    """Answers for a service of another process that it offers neither privacy mode nor teaching."""
+    page.route("**/page.json", lambda route: route.fulfill(json={"holistic": None}))
 
 
 class Witness:

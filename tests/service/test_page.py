@@ -13,7 +13,17 @@ from PIL import Image
 
 from glosscast.bundle import EMBEDDED
 from tests.bundles import FRAME_MS, NO_SIGN, VOCABULARY, lenient
-from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CAMERA, PATIENCE_MS, Open, pictures_of, write_webcam
+from tests.service.browsing import (
+    ALLOWED_CAMERA,
+    BROWSER_TESTS,
+    CAMERA,
+    NO_CAMERA,
+    PATIENCE_MS,
+    Open,
+    pictures_of,
+    without_offers,
+    write_webcam,
+)
 from tests.service.process import DATA, running_service
 from tests.service.serving import EAST, WEST, colours
 
@@ -56,7 +66,12 @@ def test_webcam_and_upload_give_the_gloss_that_rest_gives(
     open_page: Open, real_service: str, readable: tuple[Path, str], tmp_path: Path
 ) -> None:
     clip, gloss = readable
-    page = open_page(*ALLOWED_CAMERA, write_webcam(pictures_of(clip), tmp_path / "webcam.mjpeg"), address=real_service)
+    page = open_page(
+        *ALLOWED_CAMERA,
+        write_webcam(pictures_of(clip), tmp_path / "webcam.mjpeg"),
+        address=real_service,
+        prepare=without_offers,
+    )
     # The recording plays in a loop. Captions may start in the middle of it, and a busy machine drops frames:
     # most of what is read counts.
     glosses = signs_read(page, 4)
@@ -77,7 +92,7 @@ def test_on_a_phone_the_webcam_is_read_as_well(
 ) -> None:
     clip, gloss = readable
     webcam = write_webcam(pictures_of(clip), tmp_path / "webcam.mjpeg")
-    page = open_page(*ALLOWED_CAMERA, webcam, address=real_service, **PHONE)
+    page = open_page(*ALLOWED_CAMERA, webcam, address=real_service, prepare=without_offers, **PHONE)
     assert gloss in signs_read(page, 2)
     caption = page.locator("#caption").bounding_box()
     assert caption["y"] + caption["height"] <= PHONE["viewport"]["height"]  # seen without scrolling
@@ -190,35 +205,41 @@ def test_text_file_is_refused_in_plain_words(open_page: Open, tmp_path: Path) ->
     assert "MP4" in page.locator("#clip-error-body").inner_text()
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "headers", "title", "can_retry"),
-    [
-        ("too_large", 413, {}, "This file is too large", False),
-        ("out_of_memory", 413, {}, "This clip takes too much memory", False),
-        ("undecodable", 422, {}, "This video cannot be read", False),
-        ("too_long", 422, {}, "This clip is too long", False),
-        ("no_signer", 422, {}, "Nobody to be seen", False),
-        ("too_many_requests", 429, {"Retry-After": "5"}, "The server is busy", True),
-        ("not_ready", 503, {"Retry-After": "5"}, "The server is still getting ready", True),
-        ("one that this page does not know", 500, {}, "Something went wrong", True),
-    ],
-)
-def test_problem_is_shown_in_plain_words(
-    open_page: Open, tmp_path: Path, code: str, status: int, headers: dict[str, str], title: str, can_retry: bool
-) -> None:
-    (tmp_path / "clip.mp4").write_bytes(b"anything")
-    answer = {"status": status, "headers": headers, "body": json.dumps({"code": code, "detail": "not for people"})}
-    page = open_page(prepare=lambda page: page.route("**/v1/classify*", lambda route: route.fulfill(**answer)))
-    upload(page, tmp_path / "clip.mp4")
-    assert page.locator("#clip-error-title").inner_text() == title
-    assert page.locator("#clip-retry").is_visible() == can_retry
-    body = page.locator("#clip-error-body").inner_text()
-    assert ("5 seconds" in body) == ("Retry-After" in headers)
+PROBLEMS = {  # what the page makes of it: status, headers, title, whether the same clip may be tried again
+    "too_large": (413, {}, "This file is too large", False),
+    "out_of_memory": (413, {}, "This clip takes too much memory", False),
+    "undecodable": (422, {}, "This video cannot be read", False),
+    "too_long": (422, {}, "This clip is too long", False),
+    "no_signer": (422, {}, "Nobody to be seen", False),
+    "too_many_requests": (429, {"Retry-After": "5"}, "The server is busy", True),
+    "not_ready": (503, {"Retry-After": "5"}, "The server is still getting ready", True),
+    "unknown": (500, {}, "Something went wrong", True),
+}
+SENT = {"unknown": "a code that this page does not know"}
+
+
+def test_problem_is_shown_in_plain_words(open_page: Open, tmp_path: Path) -> None:
+    answers = [
+        {"status": status, "headers": headers, "body": json.dumps({"code": SENT.get(code, code), "detail": "no"})}
+        for code, (status, headers, *_) in PROBLEMS.items()
+    ]
+    given = iter(answers)
+    page = open_page(prepare=lambda page: page.route("**/v1/classify*", lambda route: route.fulfill(**next(given))))
+    page.locator(".tabs a[href='#clip']").click()
+    found, wanted = {}, {}
+    for code, (_, headers, title, can_retry) in PROBLEMS.items():
+        (tmp_path / f"{code}.mp4").write_bytes(b"anything")
+        page.set_input_files("#file", tmp_path / f"{code}.mp4")
+        page.locator(f"#clip-error[data-code='{code}']").wait_for()
+        waits = "5 seconds" in page.locator("#clip-error-body").inner_text()
+        shown = page.locator("#clip-error-title").inner_text(), page.locator("#clip-retry").is_visible(), waits
+        found[code], wanted[code] = shown, (title, can_retry, "Retry-After" in headers)
+    assert found == wanted
 
 
 @pytest.mark.parametrize(
     ("switches", "state", "title"),
-    [(CAMERA, "denied", "The camera is blocked"), ((), "no_camera", "No camera found")],
+    [(CAMERA, "denied", "The camera is blocked"), (NO_CAMERA, "no_camera", "No camera found")],
 )
 def test_without_a_camera_the_page_says_what_to_do(
     open_page: Open, switches: tuple[str, ...], state: str, title: str

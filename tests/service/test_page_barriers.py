@@ -145,10 +145,9 @@ def test_keyboard_alone_starts_and_pauses_and_captions_are_announced(open_page: 
     assert page.evaluate("document.activeElement.id") == "notice-action"  # the focus is not lost
 
 
-def test_transcript_is_saved_as_text_webvtt_and_srt(open_page: Open) -> None:
+def test_transcript_is_saved_as_text_webvtt_and_srt(module_page: Any) -> None:
     """Times count from when the page was opened; a caption stays until it can be read or the next one comes."""
-    page = open_page()
-    texts = page.evaluate(
+    texts = module_page.evaluate(
         """async () => {
           const { transcript } = await import("/js/transcript.js");
           const at = new Date(2026, 0, 2, 3, 4, 5);

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from tests.bundles import NO_SIGN
 from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, Open
 from tests.service.test_page_stream import BEGUN, STARTED, final, interim, on_start, playing
@@ -24,14 +22,14 @@ PLAY = """async ([steps, holdMs]) => {
 }"""
 
 
-def shown(open_page: Open, steps: list[list[Any]], hold_ms: int | None = 4000) -> list[str]:
-    seen: list[str] = open_page().evaluate(PLAY, [steps, hold_ms])
+def shown(module_page: Any, steps: list[list[Any]], hold_ms: int | None = 4000) -> list[str]:
+    seen: list[str] = module_page.evaluate(PLAY, [steps, hold_ms])
     return seen
 
 
-def test_final_is_cleared_after_its_time_which_each_final_begins_anew(open_page: Open) -> None:
+def test_final_is_cleared_after_its_time_which_each_final_begins_anew(module_page: Any) -> None:
     assert shown(
-        open_page,
+        module_page,
         [
             *([0, "show", "hello", 0], [3900, None], [3900, "show", "help", 3900], [7800, None], [7900, None]),
             *([9000, "show", "no", 9000], [12_999, None]),
@@ -42,13 +40,13 @@ def test_final_is_cleared_after_its_time_which_each_final_begins_anew(open_page:
     ]
 
 
-def test_final_that_is_never_to_be_cleared_stays(open_page: Open) -> None:
-    assert shown(open_page, [[0, "show", "hello", 0], [1e9, None]], None) == ["final hello"] * 2
+def test_final_that_is_never_to_be_cleared_stays(module_page: Any) -> None:
+    assert shown(module_page, [[0, "show", "hello", 0], [1e9, None]], None) == ["final hello"] * 2
 
 
-def test_sign_that_begins_leaves_the_final_and_one_that_comes_to_nothing_gives_it_back(open_page: Open) -> None:
+def test_sign_that_begins_leaves_the_final_and_one_that_comes_to_nothing_gives_it_back(module_page: Any) -> None:
     assert shown(
-        open_page,
+        module_page,
         [
             *([0, "show", "hello", 0], [500, "begin"], [900, "guess", "no", False], [1000, "guess", "yes", True]),
             *([1200, "drop"], [2000, "begin"], [2500, "show", "help", 2500]),
@@ -59,8 +57,8 @@ def test_sign_that_begins_leaves_the_final_and_one_that_comes_to_nothing_gives_i
     ]
 
 
-def test_final_whose_time_is_over_is_not_given_back(open_page: Open) -> None:
-    assert shown(open_page, [[0, "show", "hello", 0], [3000, "begin"], [4000, None], [4500, "drop"]]) == [
+def test_final_whose_time_is_over_is_not_given_back(module_page: Any) -> None:
+    assert shown(module_page, [[0, "show", "hello", 0], [3000, "begin"], [4000, None], [4500, "drop"]]) == [
         "final hello",
         "listening hello",
         "listening",
@@ -68,9 +66,9 @@ def test_final_whose_time_is_over_is_not_given_back(open_page: Open) -> None:
     ]
 
 
-def test_notice_of_an_unknown_sign_is_brief_and_leaves_the_final(open_page: Open) -> None:
+def test_notice_of_an_unknown_sign_is_brief_and_leaves_the_final(module_page: Any) -> None:
     assert shown(
-        open_page,
+        module_page,
         [
             *([0, "notice", 0], [2999, None], [3000, None], [3000, "show", "hello", 3000], [4000, "notice", 4000]),
             *([4500, "begin"], [5000, "drop"]),
@@ -107,19 +105,24 @@ def test_unknown_sign_is_said_to_be_so_and_is_in_no_list(open_page: Open) -> Non
     assert page.locator("#caption-word").inner_text() == ""
 
 
-@pytest.mark.parametrize(
-    ("message", "options"),
-    [
-        pytest.param(unknown("continued"), "{}", id="the sign before goes on"),
-        pytest.param(unknown("no_sign"), "{}", id="hands that surely sign nothing"),
-        pytest.param(unknown("example"), "{}", id="an example"),
-        pytest.param(unknown(None), "{}", id="a service that does not say why"),
-        pytest.param(unknown(length_ms=300), "{}", id="a jerk of the hand"),
-        pytest.param(unknown(), '{"unknown": false}', id="the person does not want to know"),
-    ],
-)
-def test_nothing_is_said_of(open_page: Open, message: dict[str, Any], options: str) -> None:
-    page = running(open_page, BEGUN, message, options=options)
+def test_nothing_is_said_of_a_sign_that_is_unknown_for_another_reason_than_that_nothing_is_like_it(
+    open_page: Open,
+) -> None:
+    unsaid = {
+        "the sign before goes on": unknown("continued"),
+        "hands that surely sign nothing": unknown("no_sign"),
+        "an example": unknown("example"),
+        "a service that does not say why": unknown(None),
+        "a jerk of the hand": unknown(length_ms=300),
+    }
+    # Each is followed by a sign that has its name, so that what is said of it would stand before that name.
+    messages = [part for name, message in unsaid.items() for part in (BEGUN, message, final(name))]
+    page = running(open_page, *messages)
+    assert page.locator("#announce p").all_inner_texts() == [*unsaid, "yes"]
+
+
+def test_nothing_is_said_of_an_unknown_sign_where_the_person_does_not_want_to_know(open_page: Open) -> None:
+    page = running(open_page, BEGUN, unknown(), options='{"unknown": false}')
     assert page.locator("#announce p").all_inner_texts() == ["yes"]
 
 

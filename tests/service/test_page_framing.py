@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from PIL import Image
 from tests.service.browsing import (
     ALLOWED_CAMERA,
     BROWSER_TESTS,
-    CHROMIUM,
     PATIENCE_MS,
     Open,
     write_webcam,
@@ -54,16 +53,6 @@ def unseen(view: dict[str, Any], *points: int) -> dict[str, Any]:
 EMPTY = {"pose": [None] * 25, "left_hand": None, "right_hand": None}
 NONE = sitting() | {"points": EMPTY, "people": 0}
 HEAD = (0, 2, 5, 7, 8)
-
-
-@pytest.fixture(scope="module")
-def module_page(playwright: Any, page_address: str) -> Iterator[Any]:
-    """The page, for tests that only want its modules."""
-    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    page = chromium.new_page()
-    page.goto(f"{page_address}/page.json")
-    yield page
-    chromium.close()
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,10 @@ READABLE = 4.5  # contrast of text, WCAG 2.2 AA
 
 
 def running(open_page: Open, *switches: str, prepare: Any = lambda page: None, **context: Any) -> Any:
-    """The page while captions run, the last of `SIGNS` on show."""
+    """The page while captions run, the last of `SIGNS` on show for good."""
 
     def prepared(page: Any) -> None:
+        page.add_init_script("localStorage['glosscast.options'] ??= '{\"hold\": 0}'")
         playing(on_start(STARTED, *SIGNS))(page)
         prepare(page)
 
@@ -70,13 +71,14 @@ def overlapping(page: Any, *selectors: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("size", [DESKTOP, {"width": 1440, "height": 900}, {"width": 1024, "height": 640}])
-def test_on_a_desktop_picture_caption_controls_and_settings_are_in_view(open_page: Open, size: dict[str, int]) -> None:
-    page = running(open_page, viewport=size)
+def test_on_a_desktop_picture_caption_controls_and_settings_are_in_view(open_page: Open) -> None:
+    page = running(open_page, viewport=DESKTOP)
     parts = ("#mirror", "#caption", "#controls", "#settings")
-    assert out_of_view(page, *parts) == []
-    assert overlapping(page, *parts) == []
-    assert page.locator("#mirror").bounding_box()["height"] > 0.2 * size["height"]
+    for size in (DESKTOP, {"width": 1440, "height": 900}, {"width": 1024, "height": 640}):
+        page.set_viewport_size(size)
+        assert out_of_view(page, *parts) == [], size
+        assert overlapping(page, *parts) == [], size
+        assert page.locator("#mirror").bounding_box()["height"] > 0.2 * size["height"], size
 
 
 def test_very_large_captions_leave_room_for_the_picture_on_a_desktop(open_page: Open) -> None:
@@ -86,22 +88,19 @@ def test_very_large_captions_leave_room_for_the_picture_on_a_desktop(open_page: 
     assert page.locator("#mirror").bounding_box()["height"] >= 120
 
 
-@pytest.mark.parametrize("size", [SIDEWAYS, {"width": 667, "height": 375}, {"width": 640, "height": 360}])
-def test_on_a_phone_held_sideways_the_caption_lies_over_a_picture_as_high_as_the_screen(
-    open_page: Open, size: dict[str, int]
-) -> None:
-    page = running(open_page, viewport=size, has_touch=True)
-    screen, caption = boxes_of(page, ".screen", "#caption").values()
-    assert screen["height"] == size["height"]
-    assert caption["bottom"] == size["height"]
+def test_on_a_phone_held_sideways_the_caption_lies_over_a_picture_as_high_as_the_screen(open_page: Open) -> None:
+    page = running(open_page, viewport=SIDEWAYS, has_touch=True)
     words = ("#caption-trail", "#caption-word", "#caption-meta")
-    assert (
-        out_of_view(page, "#pause", "#text-size", "#full", *words, *(f".tabs a:nth-child({k})" for k in range(1, 6)))
-        == []
-    )
-    assert overlapping(page, "#chip", "#controls", "#full") == []
-    assert overlapping(page, "#controls", *words) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    tabs = [f".tabs a:nth-child({k})" for k in range(1, 6)]
+    for size in (SIDEWAYS, {"width": 667, "height": 375}, {"width": 640, "height": 360}):
+        page.set_viewport_size(size)
+        screen, caption = boxes_of(page, ".screen", "#caption").values()
+        assert screen["height"] == size["height"], size
+        assert caption["bottom"] == size["height"], size
+        assert out_of_view(page, "#pause", "#text-size", "#full", *words, *tabs) == [], size
+        assert overlapping(page, "#chip", "#controls", "#full") == [], size
+        assert overlapping(page, "#controls", *words) == [], size
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
 
 
 def test_on_a_phone_held_sideways_start_and_mode_are_in_view(open_page: Open) -> None:
@@ -238,11 +237,10 @@ def test_a_lesson_is_in_view_as_a_whole(open_page: Open, page_address: str, size
 
 
 def test_the_condition_for_a_phone_held_sideways_is_the_same_in_script_and_style(
-    open_page: Open, page_address: str
+    module_page: Any, page_address: str
 ) -> None:
-    page = open_page()
-    script = page.evaluate("async () => (await import('/js/screen.js')).SIDEWAYS")
-    style = page.request.get(f"{page_address}/css/screen.css").text()
+    script = module_page.evaluate("async () => (await import('/js/screen.js')).SIDEWAYS")
+    style = module_page.request.get(f"{page_address}/css/screen.css").text()
     assert f"@media {script} {{" in style
 
 

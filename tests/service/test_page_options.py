@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.browsing import BROWSER_TESTS, Open
+from tests.service.browsing import BROWSER_TESTS, NO_APP, Open
 
 pytestmark = BROWSER_TESTS
 
@@ -28,7 +28,7 @@ FILL = """() => {
 
 
 def opened(open_page: Open, **options: Any) -> Any:
-    page = open_page(**options)
+    page = open_page(address=NO_APP, ready="body", **options)
     page.evaluate(MAKE)
     return page
 
@@ -49,7 +49,7 @@ def test_choice_is_kept_under_one_key_and_other_choices_with_it(open_page: Open)
 
 @pytest.mark.parametrize("damaged", ["{", "null", "7", '"text"', "[1]", '{"test-hold": 5, "test-loud": "yes"}'])
 def test_what_is_damaged_or_not_accepted_counts_as_not_chosen(open_page: Open, damaged: str) -> None:
-    page = open_page()
+    page = open_page(address=NO_APP, ready="body")
     page.evaluate("(text) => localStorage.setItem('glosscast.options', text)", damaged)
     page.reload()
     page.evaluate(MAKE)
@@ -60,10 +60,10 @@ def test_what_is_damaged_or_not_accepted_counts_as_not_chosen(open_page: Open, d
     assert (refused, page.evaluate("hold.value")) == ("RangeError", 2)
 
 
-def test_another_tab_follows(open_page: Open, page_address: str) -> None:
+def test_another_tab_follows(open_page: Open) -> None:
     one = opened(open_page)
     other = one.context.new_page()
-    other.goto(page_address)
+    other.goto(one.url)
     other.evaluate(MAKE)
     one.evaluate("hold.set(8)")
     other.wait_for_function("() => told.length === 2")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from glosscast.protocol import CloseCode
-from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CAMERA, Open
+from tests.service.browsing import ALLOWED_CAMERA, BROWSER_TESTS, CAMERA, NO_CAMERA, Open
 from tests.service.test_page_stream import STARTED, final, on_start, playing
 
 pytestmark = BROWSER_TESTS
@@ -117,7 +117,7 @@ def test_a_server_that_was_gone_and_a_camera_that_was_unplugged_come_back(open_p
 
 
 def test_nothing_is_shown_while_there_is_no_camera(open_page: Open, page_address: str) -> None:
-    page = overlay(open_page, page_address, "", prepare=lambda page: None)
+    page = overlay(open_page, page_address, "", *NO_CAMERA, prepare=lambda page: None)
     page.locator("#stage[data-state='no_camera']").wait_for(state="attached")
     assert is_empty(page)
     assert any("no_camera" in text for text in page.warnings)
@@ -221,19 +221,19 @@ def test_size_and_colours_are_those_of_the_address(
 DEFAULTS = {"clearMs": 8000, "mode": "auto", "trail": 2, "size": "", "color": "", "background": "", "key": ""}
 
 
-def test_wrong_parameters_fall_back_to_the_defaults_and_the_console_says_so(open_page: Open, page_address: str) -> None:
-    page = open_page()
+def test_wrong_parameters_fall_back_to_the_defaults_and_the_console_says_so(module_page: Any) -> None:
     read = """async ([search, hash]) => {
       const { overlayOptions } = await import("/js/overlay-options.js");
-      const said = [];
+      const { warn } = console, said = [];
       console.warn = (text) => said.push(text);
       const options = overlayOptions(search, hash);
+      console.warn = warn;
       if (options?.clearMs === Infinity) options.clearMs = "never";
       return [options, said.length];
     }"""
 
     def options(query: str, hash_: str = "") -> list[Any]:
-        return page.evaluate(read, [query, hash_])
+        return module_page.evaluate(read, [query, hash_])
 
     assert options("?overlay=0&clear=3") == [None, 0]
     assert options("?overlay=1") == [DEFAULTS, 0]

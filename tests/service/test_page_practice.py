@@ -156,9 +156,8 @@ def test_what_differs_plainly_from_the_example_is_said(
     assert all(part in line for part, line in zip(said, found, strict=True))
 
 
-def test_a_left_handed_signer_mirrors_the_example(open_page: Open) -> None:
-    page = open_page()
-    found = page.evaluate(
+def test_a_left_handed_signer_mirrors_the_example(module_page: Any) -> None:
+    found = module_page.evaluate(
         """async (example) => {
           const { measure, differences } = await import("/js/compare.js");
           const flip = (hand) => hand && hand.map(([x, y]) => [-x, y]);
@@ -172,9 +171,8 @@ def test_a_left_handed_signer_mirrors_the_example(open_page: Open) -> None:
     assert found[2] == []
 
 
-def test_far_too_fast_and_far_too_slow_are_said(open_page: Open) -> None:
-    page = open_page()
-    found = page.evaluate(
+def test_far_too_fast_and_far_too_slow_are_said(module_page: Any) -> None:
+    found = module_page.evaluate(
         """async () => {
           const { differences } = await import("/js/compare.js");
           const sign = (ms) => ({ x: 0, y: 0, other: 0, ms });

@@ -63,10 +63,11 @@ def listening(received: list[Any]) -> Callable[[Any], None]:
 
 def start(open_page: Open, fps: float, received: list[Any]) -> Any:
     def prepare(page: Any) -> None:
+        page.route("**/page.json", lambda route: route.fulfill(json={"holistic": holistic_path()}))
         with_pace(fps)(page)
         listening(received)(page)
 
-    page = open_page(*ALLOWED_CAMERA, prepare=prepare, privacy=True)
+    page = open_page(*ALLOWED_CAMERA, prepare=prepare)
     page.locator("#start").click()
     page.locator("#stage[data-state='running']").wait_for()
     deadline = time.monotonic() + PATIENCE_MS / 1000
@@ -114,7 +115,7 @@ def test_a_model_of_pictures_gets_pictures_without_a_question(open_page: Open) -
         listening(received)(page)
 
     loaded: list[str] = []
-    page = open_page(*ALLOWED_CAMERA, prepare=prepare, privacy=True)
+    page = open_page(*ALLOWED_CAMERA, prepare=prepare)
     page.locator("#stage[data-sends='pictures_only']").wait_for(state="attached")
     option = page.locator("#mode [value=keypoints]")
     assert option.is_disabled()
@@ -142,16 +143,6 @@ def test_a_model_of_pictures_gets_pictures_without_a_question(open_page: Open) -
 def test_verdict_on_a_device(module_page: Any, times: list[float], fits: bool | None) -> None:
     found = module_page.evaluate("async (times) => (await import('/js/modes.js')).verdict(times)", times)
     assert found is fits
-
-
-@pytest.fixture(scope="module")
-def module_page(playwright: Any, page_address: str) -> Any:
-    """The page, for tests that only want its modules."""
-    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    page = chromium.new_page()
-    page.goto(f"{page_address}/page.json")
-    yield page
-    chromium.close()
 
 
 def test_points_are_laid_out_as_the_server_reads_them(module_page: Any) -> None:
@@ -186,7 +177,7 @@ def test_privacy_mode_that_does_not_run_sends_no_picture(open_page: Open) -> Non
         page.route("**/page.json", lambda route: route.fulfill(json={"holistic": "vendor/broken/"}))
         listening(received)(page)
 
-    page = open_page(*ALLOWED_CAMERA, prepare=prepare, privacy=True)
+    page = open_page(*ALLOWED_CAMERA, prepare=prepare)
     page.locator("#mode").select_option("keypoints")
     page.locator("#start").click()
     page.locator("#stage[data-state='privacy_failed']").wait_for()

@@ -61,9 +61,8 @@ def test_another_utterance_begins_a_line(open_page: Open) -> None:
     assert caption_of(live(open_page, 8)) == ["NO", "YES"]
 
 
-def test_files_have_a_line_for_each_utterance(open_page: Open) -> None:
-    page = open_page()
-    texts = page.evaluate(
+def test_files_have_a_line_for_each_utterance(module_page: Any) -> None:
+    texts = module_page.evaluate(
         """async (signs) => {
           const { transcript } = await import("/js/transcript.js");
           const timed = signs.map((sign) => ({ ...sign, at: new Date(2026, 0, 2, 3, 4, 5) }));
@@ -79,10 +78,9 @@ def test_files_have_a_line_for_each_utterance(open_page: Open) -> None:
     assert "00:00:00.000 --> 00:00:02.800" in vtt
 
 
-def test_an_utterance_without_end_has_lines_that_can_be_read(open_page: Open) -> None:
-    page = open_page()
+def test_an_utterance_without_end_has_lines_that_can_be_read(module_page: Any) -> None:
     endless = [final("hello", segment=i, utterance=0, start_ms=i * 500, end_ms=i * 500 + 300) for i in range(60)]
-    found = page.evaluate(
+    found = module_page.evaluate(
         """async (signs) => {
           const { lines } = await import("/js/transcript.js");
           return lines(signs).map((line) => line.map((sign) => sign.segment));

@@ -157,10 +157,9 @@ def test_busy_server_is_asked_again_after_the_time_that_it_gives(open_page: Open
     assert 3000 < seconds <= 3600
 
 
-def test_frame_of_the_page_is_parsed_by_the_service(open_page: Open) -> None:
+def test_frame_of_the_page_is_parsed_by_the_service(module_page: Any) -> None:
     image = bytes(range(256))
-    page = open_page()
-    message = page.evaluate(
+    message = module_page.evaluate(
         """async (image) => {
           const { encodeFrame } = await import("/js/wire.js");
           return [...encodeFrame(17, 1062.5, new Uint8Array(image).buffer)];
@@ -171,7 +170,7 @@ def test_frame_of_the_page_is_parsed_by_the_service(open_page: Open) -> None:
     assert (frame.seq, frame.t_ms, frame.payload) == (17, 1062.5, image)
 
 
-def test_close_codes_decide_the_next_step(open_page: Open) -> None:
+def test_close_codes_decide_the_next_step(module_page: Any) -> None:
     cases: list[tuple[int, dict[str, Any] | None, int, tuple[str, str, float | None]]] = [
         (1000, None, 0, ("stop", "done", None)),
         (1001, None, 0, ("retry", "lost", 500)),
@@ -191,8 +190,7 @@ def test_close_codes_decide_the_next_step(open_page: Open) -> None:
         (4029, None, 0, ("retry", "busy", 3000)),
         (4031, {"retryable": True}, 0, ("stop", "idle", None)),
     ]
-    page = open_page()
-    found = page.evaluate(
+    found = module_page.evaluate(
         """async (cases) => {
           const { afterClose } = await import("/js/protocol.js");
           const middle = () => 0.5; // no jitter
@@ -205,10 +203,9 @@ def test_close_codes_decide_the_next_step(open_page: Open) -> None:
         assert told == pytest.approx(expected), (code, error, attempt)
 
 
-def test_dead_connection_is_noticed(open_page: Open) -> None:
+def test_dead_connection_is_noticed(module_page: Any) -> None:
     """The network can vanish without a close: frames go out and nothing comes back."""
-    page = open_page()
-    told = page.evaluate(
+    told = module_page.evaluate(
         """async () => {
           const { StreamClient } = await import("/js/protocol.js");
           const timers = new Map(), sockets = [], told = [];
@@ -249,10 +246,9 @@ def test_dead_connection_is_noticed(open_page: Open) -> None:
     assert (told["watchedBefore"], told["watchedAfterAnswer"]) == (0, 0)
 
 
-def test_stopping_before_the_connection_is_there_leaves_none_behind(open_page: Open) -> None:
+def test_stopping_before_the_connection_is_there_leaves_none_behind(module_page: Any) -> None:
     """A token for it may take its time."""
-    page = open_page()
-    told = page.evaluate(
+    told = module_page.evaluate(
         """async () => {
           const { StreamClient } = await import("/js/protocol.js");
           const told = [];
@@ -272,10 +268,9 @@ def test_stopping_before_the_connection_is_there_leaves_none_behind(open_page: O
     assert told == {"told": ["connecting"], "attempts": 1, "closed": 1}
 
 
-def test_teaching_goes_on_over_another_connection(open_page: Open) -> None:
+def test_teaching_goes_on_over_another_connection(module_page: Any) -> None:
     """What is taught is told again, and what was said of an example is told once."""
-    page = open_page()
-    told = page.evaluate(
+    told = module_page.evaluate(
         """async () => {
           const { StreamClient } = await import("/js/protocol.js");
           const sockets = [], messages = [];

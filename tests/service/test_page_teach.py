@@ -327,6 +327,5 @@ def test_clips_are_read_with_what_was_taught(open_page: Open, tmp_path: Path) ->
         (1.0, "almost every time"),
     ],
 )
-def test_risk_in_words(open_page: Open, risk: float, words: str) -> None:
-    page = open_page()
-    assert page.evaluate("async (risk) => (await import('/js/teach-messages.js')).often(risk)", risk) == words
+def test_risk_in_words(module_page: Any, risk: float, words: str) -> None:
+    assert module_page.evaluate("async (risk) => (await import('/js/teach-messages.js')).often(risk)", risk) == words
