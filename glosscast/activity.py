@@ -1,11 +1,16 @@
-"""Measures of signing in a frame: the wrists' height against the shoulders, and their speed."""
+"""Measures of signing in a frame: the wrists' height against the shoulders, and their speed.
+
+They are computed for every frame of every stream, in plain numbers: for so few, numpy's calls take five times as long.
+"""
 
 from dataclasses import dataclass
+from math import exp, hypot, inf
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glosscast.keypoints import HAND_WRIST, LEFT_HAND, PRESENCE, RIGHT_HAND, SHOULDERS, Pose
+from glosscast.keypoints import HAND_WRIST, LEFT_HAND, RIGHT_HAND, SHOULDERS, Pose
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class RestWatch:
         self._enter_height = enter_height
         self._leave_height = leave_height
         self._rest_ms = rest_ms
-        self._raised_ms = -np.inf
+        self._raised_ms = -inf
         self._rested = True
 
     def push(self, t_ms: float, height: float, signing: bool) -> None:
@@ -49,6 +54,18 @@ class RestWatch:
         return rested
 
 
+class Place(NamedTuple):
+    """Where a signer is: the middle (x, y) between the shoulders and the shoulder width, in units of frame height."""
+
+    x: float
+    y: float
+    width: float
+
+    def of(self, x: float, y: float) -> tuple[float, float]:
+        """A point, in shoulder widths from the middle."""
+        return (x - self.x) / self.width, (y - self.y) / self.width
+
+
 class ShoulderLine:
     """Mid-shoulder point and shoulder width of a signer, followed slowly.
 
@@ -59,31 +76,24 @@ class ShoulderLine:
     def __init__(self, follow_ms: float) -> None:
         self._follow_ms = follow_ms
         self._followed_ms = 0.0
-        self._middle: NDArray[np.float64] | None = None
-        self._width = 0.0
+        self._place: Place | None = None
 
-    def place(self, t_ms: float, keypoints: NDArray[np.float32]) -> tuple[NDArray[np.float64], float] | None:
-        """The line's middle (2,) and width after one frame (171, 4), x in units of frame height.
+    def place(self, t_ms: float, keypoints: NDArray[np.float32]) -> Place | None:
+        """The line after a frame (171, 4), x in units of frame height; None as long as no shoulders have been seen."""
+        (left_x, left_y, _, left), (right_x, right_y, _, right) = keypoints[SHOULDERS].tolist()
+        if left > 0 and right > 0:
+            width = hypot(left_x - right_x, left_y - right_y)
+            self._follow(t_ms, Place((left_x + right_x) / 2, (left_y + right_y) / 2, width))
+        return None if self._place is None or self._place.width < 1e-4 else self._place
 
-        Returns:
-            None as long as no shoulders have been seen.
-        """
-        shoulders = keypoints[SHOULDERS].astype(np.float64)
-        if (shoulders[:, PRESENCE] > 0).all():
-            self._follow(t_ms, shoulders[:, :2])
-        return None if self._middle is None or self._width < 1e-4 else (self._middle, self._width)
-
-    def _follow(self, t_ms: float, shoulders: NDArray[np.float64]) -> None:
+    def _follow(self, t_ms: float, now: Place) -> None:
         """Move the line by the time that has passed, so that it keeps up alike at 10 and at 60 frames a second."""
-        middle = shoulders.mean(0)
-        width = float(np.linalg.norm(shoulders[0] - shoulders[1]))
-        if self._middle is None:
-            self._middle = middle
-            self._width = width
+        before = self._place
+        if before is None:
+            self._place = now
         else:
-            share = 1.0 - np.exp(-(t_ms - self._followed_ms) / self._follow_ms)
-            self._middle = self._middle + share * (middle - self._middle)
-            self._width += share * (width - self._width)
+            share = 1.0 - exp(-(t_ms - self._followed_ms) / self._follow_ms)
+            self._place = Place(*(old + share * (new - old) for old, new in zip(before, now, strict=True)))
         self._followed_ms = t_ms
 
 
@@ -93,35 +103,32 @@ class ActivityMeter:
     def __init__(self, follow_ms: float, visible: float) -> None:
         self._line = ShoulderLine(follow_ms)
         self._visible = visible
-        self._wrists: dict[int, tuple[float, NDArray[np.float64]]] = {}
+        self._wrists: dict[int, tuple[float, float, float]] = {}
 
     def measure(self, t_ms: float, keypoints: NDArray[np.float32]) -> Activity:
         """Activity of one frame (171, 4), x in units of frame height."""
         line = self._line.place(t_ms, keypoints)
         if line is None:
-            return Activity(np.inf, 0.0)
-        middle, shoulder_width = line
-        height = np.inf
+            return Activity(inf, 0.0)
+        height = inf
         speed = 0.0
         for side, hand in ((Pose.LEFT_WRIST, LEFT_HAND), (Pose.RIGHT_WRIST, RIGHT_HAND)):
             wrist = self._wrist(keypoints, side, hand)
             if wrist is None:
                 self._wrists.pop(side, None)
                 continue
-            place = (wrist - middle) / shoulder_width
-            height = min(height, float(place[1]))
+            x, y = line.of(*wrist)
+            height = min(height, y)
             if side in self._wrists:
-                before_ms, before = self._wrists[side]
-                moved = float(np.linalg.norm(place - before))
-                speed = max(speed, moved / max((t_ms - before_ms) / 1000.0, 1e-3))
-            self._wrists[side] = (t_ms, place)
+                before_ms, before_x, before_y = self._wrists[side]
+                speed = max(speed, hypot(x - before_x, y - before_y) / max((t_ms - before_ms) / 1000.0, 1e-3))
+            self._wrists[side] = (t_ms, x, y)
         return Activity(height, speed)
 
-    def _wrist(self, keypoints: NDArray[np.float32], side: Pose, hand: slice) -> NDArray[np.float64] | None:
+    def _wrist(self, keypoints: NDArray[np.float32], side: Pose, hand: slice) -> tuple[float, float] | None:
         """(x, y) of a wrist from the hand model where it saw a hand, else from the pose where it is sure."""
-        points = keypoints[hand]
-        if points[HAND_WRIST, PRESENCE] > 0:
-            return points[HAND_WRIST, :2].astype(np.float64)
-        if keypoints[side, PRESENCE] >= self._visible:
-            return keypoints[side, :2].astype(np.float64)
-        return None
+        x, y, _, presence = keypoints[hand.start + HAND_WRIST].tolist()
+        if presence > 0:
+            return x, y
+        x, y, _, visibility = keypoints[side].tolist()
+        return (x, y) if visibility >= self._visible else None

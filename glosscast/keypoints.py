@@ -182,9 +182,7 @@ def normalise(keypoints: NDArray[np.float32], aspect: float | Floats) -> NDArray
 
 def in_square(keypoints: NDArray[np.float32], aspect: float) -> NDArray[np.float32]:
     """A copy of a frame's keypoints (171, 4) in which x, y and z share one scale, whatever shape other frames have."""
-    square = keypoints.astype(np.float32, copy=True)
-    square[:, [X, Z]] *= aspect
-    return square
+    return keypoints.astype(np.float32, copy=False) * np.array((aspect, 1.0, aspect, 1.0), np.float32)
 
 
 def _masked_median(values: Floats, mask: NDArray[np.bool_]) -> NDArray[np.float32]:

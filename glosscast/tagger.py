@@ -4,7 +4,9 @@ A frame costs about a tenth of a millisecond, state is one vector per stream, an
 network was trained by `training.segmentation`; its weights are a file of the bundle.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from zipfile import BadZipFile
@@ -12,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from glosscast.activity import ShoulderLine
+from glosscast.activity import Place, ShoulderLine
 from glosscast.keypoints import (
     FINGERTIPS,
     HAND_MIDDLE_KNUCKLE,
@@ -33,6 +35,8 @@ TICK_MS = 62.5  # the network's clock: 16 steps a second, whatever the camera gi
 LOOKAHEAD = 2  # ticks that the network waits before it tags one
 FARTHEST = 4.0  # shoulder widths and hand sizes beyond which a point says no more
 FASTEST = 20.0  # shoulder widths a second
+NO_TIPS = [0.0] * 10  # places of the fingertips of a hand that the hand model does not see
+NO_SPEED = [0.0] * 3
 PAUSE_MS = 500.0  # a longer time without a frame starts the network anew
 ARRAYS = ("enter", "enter_bias", "input", "input_bias", "hidden", "hidden_bias", "leave", "leave_bias")
 
@@ -94,7 +98,8 @@ class FrameFeatures:
     def __init__(self, follow_ms: float, visible: float) -> None:
         self._line = ShoulderLine(follow_ms)
         self._visible = visible
-        self._before: tuple[float, Floats] | None = None
+        self._before_ms = 0.0
+        self._before: list[list[float]] | None = None  # of each hand
 
     def push(self, t_ms: float, keypoints: Floats) -> Floats:
         """Features (FEATURES,) of a frame (171, 4), x already in units of frame height; zeros where nobody is seen."""
@@ -102,47 +107,53 @@ class FrameFeatures:
         if place is None:
             self._before = None
             return np.zeros(FEATURES, np.float32)
-        hands = np.stack(
-            [
-                self._hand(keypoints, place, Pose.LEFT_WRIST, LEFT_HAND, -1.0),
-                self._hand(keypoints, place, Pose.RIGHT_WRIST, RIGHT_HAND, 1.0),
-            ]
-        )
-        speed = np.zeros((2, 3), np.float32)
-        if self._before is not None:
-            before_ms, before = self._before
-            both = (hands[:, :2] > 0) & (before[:, :2] > 0)
-            change = (hands - before) / max((t_ms - before_ms) / 1000.0, 1e-3)
-            speed[:, :2] = np.where(both.any(axis=1, keepdims=True), change[:, 2:4], 0.0)
-            speed[:, 2] = np.where(both[:, 0], np.abs(change[:, 4:14]).mean(axis=1), 0.0)
-        self._before = t_ms, hands
-        parts = [hands, np.clip(speed, -FASTEST, FASTEST) / 4.0, _height(hands)]
-        return np.asarray(np.concatenate(parts, axis=1).reshape(-1), np.float32)
+        hands = [
+            self._hand(keypoints, place, Pose.LEFT_WRIST, LEFT_HAND, -1.0),
+            self._hand(keypoints, place, Pose.RIGHT_WRIST, RIGHT_HAND, 1.0),
+        ]
+        features = []
+        for index, hand in enumerate(hands):
+            features += hand
+            if self._before is None:
+                features += NO_SPEED
+            else:
+                features += _speed(self._before[index], hand, max((t_ms - self._before_ms) / 1000.0, 1e-3))
+            # How far a seen wrist is above the hips, so that "up" needs no threshold learned from two features.
+            features.append(min(max(2.0 - hand[3], 0.0), FARTHEST) if hand[0] or hand[1] else 0.0)
+        self._before_ms = t_ms
+        self._before = hands
+        return np.array(features, np.float32)
 
-    def _hand(
-        self, keypoints: Floats, place: tuple[NDArray[np.float64], float], side: Pose, hand: slice, flip: float
-    ) -> Floats:
-        """(14,): seen by the hand model, by the pose model, wrist x, y, five fingertips x, y; left ones mirrored."""
-        middle, width = place
-        out = np.zeros(14, np.float32)
-        points, pose = keypoints[hand], keypoints[side]
-        out[0], out[1] = points[HAND_WRIST, PRESENCE] > 0, pose[PRESENCE] >= self._visible
-        wrist = points[HAND_WRIST] if out[0] else pose
-        if out[0] or out[1]:
-            out[2:4] = np.clip((wrist[:2] - middle) / width, -FARTHEST, FARTHEST)
-        if out[0]:
-            size = max(float(np.linalg.norm(points[HAND_MIDDLE_KNUCKLE, :2] - wrist[:2])), 0.02 * width)
-            tips = (points[list(FINGERTIPS), :2] - wrist[:2]) / size
-            out[4:14] = np.clip(tips, -FARTHEST, FARTHEST).reshape(-1)
-        out[2:14:2] *= flip
+    def _hand(self, keypoints: Floats, place: Place, side: Pose, hand: slice, flip: float) -> list[float]:
+        """Seen by the hand model, by the pose model, wrist x, y, five fingertips x, y; left ones mirrored."""
+        points = keypoints[hand].tolist()
+        pose_x, pose_y, _, visibility = keypoints[side].tolist()
+        by_hand, by_pose = points[HAND_WRIST][PRESENCE] > 0, visibility >= self._visible
+        if not by_hand:
+            wrist = place.of(pose_x, pose_y) if by_pose else (0.0, 0.0)
+            return [0.0, float(by_pose), flip * _near(wrist[0]), _near(wrist[1]), *NO_TIPS]
+        x, y = points[HAND_WRIST][:2]
+        knuckle_x, knuckle_y = points[HAND_MIDDLE_KNUCKLE][:2]
+        size = max(hypot(knuckle_x - x, knuckle_y - y), 0.02 * place.width)
+        wrist = place.of(x, y)
+        out = [1.0, float(by_pose), flip * _near(wrist[0]), _near(wrist[1])]
+        for tip in FINGERTIPS:
+            tip_x, tip_y = points[tip][:2]
+            out += (flip * _near((tip_x - x) / size), _near((tip_y - y) / size))
         return out
 
 
-def _height(hands: Floats) -> Floats:
-    """(2, 1): how far a seen wrist is above the hips, so that "up" needs no threshold learned from two features."""
-    seen = hands[:, :2].any(axis=1)
-    height = np.where(seen, np.clip(2.0 - hands[:, 3], 0.0, FARTHEST), 0.0).astype(np.float32)
-    return np.asarray(height[:, None], np.float32)
+def _near(value: float) -> float:
+    return min(max(value, -FARTHEST), FARTHEST)
+
+
+def _speed(before: Sequence[float], now: Sequence[float], seconds: float) -> list[float]:
+    """How fast a wrist moves along x and y, and how fast its fingertips do; 0 where it was not seen in both frames."""
+    if not ((before[0] and now[0]) or (before[1] and now[1])):
+        return NO_SPEED
+    change = [(new - old) / seconds for old, new in zip(before[2:], now[2:], strict=True)]
+    tips = sum(map(abs, change[2:])) / len(NO_TIPS) if before[0] and now[0] else 0.0
+    return [min(max(value, -FASTEST), FASTEST) / 4.0 for value in (change[0], change[1], tips)]
 
 
 @dataclass(frozen=True, eq=False)

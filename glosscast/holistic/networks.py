@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Semaphore
+from threading import Lock, Semaphore
 from typing import NamedTuple
 
 import numpy as np
@@ -106,7 +106,9 @@ class View(NamedTuple):
 
 
 class NetworkPool:
-    """Sets of models for as many threads as work at the same time, each made when first needed.
+    """Sets of models for as many threads as work at the same time.
+
+    To make one takes as long as several frames, so a tracker has one made before its first frame (`prepare`).
 
     Args:
         size: how many sets at most; a thread that finds none free waits for the end of another's frame.
@@ -116,9 +118,25 @@ class NetworkPool:
 
     def __init__(self, size: int, folder: Path, threads: int = 1) -> None:
         self._permits = Semaphore(size)
+        self._size = size
         self._idle: dict[bool, list[Networks]] = {True: [], False: []}  # by whether they are exact
+        self._made = {True: 0, False: 0}
+        self._making = Lock()
         self._folder = folder
         self._threads = threads
+
+    def prepare(self, exact: bool = True) -> None:
+        """Make a set for one more tracker, unless there is one for each thread.
+
+        Args:
+            exact: see `Network`.
+
+        Raises:
+            ModelError: a model is missing or damaged.
+        """
+        with self._making:  # one after the other: more at once would be no faster
+            if self._made[exact] < self._size:
+                self._idle[exact].append(self._new(exact))
 
     @contextmanager
     def lease(self, exact: bool = True) -> Iterator[Networks]:
@@ -134,11 +152,17 @@ class NetworkPool:
             try:
                 networks = self._idle[exact].pop()
             except IndexError:
-                networks = Networks(self._folder, self._threads, exact)
+                with self._making:
+                    networks = self._new(exact)
             try:
                 yield networks
             finally:
                 self._idle[exact].append(networks)
+
+    def _new(self, exact: bool) -> Networks:
+        networks = Networks(self._folder, self._threads, exact)
+        self._made[exact] += 1
+        return networks
 
 
 @cache

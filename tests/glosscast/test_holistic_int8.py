@@ -88,6 +88,15 @@ def test_a_pool_keeps_exact_sets_and_rounded_ones_apart(litert_models):
         assert again is exact
 
 
+def test_trackers_have_their_models_before_their_first_frames(litert_models, monkeypatch):
+    pool = NetworkPool(2, litert_models)
+    for _ in range(3):  # more than there are sets
+        LiteRtTracker(pool, FULL)
+    monkeypatch.setattr("glosscast.holistic.networks.Networks", lambda *_: pytest.fail("a set too many"))
+    with pool.lease(FULL.exact), pool.lease(FULL.exact):
+        LiteRtTracker(pool, FULL)
+
+
 def test_what_is_served_is_rounded_and_what_is_extracted_for_training_is_not(litert_models, monkeypatch):
     leased = []
     lease = NetworkPool.lease
