@@ -21,6 +21,7 @@ from training.data import Example
 from training.evaluation.reading import LstmReader, Reader, Reading, RecogniserReader, window_clips
 from training.models.checkpoint import Checkpoint, load_checkpoint
 from training.models.lstm import LstmCheckpoint, fit_lstm, load_lstm
+from training.runtime.workers import end_with_parent
 from training.tasks.train import fit
 
 CHUNK = 256  # clips whose windows are held at a time
@@ -87,6 +88,7 @@ _own: list[Clips] = []  # of a process in a pool
 
 
 def _start(plan: Plan, data: Path) -> None:
+    end_with_parent()
     torch.set_num_threads(1)
     _own.append(Clips(plan, data))
 

@@ -30,6 +30,7 @@ from training.datasets.crops import join_crops, write_crops
 from training.datasets.item import Item
 from training.datasets.keypoints import LANDMARKS, read_clip, read_unseen
 from training.runtime.files import write_arrays
+from training.runtime.workers import end_with_parent
 
 UNSPLIT = "all"  # file of clips that are in no split
 UNSIGNED = "unknown"  # signer of clips that do not say
@@ -119,7 +120,7 @@ def in_processes(items: Sequence[Item], work: Work, workers: int) -> Outcomes:
         OSError: the disk is full.
     """
     # MediaPipe's threads do not survive a fork.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
     try:
         names = {pool.submit(work, item): item.name for item in items}
         for future in as_completed(list(names)):
