@@ -67,7 +67,7 @@ class LiteRtTracker:
     Args:
         networks: by default this process's.
         effort: the work that it does.
-        threads: of this process's models; two take 0.63 of the time on two idle cores, for 1.11 of the CPU.
+        threads: for a frame that is worked on alone, see `NetworkPool`.
 
     Raises:
         ModelError: the models were not fetched, or are damaged.

@@ -4,6 +4,7 @@ LiteRT runs outside Python's global lock, so sets in several threads work at the
 """
 
 import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -111,19 +112,23 @@ class NetworkPool:
     To make one takes as long as several frames, so a tracker has one made before its first frame (`prepare`).
 
     Args:
-        size: how many sets at most; a thread that finds none free waits for the end of another's frame.
+        size: how many sets at most are at work; a thread that finds none free waits for the end of another's frame.
         folder: where the models lie.
-        threads: of each set.
+        threads: that compute a frame while no other frame is worked on. Otherwise one does: with more, they would only
+            wait for each other's cores.
     """
 
     def __init__(self, size: int, folder: Path, threads: int = 1) -> None:
         self._permits = Semaphore(size)
         self._size = size
-        self._idle: dict[bool, list[Networks]] = {True: [], False: []}  # by whether they are exact
-        self._made = {True: 0, False: 0}
-        self._making = Lock()
         self._folder = folder
         self._threads = threads
+        self._lock = Lock()
+        self._making = Lock()
+        self._working = 0
+        # By whether they are exact, and by their threads.
+        self._idle = defaultdict[tuple[bool, int], list[Networks]](list)
+        self._made = Counter[tuple[bool, int]]()
 
     def prepare(self, exact: bool = True) -> None:
         """Make a set for one more tracker, unless there is one for each thread.
@@ -135,8 +140,11 @@ class NetworkPool:
             ModelError: a model is missing or damaged.
         """
         with self._making:  # one after the other: more at once would be no faster
-            if self._made[exact] < self._size:
-                self._idle[exact].append(self._new(exact))
+            alone, shared = (exact, self._threads), (exact, 1)
+            if not self._made[alone]:
+                self._idle[alone].append(self._new(alone))
+            elif self._made[shared] < self._size:
+                self._idle[shared].append(self._new(shared))
 
     @contextmanager
     def lease(self, exact: bool = True) -> Iterator[Networks]:
@@ -149,24 +157,35 @@ class NetworkPool:
             ModelError: a model is missing or damaged.
         """
         with self._permits:
+            with self._lock:
+                kind = (exact, 1 if self._working else self._threads)
+                self._working += 1
             try:
-                networks = self._idle[exact].pop()
-            except IndexError:
-                with self._making:
-                    networks = self._new(exact)
-            try:
-                yield networks
+                networks = self._take(kind)
+                try:
+                    yield networks
+                finally:
+                    self._idle[kind].append(networks)
             finally:
-                self._idle[exact].append(networks)
+                with self._lock:
+                    self._working -= 1
 
-    def _new(self, exact: bool) -> Networks:
-        networks = Networks(self._folder, self._threads, exact)
-        self._made[exact] += 1
+    def _take(self, kind: tuple[bool, int]) -> Networks:
+        try:
+            return self._idle[kind].pop()
+        except IndexError:
+            with self._making:
+                return self._new(kind)
+
+    def _new(self, kind: tuple[bool, int]) -> Networks:
+        exact, threads = kind
+        networks = Networks(self._folder, threads, exact)
+        self._made[kind] += 1
         return networks
 
 
 @cache
 def shared_networks(threads: int = 1) -> NetworkPool:
-    """This process's sets of models of so many threads, one for each core that it may use."""
+    """This process's sets of models, as many as the cores that it may use, for frames of so many threads each."""
     cores = len(os.sched_getaffinity(0))
     return NetworkPool(cores, models.folder(), min(threads, cores))

@@ -97,6 +97,24 @@ def test_trackers_have_their_models_before_their_first_frames(litert_models, mon
         LiteRtTracker(pool, FULL)
 
 
+def test_a_frame_gets_more_threads_only_while_no_other_is_worked_on(monkeypatch, tmp_path):
+    made = []
+
+    def networks(folder, threads, exact):
+        made.append(threads)
+        return threads
+
+    monkeypatch.setattr("glosscast.holistic.networks.Networks", networks)
+    pool = NetworkPool(2, tmp_path, threads=2)
+    with pool.lease() as alone, pool.lease() as beside:
+        assert (alone, beside) == (2, 1)
+    with pool.lease() as again:
+        assert again == 2
+    for _ in range(4):
+        pool.prepare()
+    assert sorted(made) == [1, 1, 2]  # one for whoever works alone, and as many others as there are cores
+
+
 def test_what_is_served_is_rounded_and_what_is_extracted_for_training_is_not(litert_models, monkeypatch):
     leased = []
     lease = NetworkPool.lease
