@@ -230,8 +230,8 @@ class Settings(BaseSettings):
         default=2,
         ge=1,
         le=64,
-        description="threads that find keypoints in a clip while no other clip is worked on (litert); more of them answer "
-        "sooner where cores are idle",
+        description="threads that find keypoints in a clip while no other clip is worked on (litert); more of them "
+        "answer sooner where cores are idle",
     )
 
     @field_validator("allowed_origins", "allowed_hosts", "providers", mode="before")
