@@ -139,19 +139,20 @@ def run_evaluate_rejection(args: argparse.Namespace) -> int:
 def run_evaluate_told(args: argparse.Namespace) -> int:
     """`evaluate-told`."""
     from training.evaluation.calibration import load_calibration
-    from training.segmentation.detections import FoldDetections, calibrated_pipeline, count_fold, table
+    from training.segmentation import detections
 
     config, calibration = load_config(args.config), load_calibration(args.calibration)
-    seeds = defaultdict[int, list[FoldDetections]](list)
+    seeds = defaultdict[int, list[detections.FoldDetections]](list)
     segmenter = segmenter_of(config)
     for place, fold in enumerate(folds_of(config, args)):
         # Every model reads other streams: there are more of them than of folds.
-        pipeline = calibrated_pipeline(fold.recogniser, calibration, segmenter(fold))
-        seeds[fold.seed].append(count_fold(pipeline, config.data, fold.test, args.hours, place))
+        pipeline = detections.calibrated_pipeline(fold.recogniser, calibration, segmenter(fold))
+        counts = detections.KNOWN, detections.UNKNOWN
+        seeds[fold.seed].append(detections.count_fold(pipeline, config.data, fold.test, args.hours, place, *counts))
     if args.json:
         print(json.dumps([[fold.model_dump() for fold in folds] for folds in seeds.values()], indent=1))
     else:
-        print(table(list(seeds.values())))
+        print(detections.table(list(seeds.values())))
     return 0
 
 

@@ -76,7 +76,7 @@ def score_alike(
         kind: error_rate((s.glosses, list(read_stream(s, strict, config).values())) for s in streams)
         for kind, streams in tested_streams(examples, config).items()
     }
-    told = count_fold(strict, config.data, examples, HOURS, NUMBER, (SIGNS, SIGNS))
+    told = count_fold(strict, config.data, examples, HOURS, NUMBER, SIGNS, SIGNS)
     return AlikeScores(held_out=tuple(held_out), seed=seed, reader=name, reject=reject, told=told, rates=rates)
 
 

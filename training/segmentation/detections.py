@@ -81,7 +81,8 @@ def count_fold(
     examples: Sequence[Example],
     hours: float,
     number: int,
-    counts: tuple[int, int] = (KNOWN, UNKNOWN),
+    known: int,
+    others: int,
 ) -> FoldDetections:
     """Read streams made of left-out signers' clips.
 
@@ -91,7 +92,8 @@ def count_fold(
         examples: their clips, of the vocabulary, of "no sign" and of other signs.
         hours: how long the idle streams are together, every kind alike.
         number: of the fold, so that folds draw differently.
-        counts: streams of signs of the vocabulary and of other signs.
+        known: how many streams of signs of the vocabulary.
+        others: how many of other signs.
 
     Raises:
         DataError: there is no clip of the vocabulary, or none of other signs.
@@ -106,8 +108,8 @@ def count_fold(
         streams = draw_idle(unread, [none or ""], kind, hours / len(kinds), SEED + number)
         idle[kind] = count_false_alarms(streams, pipeline, vocabulary, none)
     return FoldDetections(
-        known=count(draw_streams(examples, sorted(glosses), [], ALONE, counts[0], SEED + number)),
-        unknown=count(other_signs(examples, data, counts[1], number)),
+        known=count(draw_streams(examples, sorted(glosses), [], ALONE, known, SEED + number)),
+        unknown=count(other_signs(examples, data, others, number)),
         idle=idle,
     )
 
