@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from glosscast.keypoints import X
+from glosscast.keypoints import FINGERTIPS, HAND_MIDDLE_KNUCKLE, LEFT_HAND, RIGHT_HAND, Pose, X, Y
 from glosscast.tagger import FEATURES, PAUSE_MS, TICK_MS, FrameFeatures, Tagger, load_weights
 from tests.bundles import ASPECT, pose
 from training.segmentation.learn import TaggerNet
@@ -59,6 +59,46 @@ def test_features_do_not_depend_on_where_the_signer_stands() -> None:
         a, b = near.push(i * TICK_MS, k), far.push(i * TICK_MS, moved)
         assert a.shape == (FEATURES,)
         np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def mirrored(keypoints: np.ndarray) -> np.ndarray:
+    """The same person seen in a mirror, who has the other hand for each."""
+    out = keypoints.copy()
+    out[[Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER]] = keypoints[[Pose.RIGHT_SHOULDER, Pose.LEFT_SHOULDER]]
+    out[[Pose.LEFT_WRIST, Pose.RIGHT_WRIST]] = keypoints[[Pose.RIGHT_WRIST, Pose.LEFT_WRIST]]
+    out[LEFT_HAND], out[RIGHT_HAND] = keypoints[RIGHT_HAND], keypoints[LEFT_HAND]
+    out[:, X] = 1.0 - out[:, X]
+    return out
+
+
+def test_a_person_in_a_mirror_has_the_features_of_the_other_hand() -> None:
+    rng = np.random.default_rng(4)
+    person, image = FrameFeatures(600.0, 0.5), FrameFeatures(600.0, 0.5)
+    for i, k in enumerate(frames(6)):
+        for hand in (LEFT_HAND, RIGHT_HAND):
+            k[hand] = [*rng.uniform(0.3, 0.7, 3), 1.0]
+            k[hand, :2] += rng.uniform(-0.05, 0.05, (21, 2)).astype(np.float32)
+        if i == 4:
+            k[LEFT_HAND] = 0.0  # the pose model alone sees that hand
+        a, b = person.push(i * TICK_MS, k), image.push(i * TICK_MS, mirrored(k))
+        left, right = np.split(a, 2)
+        assert not np.allclose(left, right)
+        np.testing.assert_allclose(b, np.concatenate([right, left]), atol=1e-4)
+
+
+def test_speeds_are_those_of_the_wrist_and_of_the_fingertips() -> None:
+    features = FrameFeatures(600.0, 0.5)
+    (still,) = frames(1)
+    still[RIGHT_HAND] = [0.4, 0.6, 0.0, 1.0]
+    still[RIGHT_HAND.start + HAND_MIDDLE_KNUCKLE, Y] = 0.5  # a hand of 0.1
+    features.push(0.0, still)
+    moved = still.copy()
+    moved[RIGHT_HAND, X] += 0.02
+    moved[[RIGHT_HAND.start + tip for tip in FINGERTIPS], Y] -= 0.05  # half a hand's size
+    right = features.push(50.0, moved)[FEATURES // 2 :]
+    width = abs(still[Pose.LEFT_SHOULDER, X] - still[Pose.RIGHT_SHOULDER, X])
+    # Quarters of shoulder widths and of hand sizes a second; fingertips move along one of two axes.
+    np.testing.assert_allclose(right[14:17], [0.02 / width / 0.05 / 4, 0.0, 0.5 / 0.05 / 2 / 4], rtol=1e-4, atol=1e-5)
 
 
 def test_weights_survive_a_file(net: TaggerNet, tmp_path: Path) -> None:
