@@ -16,6 +16,6 @@ def end_with_parent() -> None:
 
 def _wait() -> None:
     parent = parent_process()
-    if parent is not None:  # this is no process of a pool
+    if parent is not None:  # None in a process that no other one started
         parent.join()
         os._exit(1)
