@@ -140,8 +140,8 @@ def assemble(
 
 
 def mirror(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mirror normalised keypoints (..., 171, 4): x changes sign, left and right points swap."""
-    out = keypoints[..., MIRROR, :]
+    """Mirror normalised keypoints (..., 171, 4), or (..., 75, 4) without the face: -x, and left and right swapped."""
+    out = keypoints[..., MIRROR[: keypoints.shape[-2]], :]
     out[..., X] *= -1
     return out
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from glosscast.clip import ClipSpec, cut_window
-from glosscast.keypoints import ELBOWS, LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, Pose, X, Z, mirror, normalise
+from glosscast.keypoints import ELBOWS, FACE, LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, Pose, X, Z, mirror, normalise
 from tests.training.synthetic import examples
 from training.config import AugmentationConfig
 from training.data.augmentation import Augmentation
@@ -127,3 +127,29 @@ def test_windows_are_the_same_with_and_without_what_pictures_need() -> None:
     drawn = Augmentation(config, SPEC).draw(CLIPS, np.random.default_rng(1))
     np.testing.assert_array_equal(windows, drawn.keypoints)
     np.testing.assert_array_equal(mask, drawn.mask)
+
+
+def test_without_the_face_the_rest_is_the_same() -> None:
+    strength = {"speed": 0.3, "rotation": 20, "scale": 0.2, "shear": 0.2, "shift": 0.3, "mirror": 0.5, "crop": 0.5}
+    config = AugmentationConfig(**{**NOTHING, **strength})
+    clips = [replace(clip, keypoints=clip.keypoints.copy()) for clip in CLIPS]
+    for clip in clips:
+        clip.keypoints[:, FACE] = (0.5, 0.3, 0.0, 1.0)
+    whole = Augmentation(config, SPEC).draw(clips, np.random.default_rng(3))
+    drawn = Augmentation(config, SPEC, face=False).draw(clips, np.random.default_rng(3))
+    assert whole.keypoints[:, :, FACE].any()
+    assert drawn.keypoints.shape == whole.keypoints.shape
+    assert not drawn.keypoints[:, :, FACE].any()
+    np.testing.assert_array_equal(drawn.keypoints[:, :, : FACE.start], whole.keypoints[:, :, : FACE.start])
+    np.testing.assert_array_equal(drawn.mask, whole.mask)
+    np.testing.assert_array_equal(drawn.mirrored, whole.mirrored)
+
+
+def test_whole_windows_are_moved_by_one_linear_map_and_one_shift_each() -> None:
+    moved = augment(rotation=20, scale=0.3, shear=0.3, aspect=0.3, shift=0.3)[0]
+    for after, before in zip(moved, plain(), strict=True):
+        points, still = after[after[..., PRESENCE] > 0], before[after[..., PRESENCE] > 0]
+        terms = np.column_stack([still[:, :2], np.ones(len(still))])
+        fitted, *_ = np.linalg.lstsq(terms, points[:, :2], rcond=None)
+        np.testing.assert_allclose(terms @ fitted, points[:, :2], atol=1e-4)
+        assert abs(fitted[1, 0]) > 1e-3 or abs(fitted[0, 1]) > 1e-3

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from glosscast.keypoints import PRESENCE, RIGHT_HAND
+from glosscast.keypoints import FACE, PRESENCE, RIGHT_HAND
 from tests.training.synthetic import config, examples, write, write_frames, write_rgb
 from training.config import ConfigError, load_config
 from training.data import DataError, load_sets, split_by_signer
@@ -152,6 +152,16 @@ def test_keypoints_are_fed_the_same_with_and_without_pictures(tmp_path: Path) ->
     assert seeing.frames is not None
     assert (seeing.frames.shape, seeing.frames.dtype) == ((12, 16, 32, 32, 3), torch.uint8)
     assert all(torch.equal(a, b) for a, b in zip(seeing[:3], blind[:3], strict=True))
+
+
+def test_a_model_without_the_face_is_fed_none(tmp_path: Path) -> None:
+    seeing = config(tmp_path)
+    blind = seeing.model_copy(update={"model": seeing.model.model_copy(update={"face": False})})
+    clips = examples()
+    for example in clips:
+        example.clip.keypoints[:, FACE] = (0.5, 0.3, 0.0, 1.0)
+    assert next(Feed(seeing, CLASSES, clips).epoch(0, 24)).keypoints[:, :, FACE].any()
+    assert not next(Feed(blind, CLASSES, clips).epoch(0, 24)).keypoints[:, :, FACE].any()
 
 
 def test_pictures_of_a_batch_are_those_of_its_clips_and_mirrored_with_them(tmp_path: Path) -> None:

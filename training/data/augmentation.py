@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glosscast.clip import Clip, ClipSpec, nearest, resample
-from glosscast.keypoints import ELBOWS, FACE, LEFT_HAND, POSE, PRESENCE, RIGHT_HAND, X, Y, mirror, normalise
+from glosscast.keypoints import ELBOWS, FACE, LEFT_HAND, POINTS, POSE, PRESENCE, RIGHT_HAND, X, Y, Z, mirror, normalise
 from training.config import AugmentationConfig
 from training.data.brisk import brisk
 
@@ -31,11 +31,19 @@ class Augmented(NamedTuple):
 
 
 class Augmentation:
-    """Turns clips into a batch of augmented windows, through the same sampling and normalisation as recognition."""
+    """Turns clips into a batch of augmented windows, through the same sampling and normalisation as recognition.
 
-    def __init__(self, config: AugmentationConfig, spec: ClipSpec) -> None:
+    Args:
+        config: how much is changed.
+        spec: the windows' timing.
+        face: whether the model sees the face. Without it no work is done on its points, more than half of all, and
+            windows come with zeros there.
+    """
+
+    def __init__(self, config: AugmentationConfig, spec: ClipSpec, face: bool = True) -> None:
         self.config = config
         self.spec = spec
+        self.points = POINTS if face else FACE.start  # the face is last
 
     def __call__(
         self, clips: Sequence[Clip], rng: np.random.Generator
@@ -48,11 +56,14 @@ class Augmentation:
         """The same, with the parameters for the same change of pictures."""
         sampled = [self._sample(clip, rng) for clip in clips]
         keypoints, mask, taken = (np.stack(part) for part in zip(*sampled, strict=True))
-        windows = normalise(keypoints, np.array([clip.aspect for clip in clips]))
-        return Augmented(windows, mask, taken, self.change(windows, rng))
+        seen = normalise(keypoints, np.array([clip.aspect for clip in clips]))
+        mirrored = self.change(seen, rng)
+        windows = np.zeros((*seen.shape[:2], POINTS, seen.shape[3]), np.float32)
+        windows[:, :, : self.points] = seen
+        return Augmented(windows, mask, taken, mirrored)
 
     def change(self, windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Change normalised windows (B, T, 171, 4) in place in every way but their timing.
+        """Change normalised windows (B, T, 171, 4), or without the face (B, T, 75, 4), in place, but not their timing.
 
         Returns:
             (B,) whether left and right were swapped.
@@ -86,7 +97,7 @@ class Augmentation:
             first = int(rng.integers(0, count - kept + 1))
         part = slice(first, first + kept)
         t_ms = clip.t_ms[part]
-        return *resample(t_ms, clip.keypoints[part], at_ms), first + nearest(t_ms, at_ms)
+        return *resample(t_ms, clip.keypoints[part, : self.points], at_ms), first + nearest(t_ms, at_ms)
 
     def _move(self, windows: NDArray[np.float32], rng: np.random.Generator) -> None:
         """Rotate, scale, shear and shift whole windows in place."""
@@ -102,8 +113,11 @@ class Augmentation:
         stretch[:, 1, 0] = shear * scale
         shift = rng.uniform(-c.shift, c.shift, (n, 1, 1, 2))
         linear = (stretch @ rotate).astype(np.float32)
-        windows[..., :2] = np.einsum("btpi,bij->btpj", windows[..., :2], linear) + shift
-        windows[..., 2] *= scale[:, None, None]
+        x, y = windows[..., X].copy(), windows[..., Y].copy()
+        for channel in (X, Y):  # one at a time: numpy is slow where the innermost of an operation's axes is short
+            across, down = linear[:, 0, channel, None, None], linear[:, 1, channel, None, None]
+            windows[..., channel] = x * across + y * down + shift[..., channel]
+        windows[..., Z] *= scale[:, None, None].astype(np.float32)
 
     def _move_hand(self, hands: NDArray[np.float32], rng: np.random.Generator) -> None:
         """Shift and scale one hand (B, T, 21, 4) about its own wrist, in place."""

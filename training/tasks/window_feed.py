@@ -54,7 +54,7 @@ class Feed:
         self.gloss_count = len(names)
         self.glosses = np.array([names.index(e.gloss) for e in examples])
         self.weights = draw_weights(examples, config.data.vocabulary, config.data.vocabulary_share, config.data.no_sign)
-        self.augment = Augmentation(config.augmentation, config.clip)
+        self.augment = Augmentation(config.augmentation, config.clip, config.model.face)
         self.change_pixels = PixelAugmentation(config.augmentation)
         self.batches_per_epoch = config.optimiser.clips_per_epoch // config.optimiser.batch
 
