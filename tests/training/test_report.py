@@ -6,6 +6,7 @@ import pytest
 
 from tests.training.synthetic import GLOSSES, config, examples
 from training.comparison.analysis import Analysis
+from training.comparison.charts import signers
 from training.comparison.plan import RunKey, make_plan
 from training.comparison.predictions import Predictions
 from training.comparison.report import markdown, write_report
@@ -137,5 +138,20 @@ def test_pictures_of_few_and_of_many_glosses(tmp_path: Path, glosses: int) -> No
     found.plan.out.mkdir()
     clip = examples(1)[0]
     path = write_report(found, "", [dict.fromkeys(range(40), clip)] * 2)
-    for name in ("confusions", "differences", "embeddings", "robustness", "signers"):
+    for name in ("effects", "confusions", "differences", "embeddings", "robustness", "signers"):
         assert (path.parent / f"{name}.png").stat().st_size > 5000
+
+
+def test_many_signers_are_marks_against_the_baseline(tmp_path: Path) -> None:
+    found = analysis(tmp_path)
+    many = {
+        key: replace(run, signers=np.array([f"signer{key.fold}{i:02}" for i in range(20)]))
+        for key, run in found.everything.items()
+    }
+    (few,), (axes,) = (signers(Analysis(found.plan, runs)).axes for runs in (found.everything, many))
+    assert [label.get_text() for label in few.get_xticklabels()] == ["ann", "bea", "cem", "dov"]
+    # Of 40 signers with a clip each, 32 are read alike, and the rival reads four more.
+    assert axes.get_title() == f"{ADAPTIVE}\n4 signers better, 0 worse"
+    places = np.asarray(axes.collections[0].get_offsets()).tolist()
+    assert len(places) == 40
+    assert places.count([0.0, 100.0]) == 4

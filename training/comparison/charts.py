@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from training.comparison.analysis import Analysis
+from training.comparison.effects import draw_effects, panels_of
 from training.comparison.overlap import overlap
 from training.comparison.plan import RunKey
 from training.comparison.predictions import Predictions
@@ -25,24 +26,28 @@ from training.comparison.unknown import UnknownSigns
 # Okabe and Ito's palette, less its yellow, which white swallows; markers carry on where colours run out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MOST_SIGNERS = 20  # of whom each has bars
 MOST_GLOSSES = 30  # in a matrix that can be read
 DPI = 130
 
 
 def draw_all(analysis: Analysis, folder: Path) -> None:
     """Write every picture into a folder."""
-    _save(confusions(analysis), folder / "confusions.png")
+    save_chart(confusions(analysis), folder / "confusions.png")
     if analysis.plan.rivals:
-        _save(differences(analysis), folder / "differences.png")
-    _save(embeddings(analysis), folder / "embeddings.png")
+        panels = panels_of(analysis.differences, analysis.has_unknown)
+        save_chart(draw_effects(panels, analysis.plan.baseline), folder / "effects.png")
+        save_chart(differences(analysis), folder / "differences.png")
+    save_chart(embeddings(analysis), folder / "embeddings.png")
     if analysis.has_unknown:
-        _save(unknown_embeddings(analysis), folder / "unknown.png")
+        save_chart(unknown_embeddings(analysis), folder / "unknown.png")
     if analysis.plan.perturbed:
-        _save(robustness(analysis), folder / "robustness.png")
-    _save(signers(analysis), folder / "signers.png")
+        save_chart(robustness(analysis), folder / "robustness.png")
+    save_chart(signers(analysis), folder / "signers.png")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_chart(figure: Figure, path: Path) -> None:
+    """Write a picture and free it."""
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
     plt.close(figure)
 
@@ -187,6 +192,8 @@ def robustness(analysis: Analysis) -> Figure:
 def signers(analysis: Analysis) -> Figure:
     """Accuracy on each signer left out, mean over seeds."""
     names = list(next(iter(analysis.signers.values())))
+    if len(names) > MOST_SIGNERS and analysis.plan.rivals:
+        return _signers_against_baseline(analysis, names)
     count = len(analysis.plan.variants)
     figure, axes = plt.subplots(figsize=(max(6.0, 1.2 * len(names)), 3.6), layout="constrained")
     for number, (variant, of) in enumerate(analysis.signers.items()):
@@ -198,4 +205,23 @@ def signers(analysis: Analysis) -> Figure:
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+def _signers_against_baseline(analysis: Analysis, names: Sequence[str]) -> Figure:
+    """A panel for each rival and a mark for each signer: above the diagonal are those whom the rival reads better."""
+    baseline = analysis.plan.baseline
+    before = [100 * analysis.signers[baseline][name] for name in names]
+    figure, panels = _grid(len(analysis.plan.rivals), 3.0)
+    for axes, variant in zip(panels, analysis.plan.rivals, strict=True):
+        after = [100 * analysis.signers[variant][name] for name in names]
+        gains = sum(b > a for a, b in zip(before, after, strict=True))
+        losses = sum(b < a for a, b in zip(before, after, strict=True))
+        axes.plot([0, 100], [0, 100], color="black", linewidth=0.8)
+        axes.scatter(before, after, s=16, alpha=0.6, linewidths=0, c=COLOURS[0])
+        axes.set_title(f"{variant}\n{gains} signers better, {losses} worse", fontsize=8)
+        axes.set_aspect("equal")
+        axes.grid(alpha=0.3)
+    figure.supxlabel(f"accuracy of {baseline}, %", fontsize=9)
+    figure.supylabel("accuracy, %", fontsize=9)
     return figure

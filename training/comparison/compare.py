@@ -23,9 +23,7 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
         DataError: the data cannot be used.
         OSError: a file cannot be written.
     """
-    absent = [name for name, module in (("matplotlib",) * 2, ("scikit-learn", "sklearn")) if find_spec(module) is None]
-    if absent:
-        raise ValueError(f"{', '.join(absent)} not installed: pip install --group report")
+    check_packages()
     clips = Clips(plan, data)
     open_folder(plan)
     with locked(plan.out):
@@ -35,3 +33,14 @@ def compare(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
 
         analysis = Analysis(plan, {key: load_run(plan, key, clips) for key in plan.keys})
         return write_report(analysis, command, [clips.test(fold) for fold in range(len(plan.folds))])
+
+
+def check_packages() -> None:
+    """Find out whether a report can be written, before anything is trained for it.
+
+    Raises:
+        ValueError: a package is not installed.
+    """
+    absent = [name for name, module in (("matplotlib",) * 2, ("scikit-learn", "sklearn")) if find_spec(module) is None]
+    if absent:
+        raise ValueError(f"{', '.join(absent)} not installed: pip install --group report")

@@ -10,6 +10,7 @@ from training.comparison import tables
 from training.comparison.analysis import Analysis
 from training.comparison.bootstrap import DRAWS, FEWEST_SEEDS, FEWEST_SIGNERS, Difference, says_something
 from training.comparison.charts import draw_all
+from training.comparison.effects import PAPER_PAIRS
 from training.comparison.pair_sheets import draw_pairs
 from training.comparison.pairs import RATE
 from training.comparison.plan import Plan
@@ -18,9 +19,6 @@ from training.data import Example
 from training.evaluation.fold_report import save
 from training.models.lstm import EPOCHS
 from training.runtime.files import write_text
-
-PAPER_RELATIVE = -0.18  # "up to 18 %" on high-similarity pairs, Alishzade et al., section V
-
 
 UNKNOWN = (
     " Signs of the fold that no model has learned are unknown: AUROC is the chance that the likeliest gloss of a known "
@@ -47,6 +45,7 @@ def markdown(analysis: Analysis, command: str, sheets: Mapping[str, Sequence[str
         introduction(analysis),
         "## In short",
         verdicts(analysis),
+        *(["![Differences and their intervals](effects.png)"] if plan.rivals else []),
         "## Figures",
         "Mean over folds, then mean ± standard deviation over seeds." + (UNKNOWN if analysis.has_unknown else ""),
         tables.figure_table(analysis),
@@ -138,7 +137,7 @@ def verdicts(analysis: Analysis) -> str:
             f"- **{variant}**: accuracy {tables.points(accuracy).strip('*')} points: {_judgement(accuracy, 'better')}."
         )
         if error.interval is not None and error.relative is not None:
-            paper = f"; the paper has {100 * PAPER_RELATIVE:.0f} %" if "adaptive" in variant else ""
+            paper = f"; the paper has {100 * PAPER_PAIRS:.0f} %" if "adaptive" in variant else ""
             line += f" Error on confusable pairs {tables.relative(error)}{paper}: {_judgement(error, 'worse')}."
         lines.append(line)
     return "\n".join(lines) or "There is one variant, so nothing is compared."

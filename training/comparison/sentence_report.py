@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,11 +17,12 @@ from training.comparison.bootstrap import (
     enough,
     holm,
 )
+from training.comparison.charts import save_chart
+from training.comparison.effects import PAPER_WER, Effect, Panel, draw_effects
 from training.comparison.hypotheses import SentenceHypotheses
 from training.comparison.plan import Plan, RunKey
 from training.comparison.tables import percent_and_std, table
-
-PAPER_RELATIVE = -0.127  # of the word error rate, Alishzade et al., Table I
+from training.runtime.files import write_text
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class WerDifference:
     relative: float
     relative_interval: tuple[float, float] | None
     p: float | None
+
+    @property
+    def certain(self) -> bool:
+        """Whether it is hardly chance."""
+        return self.p is not None and self.p < LEVEL
 
 
 def paired_wer(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], variant: str, seed: int = 0) -> WerDifference:
@@ -63,8 +70,35 @@ def paired_wer(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], variant: s
     return WerDifference(float(point[0] - point[1]), float(point[0] / max(point[1], 1e-12) - 1), interval, p)
 
 
-def markdown(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], command: str) -> str:
-    """The report."""
+def wer_differences(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses]) -> dict[str, WerDifference]:
+    """Each rival against the baseline, with chances corrected for the number of rivals."""
+    found = {variant: paired_wer(plan, runs, variant) for variant in plan.rivals}
+    chances = holm({variant: difference.p for variant, difference in found.items()})
+    return {variant: replace(difference, p=chances.get(variant)) for variant, difference in found.items()}
+
+
+def write_report(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], command: str) -> Path:
+    """Write the picture and README.md; returns the latter's path."""
+    differences = wer_differences(plan, runs)
+    if differences:
+        effects = {variant: _effect(difference) for variant, difference in differences.items()}
+        panel = Panel("WER, relative, %", effects, less_is_better=True, paper=100 * PAPER_WER)
+        save_chart(draw_effects([panel], plan.baseline), plan.out / "effects.png")
+    path = plan.out / "README.md"
+    write_text(path, markdown(plan, runs, differences, command))
+    return path
+
+
+def _effect(difference: WerDifference) -> Effect:
+    ends = difference.relative_interval
+    interval = None if ends is None else (100 * ends[0], 100 * ends[1])
+    return Effect(100 * difference.relative, interval, difference.certain)
+
+
+def markdown(
+    plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], differences: Mapping[str, WerDifference], command: str
+) -> str:
+    """The text of the report."""
     some = [runs[RunKey(plan.baseline, plan.seeds[0], fold)] for fold in range(len(plan.folds))]
     about = (
         f"{sum(len(r.references) for r in some)} sentences of {len({s for r in some for s in r.signers})} signers, "
@@ -83,8 +117,9 @@ def markdown(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], command: str
         f"WER relative to the baseline's, with the middle 95 % of a paired bootstrap over signers and seeds ({DRAWS} "
         f"draws; from {FEWEST_SEEDS} seeds, and {FEWEST_SIGNERS} signers in each fold, on). Bold is what would come "
         "about by chance in less than 5 % of cases, corrected for the number of variants by Holm's method. The paper "
-        f"has {100 * PAPER_RELATIVE:.1f} % for the adaptive loss.",
-        difference_table(plan, runs),
+        f"has {100 * PAPER_WER:.1f} % for the adaptive loss.",
+        difference_table(differences),
+        *(["![Differences of WER and their intervals](effects.png)"] if differences else []),
         "## By signer",
         signer_table(plan, runs),
         "## What is taken for what",
@@ -111,16 +146,14 @@ def _figures(run: SentenceHypotheses) -> list[float]:
     return [rate.wer, *parts, scores.accuracy, scores.macro_f1]
 
 
-def difference_table(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses]) -> str:
+def difference_table(differences: Mapping[str, WerDifference]) -> str:
     """The difference of each rival's WER from the baseline's."""
     rows = []
-    differences = {variant: paired_wer(plan, runs, variant) for variant in plan.rivals}
-    chances = holm({variant: found.p for variant, found in differences.items()})
     for variant, found in differences.items():
         interval = found.relative_interval
         shown = "too few" if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f} %"
         relative = f"{100 * found.relative:+.1f} %"
-        relative = f"**{relative}**" if chances.get(variant, 1.0) < LEVEL else relative
+        relative = f"**{relative}**" if found.certain else relative
         rows.append([variant, f"{100 * found.value:+.1f} points", relative, shown])
     return table(["variant", "WER", "relative", "95 %"], rows)
 

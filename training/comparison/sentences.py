@@ -3,10 +3,10 @@
 from functools import partial
 from pathlib import Path
 
+from training.comparison.compare import check_packages
 from training.comparison.hypotheses import SentenceHypotheses, hypotheses_path, load_hypotheses
 from training.comparison.plan import Clips, Plan, RunKey, open_folder
 from training.comparison.runs import each, load_model, locked, train_run
-from training.comparison.sentence_report import markdown
 from training.models.checkpoint import Checkpoint
 from training.runtime.files import write_text
 from training.tasks.sentence_scores import score_sentences, sentences_of, unsigned
@@ -16,6 +16,7 @@ SENTENCES, SEED = 200, 0  # of each fold; drawn from isolated clips where the se
 
 def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Path:
     """Bring a report folder up to its plan; returns the path of the report. Arguments and errors as in `compare`."""
+    check_packages()
     clips = Clips(plan, data)
     open_folder(plan)
     with locked(plan.out):
@@ -28,9 +29,9 @@ def compare_sentences(plan: Plan, data: Path, command: str, jobs: int = 1) -> Pa
         missing = [key for key in unread if not plan.checkpoint(key).exists()]
         each([partial(train_run, key) for key in missing], clips, data, jobs)
         each([partial(read_run, key) for key in unread], clips, data, jobs)
-        path = plan.out / "README.md"
-        write_text(path, markdown(plan, {k: load_hypotheses(plan, k) for k in plan.keys}, command))
-        return path
+        from training.comparison.sentence_report import write_report  # needs packages that may not be installed
+
+        return write_report(plan, {key: load_hypotheses(plan, key) for key in plan.keys}, command)
 
 
 def read_run(key: RunKey, clips: Clips) -> str:

@@ -53,6 +53,8 @@ def test_the_report_has_the_word_error_rates(made: Path) -> None:
         ]
         assert f"| {variant} | {100 * np.mean(by_seed):.1f} % ± {100 * np.std(by_seed, ddof=1):.1f} |" in text
     assert "| too few |" in text
+    assert "](effects.png)" in text
+    assert (made / "report" / "effects.png").stat().st_size > 5000
     assert f"--variants {','.join(VARIANTS)}" in text
 
 
