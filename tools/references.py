@@ -169,7 +169,7 @@ def training_config() -> str:
         "[Train a model](../how-to/training.md) explains the choices.",
         *sections(Config, toml=True),
         "## Correction file",
-        "`corrections` in `[data]` names a TOML file beside the config, of `[[corrections]]` tables.",
+        "`corrections` in `[data]` names one or several TOML files beside the config, of `[[corrections]]` tables.",
         key_table(Correction, toml=True),
         "## File of folds",
         "`--folds` takes a TOML file of `[[fold]]` tables.",

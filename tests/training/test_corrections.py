@@ -49,6 +49,15 @@ def test_a_correction_file_is_part_of_the_config_and_changes_labels(tmp_path: Pa
     assert [loaded[i].renamed_from for i in range(3, 7)] == ["", "low", "", "low"]
 
 
+def test_several_correction_files_are_one_list(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "wrong.toml").write_text(WRONG)
+    (tmp_path / "more.toml").write_text(WRONG.replace("ann", "cem").replace("bea", "dov"))
+    path.write_text(path.read_text().replace("[data]", '[data]\ncorrections = ["wrong.toml", "more.toml"]'))
+    signers = [correction.signer for correction in load_config(path).data.corrections]
+    assert signers == ["ann", "bea", "cem", "dov"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -88,7 +97,7 @@ def test_a_wrong_correction_file_is_refused_by_name(tmp_path: Path, content: str
     (tmp_path / "wrong.toml").write_text(content)
     with pytest.raises(ConfigError, match=said):
         load_config(path)
-    path.write_text(path.read_text().replace('"wrong.toml"', "[]"))
+    path.write_text(path.read_text().replace('"wrong.toml"', '["wrong.toml", 3]'))
     with pytest.raises(ConfigError, match=r"tiny\.toml: data\.corrections must be the name of a file"):
         load_config(path)
 

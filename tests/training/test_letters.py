@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from string import ascii_lowercase
 
 import pytest
 
@@ -24,9 +23,16 @@ FILES = (
 
 def test_letters_are_learned_as_the_lookalikes_are() -> None:
     letters, words = (load_config(CONFIGS / f"{name}.toml") for name in ("letters", "lookalikes"))
-    vocabulary = (*(f"letter {letter}" for letter in ascii_lowercase), "no sign")
+    vocabulary = (*(f"letter {letter}" for letter in "abcefghijklostuvwxyz"), "no sign")
     data = words.data.model_copy(update={"vocabulary": vocabulary})
     assert letters == words.model_copy(update={"name": "letters", "data": data})
+
+
+def test_letters_of_the_indian_alphabet_have_names_of_their_own() -> None:
+    words = load_config(CONFIGS / "lookalikes.toml")
+    renamed = {(c.signer, c.gloss): c.to for c in words.data.corrections if c.gloss.startswith("letter ")}
+    assert set(renamed.values()) == {f"isl letter {letter}" for letter in "abcdefghjklmnopqrstuvwxyz"}
+    assert all(to == f"isl {gloss}" for (_, gloss), to in renamed.items())
 
 
 def test_hands_are_learned_as_whole_bodies_are() -> None:

@@ -1,6 +1,7 @@
 """Corrections of labels: clips that are left out of a data set or get another gloss, each with the reason.
 
-A correction file is TOML with one `[[corrections]]` table for each `Correction`. `[data] corrections` names it.
+A correction file is TOML with one `[[corrections]]` table for each `Correction`. `[data] corrections` names it, or
+lists several.
 """
 
 import tomllib
@@ -37,30 +38,35 @@ class Correction(BaseModel):
 
 
 def include_corrections(content: dict[str, Any], config: Path) -> None:
-    """Put the tables of the correction file in the place of its name, so that a stored config is complete.
+    """Put the tables of the correction files in the place of their names, so that a stored config is complete.
 
     Args:
-        content: of a config file; changed where its `[data]` names a correction file.
-        config: where the config file is, and the correction file beside it.
+        content: of a config file; changed where its `[data]` names correction files.
+        config: where the config file is, and the correction files beside it.
 
     Raises:
-        ValueError: what should name the file is no text, or the file is not TOML, or holds more or less than
-            `corrections`; names the file.
-        OSError: it cannot be read.
+        ValueError: what should name the files is neither a text nor a list of texts, or a file is not TOML, or holds
+            more or less than `corrections`; names the file.
+        OSError: one cannot be read.
     """
     data = content.get("data")
     if not isinstance(data, dict) or "corrections" not in data:
         return
-    if not isinstance(data["corrections"], str):
-        raise ValueError(f"{config}: data.corrections must be the name of a file")
-    path = config.parent / data["corrections"]
+    named = data["corrections"]
+    names = named if isinstance(named, list) else [named]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{config}: data.corrections must be the name of a file, or a list of them")
+    data["corrections"] = [table for name in names for table in _tables(config.parent / name)]
+
+
+def _tables(path: Path) -> list[Any]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not TOML: {error}") from error
     if set(tables) != {"corrections"} or not isinstance(tables["corrections"], list):
         raise ValueError(f"{path}: must hold [[corrections]] tables and nothing else")
-    data["corrections"] = tables["corrections"]
+    return tables["corrections"]
 
 
 def from_leave_out(data: dict[str, Any]) -> dict[str, Any]:

@@ -71,7 +71,9 @@ class DataConfig(Table):
         "made of such a model",
     )
     shared_signers: bool = Field(default=False, description="signers may occur both in training and in dev or test")
-    corrections: tuple[Correction, ...] = Field(default=(), description="labels that are wrong; in TOML a file's name")
+    corrections: tuple[Correction, ...] = Field(
+        default=(), description="labels that are wrong; in TOML the name of a file, or a list of them"
+    )
     sets: tuple[SetConfig, ...] = Field(min_length=1, description="the data sets, one table each")
 
     @property
