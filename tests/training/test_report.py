@@ -67,6 +67,18 @@ def test_every_number_is_in_its_place(tmp_path: Path) -> None:
     assert LSTM not in text
 
 
+def test_pairs_that_nobody_confuses_are_counted_and_not_listed(tmp_path: Path) -> None:
+    found = analysis(tmp_path)
+    perfect = {
+        key: replace(run, probabilities=np.eye(3, dtype=np.float32)[run.truth]) if key.fold else run
+        for key, run in found.everything.items()
+    }
+    text = markdown(Analysis(found.plan, perfect), "")
+    assert "high / low | ann, cem" not in text  # a pair there is by the confusions of the other fold alone
+    assert "high / low | bea, dov" not in text
+    assert "Pairs that no variant confuses on these signers, or that they do not sign: 1." in text
+
+
 def test_sentences_get_a_column_of_their_own(tmp_path: Path) -> None:
     found = analysis(tmp_path, wer=0.25)
     text = markdown(found, "")

@@ -108,18 +108,32 @@ def pair_table(analysis: Analysis) -> str:
     """The confusable pairs of each fold, and the share of clips in which each variant confuses them."""
     plan = analysis.plan
     rows = []
+    silent = 0
     vocabulary = plan.config.data.vocabulary
     for fold in range(len(plan.folds)):
         pairs = np.stack([analysis.masks[seed, fold] for seed in plan.seeds]).any(axis=0)
         for i, j in np.argwhere(np.triu(pairs)):
-            cells = []
-            for variant in plan.variants:
-                runs = [run for key, run in analysis.of(variant).items() if key.fold == fold]
-                of_pair = np.concatenate([np.isin(run.truth, (i, j)) for run in runs])
-                other = np.concatenate([np.where(run.truth == i, j, i) == run.predicted for run in runs])
-                cells.append(percent(float(other[of_pair].mean())) if of_pair.any() else NONE)
+            shares = [_confused(analysis, variant, fold, (i, j)) for variant in plan.variants]
+            if not any(shares):
+                silent += 1
+                continue
+            cells = [NONE if share is None else percent(share) for share in shares]
             rows.append([f"{vocabulary[i]} / {vocabulary[j]}", plan.fold_name(fold), *cells])
-    return table(["pair", "scored on", *plan.variants], rows) if rows else "There are none.\n"
+    if not rows and not silent:
+        return "There are none.\n"
+    shown = table(["pair", "scored on", *plan.variants], rows) if rows else ""
+    return shown + (
+        f"\nPairs that no variant confuses on these signers, or that they do not sign: {silent}.\n" if silent else ""
+    )
+
+
+def _confused(analysis: Analysis, variant: str, fold: int, pair: tuple[int, int]) -> float | None:
+    """Share of a pair's clips in a fold that are taken for the other gloss; None where there are no clips."""
+    i, j = pair
+    runs = [run for key, run in analysis.of(variant).items() if key.fold == fold]
+    of_pair = np.concatenate([np.isin(run.truth, pair) for run in runs])
+    other = np.concatenate([np.where(run.truth == i, j, i) == run.predicted for run in runs])
+    return float(other[of_pair].mean()) if of_pair.any() else None
 
 
 def change_table(analysis: Analysis, variant: str) -> str:
