@@ -43,7 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.beside and len(args.beside) != len(args.checkpoints):
         parser.error("--beside takes as many checkpoints as there are before it")
     try:
-        rows = []
         for place, path in enumerate(args.checkpoints):
             checkpoint = load_checkpoint(path)
             weights, margins = separated(checkpoint)
@@ -58,7 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if beside.classes != checkpoint.classes or beside.config.data != checkpoint.config.data:
                     raise ValueError(f"{args.beside[place]}: of other clips than {path}")
                 row |= {"beside": shares(beside, weights, margins, clips)}
-            rows.append(row)
             print(json.dumps(row))
     except (CheckpointError, DataError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -24,7 +24,7 @@ class Effect:
     """A variant's difference to the baseline.
 
     Attributes:
-        value: in the panel's unit; None where there is none, and a line without a mark stands for it.
+        value: in the panel's unit; None where there is none.
         interval: the middle 95 %, or None where it is not known.
         certain: whether it is hardly chance.
     """
@@ -55,13 +55,13 @@ def panels_of(differences: Mapping[str, Mapping[str, Difference]], unknown: bool
     """The panels of a comparison of isolated signs; `unknown`: whether there are signs that were not learned."""
 
     def points(name: str) -> dict[str, Effect]:
-        return {v: _effect(of[name].value, of[name].interval, of[name]) for v, of in differences.items()}
+        return {v: in_percent(of[name].value, of[name].interval, of[name].certain) for v, of in differences.items()}
 
     pairs = {v: of["pair_error"] for v, of in differences.items()}
     found = [
         Panel(
             "error on confusable pairs,\nrelative, %",
-            {v: _effect(d.relative, d.relative_interval, d) for v, d in pairs.items()},
+            {v: in_percent(d.relative, d.relative_interval, d.certain) for v, d in pairs.items()},
             less_is_better=True,
             paper=100 * PAPER_PAIRS,
         ),
@@ -76,9 +76,10 @@ def panels_of(differences: Mapping[str, Mapping[str, Difference]], unknown: bool
     return [panel for panel in found if any(effect.value is not None for effect in panel.effects.values())]
 
 
-def _effect(value: float | None, interval: tuple[float, float] | None, difference: Difference) -> Effect:
+def in_percent(value: float | None, interval: tuple[float, float] | None, certain: bool) -> Effect:
+    """An effect in per cent or points, from shares."""
     ends = None if interval is None else (100 * interval[0], 100 * interval[1])
-    return Effect(None if value is None else 100 * value, ends, difference.certain)
+    return Effect(None if value is None else 100 * value, ends, certain)
 
 
 def draw_effects(panels: Sequence[Panel], baseline: str) -> Figure:

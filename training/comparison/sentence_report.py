@@ -18,7 +18,7 @@ from training.comparison.bootstrap import (
     holm,
 )
 from training.comparison.charts import save_chart
-from training.comparison.effects import PAPER_WER, Effect, Panel, draw_effects
+from training.comparison.effects import PAPER_WER, Panel, draw_effects, in_percent
 from training.comparison.hypotheses import SentenceHypotheses
 from training.comparison.plan import Plan, RunKey
 from training.comparison.tables import percent_and_std, table
@@ -81,18 +81,12 @@ def write_report(plan: Plan, runs: Mapping[RunKey, SentenceHypotheses], command:
     """Write the picture and README.md; returns the latter's path."""
     differences = wer_differences(plan, runs)
     if differences:
-        effects = {variant: _effect(difference) for variant, difference in differences.items()}
+        effects = {v: in_percent(d.relative, d.relative_interval, d.certain) for v, d in differences.items()}
         panel = Panel("WER, relative, %", effects, less_is_better=True, paper=100 * PAPER_WER)
         save_chart(draw_effects([panel], plan.baseline), plan.out / "effects.png")
     path = plan.out / "README.md"
     write_text(path, markdown(plan, runs, differences, command))
     return path
-
-
-def _effect(difference: WerDifference) -> Effect:
-    ends = difference.relative_interval
-    interval = None if ends is None else (100 * ends[0], 100 * ends[1])
-    return Effect(100 * difference.relative, interval, difference.certain)
 
 
 def markdown(
