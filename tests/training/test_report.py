@@ -154,6 +154,19 @@ def test_pictures_of_few_and_of_many_glosses(tmp_path: Path, glosses: int) -> No
         assert (path.parent / f"{name}.png").stat().st_size > 5000
 
 
+def test_long_names_below_a_picture_stay_inside_it(tmp_path: Path) -> None:
+    found = analysis(tmp_path)
+    names = [f"{ADAPTIVE}:margin=0.{i}:alpha=0.8" for i in range(7)]
+    plan = replace(found.plan, variants=tuple(names), baseline=names[0])
+    made = {key._replace(variant=name): run for key, run in found.everything.items() for name in names}
+    figure = signers(Analysis(plan, made))
+    figure.canvas.draw()
+    below = figure.legends[0].get_window_extent()
+    assert len(figure.legends[0].get_texts()) == 7
+    assert below.x0 >= 0
+    assert below.x1 <= figure.bbox.x1
+
+
 def test_many_signers_are_marks_against_the_baseline(tmp_path: Path) -> None:
     found = analysis(tmp_path)
     many = {

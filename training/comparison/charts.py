@@ -64,6 +64,14 @@ def _grid(count: int, size: float, columns: int = 3) -> tuple[Figure, list[Axes]
     return figure, list(axes.ravel()[:count])
 
 
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    """The variants below a picture, in as many columns as its width has room for."""
+    handles, labels = axes.get_legend_handles_labels()
+    column_in = 0.5 + 0.07 * max(map(len, labels))  # the sign, and letters of 8 points
+    columns = max(1, min(4, int(figure.get_figwidth() / column_in)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8)
+
+
 def _shown(analysis: Analysis) -> NDArray[np.intp]:
     """Indices of the scored glosses, or of those that the baseline confuses most where there are too many to read."""
     vocabulary = analysis.plan.config.data.vocabulary
@@ -184,8 +192,7 @@ def robustness(analysis: Analysis) -> Figure:
         axes.set_ylim(min(-5.0, min(changes) - 1), max(2.0, max(changes) + 1))
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("change of accuracy, points", fontsize=9)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+    _legend_below(figure, panels[0])
     return figure
 
 
@@ -204,7 +211,7 @@ def signers(analysis: Analysis) -> Figure:
     axes.set_ylabel("accuracy, %")
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    _legend_below(figure, axes)
     return figure
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from glosscast.clip import Clip, resample
-from glosscast.keypoints import FACE, LEFT_HAND, PRESENCE, RIGHT_HAND, Pose, normalise
+from glosscast.keypoints import FACE, LEFT_HAND, POINTS, PRESENCE, RIGHT_HAND, SHOULDERS, Pose, normalise
 
 MOMENTS = 8  # of a clip, evenly from its first frame to its last
 LEFT, RIGHT, TOP, BOTTOM = -1.6, 1.6, -1.7, 1.6  # the range of a panel, in shoulder widths from between the shoulders
@@ -37,6 +37,11 @@ ARMS = [
 # Of a hand's 21 points: each finger from the wrist to its tip, and across the knuckles.
 FINGERS = [(0 if i % 4 == 1 else i - 1, i) for i in range(1, 21)] + [(5, 9), (9, 13), (13, 17)]
 HEAD = [*range(Pose.NOSE, Pose.MOUTH_RIGHT + 2), *range(FACE.start, FACE.stop)]
+HANDS = np.zeros(POINTS, bool)
+HANDS[LEFT_HAND] = HANDS[RIGHT_HAND] = True
+BODY = ~HANDS
+BODY[SHOULDERS] = False
+FILLED = 0.7  # of a panel that shows hands alone; its caption has the rest
 BONES = {
     "#555555": ARMS,
     "#0072B2": [(LEFT_HAND.start + a, LEFT_HAND.start + b) for a, b in FINGERS],
@@ -79,9 +84,17 @@ def draw_sheet(title: str, strips: Sequence[Strip], path: Path) -> None:
 
 
 def _moments(clip: Clip) -> NDArray[np.float32]:
-    """(MOMENTS, 171, 4) keypoints in shoulder widths."""
+    """(MOMENTS, 171, 4) keypoints in shoulder widths, or as large as a panel holds them where hands alone are there."""
     at_ms = np.linspace(clip.t_ms[0], clip.t_ms[-1], MOMENTS)
-    return normalise(resample(clip.t_ms, clip.keypoints, at_ms)[0], clip.aspect)
+    keypoints = normalise(resample(clip.t_ms, clip.keypoints, at_ms)[0], clip.aspect)
+    there = keypoints[..., PRESENCE] > 0
+    if there[:, HANDS].any() and not there[:, BODY].any():
+        keypoints[:, SHOULDERS] = 0.0  # made up: the data have none
+        places = keypoints[..., :2][there & HANDS]
+        low, high = places.min(axis=0), places.max(axis=0)
+        scale = min((RIGHT - LEFT, BOTTOM - TOP) / np.maximum(high - low, 1e-6)) * FILLED
+        keypoints[..., :2] = (keypoints[..., :2] - (low + high) / 2) * scale + ((LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2)
+    return keypoints
 
 
 def _draw_strip(axes: Axes, keypoints: NDArray[np.float32], offset: NDArray[np.float64]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glosscast.keypoints import Pose
 from tests.training.labels import made
 from tests.training.synthetic import GLOSSES
 from training.__main__ import main
@@ -193,6 +194,29 @@ def test_a_sheet_is_a_picture_of_all_its_clips(tmp_path: Path, loaded: tuple[Aud
         assert (0x00, 0x72, 0xB2) not in colours
     assert sizes[0][0] == sizes[1][0]
     assert sizes[1][1] > 2 * sizes[0][1]
+
+
+def test_hands_alone_fill_their_panels_and_the_shoulders_made_up_for_them_are_not_drawn(
+    tmp_path: Path, loaded: tuple[AuditPlan, list[Example]]
+) -> None:
+    from training.evaluation.sheets import Strip, draw_sheet
+
+    clip = loaded[1][0].clip
+    alone = clip.keypoints.copy()
+    others = np.ones(alone.shape[1], bool)
+    others[33:75] = others[[Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER]] = False
+    alone[:, others] = 0.0
+    tall, lines = [], []
+    for keypoints in (clip.keypoints, alone):
+        draw_sheet("a sheet", [Strip(replace(clip, keypoints=keypoints), "")], tmp_path / "a.png")
+        with Image.open(tmp_path / "a.png") as picture:
+            pixels = np.asarray(picture.convert("RGB"), int)[30:]  # below the title
+        orange = (pixels[..., 0] > 180) & (pixels[..., 2] < 60)
+        tall.append(np.ptp(np.flatnonzero(orange.any(axis=1))))
+        lines.append(((np.ptp(pixels, axis=-1) < 20) & (pixels[..., 0] < 0x90)).any())
+    assert lines == [True, False]
+    assert tall[1] > 2 * tall[0]
+    assert tall[1] < 120  # pixels of a panel
 
 
 @pytest.mark.slow
