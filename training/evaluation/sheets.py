@@ -1,4 +1,4 @@
-"""Contact sheets of skeletons: suspect clips beside well-read ones of their label and of the suggested gloss."""
+"""Contact sheets of skeletons: a row of moments for each clip, such as suspects beside well-read ones of a label."""
 
 import matplotlib
 
