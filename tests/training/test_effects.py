@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 
 from training.comparison.bootstrap import FIGURES, Difference
@@ -50,6 +51,16 @@ def test_marks_intervals_and_the_paper_are_where_their_numbers_are() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["sure", "unsure"]
     assert axes.get_xlabel() == "← better"
     assert figure.get_suptitle().startswith("Difference to ce:")
+
+
+@pytest.mark.parametrize("panels", [1, 2, 5])
+def test_the_title_fits_into_the_picture(panels: int) -> None:
+    panel = Panel("accuracy", {"keypoints+adaptive-aligned": Effect(2.0, (1.0, 3.0), certain=True)})
+    figure = draw_effects([panel] * panels, "keypoints+ce:label_smoothing=0.2")
+    figure.canvas.draw()
+    (title,) = (text for text in figure.texts if text.get_text().startswith("Difference"))
+    extent = title.get_window_extent()
+    assert 0 <= extent.x0 < extent.x1 <= figure.bbox.width
 
 
 def test_without_an_interval_there_is_a_mark_alone_and_without_a_value_nothing() -> None:

@@ -1,5 +1,6 @@
 """A picture of differences to the baseline with their intervals: what a comparison says at a glance."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from training.comparison.bootstrap import Difference
 PAPER_PAIRS = -0.18  # of the error on confusable pairs, "up to 18 %", Alishzade et al., section V
 PAPER_WER = -0.127  # of the word error rate, the same, Table I
 
+LETTERS = 12  # of a title in an inch of the picture
 CERTAIN, UNCERTAIN, PAPER = "#0072B2", "#777777", "#D55E00"  # of Okabe and Ito's palette
 
 
@@ -90,10 +92,11 @@ def draw_effects(panels: Sequence[Panel], baseline: str) -> Figure:
         baseline: the variant that is at 0.
     """
     variants = list(panels[0].effects)
+    width = 2.6 + 2.3 * len(panels)
     figure, grid = plt.subplots(
         1,
         len(panels),
-        figsize=(2.6 + 2.3 * len(panels), 1.5 + 0.36 * len(variants)),
+        figsize=(width, 1.5 + 0.36 * len(variants)),
         sharey=True,
         squeeze=False,
         layout="constrained",
@@ -108,7 +111,16 @@ def draw_effects(panels: Sequence[Panel], baseline: str) -> Figure:
         axes.axvline(0.0, color="black", linewidth=0.8)
         if panel.paper is not None:
             axes.axvline(panel.paper, color=PAPER, linewidth=1.2, linestyle="--")
-            axes.text(panel.paper, -0.75, "paper", color=PAPER, fontsize=8, ha="center", va="center")
+            axes.text(
+                panel.paper,
+                -0.75,
+                "paper",
+                color=PAPER,
+                fontsize=8,
+                ha="center",
+                va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+            )
         ends = [e for effect in panel.effects.values() for e in (effect.interval or ()) if np.isfinite(e)]
         ends += [effect.value for effect in panel.effects.values() if effect.value is not None]
         reach = 1.1 * max(1.0, *(abs(end) for end in [*ends, panel.paper or 0.0]))
@@ -119,5 +131,6 @@ def draw_effects(panels: Sequence[Panel], baseline: str) -> Figure:
         axes.grid(axis="x", alpha=0.3)
     grid[0][0].set_yticks(range(len(variants)), variants, fontsize=8)
     grid[0][0].set_ylim(len(variants) - 0.5, -1.1)
-    figure.suptitle(f"Difference to {baseline}: round and blue is hardly chance, grey may be", fontsize=10)
+    title = f"Difference to {baseline}: round and blue is hardly chance, grey may be"
+    figure.suptitle(textwrap.fill(title, int(LETTERS * width)), fontsize=10)
     return figure

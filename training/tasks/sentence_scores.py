@@ -1,7 +1,7 @@
 """Read sentences with a continuous recogniser, and score the hypotheses."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -147,17 +147,26 @@ def read_sentences(
     unread: Collection[str] = (),
 ) -> list[tuple[str, ...]]:
     """The glosses that a model reads from recordings of any length; arguments as in `score_sentences`."""
+    read: list[tuple[str, ...]] = []
+    for logits, steps in logits_of(model, clips, fps):
+        for labels in decode(logits, steps, len(vocabulary), beam):
+            read.append(tuple(vocabulary[i] for i in labels if vocabulary[i] not in unread))
+    return read
+
+
+def logits_of(model: nn.Module, clips: Sequence[Clip], fps: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits (B, steps, C + 1) of recordings, blank last, and the steps (B,) of each, batch by batch in order.
+
+    The model is put into eval mode.
+    """
     model.eval()
     device = next(model.parameters()).device
-    read: list[tuple[str, ...]] = []
     for start in range(0, len(clips), TOGETHER):
         part = clips[start : start + TOGETHER]
         batch = collate([sample_recording(clip, fps) for clip in part], [[] for _ in part])
         with torch.inference_mode():
             output = model(batch.keypoints.to(device), batch.frames.to(device))
-        for labels in decode(output.logits, output.steps, len(vocabulary), beam):
-            read.append(tuple(vocabulary[i] for i in labels if vocabulary[i] not in unread))
-    return read
+        yield output.logits, output.steps
 
 
 def decode(logits: Tensor, steps: Tensor, classes: int, beam: int = 1) -> list[tuple[int, ...]]:

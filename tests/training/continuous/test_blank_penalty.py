@@ -1,0 +1,75 @@
+"""The benchmark that makes the blank less likely."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from benchmarks.blank_penalty import PENALTIES, main, penalties_of, plan_of, read
+from tests.training.continuous.tiny import text, write
+from training.__main__ import main as train
+from training.comparison.hypotheses import SentenceHypotheses, load_hypotheses
+from training.comparison.plan import Clips, RunKey, make_plan
+from training.config import load_config
+
+CTC = "keypoints+ctc"
+SIGNERS = ("ann", "bea", "cem")
+
+
+def with_errors(fold: int, errors: Mapping[float, int]) -> list[SentenceHypotheses]:
+    """Ten sentences of one sign, of which some are not read; 9 of them at a penalty that is not named."""
+    found = []
+    for penalty in PENALTIES:
+        missed = errors.get(penalty, 9)
+        hypotheses = tuple(() if i < missed else ("high",) for i in range(10))
+        found.append(
+            SentenceHypotheses(
+                variant=CTC,
+                seed=1,
+                held_out=(SIGNERS[fold],),
+                signers=(SIGNERS[fold],) * 10,
+                references=(("high",),) * 10,
+                hypotheses=hypotheses,
+            )
+        )
+    return found
+
+
+def test_the_penalty_of_a_fold_is_chosen_on_the_others(tmp_path: Path) -> None:
+    plan = make_plan(load_config(write(tmp_path, text())), tmp_path, [[s] for s in SIGNERS], [1], [CTC])
+    # At 1.0, at 2.0: fold 0 has 0 and 8 errors, fold 1 has 5 and 4, fold 2 has 5 and 2.
+    errors = [{1.0: 0, 2.0: 8}, {1.0: 5, 2.0: 4}, {1.0: 5, 2.0: 2}]
+    readings = {RunKey(CTC, 1, fold): with_errors(fold, found) for fold, found in enumerate(errors)}
+    assert penalties_of(plan, readings) == {CTC: [2.0, 1.0, 1.0]}
+    equal = {key: with_errors(key.fold, {1.5: 3, 2.5: 3}) for key in readings}
+    assert penalties_of(plan, equal) == {CTC: [1.5, 1.5, 1.5]}
+
+
+@pytest.mark.slow
+def test_a_comparison_is_read_with_a_less_likely_blank(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write(tmp_path, text(epochs=1))
+    report = tmp_path / "report"
+    options = ["--config", str(config), "--data", str(tmp_path), "--out", str(report), "--seeds", "1"]
+    variants = f"{CTC},keypoints+adaptive"
+    assert train(["compare", *options, "--fold", "ann", "--fold", "bea", "--variants", variants]) == 0
+    plan = plan_of(report, None)
+    assert (plan.baseline, plan.folds) == (CTC, (("ann",), ("bea",)))
+    key = RunKey(CTC, 1, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmarks.blank_penalty.PENALTIES", (0.0, -100.0))
+        plain, only_blank = read(key, Clips(plan, tmp_path))
+    assert plain == load_hypotheses(plan, key)
+    assert set(only_blank.hypotheses) == {()} != set(plain.hypotheses)
+    capsys.readouterr()
+    assert main([str(report), "--data", str(tmp_path)]) == 0
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
+    named = {row[0]: row[1:] for row in rows}
+    assert set(named) >= {f"| {CTC}", "| keypoints+adaptive", "| penalty", "| variant"}
+    for path in (report / "checkpoints").glob("*.fold1.pt"):
+        path.unlink()
+    assert main([str(report), "--data", str(tmp_path)]) == 1
+    assert "needs every variant with every seed in two folds or more" in capsys.readouterr().err
+    assert main([str(tmp_path), "--data", str(tmp_path)]) == 1
+    assert "no checkpoints of a comparison" in capsys.readouterr().err
