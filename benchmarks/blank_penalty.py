@@ -5,7 +5,8 @@
 The folder is that of a `compare` of sentences, with its checkpoints. From the blank's logit a penalty is subtracted
 before the best path is read, so that more signs are read, and more that were not signed. Each variant has the penalty
 of `PENALTIES` with the lowest WER, mean over seeds, on the signers of the other folds, whom the models of those folds
-did not learn from either. Printed are these penalties, then figures and differences as in the report.
+did not learn from either. Printed are these penalties, figures and differences as in the report, and how many wrong
+words each variant gives where it misses as many signs as the baseline does without a penalty.
 """
 
 import argparse
@@ -15,22 +16,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.comparison.hypotheses import SentenceHypotheses
 from training.comparison.plan import Clips, Plan, RunKey, make_plan
 from training.comparison.runs import load_model
 from training.comparison.sentence_report import difference_table, figure_table, wer_differences
 from training.comparison.sentences import SEED, SENTENCES
-from training.comparison.tables import table
+from training.comparison.tables import percent_and_std, table
 from training.data import DataError
 from training.evaluation.fold_report import load_report
 from training.models.checkpoint import Checkpoint, load_checkpoint
 from training.runtime.checkpoint_file import CheckpointError
 from training.tasks.sentence_scores import decode, logits_of, sentences_of
 
-PENALTIES = tuple(0.5 * step for step in range(9))
+PENALTIES = tuple(0.5 * step for step in range(-2, 9))
+WRONG = "substitutions and insertions at the deletions of the baseline"
 NAME = re.compile(r"(.+)\.seed(\d+)\.fold(\d+)")
 
+Floats = NDArray[np.float64]
 Readings = Mapping[RunKey, Sequence[SentenceHypotheses]]  # of each run, one for each of `PENALTIES`
 
 
@@ -51,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     runs = {key: readings[key][PENALTIES.index(chosen[key.variant][key.fold])] for key in plan.keys}
     folds = [f"fold {fold}" for fold in range(len(plan.folds))]
     penalties = table(["penalty", *folds], [[variant, *map(str, found)] for variant, found in chosen.items()])
-    print(penalties, figure_table(plan, runs), difference_table(wer_differences(plan, runs)), sep="\n\n")
+    wrong = table(["variant", WRONG], [[v, percent_and_std(at)] for v, at in wrong_words(plan, readings).items()])
+    print(penalties, figure_table(plan, runs), difference_table(wer_differences(plan, runs)), wrong, sep="\n\n")
     return 0
 
 
@@ -118,6 +123,34 @@ def penalties_of(plan: Plan, readings: Readings) -> dict[str, list[float]]:
         )
         chosen[variant] = [PENALTIES[int(np.delete(wer, fold, axis=0).mean(axis=0).argmin())] for fold in folds]
     return chosen
+
+
+def wrong_words(plan: Plan, readings: Readings) -> dict[str, Floats]:
+    """(seeds,) substitutions and insertions of each variant, per sign, where it deletes as many as the baseline does.
+
+    The baseline is read without a penalty; between two penalties figures are interpolated, means over folds. NaN where
+    a variant deletes as many with none of them.
+    """
+    parts = {
+        v: np.array([[_parts(readings, plan, v, seed, p) for p in range(len(PENALTIES))] for seed in plan.seeds])
+        for v in plan.variants
+    }
+    missed = parts[plan.baseline][:, PENALTIES.index(0.0), 0]
+    return {
+        variant: np.array(
+            [
+                np.interp(least, seed[::-1, 0], seed[::-1, 1], left=np.nan, right=np.nan)
+                for least, seed in zip(missed, found, strict=True)
+            ]
+        )
+        for variant, found in parts.items()
+    }
+
+
+def _parts(readings: Readings, plan: Plan, variant: str, seed: int, penalty: int) -> tuple[float, float]:
+    rates = [readings[RunKey(variant, seed, fold)][penalty].scores.rate for fold in range(len(plan.folds))]
+    missed = float(np.mean([rate.deletions / rate.tokens for rate in rates]))
+    return missed, float(np.mean([rate.wer for rate in rates])) - missed
 
 
 if __name__ == "__main__":
