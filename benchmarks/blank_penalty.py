@@ -28,7 +28,7 @@ from training.data import DataError
 from training.evaluation.fold_report import load_report
 from training.models.checkpoint import Checkpoint, load_checkpoint
 from training.runtime.checkpoint_file import CheckpointError
-from training.tasks.sentence_scores import decode, logits_of, sentences_of
+from training.tasks.sentence_scores import decode, logits_of, sentences_of, unsigned
 
 PENALTIES = tuple(0.5 * step for step in range(-2, 9))
 WRONG = "substitutions and insertions at the deletions of the baseline"
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.blank_penalty", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="of a comparison of sentences, with its checkpoints")
     parser.add_argument("--data", type=Path, required=True, help="folder of the recordings")
-    parser.add_argument("--baseline", help="variant that the others are held against (default: the first without more)")
+    parser.add_argument("--baseline", help="variant that the others are held against (default: CTC alone)")
     args = parser.parse_args(argv)
     try:
         plan = plan_of(args.folder, args.baseline)
@@ -89,14 +89,15 @@ def read(key: RunKey, clips: Clips) -> list[SentenceHypotheses]:
     if not isinstance(checkpoint, Checkpoint) or checkpoint.kind != "continuous":
         raise ValueError(f"{key.name}: not a model of sentences")
     config = checkpoint.config
-    vocabulary = config.data.vocabulary
+    vocabulary, unread = config.data.vocabulary, unsigned(config)
     sentences = sentences_of(config, list(clips.test(key.fold).values()), SENTENCES, SEED)
     hypotheses: list[list[tuple[str, ...]]] = [[] for _ in PENALTIES]
     for logits, steps in logits_of(checkpoint.build_continuous(), [s.clip for s in sentences], config.clip.fps):
         for penalty, read_so_far in zip(PENALTIES, hypotheses, strict=True):
             less = logits.clone()
             less[..., -1] -= penalty
-            read_so_far += [tuple(vocabulary[i] for i in labels) for labels in decode(less, steps, len(vocabulary))]
+            for labels in decode(less, steps, len(vocabulary)):
+                read_so_far.append(tuple(vocabulary[i] for i in labels if vocabulary[i] not in unread))
     return [
         SentenceHypotheses(
             variant=key.variant,
@@ -129,7 +130,7 @@ def wrong_words(plan: Plan, readings: Readings) -> dict[str, Floats]:
     """(seeds,) substitutions and insertions of each variant, per sign, where it deletes as many as the baseline does.
 
     The baseline is read without a penalty; between two penalties figures are interpolated, means over folds. NaN where
-    a variant deletes as many with none of them.
+    no penalty makes a variant delete as many.
     """
     parts = {
         v: np.array([[_parts(readings, plan, v, seed, p) for p in range(len(PENALTIES))] for seed in plan.seeds])
