@@ -22,7 +22,7 @@ from training.comparison.hypotheses import SentenceHypotheses
 from training.comparison.plan import Clips, Plan, RunKey, make_plan
 from training.comparison.runs import load_model
 from training.comparison.sentence_report import difference_table, figure_table, wer_differences
-from training.comparison.sentences import SEED, SENTENCES
+from training.comparison.sentences import SEED, SENTENCES, hypotheses_of
 from training.comparison.tables import percent_and_std, table
 from training.data import DataError
 from training.evaluation.fold_report import load_report
@@ -98,17 +98,7 @@ def read(key: RunKey, clips: Clips) -> list[SentenceHypotheses]:
             less[..., -1] -= penalty
             for labels in decode(less, steps, len(vocabulary)):
                 read_so_far.append(tuple(vocabulary[i] for i in labels if vocabulary[i] not in unread))
-    return [
-        SentenceHypotheses(
-            variant=key.variant,
-            seed=key.seed,
-            held_out=clips.plan.folds[key.fold],
-            signers=tuple(s.signer for s in sentences),
-            references=tuple(s.glosses for s in sentences),
-            hypotheses=tuple(found),
-        )
-        for found in hypotheses
-    ]
+    return [hypotheses_of(clips.plan, key, sentences, found) for found in hypotheses]
 
 
 def penalties_of(plan: Plan, readings: Readings) -> dict[str, list[float]]:

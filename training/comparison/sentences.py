@@ -1,5 +1,6 @@
 """Comparisons of models of sentences: each reads the same sentences of left-out signers, and WER says how well."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from training.comparison.plan import Clips, Plan, RunKey, open_folder
 from training.comparison.runs import each, load_model, locked, train_run
 from training.models.checkpoint import Checkpoint
 from training.runtime.files import write_text
-from training.tasks.sentence_scores import score_sentences, sentences_of, unsigned
+from training.tasks.sentence_scores import Signing, score_sentences, sentences_of, unsigned
 
 SENTENCES, SEED = 200, 0  # of each fold; drawn from isolated clips where the sets hold no recorded sentences
 
@@ -48,13 +49,19 @@ def read_run(key: RunKey, clips: Clips) -> str:
         config.clip.fps,
         unread=unsigned(config),
     )
-    readings = SentenceHypotheses(
+    write_text(hypotheses_path(plan, key), hypotheses_of(plan, key, sentences, scores.hypotheses).model_dump_json())
+    return f"{key.name}: {len(sentences)} sentences read, WER {scores.rate.wer:.3f}"
+
+
+def hypotheses_of(
+    plan: Plan, key: RunKey, sentences: Sequence[Signing], read: Sequence[tuple[str, ...]]
+) -> SentenceHypotheses:
+    """What a run read from the sentences of its fold, beside what was signed."""
+    return SentenceHypotheses(
         variant=key.variant,
         seed=key.seed,
         held_out=plan.folds[key.fold],
         signers=tuple(s.signer for s in sentences),
         references=tuple(s.glosses for s in sentences),
-        hypotheses=scores.hypotheses,
+        hypotheses=tuple(read),
     )
-    write_text(hypotheses_path(plan, key), readings.model_dump_json())
-    return f"{key.name}: {len(sentences)} sentences read, WER {scores.rate.wer:.3f}"
