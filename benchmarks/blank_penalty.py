@@ -3,10 +3,11 @@
     python -m benchmarks.blank_penalty runs/sentences --data DIR [--baseline keypoints+ctc]
 
 The folder is that of a `compare` of sentences, with its checkpoints. From the blank's logit a penalty is subtracted
-before the best path is read, so that more signs are read, and more that were not signed. Each variant has the penalty
-of `PENALTIES` with the lowest WER, mean over seeds, on the signers of the other folds, whom the models of those folds
-did not learn from either. Printed are these penalties, figures and differences as in the report, and how many wrong
-words each variant gives where it misses as many signs as the baseline does without a penalty.
+before the best path is read, so that more signs are read, and more that were not signed; fewer of both where it is
+below 0. Each variant has the penalty of `PENALTIES` with the lowest WER, mean over seeds, on the signers of the other
+folds, whom the models of those folds did not learn from either. Printed are these penalties, figures and differences
+as in the report, and how many wrong words each variant gives where it misses as many signs as the baseline does without
+a penalty.
 """
 
 import argparse

@@ -48,8 +48,10 @@ def test_the_penalty_of_a_fold_is_chosen_on_the_others(tmp_path: Path) -> None:
 def test_wrong_words_are_counted_where_as_many_signs_are_missed(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, text()))
     plan = make_plan(config, tmp_path, [["ann"], ["bea"]], [1], [CTC, "keypoints+adaptive"])
-    readings = {key: [reading(key, 4, 1) for _ in PENALTIES] for key in plan.keys if key.variant == CTC}
-    # Of ten signs, 9 minus twice the penalty are missed; 4 at a penalty of 2.5, where 5 are wrong.
+    # Of ten signs, CTC misses 4 without a penalty, and has 1 wrong.
+    by_ctc = [(4, 1) if p == 0 else (6, 0) if p < 0 else (2, 3) for p in PENALTIES]
+    readings = {key: [reading(key, *parts) for parts in by_ctc] for key in plan.keys if key.variant == CTC}
+    # Of the rival's, 9 minus twice the penalty are missed; 4 at a penalty of 2.5, where 5 are wrong.
     for key in set(plan.keys) - set(readings):
         readings[key] = [reading(key, max(0, round(9 - 2 * p)), min(10, round(2 * p))) for p in PENALTIES]
     found = wrong_words(plan, readings)
